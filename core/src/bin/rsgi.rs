@@ -1,0 +1,2 @@
+//! rsgi, the server: parse, load, run, exit code.
+fn main() {}

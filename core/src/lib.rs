@@ -1,0 +1,1 @@
+//! Host of uWSGI-compatible plugins.
