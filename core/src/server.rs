@@ -7,6 +7,8 @@ use crate::apps::AppTable;
 use crate::net::listener::{Listener, c_name};
 use crate::settings::Settings;
 use crate::shared::SharedMemory;
+use rsgi_protocol::http1::Limits;
+use rsgi_protocol::target::PathRules;
 use rsgi_plugin_api::abi::{UwsgiOpt, UwsgiPlugin, UwsgiServer, UwsgiSocket, WsgiRequest};
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -50,6 +52,8 @@ pub struct WorkerSocket {
     pub modifier2: u8,
     /// The record that C plugins see; set by [`publish_sockets`].
     pub view: *mut UwsgiSocket,
+    /// The address as it was asked for: by it the next image finds the socket.
+    pub asked: String,
 }
 
 // SAFETY: `view` points at a record that lives as long as the process and that only the master's loop writes.
@@ -69,6 +73,89 @@ pub struct Server {
     pub is_reload: bool,
     /// When this image started.
     pub started: SystemTime,
+    /// How large a request head may be.
+    pub http_limits: Limits,
+    /// How `PATH_INFO` is made.
+    pub path_rules: PathRules,
+    /// `SERVER_NAME`.
+    pub server_name: Vec<u8>,
+    ports: Vec<(*const WorkerSocket, Vec<u8>)>,
+    /// Plugin slots by the modifier1 that a request carries (`--remap-modifier`); `None`: not allowed.
+    slots: [Option<u8>; 256],
+}
+
+// SAFETY: the addresses in `ports` are only compared.
+unsafe impl Send for Server {}
+// SAFETY: as above.
+unsafe impl Sync for Server {}
+
+impl Server {
+    /// Puts the parts together.
+    pub fn new(
+        settings: Settings,
+        sockets: Vec<WorkerSocket>,
+        shared: SharedMemory,
+        is_reload: bool,
+        started: SystemTime,
+    ) -> Self {
+        let mut slots: [Option<u8>; 256] = std::array::from_fn(|n| Some(n as u8));
+        let s = &settings.sockets;
+        if !s.allowed_modifiers.is_empty() {
+            for (n, slot) in slots.iter_mut().enumerate() {
+                *slot = slot.filter(|_| s.allowed_modifiers.contains(&(n as u8)));
+            }
+        }
+        for (plugin, asked) in &s.remap_modifier {
+            slots[usize::from(*asked)] = Some(*plugin);
+        }
+        // SAFETY: written in the single-threaded start, before this.
+        let server_name = unsafe {
+            let v = view();
+            let len = (*v).hostname_len as usize;
+            std::slice::from_raw_parts((&raw const (*v).hostname).cast::<u8>(), len).to_vec()
+        };
+        let http_limits = match settings.is_given("buffer-size") {
+            true => Limits::with_buffer_size(settings.limits.buffer_size),
+            false => Limits { head: settings.limits.buffer_size, ..Limits::default() },
+        };
+        let path_rules = PathRules { keep_encoded_slashes: settings.http.path_info_no_decode_slashes };
+        let mut server = Self {
+            settings,
+            sockets,
+            shared,
+            is_reload,
+            started,
+            http_limits,
+            path_rules,
+            server_name,
+            ports: Vec::new(),
+            slots,
+        };
+        server.ports = server
+            .sockets
+            .iter()
+            .map(|socket| {
+                let port = socket.listener.name.rsplit_once(':').filter(|_| socket.listener.is_tcp());
+                (std::ptr::from_ref(socket), port.map_or("80", |(_, p)| p).as_bytes().to_vec())
+            })
+            .collect();
+        server
+    }
+
+    /// `SERVER_PORT` of a socket.
+    pub fn port_of(&self, socket: &WorkerSocket) -> &[u8] {
+        self.ports.iter().find(|(at, _)| std::ptr::eq(*at, socket)).map_or(b"80", |(_, port)| port)
+    }
+
+    /// The plugin slot of a modifier1.
+    pub fn remapped(&self, modifier1: u8) -> u8 {
+        self.slots[usize::from(modifier1)].unwrap_or(modifier1)
+    }
+
+    /// Whether requests may carry this modifier1.
+    pub fn allows(&self, modifier1: u8) -> bool {
+        self.slots[usize::from(modifier1)].is_some()
+    }
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -247,6 +334,11 @@ pub fn publish_process(worker: usize) {
 pub fn read_back() {
     // The hooks' fields (honour_range, loop, wait_*_hook, gbcw_hook, emperor_freq, build_mime_dict, apps_wanted) are
     // used from the view itself; what has a typed twin is copied here when its subsystem reads the twin.
+}
+
+/// Makes a descriptor non-blocking.
+pub fn set_nonblocking(fd: std::os::fd::RawFd) {
+    crate::exports::socket_nonblocking(fd);
 }
 
 /// The table of applications of this process.

@@ -42,11 +42,19 @@ impl CoreSlot {
         self.description_len.store(at as u32, Ordering::Release);
     }
 
+    /// Hands a copy of the description to `use_it`; allocates nothing, so that a signal handler may ask.
+    pub fn with_description<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
+        let len = (self.description_len.load(Ordering::Acquire) as usize).min(DESCRIPTION);
+        let mut copy = [0u8; DESCRIPTION];
+        for (to, from) in copy.iter_mut().zip(&self.description[..len]) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        use_it(&copy[..len])
+    }
+
     /// The description as text.
     pub fn description(&self) -> String {
-        let len = (self.description_len.load(Ordering::Acquire) as usize).min(DESCRIPTION);
-        let bytes: Vec<u8> = self.description[..len].iter().map(|b| b.load(Ordering::Relaxed)).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.with_description(|text| String::from_utf8_lossy(text).into_owned())
     }
 }
 
@@ -54,11 +62,11 @@ impl CoreSlot {
 #[repr(C)]
 #[derive(Default)]
 pub struct WorkerSlot {
-    /// 1: the request loop (or the override) runs.
+    /// Pid of the process that takes requests; for number 0: unused.
     pub ready: AtomicI32,
-    /// 1: it is leaving; no longer counted as serving.
+    /// Pid of a process that is leaving; for number 0: 1 when the whole server stops.
     pub leaving: AtomicI32,
-    /// 1: it asks for a replacement before it leaves.
+    /// Pid of a process that has done enough and asks for a replacement.
     pub wants_replacement: AtomicI32,
     /// Seconds of the monotonic clock: the loop turned.
     pub heartbeat: AtomicI64,

@@ -108,7 +108,7 @@ impl<'d> Image<'d> {
         for segment in self.segments() {
             let Ok(Some(mut notes)) = segment.notes(endian, self.data) else { continue };
             while let Ok(Some(note)) = notes.next() {
-                if note.name() != NOTE_NAME || note.n_type(endian) != 1 {
+                if note.name() != NOTE_NAME || note.n_type(endian) != elf::NoteType(1) {
                     continue;
                 }
                 let words: Vec<u32> = note
@@ -217,10 +217,10 @@ impl<'d> Image<'d> {
     /// In a writable segment, and not in the part that becomes read-only after relocation.
     fn is_writable(&self, address: u64) -> bool {
         let endian = self.file.endian();
-        let covers = |kind: u32| {
+        let covers = |kind: elf::ProgramType| {
             self.segments().any(|s| {
                 s.p_type(endian) == kind
-                    && (kind != elf::PT_LOAD || s.p_flags(endian) & elf::PF_W != 0)
+                    && (kind != elf::PT_LOAD || s.p_flags(endian) & elf::PF_W == elf::PF_W)
                     && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_memsz(endian)).contains(&address)
             })
         };
@@ -258,7 +258,7 @@ fn pointers(file: &ElfFile64<'_, Endianness>) -> HashMap<u64, u64> {
         .collect()
 }
 
-const fn machine() -> u16 {
+const fn machine() -> elf::Machine {
     if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 }
 }
 

@@ -222,6 +222,15 @@ fn place(copy: &'static UwsgiPlugin, file: &PluginFile) -> Result<(), LoadError>
     Ok(())
 }
 
+/// The name of the request plugin behind a modifier1, for log lines.
+pub fn name_of_modifier(modifier1: u8) -> String {
+    registry()
+        .plugins()
+        .iter()
+        .find(|p| p.copy.request.is_some() && p.copy.modifier1 == modifier1)
+        .map_or_else(|| format!("of modifier1 {modifier1}"), |p| p.name().to_owned())
+}
+
 /// The value of an option, kept for the life of the process since setters keep the pointer.
 fn keep(text: &str) -> *mut std::ffi::c_char {
     CString::new(text.replace('\0', "")).unwrap_or_default().into_raw()
