@@ -1,1 +1,3 @@
 //! Host of uWSGI-compatible plugins.
+
+pub mod config;
