@@ -2,7 +2,7 @@
 //! magic variables replaced. Knows no option; [`crate::options::load()`] drives it once, in the first process.
 
 use super::dialect::{DEFAULT_SECTION, Dialect};
-use super::directive::{Directive, Origin};
+use super::directive::Directive;
 use super::error::ConfigError;
 use super::logic::{self, Environment, Facts, Opening};
 use super::magic::{self, FileContext};
@@ -364,6 +364,7 @@ fn with_words(text: &str, words: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::directive::Origin;
     use super::*;
 
     #[derive(Default)]
