@@ -197,7 +197,7 @@ mod tests {
         let mut flood = String::from("l0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for i in 1..9 {
             let p = format!("*a{}", i - 1);
-            flood += &format!("l{i}: &a{i} [{}]\n", vec![p.as_str(); 10].join(","));
+            flood += &format!("l{i}: &a{i} [{}]\n", [p.as_str(); 10].join(","));
         }
         assert!(
             read(&flood, "uwsgi")

@@ -1,0 +1,16 @@
+//! A growing byte buffer shared with C.
+//!
+//! Mirrors `include/uwsgi.h`, where every field is explained; the layout is checked against the compiled header.
+#![allow(missing_docs)]
+
+use std::ffi::c_char;
+
+/// `struct uwsgi_buffer`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UwsgiBuffer {
+    pub buf: *mut c_char,
+    pub pos: usize,
+    pub len: usize,
+    pub limit: usize,
+}

@@ -1,0 +1,50 @@
+//! `#[repr(C)]` mirrors of `include/uwsgi.h`. Both sides of the ABI use them; nothing here has behaviour.
+
+mod buffer;
+mod logger;
+mod option;
+mod plugin;
+mod request;
+mod server;
+mod stamp;
+
+pub use buffer::UwsgiBuffer;
+pub use logger::{UwsgiLogger, UwsgiSockaddr};
+pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
+pub use plugin::UwsgiPlugin;
+pub use request::{UwsgiHeader, WsgiRequest};
+pub use server::{
+    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiServer, UwsgiSocket,
+    UwsgiWorker,
+};
+pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
+
+/// `struct uwsgi_instance`: a vassal; opaque here.
+#[repr(C)]
+pub struct UwsgiInstance {
+    _private: [u8; 0],
+}
+
+/// `struct uwsgi_gateway`: opaque.
+#[repr(C)]
+pub struct UwsgiGateway {
+    _private: [u8; 0],
+}
+
+/// Results of the request hook.
+pub const UWSGI_OK: i32 = 0;
+/// The hook wants to be called again (async mode).
+pub const UWSGI_AGAIN: i32 = 1;
+
+/// The master is turned on by this option.
+pub const UWSGI_OPT_MASTER: u64 = 1 << 1;
+/// The setter runs as soon as the option is met.
+pub const UWSGI_OPT_IMMEDIATE: u64 = 1;
+
+// An option's `type`, as in <getopt.h>.
+/// The option takes no value.
+pub const NO_ARGUMENT: i32 = 0;
+/// The option needs a value.
+pub const REQUIRED_ARGUMENT: i32 = 1;
+/// The option may have a value (`--name=value`).
+pub const OPTIONAL_ARGUMENT: i32 = 2;

@@ -1,0 +1,192 @@
+//! `export_plugin!`: from a [`crate::Plugin`] to the exported C struct with its stamp.
+
+/// An empty plugin struct, to be filled.
+pub const EMPTY: crate::abi::UwsgiPlugin = {
+    // SAFETY: every field is a nullable pointer, an optional function or an integer: all-zero is valid.
+    unsafe { std::mem::zeroed() }
+};
+
+/// Makes the exported static shareable: it is constant.
+#[repr(transparent)]
+pub struct Exported(pub crate::abi::UwsgiPlugin);
+
+// SAFETY: the struct is never written after the build; the pointers in it point at constants.
+unsafe impl Sync for Exported {}
+
+/// Turns bytes into a new buffer that the host destroys; NULL for `None`.
+pub fn new_buffer(text: Option<Vec<u8>>) -> *mut crate::abi::UwsgiBuffer {
+    let Some(text) = text else {
+        return std::ptr::null_mut();
+    };
+    // SAFETY: the buffer is new and ours until returned; pointer and length describe `text`.
+    unsafe {
+        let buffer = crate::sys::uwsgi_buffer_new(text.len().max(1));
+        crate::sys::uwsgi_buffer_append(buffer, text.as_ptr().cast_mut().cast(), text.len());
+        buffer
+    }
+}
+
+/// Exports a plugin: `export_plugin! { symbol: Type, name: c"name", modifier1: N, options: TABLE, hooks: [a, b] }`.
+///
+/// `options:` may be left out. The symbol must be `<file stem>` or `<name>_plugin`.
+#[macro_export]
+macro_rules! export_plugin {
+    ($symbol:ident : $plugin:ty, name: $name:expr, modifier1: $modifier1:expr, $(options: $options:expr,)? hooks: [$($hook:ident),* $(,)?] $(,)?) => {
+        #[used]
+        #[unsafe(link_section = ".note.uwsgi.abi")]
+        static ABI_NOTE: $crate::abi::AbiNote = $crate::abi::AbiNote::CURRENT;
+
+        /// The plugin as the host finds it.
+        #[unsafe(no_mangle)]
+        #[allow(non_upper_case_globals)]
+        pub static $symbol: $crate::export::Exported = {
+            #[allow(unused_mut)]
+            let mut plugin = $crate::export::EMPTY;
+            plugin.name = ($name as &::std::ffi::CStr).as_ptr();
+            plugin.modifier1 = $modifier1;
+            $( plugin.options = (&$options as *const _ as *mut $crate::abi::UwsgiOption); )?
+            plugin.on_load = $crate::__hook!($plugin, forward_on_load);
+            $( plugin.$hook = $crate::__hook!($plugin, $hook); )*
+            $crate::export::Exported(plugin)
+        };
+    };
+}
+
+/// One hook's C function; not for direct use.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __hook {
+    ($plugin:ty, forward_on_load) => {{
+        unsafe extern "C" fn on_load() {
+            $crate::log::forward();
+        }
+        Some(on_load)
+    }};
+    ($plugin:ty, on_load) => {{
+        unsafe extern "C" fn on_load() {
+            $crate::log::forward();
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "on_load", (), <$plugin as $crate::Plugin>::on_load)
+        }
+        Some(on_load)
+    }};
+    ($plugin:ty, init) => {{
+        unsafe extern "C" fn init() -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "init", -1, || <$plugin as $crate::Plugin>::init().map(|()| 0))
+        }
+        Some(init)
+    }};
+    ($plugin:ty, request) => {{
+        unsafe extern "C" fn request(req: *mut $crate::abi::WsgiRequest) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "request", -1, || {
+                // SAFETY: the host passes its request of this core, valid until the hook returns.
+                let mut req = unsafe { $crate::Request::from_raw(req) };
+                <$plugin as $crate::Plugin>::request(&mut req).map(|o| match o {
+                    $crate::Outcome::Done => $crate::abi::UWSGI_OK,
+                    $crate::Outcome::Again => $crate::abi::UWSGI_AGAIN,
+                    $crate::Outcome::Refused => -1,
+                })
+            })
+        }
+        Some(request)
+    }};
+    ($plugin:ty, after_request) => { $crate::__hook!(@request_unit $plugin, after_request) };
+    ($plugin:ty, exception_log) => { $crate::__hook!(@request_unit $plugin, exception_log) };
+    (@request_unit $plugin:ty, $name:ident) => {{
+        unsafe extern "C" fn $name(req: *mut $crate::abi::WsgiRequest) {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), stringify!($name), (), || {
+                // SAFETY: the host passes its request of this core, valid until the hook returns.
+                <$plugin as $crate::Plugin>::$name(&mut unsafe { $crate::Request::from_raw(req) })
+            })
+        }
+        Some($name)
+    }};
+    ($plugin:ty, exception_class) => { $crate::__hook!(@text $plugin, exception_class) };
+    ($plugin:ty, exception_msg) => { $crate::__hook!(@text $plugin, exception_msg) };
+    ($plugin:ty, exception_repr) => { $crate::__hook!(@text $plugin, exception_repr) };
+    ($plugin:ty, backtrace) => { $crate::__hook!(@text $plugin, backtrace) };
+    (@text $plugin:ty, $name:ident) => {{
+        unsafe extern "C" fn $name(req: *mut $crate::abi::WsgiRequest) -> *mut $crate::abi::UwsgiBuffer {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), stringify!($name), ::std::ptr::null_mut(), || {
+                // SAFETY: the host passes its request of this core, valid until the hook returns.
+                let mut req = unsafe { $crate::Request::from_raw(req) };
+                Ok($crate::export::new_buffer(<$plugin as $crate::Plugin>::$name(&mut req)))
+            })
+        }
+        Some($name)
+    }};
+    ($plugin:ty, init_thread) => {{
+        unsafe extern "C" fn init_thread(core: ::std::ffi::c_int) {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "init_thread", (), || {
+                <$plugin as $crate::Plugin>::init_thread(core as usize)
+            })
+        }
+        Some(init_thread)
+    }};
+    ($plugin:ty, master_fixup) => { $crate::__hook!(@int $plugin, master_fixup) };
+    ($plugin:ty, harakiri) => { $crate::__hook!(@int $plugin, harakiri) };
+    ($plugin:ty, post_uwsgi_fork) => { $crate::__hook!(@int $plugin, post_uwsgi_fork) };
+    (@int $plugin:ty, $name:ident) => {{
+        unsafe extern "C" fn $name(value: ::std::ffi::c_int) {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), stringify!($name), (), || {
+                <$plugin as $crate::Plugin>::$name(value)
+            })
+        }
+        Some($name)
+    }};
+    ($plugin:ty, mount_app) => {{
+        unsafe extern "C" fn mount_app(
+            mountpoint: *mut ::std::ffi::c_char,
+            app: *mut ::std::ffi::c_char,
+        ) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "mount_app", -1, || {
+                // SAFETY: the host passes two NUL-terminated strings that live as long as the process.
+                let (mountpoint, app) =
+                    unsafe { (::std::ffi::CStr::from_ptr(mountpoint), ::std::ffi::CStr::from_ptr(app)) };
+                <$plugin as $crate::Plugin>::mount_app(mountpoint, app).map(|id| id.unwrap_or(-1))
+            })
+        }
+        Some(mount_app)
+    }};
+    ($plugin:ty, magic) => {{
+        unsafe extern "C" fn magic(
+            mountpoint: *mut ::std::ffi::c_char,
+            file: *mut ::std::ffi::c_char,
+        ) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "magic", 0, || {
+                // SAFETY: the host passes NUL-terminated strings; the mountpoint may be NULL.
+                let (mountpoint, file) = unsafe {
+                    (
+                        (!mountpoint.is_null()).then(|| ::std::ffi::CStr::from_ptr(mountpoint)),
+                        ::std::ffi::CStr::from_ptr(file),
+                    )
+                };
+                <$plugin as $crate::Plugin>::magic(mountpoint, file).map(::std::ffi::c_int::from)
+            })
+        }
+        Some(magic)
+    }};
+    ($plugin:ty, mule) => {{
+        unsafe extern "C" fn mule(script: *mut ::std::ffi::c_char) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "mule", 0, || {
+                // SAFETY: the host passes a NUL-terminated string.
+                let script = unsafe { ::std::ffi::CStr::from_ptr(script) };
+                <$plugin as $crate::Plugin>::mule(script).map(::std::ffi::c_int::from)
+            })
+        }
+        Some(mule)
+    }};
+    ($plugin:ty, worker) => {{
+        unsafe extern "C" fn worker() -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "worker", 1, || {
+                <$plugin as $crate::Plugin>::worker().map(::std::ffi::c_int::from)
+            })
+        }
+        Some(worker)
+    }};
+    ($plugin:ty, $name:ident) => {{
+        unsafe extern "C" fn $name() {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), stringify!($name), (), <$plugin as $crate::Plugin>::$name)
+        }
+        Some($name)
+    }};
+}

@@ -1,0 +1,138 @@
+//! What a Rust plugin may implement: one method per hook of `struct uwsgi_plugin`, with its process and moment as
+//! the header states them.
+
+use crate::{HookError, Request};
+use std::ffi::CStr;
+
+/// How a request hook ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered.
+    Done,
+    /// Call the hook again (async mode).
+    Again,
+    /// Not served: the host answers 500 if nothing was sent, and closes.
+    Refused,
+}
+
+/// The hooks of a plugin. Only those named in `hooks: [...]` of `export_plugin!` are called; the methods have no
+/// receiver because a plugin is one per process, and each process has its own copy of its statics after the fork.
+#[allow(unused_variables)]
+pub trait Plugin {
+    /// Master, right after load; options are not read yet.
+    fn on_load() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, options read, sockets not bound.
+    fn init() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, after the init of all plugins.
+    fn post_init() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Worker, mule or spooler, first thing after the fork.
+    fn post_fork() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, once, when threads are on.
+    fn enable_threads() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Request thread `core` (1 and up), first thing.
+    fn init_thread(core: usize) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Serve one request.
+    fn request(req: &mut Request<'_>) -> Result<Outcome, HookError> {
+        Ok(Outcome::Refused)
+    }
+    /// After the answer; replaces the host's log line (call [`Request::log`]).
+    fn after_request(req: &mut Request<'_>) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Before any application is loaded.
+    fn preinit_apps() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Load the applications that the options name.
+    fn init_apps() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// After all applications are loaded.
+    fn postinit_apps() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Worker, just before the request loop.
+    fn fixup() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// 0: master before the first fork; 1: child after its fork.
+    fn master_fixup(step: i32) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// The master's loop, about once a second.
+    fn master_cycle() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Load `app` under `mountpoint`: its id, or `None` when it is not this plugin's.
+    fn mount_app(mountpoint: &CStr, app: &CStr) -> Result<Option<i32>, HookError> {
+        Ok(None)
+    }
+    /// Master, before it kills a worker that is over time.
+    fn harakiri(worker: i32) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Worker, before the request loop; may take the process over.
+    fn hijack_worker() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Worker, at an orderly end.
+    fn atexit() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// The worker override: `true` when it was this worker's whole life.
+    fn worker() -> Result<bool, HookError> {
+        Ok(false)
+    }
+    /// A bare argument nobody knows: whether it is this plugin's.
+    fn magic(mountpoint: Option<&CStr>, file: &CStr) -> Result<bool, HookError> {
+        Ok(false)
+    }
+    /// A mule's script: whether it was this plugin's.
+    fn mule(script: &CStr) -> Result<bool, HookError> {
+        Ok(false)
+    }
+    /// Just before each fork of the host.
+    fn pre_uwsgi_fork() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Just after it; 0: parent, 1: child.
+    fn post_uwsgi_fork(step: i32) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// The master, after the last worker has gone.
+    fn master_cleanup() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// The current exception's class, while [`crate::sys::uwsgi_manage_exception`] asks.
+    fn exception_class(req: &mut Request<'_>) -> Option<Vec<u8>> {
+        None
+    }
+    /// The current exception's message.
+    fn exception_msg(req: &mut Request<'_>) -> Option<Vec<u8>> {
+        None
+    }
+    /// The current exception as the language prints it in one line.
+    fn exception_repr(req: &mut Request<'_>) -> Option<Vec<u8>> {
+        None
+    }
+    /// The current stack, a line per frame.
+    fn backtrace(req: &mut Request<'_>) -> Option<Vec<u8>> {
+        None
+    }
+    /// Print the current exception to the log.
+    fn exception_log(req: &mut Request<'_>) -> Result<(), HookError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,306 @@
+//! The host's functions, as `include/uwsgi.h` declares them; the header says who may call what, where, and who owns
+//! the memory. They resolve against the running `rsgi` when the plugin is loaded.
+#![allow(missing_docs, clippy::too_many_arguments)]
+
+use crate::abi::*;
+use libc::{iovec, off_t, time_t};
+use std::ffi::{c_char, c_int, c_void};
+
+unsafe extern "C" {
+    pub static mut uwsgi: UwsgiServer;
+    pub fn uwsgi_log_str(text: *const c_char, len: usize);
+    pub fn log_request(a0: *mut WsgiRequest);
+    pub fn uwsgi_register_logger(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiLogger, *mut c_char, usize) -> isize>,
+    );
+    pub fn uwsgi_exit(code: c_int) -> !;
+    pub fn uwsgi_malloc(a0: usize) -> *mut c_void;
+    pub fn uwsgi_calloc(a0: usize) -> *mut c_void;
+    pub fn uwsgi_concat2(a0: *mut c_char, a1: *mut c_char) -> *mut c_char;
+    pub fn uwsgi_concat3(a0: *mut c_char, a1: *mut c_char, a2: *mut c_char) -> *mut c_char;
+    pub fn uwsgi_concat4(
+        a0: *mut c_char,
+        a1: *mut c_char,
+        a2: *mut c_char,
+        a3: *mut c_char,
+    ) -> *mut c_char;
+    pub fn uwsgi_concat2n(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int) -> *mut c_char;
+    pub fn uwsgi_concat3n(
+        a0: *mut c_char,
+        a1: c_int,
+        a2: *mut c_char,
+        a3: c_int,
+        a4: *mut c_char,
+        a5: c_int,
+    ) -> *mut c_char;
+    pub fn uwsgi_concat4n(
+        a0: *mut c_char,
+        a1: c_int,
+        a2: *mut c_char,
+        a3: c_int,
+        a4: *mut c_char,
+        a5: c_int,
+        a6: *mut c_char,
+        a7: c_int,
+    ) -> *mut c_char;
+    pub fn uwsgi_strncopy(a0: *mut c_char, a1: c_int) -> *mut c_char;
+    pub fn uwsgi_startswith(text: *mut c_char, prefix: *mut c_char, len: c_int) -> c_int;
+    pub fn uwsgi_starts_with(
+        text: *mut c_char,
+        len: c_int,
+        prefix: *mut c_char,
+        plen: c_int,
+    ) -> c_int;
+    pub fn uwsgi_endswith(text: *mut c_char, suffix: *mut c_char) -> c_int;
+    pub fn uwsgi_strncmp(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int) -> c_int;
+    pub fn uwsgi_strnicmp(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int) -> c_int;
+    pub fn uwsgi_contains_n(text: *mut c_char, len: usize, what: *mut c_char, wlen: usize)
+    -> c_int;
+    pub fn uwsgi_get_last_char(a0: *mut c_char, a1: c_char) -> *mut c_char;
+    pub fn uwsgi_get_last_charn(a0: *mut c_char, a1: usize, a2: c_char) -> *mut c_char;
+    pub fn uwsgi_num2str(a0: c_int) -> *mut c_char;
+    pub fn uwsgi_64bit2str(a0: i64) -> *mut c_char;
+    pub fn uwsgi_num2str2(a0: c_int, buf: *mut c_char) -> c_int;
+    pub fn uwsgi_num2str2n(a0: c_int, buf: *mut c_char, size: c_int) -> c_int;
+    pub fn uwsgi_str_num(a0: *mut c_char, len: c_int) -> u64;
+    pub fn uwsgi_str2_num(a0: *mut c_char) -> c_int;
+    pub fn uwsgi_str4_num(a0: *mut c_char) -> c_int;
+    pub fn uwsgi_be16(a0: *mut c_char) -> u16;
+    pub fn uwsgi_be32(a0: *mut c_char) -> u32;
+    pub fn uwsgi_be64(a0: *mut c_char) -> u64;
+    pub fn uwsgi_split3(
+        a0: *mut c_char,
+        a1: usize,
+        sep: c_char,
+        a3: *mut *mut c_char,
+        a4: *mut usize,
+        a5: *mut *mut c_char,
+        a6: *mut usize,
+        a7: *mut *mut c_char,
+        a8: *mut usize,
+    ) -> *mut c_char;
+    pub fn uwsgi_split4(
+        a0: *mut c_char,
+        a1: usize,
+        sep: c_char,
+        a3: *mut *mut c_char,
+        a4: *mut usize,
+        a5: *mut *mut c_char,
+        a6: *mut usize,
+        a7: *mut *mut c_char,
+        a8: *mut usize,
+        a9: *mut *mut c_char,
+        a10: *mut usize,
+    ) -> *mut c_char;
+    pub fn uwsgi_split_quoted(
+        a0: *mut c_char,
+        a1: usize,
+        sep: *mut c_char,
+        count: *mut usize,
+    ) -> *mut *mut c_char;
+    pub fn uwsgi_uuid(buf37: *mut c_char);
+    pub fn escape_json(src: *mut c_char, len: usize, dst: *mut c_char);
+    pub fn escape_shell_arg(src: *mut c_char, len: usize, dst: *mut c_char);
+    pub fn uwsgi_is_again() -> c_int;
+    pub fn uwsgi_now() -> time_t;
+    pub fn uwsgi_micros() -> u64;
+    pub fn uwsgi_buffer_new(size: usize) -> *mut UwsgiBuffer;
+    pub fn uwsgi_buffer_destroy(a0: *mut UwsgiBuffer);
+    pub fn uwsgi_buffer_fix(a0: *mut UwsgiBuffer, len: usize) -> c_int;
+    pub fn uwsgi_buffer_ensure(a0: *mut UwsgiBuffer, len: usize) -> c_int;
+    pub fn uwsgi_buffer_append(a0: *mut UwsgiBuffer, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_buffer_append_json(a0: *mut UwsgiBuffer, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_buffer_insert(
+        a0: *mut UwsgiBuffer,
+        at: usize,
+        a2: *mut c_char,
+        a3: usize,
+    ) -> c_int;
+    pub fn uwsgi_buffer_insert_chunked(a0: *mut UwsgiBuffer, at: usize, len: usize) -> c_int;
+    pub fn uwsgi_buffer_append_chunked(a0: *mut UwsgiBuffer, len: usize) -> c_int;
+    pub fn uwsgi_buffer_decapitate(a0: *mut UwsgiBuffer, a1: usize) -> c_int;
+    pub fn uwsgi_buffer_byte(a0: *mut UwsgiBuffer, a1: c_char) -> c_int;
+    pub fn uwsgi_buffer_u8(a0: *mut UwsgiBuffer, a1: u8) -> c_int;
+    pub fn uwsgi_buffer_u16le(a0: *mut UwsgiBuffer, a1: u16) -> c_int;
+    pub fn uwsgi_buffer_u16be(a0: *mut UwsgiBuffer, a1: u16) -> c_int;
+    pub fn uwsgi_buffer_u24be(a0: *mut UwsgiBuffer, a1: u32) -> c_int;
+    pub fn uwsgi_buffer_u32le(a0: *mut UwsgiBuffer, a1: u32) -> c_int;
+    pub fn uwsgi_buffer_u32be(a0: *mut UwsgiBuffer, a1: u32) -> c_int;
+    pub fn uwsgi_buffer_u64le(a0: *mut UwsgiBuffer, a1: u64) -> c_int;
+    pub fn uwsgi_buffer_u64be(a0: *mut UwsgiBuffer, a1: u64) -> c_int;
+    pub fn uwsgi_buffer_f32be(a0: *mut UwsgiBuffer, a1: f32) -> c_int;
+    pub fn uwsgi_buffer_f64be(a0: *mut UwsgiBuffer, a1: f64) -> c_int;
+    pub fn uwsgi_buffer_num64(a0: *mut UwsgiBuffer, a1: i64) -> c_int;
+    pub fn uwsgi_buffer_append_keyval(
+        a0: *mut UwsgiBuffer,
+        a1: *mut c_char,
+        a2: u16,
+        a3: *mut c_char,
+        a4: u16,
+    ) -> c_int;
+    pub fn uwsgi_buffer_append_keyval32(
+        a0: *mut UwsgiBuffer,
+        a1: *mut c_char,
+        a2: u32,
+        a3: *mut c_char,
+        a4: u32,
+    ) -> c_int;
+    pub fn uwsgi_buffer_append_keynum(
+        a0: *mut UwsgiBuffer,
+        a1: *mut c_char,
+        a2: u16,
+        a3: i64,
+    ) -> c_int;
+    pub fn uwsgi_buffer_append_valnum(a0: *mut UwsgiBuffer, a1: i64) -> c_int;
+    pub fn uwsgi_buffer_set_uh(a0: *mut UwsgiBuffer, modifier1: u8, modifier2: u8) -> c_int;
+    pub fn uwsgi_buffer_send(a0: *mut UwsgiBuffer, fd: c_int) -> c_int;
+    pub fn uwsgi_buffer_map(a0: *mut UwsgiBuffer, a1: *mut c_char, a2: usize);
+    pub fn uwsgi_buffer_from_file(file: *mut c_char) -> *mut UwsgiBuffer;
+    pub fn uwsgi_opt_set_str(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_set_int(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_set_16bit(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_set_64bit(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_true(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_false(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_add_string_list(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_add_addr_list(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_print(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_string_new_list(
+        a0: *mut *mut UwsgiStringList,
+        a1: *mut c_char,
+    ) -> *mut UwsgiStringList;
+    pub fn uwsgi_string_list_has_item(
+        a0: *mut UwsgiStringList,
+        a1: *mut c_char,
+        a2: usize,
+    ) -> *mut UwsgiStringList;
+    pub fn uwsgi_kvlist_parse_pairs(
+        a0: *mut c_char,
+        a1: usize,
+        list_separator: c_char,
+        kv_separator: c_int,
+        keys: *mut *mut c_char,
+        values: *mut *mut *mut c_char,
+        count: usize,
+    ) -> c_int;
+    pub fn uwsgi_hooked_parse(
+        a0: *mut c_char,
+        a1: usize,
+        func: Option<unsafe extern "C" fn(*mut c_char, u16, *mut c_char, u16, *mut c_void)>,
+        data: *mut c_void,
+    ) -> c_int;
+    pub fn uwsgi_parse_vars(a0: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_get_var(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        len: u16,
+        vallen: *mut u16,
+    ) -> *mut c_char;
+    pub fn uwsgi_get_qs(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        len: u16,
+        vallen: *mut u16,
+    ) -> *mut c_char;
+    pub fn uwsgi_get_cookie(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        len: u16,
+        vallen: *mut u16,
+    ) -> *mut c_char;
+    pub fn uwsgi_req_append(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        keylen: u16,
+        val: *mut c_char,
+        vallen: u16,
+    ) -> *mut c_char;
+    pub fn uwsgi_request_body_read(
+        a0: *mut WsgiRequest,
+        hint: isize,
+        rlen: *mut isize,
+    ) -> *mut c_char;
+    pub fn uwsgi_request_body_readline(
+        a0: *mut WsgiRequest,
+        hint: isize,
+        rlen: *mut isize,
+    ) -> *mut c_char;
+    pub fn uwsgi_request_body_seek(a0: *mut WsgiRequest, a1: off_t);
+    pub fn uwsgi_get_app_id(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        len: u16,
+        modifier1: c_int,
+    ) -> c_int;
+    pub fn uwsgi_manage_exception(a0: *mut WsgiRequest, catch_it: c_int) -> c_int;
+    pub fn uwsgi_response_prepare_headers(
+        a0: *mut WsgiRequest,
+        status: *mut c_char,
+        len: u16,
+    ) -> c_int;
+    pub fn uwsgi_response_prepare_headers_int(a0: *mut WsgiRequest, status: c_int) -> c_int;
+    pub fn uwsgi_response_add_header(
+        a0: *mut WsgiRequest,
+        a1: *mut c_char,
+        a2: u16,
+        a3: *mut c_char,
+        a4: u16,
+    ) -> c_int;
+    pub fn uwsgi_response_add_content_length(a0: *mut WsgiRequest, a1: u64) -> c_int;
+    pub fn uwsgi_response_add_content_range(
+        a0: *mut WsgiRequest,
+        from: i64,
+        to: i64,
+        size: i64,
+    ) -> c_int;
+    pub fn uwsgi_response_add_last_modified(a0: *mut WsgiRequest, seconds: u64) -> c_int;
+    pub fn uwsgi_response_add_expires(a0: *mut WsgiRequest, seconds: u64) -> c_int;
+    pub fn uwsgi_response_write_headers_do(a0: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_response_write_body_do(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_response_sendfile_do(
+        a0: *mut WsgiRequest,
+        fd: c_int,
+        pos: usize,
+        len: usize,
+    ) -> c_int;
+    pub fn uwsgi_403(a0: *mut WsgiRequest);
+    pub fn uwsgi_404(a0: *mut WsgiRequest);
+    pub fn uwsgi_405(a0: *mut WsgiRequest);
+    pub fn uwsgi_500(a0: *mut WsgiRequest);
+    pub fn uwsgi_redirect_to_slash(a0: *mut WsgiRequest);
+    pub fn uwsgi_add_app(
+        id: c_int,
+        modifier1: u8,
+        mountpoint: *mut c_char,
+        len: c_int,
+        interpreter: *mut c_void,
+        callable: *mut c_void,
+    ) -> *mut UwsgiApp;
+    pub fn uwsgi_emulate_cow_for_apps(id: c_int);
+    pub fn uwsgi_apps_of_process() -> *mut UwsgiApp;
+    pub fn uwsgi_apps_cnt_of_process() -> *mut c_int;
+    pub fn uwsgi_socket_nb(fd: c_int);
+    pub fn uwsgi_socket_b(fd: c_int);
+    pub fn uwsgi_connect(address: *mut c_char, timeout: c_int, nonblocking: c_int) -> c_int;
+    pub fn uwsgi_write_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
+    pub fn uwsgi_read_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
+    pub fn set_harakiri(seconds: c_int);
+    pub fn uwsgi_set_processname(a0: *mut c_char);
+    pub fn uwsgi_worker_is_busy(worker_id: c_int) -> c_int;
+    pub fn register_gateway(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(c_int, *mut c_void)>,
+        data: *mut c_void,
+    ) -> *mut UwsgiGateway;
+    pub fn rsgi_gateway_bind(address: *const c_char) -> c_int;
+    pub fn rsgi_gateway_link(buf: *mut c_char, size: usize) -> isize;
+    pub fn rsgi_response_writev(
+        a0: *mut WsgiRequest,
+        parts: *const iovec,
+        count: usize,
+        last: c_int,
+    ) -> c_int;
+    pub fn rsgi_request_client_gone(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_plugin_modifier(a0: *const UwsgiPlugin) -> c_int;
+}
