@@ -7,9 +7,9 @@ use crate::apps::AppTable;
 use crate::net::listener::{Listener, c_name};
 use crate::settings::Settings;
 use crate::shared::SharedMemory;
+use rsgi_plugin_api::abi::{UwsgiOpt, UwsgiPlugin, UwsgiServer, UwsgiSocket, WsgiRequest};
 use rsgi_protocol::http1::Limits;
 use rsgi_protocol::target::PathRules;
-use rsgi_plugin_api::abi::{UwsgiOpt, UwsgiPlugin, UwsgiServer, UwsgiSocket, WsgiRequest};
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -116,9 +116,14 @@ impl Server {
         };
         let http_limits = match settings.is_given("buffer-size") {
             true => Limits::with_buffer_size(settings.limits.buffer_size),
-            false => Limits { head: settings.limits.buffer_size, ..Limits::default() },
+            false => Limits {
+                head: settings.limits.buffer_size,
+                ..Limits::default()
+            },
         };
-        let path_rules = PathRules { keep_encoded_slashes: settings.http.path_info_no_decode_slashes };
+        let path_rules = PathRules {
+            keep_encoded_slashes: settings.http.path_info_no_decode_slashes,
+        };
         let mut server = Self {
             settings,
             sockets,
@@ -135,8 +140,15 @@ impl Server {
             .sockets
             .iter()
             .map(|socket| {
-                let port = socket.listener.name.rsplit_once(':').filter(|_| socket.listener.is_tcp());
-                (std::ptr::from_ref(socket), port.map_or("80", |(_, p)| p).as_bytes().to_vec())
+                let port = socket
+                    .listener
+                    .name
+                    .rsplit_once(':')
+                    .filter(|_| socket.listener.is_tcp());
+                (
+                    std::ptr::from_ref(socket),
+                    port.map_or("80", |(_, p)| p).as_bytes().to_vec(),
+                )
             })
             .collect();
         server
@@ -144,7 +156,10 @@ impl Server {
 
     /// `SERVER_PORT` of a socket.
     pub fn port_of(&self, socket: &WorkerSocket) -> &[u8] {
-        self.ports.iter().find(|(at, _)| std::ptr::eq(*at, socket)).map_or(b"80", |(_, port)| port)
+        self.ports
+            .iter()
+            .find(|(at, _)| std::ptr::eq(*at, socket))
+            .map_or(b"80", |(_, port)| port)
     }
 
     /// The plugin slot of a modifier1.
@@ -222,7 +237,9 @@ unsafe extern "C" fn current_request() -> *mut WsgiRequest {
 /// # Panics
 /// Before the start has installed it: a mistake in the order of the start.
 pub fn server() -> &'static Server {
-    SERVER.get().expect("the server is installed before anything asks for it")
+    SERVER
+        .get()
+        .expect("the server is installed before anything asks for it")
 }
 
 /// The server, if the start has come so far.
@@ -260,7 +277,9 @@ pub fn keep(text: impl AsRef<[u8]>) -> *mut std::ffi::c_char {
 /// What the configuration says, for C plugins; before their `init`.
 pub fn publish_settings(settings: &Settings, is_reload: bool) {
     let view = view();
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
     // SAFETY: single-threaded start, no hook running.
     unsafe {
         let v = &mut *view;
@@ -273,7 +292,11 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
             .iter()
             .map(|(key, value)| {
                 let value = value.as_ref().map_or(std::ptr::null_mut(), keep);
-                Box::into_raw(Box::new(UwsgiOpt { key: keep(key), value, configured: 1 }))
+                Box::into_raw(Box::new(UwsgiOpt {
+                    key: keep(key),
+                    value,
+                    configured: 1,
+                }))
             })
             .collect();
         v.exported_opts_cnt = rows.len() as i32;
@@ -282,8 +305,18 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
         let args: Vec<_> = std::env::args_os().map(|a| keep(a.as_bytes())).collect();
         v.argc = args.len() as i32;
         v.argv = Box::leak(args.into_iter().chain([std::ptr::null_mut()]).collect()).as_mut_ptr();
-        v.cwd = keep(std::env::current_dir().unwrap_or_default().as_os_str().as_bytes());
-        v.binary_path = keep(std::env::current_exe().unwrap_or_default().as_os_str().as_bytes());
+        v.cwd = keep(
+            std::env::current_dir()
+                .unwrap_or_default()
+                .as_os_str()
+                .as_bytes(),
+        );
+        v.binary_path = keep(
+            std::env::current_exe()
+                .unwrap_or_default()
+                .as_os_str()
+                .as_bytes(),
+        );
     }
 }
 
@@ -297,7 +330,11 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
         record.fd = socket.listener.as_raw_fd();
         record.name_len = name.as_bytes().len() as i32;
         record.name = name.into_raw();
-        record.family = if socket.listener.is_tcp() { libc::AF_INET } else { libc::AF_UNIX };
+        record.family = if socket.listener.is_tcp() {
+            libc::AF_INET
+        } else {
+            libc::AF_UNIX
+        };
         record.bound = 1;
         record.max_queue = socket.listener.backlog as u64;
         record.modifier1 = socket.modifier1;

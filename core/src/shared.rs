@@ -6,7 +6,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiWorker};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// How much of a request's description a slot keeps for the master.
 pub const DESCRIPTION: usize = 496;
@@ -115,7 +115,9 @@ impl SharedMemory {
         let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
         let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
-        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &fd, 0)? }.as_ptr().cast::<u8>();
+        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &fd, 0)? }
+            .as_ptr()
+            .cast::<u8>();
         // SAFETY: all offsets lie inside the mapping and are aligned to 64 bytes; zero bytes are valid records.
         let shared = unsafe {
             Self {
@@ -217,7 +219,9 @@ mod tests {
         // SAFETY: the child only touches the mapping and leaves at once.
         match unsafe { nix::unistd::fork() }.unwrap() {
             nix::unistd::ForkResult::Child => {
-                shared.core_slot(2, 2).describe([b"a", b" - ", b"GET", b" ", &[b'x'; 600]]);
+                shared
+                    .core_slot(2, 2)
+                    .describe([b"a", b" - ", b"GET", b" ", &[b'x'; 600]]);
                 // SAFETY: ends this process without running the test harness's exit work.
                 unsafe { libc::_exit(0) }
             }

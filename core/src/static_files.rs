@@ -38,7 +38,9 @@ pub fn serve(core: &mut Core) -> bool {
         return false;
     }
     for map in &statics.maps {
-        let Some(rest) = path.strip_prefix(map.prefix.as_bytes()) else { continue };
+        let Some(rest) = path.strip_prefix(map.prefix.as_bytes()) else {
+            continue;
+        };
         if !map.prefix.ends_with('/') && !rest.is_empty() && rest[0] != b'/' {
             continue;
         }
@@ -72,7 +74,13 @@ fn open(folder: &str, rest: &[u8]) -> Option<File> {
     how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
     // SAFETY: descriptor, name and struct are valid, the size is the struct's.
     let fd = unsafe {
-        libc::syscall(libc::SYS_openat2, root.as_raw_fd(), name.as_ptr(), &raw const how, size_of::<libc::open_how>())
+        libc::syscall(
+            libc::SYS_openat2,
+            root.as_raw_fd(),
+            name.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
     };
     if fd < 0 {
         return None;
@@ -91,7 +99,13 @@ fn index(folder: &File) -> Option<File> {
     server().settings.statics.index.iter().find_map(|name| {
         let name = CString::new(name.as_str()).ok()?;
         // SAFETY: descriptor and name are valid.
-        let fd = unsafe { libc::openat(folder.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW) };
+        let fd = unsafe {
+            libc::openat(
+                folder.as_raw_fd(),
+                name.as_ptr(),
+                libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW,
+            )
+        };
         if fd < 0 {
             return None;
         }
@@ -102,7 +116,12 @@ fn index(folder: &File) -> Option<File> {
 }
 
 fn skipped(rest: &[u8]) -> bool {
-    server().settings.statics.skip_ext.iter().any(|ext| rest.ends_with(ext.as_bytes()))
+    server()
+        .settings
+        .statics
+        .skip_ext
+        .iter()
+        .any(|ext| rest.ends_with(ext.as_bytes()))
 }
 
 fn send(core: &mut Core, file: File, path: &[u8]) -> bool {
@@ -116,7 +135,11 @@ fn send(core: &mut Core, file: File, path: &[u8]) -> bool {
 
 fn try_send(core: &mut Core, file: File, path: &[u8]) -> Result<(), ResponseError> {
     let metadata = file.metadata().map_err(ResponseError::Gone)?;
-    let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |d| d.as_secs());
     let unchanged = vars::find(core.raw(), b"HTTP_IF_MODIFIED_SINCE")
         .and_then(|v| std::str::from_utf8(v).ok())
         .and_then(|v| httpdate::parse_http_date(v).ok())
@@ -131,7 +154,11 @@ fn try_send(core: &mut Core, file: File, path: &[u8]) -> Result<(), ResponseErro
     if let Some(kind) = mime_type(path) {
         response::header(core, b"Content-Type", kind.as_bytes())?;
     }
-    response::header(core, b"Content-Length", metadata.len().to_string().as_bytes())?;
+    response::header(
+        core,
+        b"Content-Length",
+        metadata.len().to_string().as_bytes(),
+    )?;
     response::header(core, b"Last-Modified", date.as_bytes())?;
     response::send_file(core, file.into_raw_fd(), 0, metadata.len())
 }

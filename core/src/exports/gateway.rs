@@ -10,7 +10,9 @@ pub unsafe extern "C" fn register_gateway(
     func: Option<unsafe extern "C" fn(c_int, *mut c_void)>,
     data: *mut c_void,
 ) -> *mut UwsgiGateway {
-    let Some(func) = func else { return std::ptr::null_mut() };
+    let Some(func) = func else {
+        return std::ptr::null_mut();
+    };
     // SAFETY: the header asks for a NUL-terminated name.
     let name = String::from_utf8_lossy(unsafe { super::text(name) }).into_owned();
     gateway::register(name, func, data);

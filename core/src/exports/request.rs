@@ -18,12 +18,18 @@ pub unsafe extern "C" fn uwsgi_parse_vars(_req: *mut WsgiRequest) -> c_int {
 
 /// The place of a value for C.
 fn found(value: Option<&[u8]>, len: *mut u16) -> *mut c_char {
-    let Some(value) = value else { return std::ptr::null_mut() };
+    let Some(value) = value else {
+        return std::ptr::null_mut();
+    };
     if !len.is_null() {
         // SAFETY: the header asks for a writable place.
         unsafe { *len = value.len().min(0xffff) as u16 };
     }
-    if value.is_empty() { c"".as_ptr().cast_mut() } else { value.as_ptr().cast_mut().cast() }
+    if value.is_empty() {
+        c"".as_ptr().cast_mut()
+    } else {
+        value.as_ptr().cast_mut().cast()
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -45,7 +51,16 @@ pub unsafe extern "C" fn uwsgi_get_qs(
     vallen: *mut u16,
 ) -> *mut c_char {
     // SAFETY: as above.
-    unsafe { found(vars::pair_of(bytes((*req).query_string, (*req).query_string_len), b'&', bytes(key, len)), vallen) }
+    unsafe {
+        found(
+            vars::pair_of(
+                bytes((*req).query_string, (*req).query_string_len),
+                b'&',
+                bytes(key, len),
+            ),
+            vallen,
+        )
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -56,7 +71,16 @@ pub unsafe extern "C" fn uwsgi_get_cookie(
     vallen: *mut u16,
 ) -> *mut c_char {
     // SAFETY: as above.
-    unsafe { found(vars::pair_of(bytes((*req).cookie, (*req).cookie_len), b';', bytes(key, len)), vallen) }
+    unsafe {
+        found(
+            vars::pair_of(
+                bytes((*req).cookie, (*req).cookie_len),
+                b';',
+                bytes(key, len),
+            ),
+            vallen,
+        )
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -81,7 +105,12 @@ pub unsafe extern "C" fn uwsgi_request_body_read(
     unsafe {
         let core = Core::of(req);
         let conn = core.conn;
-        body_result(req, core.body.read(&mut *conn, usize::try_from(hint).unwrap_or(0)), rlen)
+        body_result(
+            req,
+            core.body
+                .read(&mut *conn, usize::try_from(hint).unwrap_or(0)),
+            rlen,
+        )
     }
 }
 
@@ -95,13 +124,22 @@ pub unsafe extern "C" fn uwsgi_request_body_readline(
     unsafe {
         let core = Core::of(req);
         let conn = core.conn;
-        body_result(req, core.body.read_line(&mut *conn, usize::try_from(hint).unwrap_or(0)), rlen)
+        body_result(
+            req,
+            core.body
+                .read_line(&mut *conn, usize::try_from(hint).unwrap_or(0)),
+            rlen,
+        )
     }
 }
 
 /// # Safety
 /// `req` is a request of ours, `rlen` is writable.
-unsafe fn body_result(req: *mut WsgiRequest, read: Result<&[u8], BodyError>, rlen: *mut isize) -> *mut c_char {
+unsafe fn body_result(
+    req: *mut WsgiRequest,
+    read: Result<&[u8], BodyError>,
+    rlen: *mut isize,
+) -> *mut c_char {
     // SAFETY: by the contract.
     unsafe {
         match read {
@@ -116,7 +154,11 @@ unsafe fn body_result(req: *mut WsgiRequest, read: Result<&[u8], BodyError>, rle
             }
             Err(e) => {
                 (*req).read_errors += 1;
-                *rlen = if matches!(e, BodyError::Timeout(_)) { 0 } else { -1 };
+                *rlen = if matches!(e, BodyError::Timeout(_)) {
+                    0
+                } else {
+                    -1
+                };
                 let uri = String::from_utf8_lossy(bytes((*req).uri, (*req).uri_len)).into_owned();
                 say!("unable to read the body of {uri}: {e}");
                 std::ptr::null_mut()
@@ -142,7 +184,9 @@ pub unsafe extern "C" fn uwsgi_get_app_id(
     modifier1: c_int,
 ) -> c_int {
     // SAFETY: the header asks for a key with its length.
-    apps().find(unsafe { bytes(key, len) }, modifier1).unwrap_or(-1)
+    apps()
+        .find(unsafe { bytes(key, len) }, modifier1)
+        .unwrap_or(-1)
 }
 
 #[unsafe(no_mangle)]
@@ -151,7 +195,9 @@ pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it:
     unsafe {
         count_exception(&*req);
         let plugin = &*(*crate::server::view()).p[usize::from(Core::of(req).modifier1())];
-        let ask = |hook: Option<unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer>| {
+        let ask = |hook: Option<
+            unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer,
+        >| {
             let buffer = hook?(req);
             if buffer.is_null() {
                 return None;
@@ -174,7 +220,10 @@ pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it:
         }
         if is_monitored(class.as_deref(), message.as_deref(), repr.as_deref()) {
             let id = worker_id();
-            say!("... monitored exception detected, respawning worker {id} (pid: {})...", std::process::id());
+            say!(
+                "... monitored exception detected, respawning worker {id} (pid: {})...",
+                std::process::id()
+            );
             crate::process::recycle(server(), id);
         }
         if caught { 0 } else { -1 }
@@ -186,7 +235,8 @@ fn count_exception(req: &WsgiRequest) {
     // SAFETY: records in shared memory and of this process.
     unsafe {
         counter(&raw mut (*shared.worker(worker_id())).exceptions).fetch_add(1, Ordering::Relaxed);
-        counter(&raw mut (*shared.core(worker_id(), req.async_id as usize)).exceptions).fetch_add(1, Ordering::Relaxed);
+        counter(&raw mut (*shared.core(worker_id(), req.async_id as usize)).exceptions)
+            .fetch_add(1, Ordering::Relaxed);
         if let Some(app) = apps().app(req.app_id) {
             counter(&raw mut (*app).exceptions).fetch_add(1, Ordering::Relaxed);
         }
@@ -196,10 +246,14 @@ fn count_exception(req: &WsgiRequest) {
 /// `--reload-on-exception` and its filters.
 fn is_monitored(class: Option<&str>, message: Option<&str>, repr: Option<&str>) -> bool {
     let limits = &server().settings.limits;
-    let named = |list: &[String], value: Option<&str>| value.is_some_and(|v| list.iter().any(|l| l == v));
+    let named =
+        |list: &[String], value: Option<&str>| value.is_some_and(|v| list.iter().any(|l| l == v));
     let class_named = class.is_some_and(|c| {
         let plain = c.rsplit('.').next().unwrap_or(c);
-        limits.reload_on_exception_type.iter().any(|l| l == c || l.rsplit('.').next() == Some(plain))
+        limits
+            .reload_on_exception_type
+            .iter()
+            .any(|l| l == c || l.rsplit('.').next() == Some(plain))
     });
     limits.reload_on_exception
         || class_named
@@ -211,7 +265,11 @@ fn is_monitored(class: Option<&str>, message: Option<&str>, repr: Option<&str>) 
 pub unsafe extern "C" fn rsgi_request_client_gone(req: *mut WsgiRequest) -> c_int {
     // SAFETY: the header asks for a request of ours.
     let fd = unsafe { (*req).fd };
-    let mut entry = libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 };
+    let mut entry = libc::pollfd {
+        fd,
+        events: libc::POLLRDHUP,
+        revents: 0,
+    };
     // SAFETY: one valid entry.
     let ready = unsafe { libc::poll(&mut entry, 1, 0) };
     c_int::from(ready > 0 && entry.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0)
@@ -219,8 +277,16 @@ pub unsafe extern "C" fn rsgi_request_client_gone(req: *mut WsgiRequest) -> c_in
 
 #[unsafe(no_mangle)]
 pub extern "C" fn set_harakiri(seconds: c_int) {
-    let deadline = if seconds > 0 { super::now() + i64::from(seconds) } else { 0 };
-    server().shared.worker_slot(worker_id()).user_deadline.store(deadline, Ordering::Relaxed);
+    let deadline = if seconds > 0 {
+        super::now() + i64::from(seconds)
+    } else {
+        0
+    };
+    server()
+        .shared
+        .worker_slot(worker_id())
+        .user_deadline
+        .store(deadline, Ordering::Relaxed);
 }
 
 #[unsafe(no_mangle)]
@@ -229,7 +295,11 @@ pub extern "C" fn uwsgi_worker_is_busy(worker: c_int) -> c_int {
     match usize::try_from(worker) {
         Ok(id) if id <= shared.worker_count() => {
             // SAFETY: a record in shared memory.
-            c_int::from(unsafe { crate::shared::int(&raw mut (*shared.worker(id)).busy) }.load(Ordering::Relaxed) > 0)
+            c_int::from(
+                unsafe { crate::shared::int(&raw mut (*shared.worker(id)).busy) }
+                    .load(Ordering::Relaxed)
+                    > 0,
+            )
         }
         _ => 0,
     }

@@ -31,7 +31,10 @@ pub unsafe extern "C" fn uwsgi_response_prepare_headers(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(req: *mut WsgiRequest, status: c_int) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(
+    req: *mut WsgiRequest,
+    status: c_int,
+) -> c_int {
     let reason = match status {
         100 => "Continue",
         101 => "Switching Protocols",
@@ -52,7 +55,12 @@ pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(req: *mut WsgiReques
         other => rsgi_protocol::http1::reason(u16::try_from(other).unwrap_or(500)),
     };
     // SAFETY: the header asks for a request of ours.
-    unsafe { result(response::start(Core::of(req), format!("{status} {reason}").as_bytes())) }
+    unsafe {
+        result(response::start(
+            Core::of(req),
+            format!("{status} {reason}").as_bytes(),
+        ))
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -64,18 +72,33 @@ pub unsafe extern "C" fn uwsgi_response_add_header(
     value_len: u16,
 ) -> c_int {
     // SAFETY: the header asks for a request of ours and texts with their lengths.
-    unsafe { result(response::header(Core::of(req), bytes(name, name_len), bytes(value, value_len))) }
+    unsafe {
+        result(response::header(
+            Core::of(req),
+            bytes(name, name_len),
+            bytes(value, value_len),
+        ))
+    }
 }
 
 /// # Safety
 /// `req` is a request of ours.
 unsafe fn add(req: *mut WsgiRequest, name: &str, value: &str) -> c_int {
     // SAFETY: by the contract.
-    unsafe { result(response::header(Core::of(req), name.as_bytes(), value.as_bytes())) }
+    unsafe {
+        result(response::header(
+            Core::of(req),
+            name.as_bytes(),
+            value.as_bytes(),
+        ))
+    }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_add_content_length(req: *mut WsgiRequest, length: u64) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_add_content_length(
+    req: *mut WsgiRequest,
+    length: u64,
+) -> c_int {
     // SAFETY: the header asks for a request of ours.
     unsafe { add(req, "Content-Length", &length.to_string()) }
 }
@@ -87,7 +110,11 @@ pub unsafe extern "C" fn uwsgi_response_add_content_range(
     to: i64,
     size: i64,
 ) -> c_int {
-    let value = if from < 0 { format!("bytes */{size}") } else { format!("bytes {from}-{to}/{size}") };
+    let value = if from < 0 {
+        format!("bytes */{size}")
+    } else {
+        format!("bytes {from}-{to}/{size}")
+    };
     // SAFETY: the header asks for a request of ours.
     unsafe { add(req, "Content-Range", &value) }
 }
@@ -97,7 +124,10 @@ fn http_date(seconds: u64) -> String {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_add_last_modified(req: *mut WsgiRequest, seconds: u64) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_add_last_modified(
+    req: *mut WsgiRequest,
+    seconds: u64,
+) -> c_int {
     // SAFETY: the header asks for a request of ours.
     unsafe { add(req, "Last-Modified", &http_date(seconds)) }
 }
@@ -115,9 +145,19 @@ pub unsafe extern "C" fn uwsgi_response_write_headers_do(req: *mut WsgiRequest) 
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_write_body_do(req: *mut WsgiRequest, data: *mut c_char, len: usize) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_write_body_do(
+    req: *mut WsgiRequest,
+    data: *mut c_char,
+    len: usize,
+) -> c_int {
     // SAFETY: the header asks for a request of ours and bytes with their length.
-    unsafe { result(response::write(Core::of(req), &[place(bytes(data, len))], false)) }
+    unsafe {
+        result(response::write(
+            Core::of(req),
+            &[place(bytes(data, len))],
+            false,
+        ))
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -129,7 +169,11 @@ pub unsafe extern "C" fn rsgi_response_writev(
 ) -> c_int {
     // SAFETY: the header asks for a request of ours and an array of `count` entries.
     unsafe {
-        let parts = if count == 0 { &[][..] } else { std::slice::from_raw_parts(parts, count) };
+        let parts = if count == 0 {
+            &[][..]
+        } else {
+            std::slice::from_raw_parts(parts, count)
+        };
         result(response::write(Core::of(req), parts, last != 0))
     }
 }
@@ -142,7 +186,14 @@ pub unsafe extern "C" fn uwsgi_response_sendfile_do(
     length: usize,
 ) -> c_int {
     // SAFETY: the header asks for a request of ours and a descriptor that becomes ours.
-    unsafe { result(response::send_file(Core::of(req), fd, position as u64, length as u64)) }
+    unsafe {
+        result(response::send_file(
+            Core::of(req),
+            fd,
+            position as u64,
+            length as u64,
+        ))
+    }
 }
 
 /// Short answers of the server's own.

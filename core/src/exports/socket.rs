@@ -4,7 +4,9 @@ use super::{bytes, text};
 use crate::net::address::Address;
 use crate::net::wait;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, connect, socket,
+};
 use std::ffi::{c_char, c_int};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
@@ -42,7 +44,11 @@ fn limit(seconds: c_int) -> Duration {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_connect(address: *mut c_char, timeout: c_int, nonblocking: c_int) -> c_int {
+pub unsafe extern "C" fn uwsgi_connect(
+    address: *mut c_char,
+    timeout: c_int,
+    nonblocking: c_int,
+) -> c_int {
     // SAFETY: the header asks for a NUL-terminated address.
     let name = String::from_utf8_lossy(unsafe { text(address) }).into_owned();
     match connect_to(&name, limit(timeout), nonblocking != 0) {
@@ -56,7 +62,14 @@ pub unsafe extern "C" fn uwsgi_connect(address: *mut c_char, timeout: c_int, non
 
 fn connect_to(name: &str, limit: Duration, nonblocking: bool) -> nix::Result<OwnedFd> {
     let address = Address::parse(name, false).map_err(|_| nix::Error::EINVAL)?;
-    let open = |family| socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None);
+    let open = |family| {
+        socket(
+            family,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None,
+        )
+    };
     let (fd, result) = match address {
         Address::Inet(SocketAddr::V4(a)) => {
             let fd = open(AddressFamily::Inet)?;
@@ -99,7 +112,12 @@ fn connect_to(name: &str, limit: Duration, nonblocking: bool) -> nix::Result<Own
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_write_nb(fd: c_int, data: *mut c_char, len: usize, timeout: c_int) -> c_int {
+pub unsafe extern "C" fn uwsgi_write_nb(
+    fd: c_int,
+    data: *mut c_char,
+    len: usize,
+    timeout: c_int,
+) -> c_int {
     // SAFETY: the header asks for bytes with their length.
     match wait::write_all(fd, unsafe { bytes(data, len) }, limit(timeout)) {
         Ok(()) => 0,
@@ -108,12 +126,21 @@ pub unsafe extern "C" fn uwsgi_write_nb(fd: c_int, data: *mut c_char, len: usize
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_read_nb(fd: c_int, data: *mut c_char, len: usize, timeout: c_int) -> c_int {
+pub unsafe extern "C" fn uwsgi_read_nb(
+    fd: c_int,
+    data: *mut c_char,
+    len: usize,
+    timeout: c_int,
+) -> c_int {
     if len == 0 {
         return 0;
     }
     // SAFETY: the header asks for `len` writable bytes.
-    match wait::read_exact(fd, unsafe { std::slice::from_raw_parts_mut(data.cast(), len) }, limit(timeout)) {
+    match wait::read_exact(
+        fd,
+        unsafe { std::slice::from_raw_parts_mut(data.cast(), len) },
+        limit(timeout),
+    ) {
         Ok(()) => 0,
         Err(_) => -1,
     }
@@ -138,8 +165,17 @@ pub unsafe extern "C" fn wait_write(fd: c_int, timeout: c_int) -> c_int {
 }
 
 /// `uwsgi.wait_read2_hook`
-pub unsafe extern "C" fn wait_read2(fd0: c_int, fd1: c_int, timeout: c_int, which: *mut c_int) -> c_int {
-    let mut entries = [fd0, fd1].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+pub unsafe extern "C" fn wait_read2(
+    fd0: c_int,
+    fd1: c_int,
+    timeout: c_int,
+    which: *mut c_int,
+) -> c_int {
+    let mut entries = [fd0, fd1].map(|fd| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    });
     let millis = i32::try_from(limit(timeout).as_millis()).unwrap_or(i32::MAX);
     // SAFETY: two valid entries.
     let count = unsafe { libc::poll(entries.as_mut_ptr(), 2, millis) };

@@ -42,8 +42,11 @@ struct Wishes {
     link_wanted: bool,
 }
 
-static WISHES: Mutex<Wishes> =
-    Mutex::new(Wishes { gateways: Vec::new(), sockets: Vec::new(), link_wanted: false });
+static WISHES: Mutex<Wishes> = Mutex::new(Wishes {
+    gateways: Vec::new(),
+    sockets: Vec::new(),
+    link_wanted: false,
+});
 
 fn wishes() -> MutexGuard<'static, Wishes> {
     WISHES.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,7 +56,12 @@ fn wishes() -> MutexGuard<'static, Wishes> {
 pub fn register(name: String, func: GatewayFn, data: *mut c_void) {
     let mut wishes = wishes();
     let number = wishes.gateways.iter().filter(|g| g.name == name).count() as i32 + 1;
-    wishes.gateways.push(Gateway { name: name.leak(), number, func, data });
+    wishes.gateways.push(Gateway {
+        name: name.leak(),
+        number,
+        func,
+        data,
+    });
 }
 
 /// The gateways to run.
@@ -72,7 +80,10 @@ pub fn bind(address: &str) -> Option<RawFd> {
         wishes().sockets.push((address.to_owned(), listener));
         return Some(fd);
     }
-    let options = BindOptions { backlog: 4096, ..BindOptions::default() };
+    let options = BindOptions {
+        backlog: 4096,
+        ..BindOptions::default()
+    };
     let bound = Address::parse(address, false)
         .map_err(|e| e.to_string())
         .and_then(|a| Listener::bind(&a, &options).map_err(|e| e.to_string()));
@@ -103,10 +114,18 @@ pub fn wants_link() -> bool {
 
 /// The sockets of gateways, for a handover: address as asked, descriptor.
 pub fn sockets() -> Vec<(String, RawFd)> {
-    wishes().sockets.iter().map(|(name, l)| (name.clone(), l.as_raw_fd())).collect()
+    wishes()
+        .sockets
+        .iter()
+        .map(|(name, l)| (name.clone(), l.as_raw_fd()))
+        .collect()
 }
 
 /// The paths of the gateways' unix sockets.
 pub fn paths() -> Vec<(String, std::path::PathBuf)> {
-    wishes().sockets.iter().filter_map(|(name, l)| Some((name.clone(), l.path.clone()?))).collect()
+    wishes()
+        .sockets
+        .iter()
+        .filter_map(|(name, l)| Some((name.clone(), l.path.clone()?)))
+        .collect()
 }

@@ -103,13 +103,21 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
     let handover = reload::take();
     unix_signal::block_master();
     let bell = super::make_master_bell()?;
-    let signals =
-        SignalFd::with_flags(&unix_signal::master_set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let signals = SignalFd::with_flags(
+        &unix_signal::master_set(),
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )?;
     let poll = Poll::new()?;
-    poll.registry().register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
-    poll.registry().register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
+    poll.registry().register(
+        &mut SourceFd(&signals.as_raw_fd()),
+        SIGNALS,
+        Interest::READABLE,
+    )?;
+    poll.registry()
+        .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
     if let Some(pipe) = &log_pipe {
-        poll.registry().register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
+        poll.registry()
+            .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
     let mut master = Master {
         server,
@@ -146,7 +154,9 @@ impl Master {
     fn run(&mut self) -> i32 {
         let mut events = Events::with_capacity(16);
         loop {
-            let wait = self.next_deadline().saturating_duration_since(Instant::now());
+            let wait = self
+                .next_deadline()
+                .saturating_duration_since(Instant::now());
             // interrupted or not: whatever there is to do is looked at below
             let _ = self.poll.poll(&mut events, Some(wait));
             self.read_signals();
@@ -175,7 +185,11 @@ impl Master {
     fn next_deadline(&self) -> Instant {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
-        pauses.chain(kills).chain([self.cycle]).min().unwrap_or(self.cycle)
+        pauses
+            .chain(kills)
+            .chain([self.cycle])
+            .min()
+            .unwrap_or(self.cycle)
     }
 
     // ---- children
@@ -183,7 +197,10 @@ impl Master {
     fn spawn_worker(&mut self, id: usize) {
         let shared = &self.server.shared;
         let record = shared.worker(id);
-        shared.worker_slot(id).wants_replacement.store(0, Ordering::Release);
+        shared
+            .worker_slot(id)
+            .wants_replacement
+            .store(0, Ordering::Release);
         // SAFETY: the record of this worker; its fields below are the master's to write.
         let again = unsafe {
             (*record).delta_requests = 0;
@@ -200,7 +217,10 @@ impl Master {
                 if again {
                     say!("Respawned rsgi worker {id} (new pid: {pid})");
                 } else {
-                    say!("spawned rsgi worker {id} (pid: {pid}, cores: {})", shared.core_count());
+                    say!(
+                        "spawned rsgi worker {id} (pid: {pid}, cores: {})",
+                        shared.core_count()
+                    );
                 }
             }
             Err(e) => {
@@ -215,14 +235,28 @@ impl Master {
         match spawn::gateway(&gateway) {
             Ok(pid) => {
                 self.add(pid.as_raw(), Kind::Gateway(at));
-                say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number);
+                say!(
+                    "spawned rsgi {} {} (pid: {pid})",
+                    gateway.name,
+                    gateway.number
+                );
             }
-            Err(e) => say!("cannot fork gateway {} {}: fork(): {e}", gateway.name, gateway.number),
+            Err(e) => say!(
+                "cannot fork gateway {} {}: fork(): {e}",
+                gateway.name,
+                gateway.number
+            ),
         }
     }
 
     fn add(&mut self, pid: i32, kind: Kind) {
-        self.processes.push(Process { pid, kind, born: Instant::now(), leaving: None, was_ready: false });
+        self.processes.push(Process {
+            pid,
+            kind,
+            born: Instant::now(),
+            leaving: None,
+            was_ready: false,
+        });
     }
 
     /// Takes over the processes of the image before.
@@ -236,7 +270,9 @@ impl Master {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) => self.ended(pid.as_raw(), Some(code), 0),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => self.ended(pid.as_raw(), None, signal as i32),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    self.ended(pid.as_raw(), None, signal as i32)
+                }
                 Ok(WaitStatus::StillAlive) | Err(_) => return,
                 Ok(_) => {}
             }
@@ -257,8 +293,14 @@ impl Master {
             Kind::Gateway(at) => {
                 if self.closing.is_none() && process.leaving.is_none() {
                     let gateway = self.gateways[at];
-                    let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
-                    say!("gateway {} {} (pid: {pid}) ended ({how}); respawning it", gateway.name, gateway.number);
+                    let how = code.map_or(format!("killed by signal {signal}"), |c| {
+                        format!("exit code {c}")
+                    });
+                    say!(
+                        "gateway {} {} (pid: {pid}) ended ({how}); respawning it",
+                        gateway.name,
+                        gateway.number
+                    );
                     if process.born.elapsed() < INFANT {
                         // a gateway that cannot live must not make us spin
                         std::thread::sleep(Duration::from_millis(200));
@@ -266,7 +308,9 @@ impl Master {
                     self.spawn_gateway(at);
                 }
             }
-            Kind::Old(worker) if worker > 0 => say!("worker {worker} killed successfully (pid: {pid})"),
+            Kind::Old(worker) if worker > 0 => {
+                say!("worker {worker} killed successfully (pid: {pid})")
+            }
             Kind::Old(_) | Kind::Trial => {}
         }
     }
@@ -289,9 +333,19 @@ impl Master {
                 say!("need-app requested, destroying the instance...");
                 return self.close(Ending::Fast, Then::Exit(crate::startup::NEED_APP));
             }
-            Some(code) if !self.ever_ready && self.server.settings.limits.worker_boot_error_halt && code != 0 => {
-                let code = if code == crate::startup::APP_LOAD { code } else { 3 };
-                say!("worker {id} failed to boot (exit code {code}); stopping (--worker-boot-error-halt)");
+            Some(code)
+                if !self.ever_ready
+                    && self.server.settings.limits.worker_boot_error_halt
+                    && code != 0 =>
+            {
+                let code = if code == crate::startup::APP_LOAD {
+                    code
+                } else {
+                    3
+                };
+                say!(
+                    "worker {id} failed to boot (exit code {code}); stopping (--worker-boot-error-halt)"
+                );
                 return self.close(Ending::Fast, Then::Exit(code));
             }
             _ => {}
@@ -299,8 +353,12 @@ impl Master {
         if process.leaving.is_none() {
             match code {
                 Some(0) => {}
-                Some(code) => say!("DAMN ! worker {id} (pid: {pid}) died with exit code {code} :( trying respawn ..."),
-                None => say!("DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."),
+                Some(code) => say!(
+                    "DAMN ! worker {id} (pid: {pid}) died with exit code {code} :( trying respawn ..."
+                ),
+                None => say!(
+                    "DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."
+                ),
             }
         }
         if !process.was_ready && process.born.elapsed() < INFANT {
@@ -313,7 +371,10 @@ impl Master {
 
     /// A crash inside a hook is the plugin's: say which.
     fn blame_plugin(&self, id: usize, signal: i32) {
-        if !matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT) {
+        if !matches!(
+            signal,
+            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT
+        ) {
             return;
         }
         for core in 0..self.server.shared.core_count() {
@@ -321,23 +382,36 @@ impl Master {
             let hook = slot.in_hook.load(Ordering::Relaxed);
             if hook > 0 {
                 let name = crate::plugin::registry::name_of_modifier((hook - 1) as u8);
-                say!("worker {id} crashed in the request hook of plugin {name}: {}", slot.description());
+                say!(
+                    "worker {id} crashed in the request hook of plugin {name}: {}",
+                    slot.description()
+                );
             }
         }
     }
 
     fn pause_worker(&mut self, id: usize) {
         let failures = self.pauses[id].as_ref().map_or(0, |p| p.failures) + 1;
-        let pause = Duration::from_millis(100).saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
-        say!("worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}");
-        self.pauses[id] = Some(Pause { until: Instant::now() + pause, failures });
+        let pause = Duration::from_millis(100)
+            .saturating_mul(1 << failures.min(10))
+            .min(LONGEST_PAUSE);
+        say!(
+            "worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}"
+        );
+        self.pauses[id] = Some(Pause {
+            until: Instant::now() + pause,
+            failures,
+        });
     }
 
     fn respawn_due(&mut self) {
         let now = Instant::now();
         for id in 1..self.pauses.len() {
             let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);
-            if due && self.closing.is_none() && !self.processes.iter().any(|p| p.kind == Kind::Worker(id)) {
+            if due
+                && self.closing.is_none()
+                && !self.processes.iter().any(|p| p.kind == Kind::Worker(id))
+            {
                 if let Some(pause) = &mut self.pauses[id] {
                     pause.until = now + LONGEST_PAUSE;
                 }
@@ -353,7 +427,13 @@ impl Master {
         for process in &mut self.processes {
             if let Kind::Worker(id) = process.kind
                 && !process.was_ready
-                && self.server.shared.worker_slot(id).ready.load(Ordering::Acquire) == process.pid
+                && self
+                    .server
+                    .shared
+                    .worker_slot(id)
+                    .ready
+                    .load(Ordering::Acquire)
+                    == process.pid
             {
                 process.was_ready = true;
                 newly_ready += 1;
@@ -372,18 +452,34 @@ impl Master {
     }
 
     fn all_ready(&self) -> bool {
-        (1..=self.server.shared.worker_count())
-            .all(|id| self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready))
+        (1..=self.server.shared.worker_count()).all(|id| {
+            self.processes
+                .iter()
+                .any(|p| p.kind == Kind::Worker(id) && p.was_ready)
+        })
     }
 
     /// One old worker leaves for each new one that is ready; with all new ones ready, all old ones.
     fn retire_old_workers(&mut self) {
-        let ready = self.processes.iter().filter(|p| matches!(p.kind, Kind::Worker(_)) && p.was_ready).count();
+        let ready = self
+            .processes
+            .iter()
+            .filter(|p| matches!(p.kind, Kind::Worker(_)) && p.was_ready)
+            .count();
         let is_old_worker = |p: &&mut Process| matches!(p.kind, Kind::Old(w) if w > 0);
-        let gone = self.processes.iter_mut().filter(is_old_worker).filter(|p| p.leaving.is_some()).count();
+        let gone = self
+            .processes
+            .iter_mut()
+            .filter(is_old_worker)
+            .filter(|p| p.leaving.is_some())
+            .count();
         let all = self.all_ready();
         let mercy = self.worker_mercy();
-        let mut may_go = if all { usize::MAX } else { ready.saturating_sub(gone) };
+        let mut may_go = if all {
+            usize::MAX
+        } else {
+            ready.saturating_sub(gone)
+        };
         for process in self.processes.iter_mut().filter(is_old_worker) {
             if process.leaving.is_none() && may_go > 0 {
                 may_go -= 1;
@@ -398,7 +494,11 @@ impl Master {
             return;
         }
         let mercy = self.worker_mercy();
-        for process in self.processes.iter_mut().filter(|p| p.kind == Kind::Old(0) && p.leaving.is_none()) {
+        for process in self
+            .processes
+            .iter_mut()
+            .filter(|p| p.kind == Kind::Old(0) && p.leaving.is_none())
+        {
             tell(process, Signal::SIGHUP, mercy);
         }
     }
@@ -411,16 +511,36 @@ impl Master {
         let mercy = self.worker_mercy();
         let mut starting = false;
         for id in 1..=self.server.shared.worker_count() {
-            let ready = self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready);
-            let all = self.processes.iter().filter(|p| p.kind == Kind::Worker(id)).count();
-            starting |= !ready || self.processes.iter().any(|p| p.kind == Kind::Worker(id) && !p.was_ready);
+            let ready = self
+                .processes
+                .iter()
+                .any(|p| p.kind == Kind::Worker(id) && p.was_ready);
+            let all = self
+                .processes
+                .iter()
+                .filter(|p| p.kind == Kind::Worker(id))
+                .count();
+            starting |= !ready
+                || self
+                    .processes
+                    .iter()
+                    .any(|p| p.kind == Kind::Worker(id) && !p.was_ready);
             if all < 2 {
                 continue;
             }
-            let newest = self.processes.iter().filter(|p| p.kind == Kind::Worker(id)).max_by_key(|p| p.born);
-            let Some(newest) = newest.filter(|p| p.was_ready).map(|p| p.pid) else { continue };
+            let newest = self
+                .processes
+                .iter()
+                .filter(|p| p.kind == Kind::Worker(id))
+                .max_by_key(|p| p.born);
+            let Some(newest) = newest.filter(|p| p.was_ready).map(|p| p.pid) else {
+                continue;
+            };
             for process in &mut self.processes {
-                if process.kind == Kind::Worker(id) && process.pid != newest && process.leaving.is_none() {
+                if process.kind == Kind::Worker(id)
+                    && process.pid != newest
+                    && process.leaving.is_none()
+                {
                     tell(process, Signal::SIGHUP, mercy);
                 }
             }
@@ -429,8 +549,18 @@ impl Master {
             return;
         }
         let wants = (1..=self.server.shared.worker_count()).find(|id| {
-            let pid = self.server.shared.worker_slot(*id).wants_replacement.load(Ordering::Acquire);
-            pid != 0 && self.processes.iter().filter(|p| p.kind == Kind::Worker(*id)).any(|p| p.pid == pid)
+            let pid = self
+                .server
+                .shared
+                .worker_slot(*id)
+                .wants_replacement
+                .load(Ordering::Acquire);
+            pid != 0
+                && self
+                    .processes
+                    .iter()
+                    .filter(|p| p.kind == Kind::Worker(*id))
+                    .any(|p| p.pid == pid)
         });
         if let Some(id) = wants {
             self.spawn_worker(id);
@@ -482,13 +612,29 @@ impl Master {
             return;
         }
         let now = crate::worker::monotonic() as i64;
-        for process in self.processes.iter().filter(|p| p.was_ready && p.leaving.is_none()) {
-            let Kind::Worker(id) = process.kind else { continue };
-            let beat = self.server.shared.worker_slot(id).heartbeat.load(Ordering::Relaxed);
+        for process in self
+            .processes
+            .iter()
+            .filter(|p| p.was_ready && p.leaving.is_none())
+        {
+            let Kind::Worker(id) = process.kind else {
+                continue;
+            };
+            let beat = self
+                .server
+                .shared
+                .worker_slot(id)
+                .heartbeat
+                .load(Ordering::Relaxed);
             // SAFETY: a record in shared memory; the figure is only compared.
-            let busy = unsafe { int(&raw mut (*self.server.shared.worker(id)).busy) }.load(Ordering::Relaxed);
+            let busy = unsafe { int(&raw mut (*self.server.shared.worker(id)).busy) }
+                .load(Ordering::Relaxed);
             if beat > 0 && now - beat > limit + 1 && busy == 0 {
-                say!("worker {id} (pid: {}) was silent for {} seconds (--worker-heartbeat); killing it", process.pid, now - beat);
+                say!(
+                    "worker {id} (pid: {}) was silent for {} seconds (--worker-heartbeat); killing it",
+                    process.pid,
+                    now - beat
+                );
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
         }
@@ -497,21 +643,33 @@ impl Master {
     /// The size of each worker, for statistics and for `--evil-reload-on-*`.
     fn check_memory(&self) {
         let limits = &self.server.settings.limits;
-        let (rss_limit, as_limit) = (limits.evil_reload_on_rss * 1024 * 1024, limits.evil_reload_on_as * 1024 * 1024);
+        let (rss_limit, as_limit) = (
+            limits.evil_reload_on_rss * 1024 * 1024,
+            limits.evil_reload_on_as * 1024 * 1024,
+        );
         if rss_limit == 0 && as_limit == 0 && !self.server.settings.limits.memory_report {
             return;
         }
         for process in self.processes.iter().filter(|p| p.leaving.is_none()) {
-            let Kind::Worker(id) = process.kind else { continue };
-            let Some((rss, vsz)) = super::memory(process.pid as u32) else { continue };
+            let Kind::Worker(id) = process.kind else {
+                continue;
+            };
+            let Some((rss, vsz)) = super::memory(process.pid as u32) else {
+                continue;
+            };
             // SAFETY: the record of this worker; these fields are the master's.
             unsafe {
                 (*self.server.shared.worker(id)).rss_size = rss;
                 (*self.server.shared.worker(id)).vsz_size = vsz;
             }
             let over = (rss_limit > 0 && rss > rss_limit).then_some(("RSS", rss));
-            if let Some((what, size)) = over.or((as_limit > 0 && vsz > as_limit).then_some(("AS", vsz))) {
-                say!("*** EVIL RELOAD ON WORKER {id} {what}: {size} (pid: {}) ***", process.pid);
+            if let Some((what, size)) =
+                over.or((as_limit > 0 && vsz > as_limit).then_some(("AS", vsz)))
+            {
+                say!(
+                    "*** EVIL RELOAD ON WORKER {id} {what}: {size} (pid: {}) ***",
+                    process.pid
+                );
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
         }
@@ -582,22 +740,32 @@ impl Master {
         startup::print_configuration(&self.server.settings);
         let shared = &self.server.shared;
         // SAFETY: records in shared memory; the figures are informative.
-        let total: u64 = (1..=shared.worker_count()).map(|id| unsafe { (*shared.worker(id)).requests }).sum();
+        let total: u64 = (1..=shared.worker_count())
+            .map(|id| unsafe { (*shared.worker(id)).requests })
+            .sum();
         say!("workers total requests: {total}");
         let apps = crate::server::apps();
         for id in 1..=shared.worker_count() {
             for app in 0..apps.len() as i32 {
-                let Some(record) = apps.app(app) else { continue };
+                let Some(record) = apps.app(app) else {
+                    continue;
+                };
                 // SAFETY: as above; the mountpoint was written before the fork.
                 let (mount, requests, exceptions) = unsafe {
                     let mount = std::slice::from_raw_parts(
                         (&raw const (*record).mountpoint).cast::<u8>(),
                         usize::from((*record).mountpoint_len),
                     );
-                    (mount, (*shared.worker(id)).requests, (*shared.worker(id)).exceptions)
+                    (
+                        mount,
+                        (*shared.worker(id)).requests,
+                        (*shared.worker(id)).exceptions,
+                    )
                 };
                 let mount = String::from_utf8_lossy(mount);
-                say!("worker {id} app {app} [{mount}] requests: {requests} exceptions: {exceptions}");
+                say!(
+                    "worker {id} app {app} [{mount}] requests: {requests} exceptions: {exceptions}"
+                );
             }
         }
     }
@@ -609,12 +777,19 @@ impl Master {
         if self.closing.is_some() || self.trial.is_some() {
             return;
         }
-        if self.processes.iter().any(|p| matches!(p.kind, Kind::Old(_))) {
+        if self
+            .processes
+            .iter()
+            .any(|p| matches!(p.kind, Kind::Old(_)))
+        {
             say!("a reload is under way: old workers have not left yet; asking again");
         }
         match Trial::start() {
             Ok(trial) => {
-                say!("reload: trying the new configuration and applications (pid: {})", trial.pid());
+                say!(
+                    "reload: trying the new configuration and applications (pid: {})",
+                    trial.pid()
+                );
                 self.trial = Some(trial);
             }
             Err(e) => say!("reload: cannot start the trial: {e}; nothing changes"),
@@ -622,7 +797,9 @@ impl Master {
     }
 
     fn trial_ended(&mut self, code: Option<i32>) {
-        let Some(trial) = self.trial.take() else { return };
+        let Some(trial) = self.trial.take() else {
+            return;
+        };
         if code == Some(0) {
             if self.closing.is_none() {
                 self.exec();
@@ -653,9 +830,12 @@ impl Master {
     fn exec(&mut self) {
         say!("binary reloading rsgi...");
         let mut sockets = gateway::sockets();
-        sockets.extend(self.server.sockets.iter().map(|s| {
-            (s.asked.clone(), s.listener.as_raw_fd())
-        }));
+        sockets.extend(
+            self.server
+                .sockets
+                .iter()
+                .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
+        );
         let old: Vec<OldProcess> = self
             .processes
             .iter()
@@ -698,15 +878,31 @@ impl Master {
 
     fn close(&mut self, ending: Ending, then: Then) {
         if matches!(then, Then::Exit(_)) {
-            self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
+            self.server
+                .shared
+                .worker_slot(0)
+                .leaving
+                .store(1, Ordering::Release);
             startup::notify::stopping();
         }
-        self.closing = Some(Closing { ending, then, workers_told: false });
+        self.closing = Some(Closing {
+            ending,
+            then,
+            workers_told: false,
+        });
         let mercy = self.ending_mercy();
         let keep_gateways = then == Then::Exec && ending == Ending::Graceful;
         for process in &mut self.processes {
             if matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways {
-                tell(process, if ending == Ending::Fast { Signal::SIGINT } else { Signal::SIGTERM }, mercy);
+                tell(
+                    process,
+                    if ending == Ending::Fast {
+                        Signal::SIGINT
+                    } else {
+                        Signal::SIGTERM
+                    },
+                    mercy,
+                );
             }
         }
         self.tell_workers();
@@ -729,10 +925,16 @@ impl Master {
         if closing.workers_told || (gateways && closing.ending == Ending::Graceful) {
             return;
         }
-        let signal = if closing.ending == Ending::Fast { Signal::SIGINT } else { Signal::SIGHUP };
+        let signal = if closing.ending == Ending::Fast {
+            Signal::SIGINT
+        } else {
+            Signal::SIGHUP
+        };
         let mercy = self.ending_mercy();
         for process in &mut self.processes {
-            if matches!(process.kind, Kind::Worker(_)) || matches!(process.kind, Kind::Old(w) if w > 0) {
+            if matches!(process.kind, Kind::Worker(_))
+                || matches!(process.kind, Kind::Old(w) if w > 0)
+            {
                 process.leaving = None;
                 tell(process, signal, mercy);
             }
@@ -756,7 +958,9 @@ impl Master {
     // ---- the log pipe
 
     fn drain_log(&mut self) {
-        let Some(pipe) = &mut self.log_pipe else { return };
+        let Some(pipe) = &mut self.log_pipe else {
+            return;
+        };
         let mut buffer = [0u8; 64 * 1024];
         while let Ok(n) = pipe.read(&mut buffer) {
             if n == 0 {
@@ -779,13 +983,20 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 pub fn run_without(server: &'static Server) -> ! {
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
-            Ok(pid) => say!("spawned rsgi worker {id} (pid: {pid}, cores: {})", server.shared.core_count()),
+            Ok(pid) => say!(
+                "spawned rsgi worker {id} (pid: {pid}, cores: {})",
+                server.shared.core_count()
+            ),
             Err(e) => say!("cannot fork worker {id}: fork(): {e}"),
         }
     }
     for gateway in gateway::all() {
         match spawn::gateway(&gateway) {
-            Ok(pid) => say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number),
+            Ok(pid) => say!(
+                "spawned rsgi {} {} (pid: {pid})",
+                gateway.name,
+                gateway.number
+            ),
             Err(e) => say!("cannot fork gateway {}: fork(): {e}", gateway.name),
         }
     }
@@ -799,6 +1010,9 @@ pub fn run_without(server: &'static Server) -> ! {
         (*record).respawn_count = 1;
     }
     let cores = server.shared.core_count();
-    say!("spawned rsgi worker 1 (and the only) (pid: {}, cores: {cores})", std::process::id());
+    say!(
+        "spawned rsgi worker 1 (and the only) (pid: {}, cores: {cores})",
+        std::process::id()
+    );
     crate::worker::run(1)
 }

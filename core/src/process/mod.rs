@@ -73,7 +73,9 @@ static MASTER_BELL: OnceLock<EventFd> = OnceLock::new();
 /// No descriptor is left.
 pub fn make_master_bell() -> nix::Result<BorrowedFd<'static>> {
     if MASTER_BELL.get().is_none() {
-        let _ = MASTER_BELL.set(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let _ = MASTER_BELL.set(EventFd::from_flags(
+            EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
+        )?);
     }
     MASTER_BELL.get().map(AsFd::as_fd).ok_or(nix::Error::EBADF)
 }
@@ -94,14 +96,16 @@ pub fn hear_bell() {
 
 /// Whether the whole server stops: nobody will take the connections that wait.
 pub fn is_last_generation() -> bool {
-    server::try_server().is_some_and(|s| s.shared.worker_slot(0).leaving.load(Ordering::Acquire) != 0)
+    server::try_server()
+        .is_some_and(|s| s.shared.worker_slot(0).leaving.load(Ordering::Acquire) != 0)
 }
 
 /// A worker has done enough: it asks for a replacement and goes on until that is ready; with the old defaults, or
 /// without a master, it leaves at once.
 pub fn recycle(server: &Server, id: usize) {
     let slot = server.shared.worker_slot(id);
-    slot.wants_replacement.store(std::process::id() as i32, Ordering::Release);
+    slot.wants_replacement
+        .store(std::process::id() as i32, Ordering::Release);
     if server.settings.classic || !server.settings.processes.master {
         unix_signal::give_order(Order::Leave);
     } else {

@@ -49,7 +49,10 @@ static INHERITED: Mutex<Option<Handover>> = Mutex::new(None);
 
 /// Remembers how the process was started and takes over what the image before left; first thing in `main`.
 pub fn begin() {
-    let handover = std::env::var(HANDOVER).ok().and_then(|fd| fd.parse().ok()).and_then(|fd| read(fd).ok());
+    let handover = std::env::var(HANDOVER)
+        .ok()
+        .and_then(|fd| fd.parse().ok())
+        .and_then(|fd| read(fd).ok());
     let trial = std::env::var_os(TRIAL).is_some();
     // SAFETY: first thing in main: no other thread runs.
     unsafe {
@@ -70,7 +73,10 @@ pub fn begin() {
 
 /// The file to run again: the name we were called by, since an upgrade replaces the file under that name.
 fn binary() -> PathBuf {
-    let name = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let name = std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .unwrap_or_default();
     if name.components().count() > 1
         && let Ok(path) = std::path::absolute(&name)
     {
@@ -81,7 +87,10 @@ fn binary() -> PathBuf {
 
 /// Whether this image was made by a reload.
 pub fn is_reload() -> bool {
-    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    INHERITED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .is_some()
 }
 
 /// The descriptor that listens on an address as it was asked for; each is handed out once.
@@ -94,7 +103,10 @@ pub fn inherited_socket(asked: &str) -> Option<RawFd> {
 
 /// Closes inherited sockets that the new configuration has no use for; gives the rest of the handover.
 pub fn take() -> Option<Handover> {
-    let mut handover = INHERITED.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let mut handover = INHERITED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()?;
     for (_, fd) in handover.sockets.drain(..) {
         // SAFETY: inherited for us, and nobody asked for it.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -154,7 +166,11 @@ fn try_exec(
     }
     std::env::set_current_dir(&origin.cwd)?;
     let text = |bytes: &[u8]| CString::new(bytes).map_err(io::Error::other);
-    let args = origin.args.iter().map(|a| text(a.as_bytes())).collect::<io::Result<Vec<_>>>()?;
+    let args = origin
+        .args
+        .iter()
+        .map(|a| text(a.as_bytes()))
+        .collect::<io::Result<Vec<_>>>()?;
     let mut env = origin
         .env
         .iter()
@@ -222,10 +238,20 @@ mod tests {
     #[test]
     fn a_handover_is_read_as_written() {
         let mut file = File::from(memfd_create(c"test", MFdFlags::empty()).unwrap());
-        writeln!(file, "reloads 3\nsocket 7 127.0.0.1:80\nsocket 8 /tmp/a b.sock\nprocess 42 1\nnoise").unwrap();
+        writeln!(
+            file,
+            "reloads 3\nsocket 7 127.0.0.1:80\nsocket 8 /tmp/a b.sock\nprocess 42 1\nnoise"
+        )
+        .unwrap();
         let handover = read(std::os::fd::IntoRawFd::into_raw_fd(file)).unwrap();
         assert_eq!(handover.reloads, 3);
-        assert_eq!(handover.sockets, [("127.0.0.1:80".to_owned(), 7), ("/tmp/a b.sock".to_owned(), 8)]);
+        assert_eq!(
+            handover.sockets,
+            [
+                ("127.0.0.1:80".to_owned(), 7),
+                ("/tmp/a b.sock".to_owned(), 8)
+            ]
+        );
         assert_eq!(handover.processes, [OldProcess { pid: 42, worker: 1 }]);
     }
 }

@@ -48,7 +48,11 @@ impl Core {
         let shared = &server().shared;
         // SAFETY: all fields are pointers and integers: zero is valid.
         let raw = Box::into_raw(Box::new(unsafe { std::mem::zeroed::<WsgiRequest>() }));
-        let header = Box::into_raw(Box::new(UwsgiHeader { modifier1: 0, pktsize: 0, modifier2: 0 }));
+        let header = Box::into_raw(Box::new(UwsgiHeader {
+            modifier1: 0,
+            pktsize: 0,
+            modifier2: 0,
+        }));
         let mut core = Box::new(Self {
             id,
             raw,
@@ -131,7 +135,13 @@ impl Core {
     /// Modifiers and size as the packet, or the socket, states them.
     pub fn set_header(&mut self, modifier1: u8, pktsize: u16, modifier2: u8) {
         // SAFETY: allocated in `new`.
-        unsafe { *self.header = UwsgiHeader { modifier1, pktsize, modifier2 } };
+        unsafe {
+            *self.header = UwsgiHeader {
+                modifier1,
+                pktsize,
+                modifier2,
+            }
+        };
     }
 
     /// The plugin number that the request asks for.
@@ -172,7 +182,10 @@ impl<'a> VarSink<'a> for Places<'_> {
 
 /// A slice as C states it.
 pub fn place(bytes: &[u8]) -> iovec {
-    iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
+    iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    }
 }
 
 /// The bytes of an entry of `hvec`.

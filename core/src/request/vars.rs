@@ -33,7 +33,10 @@ pub fn digest(core: &mut Core) {
         // SAFETY: entries of the current request.
         let (key, value) = unsafe { (bytes_of(&core.hvec[i]), bytes_of(&core.hvec[i + 1])) };
         let raw = core.raw();
-        let (start, len) = (value.as_ptr().cast_mut().cast::<c_char>(), value.len().min(0xffff) as u16);
+        let (start, len) = (
+            value.as_ptr().cast_mut().cast::<c_char>(),
+            value.len().min(0xffff) as u16,
+        );
         macro_rules! set {
             ($field:ident, $length:ident) => {{
                 raw.$field = start;
@@ -91,7 +94,9 @@ fn split_script_name(core: &mut Core, script: Option<usize>, path: Option<usize>
     if script.is_some_and(|s| core.hvec[s].iov_len > 0) {
         return;
     }
-    let Some(length) = apps().longest_mount(value) else { return };
+    let Some(length) = apps().longest_mount(value) else {
+        return;
+    };
     let (mount, rest) = value.split_at(length);
     core.hvec[path_at] = place(rest);
     match script {
@@ -139,7 +144,10 @@ mod tests {
     #[test]
     fn pairs_of_queries_and_cookies() {
         assert_eq!(pair_of(b"a=1&bb=2&b=3", b'&', b"b"), Some(&b"3"[..]));
-        assert_eq!(pair_of(b"a=1; session=x=y; z=", b';', b"session"), Some(&b"x=y"[..]));
+        assert_eq!(
+            pair_of(b"a=1; session=x=y; z=", b';', b"session"),
+            Some(&b"x=y"[..])
+        );
         assert_eq!(pair_of(b"a=1; z=", b';', b"z"), Some(&b""[..]));
         assert_eq!(pair_of(b"a&b", b'&', b"a"), None);
     }

@@ -85,7 +85,9 @@ fn open_log(settings: &Settings, target: &str) -> Result<(), StartupError> {
 /// `--logto host:port`: lines go out as datagrams.
 fn open_udp_log(target: &str) -> Result<(), StartupError> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
-    socket.connect(target).map_err(|e| StartupError::new(format!("logto {target}: {e}")))?;
+    socket
+        .connect(target)
+        .map_err(|e| StartupError::new(format!("logto {target}: {e}")))?;
     redirect(socket.as_raw_fd())
 }
 
@@ -101,7 +103,9 @@ fn redirect(fd: i32) -> Result<(), StartupError> {
 
 fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
     let p = &settings.paths;
-    [&p.pidfile, &p.pidfile2, &p.safe_pidfile, &p.safe_pidfile2].into_iter().flatten()
+    [&p.pidfile, &p.pidfile2, &p.safe_pidfile, &p.safe_pidfile2]
+        .into_iter()
+        .flatten()
 }
 
 /// Writes the pidfiles.
@@ -113,7 +117,12 @@ pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
         return Ok(());
     }
     for path in pidfile_paths(settings) {
-        let fail = |e: std::io::Error| StartupError::new(format!("cannot write the pidfile {path}: {}", super::os_text(&e)));
+        let fail = |e: std::io::Error| {
+            StartupError::new(format!(
+                "cannot write the pidfile {path}: {}",
+                super::os_text(&e)
+            ))
+        };
         // whole or not at all: a reader never sees half a number
         let temporary = format!("{path}.{}", std::process::id());
         let mut file = std::fs::File::create(&temporary).map_err(fail)?;
@@ -126,7 +135,8 @@ pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
 /// Removes them.
 pub fn remove_pidfiles(settings: &Settings) {
     for path in pidfile_paths(settings) {
-        let ours = std::fs::read_to_string(path).is_ok_and(|t| t.trim() == std::process::id().to_string());
+        let ours =
+            std::fs::read_to_string(path).is_ok_and(|t| t.trim() == std::process::id().to_string());
         if ours && std::fs::remove_file(path).is_ok() {
             say!("VACUUM: pidfile removed.");
         }

@@ -27,8 +27,26 @@ pub fn run(actions: &[Action]) {
 
 /// Actions that end the start when they are unknown, so that a typo is not found in production.
 const KNOWN: &[&str] = &[
-    "exec", "safeexec", "create", "creat", "exit", "print", "log", "write", "writen", "append", "appendn", "mkdir",
-    "putenv", "chdir", "chmod", "chown", "unlink", "rename", "unix_signal", "call",
+    "exec",
+    "safeexec",
+    "create",
+    "creat",
+    "exit",
+    "print",
+    "log",
+    "write",
+    "writen",
+    "append",
+    "appendn",
+    "mkdir",
+    "putenv",
+    "chdir",
+    "chmod",
+    "chown",
+    "unlink",
+    "rename",
+    "unix_signal",
+    "call",
 ];
 
 fn hook(text: &str) -> Result<(), String> {
@@ -52,7 +70,12 @@ fn hook(text: &str) -> Result<(), String> {
             say!("{argument}");
             Ok(())
         }
-        "create" | "creat" => OpenOptions::new().create(true).append(true).open(argument).map(drop).map_err(failed),
+        "create" | "creat" => OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(argument)
+            .map(drop)
+            .map_err(failed),
         "write" | "writen" => put(first, rest, name == "writen", false).map_err(failed),
         "append" | "appendn" => put(first, rest, name == "appendn", true).map_err(failed),
         "mkdir" => std::fs::create_dir_all(argument).map_err(failed),
@@ -60,7 +83,8 @@ fn hook(text: &str) -> Result<(), String> {
         "unlink" => std::fs::remove_file(argument).map_err(failed),
         "rename" => std::fs::rename(first, rest).map_err(failed),
         "chmod" => {
-            let mode = u32::from_str_radix(rest.trim(), 8).map_err(|_| format!("hook {text}: bad mode {rest:?}"))?;
+            let mode = u32::from_str_radix(rest.trim(), 8)
+                .map_err(|_| format!("hook {text}: bad mode {rest:?}"))?;
             std::fs::set_permissions(first, std::fs::Permissions::from_mode(mode)).map_err(failed)
         }
         "chown" => {
@@ -68,7 +92,9 @@ fn hook(text: &str) -> Result<(), String> {
             std::os::unix::fs::chown(first, uid, gid).map_err(failed)
         }
         "putenv" => {
-            let (key, value) = argument.split_once('=').ok_or_else(|| format!("hook {text}: write putenv:NAME=VALUE"))?;
+            let (key, value) = argument
+                .split_once('=')
+                .ok_or_else(|| format!("hook {text}: write putenv:NAME=VALUE"))?;
             // SAFETY: hooks run in the start, or first thing in a worker: one thread.
             unsafe { std::env::set_var(key, value) };
             Ok(())
@@ -79,8 +105,12 @@ fn hook(text: &str) -> Result<(), String> {
 }
 
 fn put(file: &str, text: &str, newline: bool, append: bool) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().create(true).append(append).write(true).truncate(!append).open(file)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(append)
+        .write(true)
+        .truncate(!append)
+        .open(file)?;
     let mut text = text.to_owned();
     if newline {
         text.push('\n');
@@ -107,7 +137,9 @@ fn call(name: &str) -> Result<(), String> {
     // SAFETY: looks a name up in what is loaded.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };
     if address.is_null() {
-        return Err(format!("unable to call function {function:?}: no loaded plugin or library has it"));
+        return Err(format!(
+            "unable to call function {function:?}: no loaded plugin or library has it"
+        ));
     }
     let argument = crate::server::keep(argument);
     // SAFETY: uWSGI's contract of `call`: void f(char *).
@@ -127,7 +159,11 @@ pub fn accepting(hooks: &Hooks, id: usize) {
     if first_time {
         run(&hooks.accepting_once);
     }
-    let first = shared.worker_slot(0).ready.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok();
+    let first = shared
+        .worker_slot(0)
+        .ready
+        .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok();
     if first {
         run(&hooks.accepting1);
         run(&hooks.accepting1_once);

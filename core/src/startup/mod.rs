@@ -36,7 +36,10 @@ pub struct StartupError {
 impl StartupError {
     /// A failure with uWSGI's usual code 1.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), code: 1 }
+        Self {
+            text: text.into(),
+            code: 1,
+        }
     }
 }
 
@@ -74,8 +77,9 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
     }
     if let Some(folder) = &settings.paths.chdir {
-        std::env::set_current_dir(folder)
-            .map_err(|e| StartupError::new(format!("chdir(): {} ({folder}; option chdir)", os_text(&e))))?;
+        std::env::set_current_dir(folder).map_err(|e| {
+            StartupError::new(format!("chdir(): {} ({folder}; option chdir)", os_text(&e)))
+        })?;
     }
     privileges::immediate(&settings)?;
 
@@ -89,12 +93,20 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);
-    let mut shared_sockets = if trial { Vec::new() } else { sockets::bind_shared(&settings)? };
+    let mut shared_sockets = if trial {
+        Vec::new()
+    } else {
+        sockets::bind_shared(&settings)?
+    };
     plugin_hooks::before_privileges_drop();
     privileges::drop(&settings, trial)?;
 
     // 4. the workers' sockets
-    let mut bound = if trial { Vec::new() } else { sockets::bind(&settings, &mut shared_sockets)? };
+    let mut bound = if trial {
+        Vec::new()
+    } else {
+        sockets::bind(&settings, &mut shared_sockets)?
+    };
     server::publish_sockets(&mut bound);
     if bound.is_empty() && !trial && !may_run_without_sockets(&settings) {
         return Err(StartupError::new(
@@ -104,22 +116,39 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
     let cores = settings.processes.threads.max(1) as usize;
     let workers = settings.processes.workers.max(1) as usize;
     let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize))
-        .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
+        .map_err(|e| {
+            StartupError::new(format!(
+                "cannot map memory for {workers} workers: {}",
+                e.desc()
+            ))
+        })?;
     server::publish_workers(&shared);
     daemonize::pidfiles(&settings, trial)?;
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);
-    let server = server::install(Server::new(settings, bound, shared, is_reload, SystemTime::now()));
+    let server = server::install(Server::new(
+        settings,
+        bound,
+        shared,
+        is_reload,
+        SystemTime::now(),
+    ));
 
     // 5. the log pipe: from here on, what applications print reaches the loggers too
-    let log_pipe = if (loggers || server.settings.logging.log_master) && server.settings.processes.master && !trial {
+    let log_pipe = if (loggers || server.settings.logging.log_master)
+        && server.settings.processes.master
+        && !trial
+    {
         Some(pipe_standard_output()?)
     } else {
         None
     };
     if !trial {
-        say!("your mercy for graceful operations on workers is {} seconds", server.settings.reload.worker_reload_mercy);
+        say!(
+            "your mercy for graceful operations on workers is {} seconds",
+            server.settings.reload.worker_reload_mercy
+        );
     }
 
     // 6. plugins go on, threads, applications
@@ -144,7 +173,10 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
 }
 
 fn os_text(e: &std::io::Error) -> String {
-    e.raw_os_error().map_or_else(|| e.to_string(), |code| nix::Error::from_raw(code).desc().to_owned())
+    e.raw_os_error().map_or_else(
+        || e.to_string(),
+        |code| nix::Error::from_raw(code).desc().to_owned(),
+    )
 }
 
 fn may_run_without_sockets(settings: &Settings) -> bool {
@@ -160,7 +192,10 @@ fn environment(settings: &Settings) {
                 EnvironmentChange::Unset(name) => std::env::remove_var(name),
                 EnvironmentChange::Directory(folder) => {
                     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                        if let (Ok(value), Some(name)) = (std::fs::read_to_string(entry.path()), entry.file_name().to_str()) {
+                        if let (Ok(value), Some(name)) = (
+                            std::fs::read_to_string(entry.path()),
+                            entry.file_name().to_str(),
+                        ) {
                             std::env::set_var(name, value.lines().next().unwrap_or_default());
                         }
                     }
@@ -195,14 +230,19 @@ fn dlopen(library: &str) -> Result<(), StartupError> {
             Ok(())
         }
         Err(e) => {
-            let text = e.source().map_or_else(|| e.to_string(), ToString::to_string);
+            let text = e
+                .source()
+                .map_or_else(|| e.to_string(), ToString::to_string);
             Err(StartupError::new(format!("--dlopen {library}: {text}")))
         }
     }
 }
 
 fn configure_loggers(settings: &Settings) -> Result<(), StartupError> {
-    for (sinks, requests) in [(&settings.logging.logger, false), (&settings.logging.req_logger, true)] {
+    for (sinks, requests) in [
+        (&settings.logging.logger, false),
+        (&settings.logging.req_logger, true),
+    ] {
         for sink in sinks {
             log::sink::add(sink, requests).map_err(StartupError::new)?;
         }
@@ -232,17 +272,27 @@ pub fn load_apps(server: &Server) {
     plugin_hooks::init_apps();
     let mut wanted = 0;
     for mount in &server.settings.apps.mounts {
-        if mount.worker.is_some_and(|w| w as usize != server::worker_id()) {
+        if mount
+            .worker
+            .is_some_and(|w| w as usize != server::worker_id())
+        {
             continue;
         }
         wanted += 1;
         let text = |t: &str| CString::new(t).unwrap_or_default().into_raw();
         // SAFETY: new texts that live as long as the process.
         let (prefix, app) = unsafe {
-            (std::ffi::CStr::from_ptr(text(&mount.prefix)), std::ffi::CStr::from_ptr(text(&mount.app)))
+            (
+                std::ffi::CStr::from_ptr(text(&mount.prefix)),
+                std::ffi::CStr::from_ptr(text(&mount.app)),
+            )
         };
         if plugin_hooks::mount_app(prefix, app).is_none() {
-            say!("cannot mount {} under {:?}: no loaded plugin takes it", mount.app, mount.prefix);
+            say!(
+                "cannot mount {} under {:?}: no loaded plugin takes it",
+                mount.app,
+                mount.prefix
+            );
         }
     }
     plugin_hooks::postinit_apps();
@@ -263,7 +313,9 @@ pub fn load_apps(server: &Server) {
         if server.settings.limits.worker_boot_error_halt && process::is_worker() {
             process::exit(APP_LOAD);
         }
-        say!("no application could be loaded (the reasons stand above); --no-need-app would start without it");
+        say!(
+            "no application could be loaded (the reasons stand above); --no-need-app would start without it"
+        );
         process::exit(NEED_APP);
     }
     if wanted > 0 || server.settings.classic {
@@ -283,11 +335,15 @@ fn pin(count: usize, id: usize) {
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
     use nix::unistd::Pid;
     let this = Pid::from_raw(0);
-    let Ok(all) = sched_getaffinity(this) else { return };
+    let Ok(all) = sched_getaffinity(this) else {
+        return;
+    };
     if count == 0 {
         return;
     }
-    let usable: Vec<usize> = (0..CpuSet::count()).filter(|c| all.is_set(*c).unwrap_or(false)).collect();
+    let usable: Vec<usize> = (0..CpuSet::count())
+        .filter(|c| all.is_set(*c).unwrap_or(false))
+        .collect();
     let mut own = CpuSet::new();
     for n in 0..count.min(usable.len()) {
         let _ = own.set(usable[((id - 1) * count + n) % usable.len()]);
@@ -302,7 +358,9 @@ pub fn accepting(id: usize) {
 
 /// Work at the end of the first process.
 pub fn at_end(code: i32) {
-    let Some(server) = server::try_server() else { return };
+    let Some(server) = server::try_server() else {
+        return;
+    };
     hooks::run(&server.settings.hooks.as_user_atexit);
     vacuum();
     let _ = code;
@@ -310,7 +368,9 @@ pub fn at_end(code: i32) {
 
 /// Removes sockets and pidfiles (`--vacuum`); only by the process that made them.
 pub fn vacuum() {
-    let Some(server) = server::try_server().filter(|s| s.settings.paths.vacuum) else { return };
+    let Some(server) = server::try_server().filter(|s| s.settings.paths.vacuum) else {
+        return;
+    };
     for socket in &server.sockets {
         if let Some(path) = &socket.listener.path
             && std::fs::remove_file(path).is_ok()

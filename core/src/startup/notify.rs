@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static SAID_READY: AtomicBool = AtomicBool::new(false);
 
 fn send(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let Ok(socket) = UnixDatagram::unbound() else { return };
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let Ok(socket) = UnixDatagram::unbound() else {
+        return;
+    };
     let name = path.to_string_lossy();
     let _ = match name.strip_prefix('@') {
         Some(name) => {
             use std::os::linux::net::SocketAddrExt;
-            std::os::unix::net::SocketAddr::from_abstract_name(name).and_then(|a| socket.send_to_addr(state.as_bytes(), &a))
+            std::os::unix::net::SocketAddr::from_abstract_name(name)
+                .and_then(|a| socket.send_to_addr(state.as_bytes(), &a))
         }
         None => socket.send_to(state.as_bytes(), &*name),
     };
@@ -26,7 +31,10 @@ pub fn started() {
 /// Every worker takes requests; said once per image.
 pub fn ready() {
     if !SAID_READY.swap(true, Ordering::Relaxed) {
-        send(&format!("READY=1\nMAINPID={}\nSTATUS=rsgi is ready", std::process::id()));
+        send(&format!(
+            "READY=1\nMAINPID={}\nSTATUS=rsgi is ready",
+            std::process::id()
+        ));
     }
 }
 

@@ -14,14 +14,17 @@ fn place() -> &'static Option<Place> {
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         // fields 48 and 49 of proc(5), counted from the state, which is field 3
-        let (start, end): (usize, usize) = (fields.get(45)?.parse().ok()?, fields.get(46)?.parse().ok()?);
+        let (start, end): (usize, usize) =
+            (fields.get(45)?.parse().ok()?, fields.get(46)?.parse().ok()?);
         (start > 0 && end > start).then_some(Place(start, end - start))
     })
 }
 
 /// Sets the title; what does not fit is cut off.
 pub fn set(title: &[u8]) {
-    let Some(Place(start, size)) = place() else { return };
+    let Some(Place(start, size)) = place() else {
+        return;
+    };
     let len = title.len().min(size - 1);
     // SAFETY: the kernel says that these bytes are this process's argument area, which is writable; the arguments
     // were copied by the runtime and by `server::publish_settings` before anyone gets here.
@@ -69,7 +72,9 @@ pub fn worker(names: &ProcessNames, id: usize) {
 pub fn gateway(names: &ProcessNames, name: &str, number: i32) {
     match &names.name {
         Some(name) => set(name.as_bytes()),
-        None if is_wanted(names) => set(decorated(names, &format!("rsgi {name} {number}")).as_bytes()),
+        None if is_wanted(names) => {
+            set(decorated(names, &format!("rsgi {name} {number}")).as_bytes())
+        }
         None => {}
     }
 }

@@ -22,14 +22,18 @@ fn options(settings: &Settings) -> Result<BindOptions, StartupError> {
         Some(wanted) => {
             let wanted = wanted as i32;
             if wanted > most {
-                say!("listen = {wanted} is more than the system allows (net.core.somaxconn = {most}); using {most}");
+                say!(
+                    "listen = {wanted} is more than the system allows (net.core.somaxconn = {most}); using {most}"
+                );
             }
             wanted.min(most)
         }
         None => most.min(4096),
     };
     let owner = match &s.chown_socket {
-        Some(text) => listener::owner(text).map_err(|e| StartupError::new(format!("chown-socket: {e}")))?,
+        Some(text) => {
+            listener::owner(text).map_err(|e| StartupError::new(format!("chown-socket: {e}")))?
+        }
         None => (None, None),
     };
     Ok(BindOptions {
@@ -42,12 +46,17 @@ fn options(settings: &Settings) -> Result<BindOptions, StartupError> {
     })
 }
 
-fn obtain(spec: &SocketSpec, settings: &Settings, options: &BindOptions) -> Result<Listener, StartupError> {
+fn obtain(
+    spec: &SocketSpec,
+    settings: &Settings,
+    options: &BindOptions,
+) -> Result<Listener, StartupError> {
     if let Some(fd) = reload::inherited_socket(&spec.address) {
         return Ok(Listener::adopt(fd));
     }
     let place = |e: String| StartupError::new(format!("{e} [{}]", spec.origin));
-    let address = Address::parse(&spec.address, settings.sockets.abstract_socket).map_err(|e| place(e.to_string()))?;
+    let address = Address::parse(&spec.address, settings.sockets.abstract_socket)
+        .map_err(|e| place(e.to_string()))?;
     Listener::bind(&address, options).map_err(|e| StartupError::new(e.to_string()))
 }
 
@@ -58,7 +67,10 @@ fn obtain(spec: &SocketSpec, settings: &Settings, options: &BindOptions) -> Resu
 pub fn bind_shared(settings: &Settings) -> Result<Vec<SharedSocket>, StartupError> {
     let options = options(settings)?;
     let bind = |spec: &SocketSpec| {
-        Ok(SharedSocket { listener: Some(obtain(spec, settings, &options)?), asked: spec.address.clone() })
+        Ok(SharedSocket {
+            listener: Some(obtain(spec, settings, &options)?),
+            asked: spec.address.clone(),
+        })
     };
     settings.sockets.shared.iter().map(bind).collect()
 }
@@ -67,9 +79,15 @@ pub fn bind_shared(settings: &Settings) -> Result<Vec<SharedSocket>, StartupErro
 ///
 /// # Errors
 /// An address cannot be bound, or a protocol is not there yet.
-pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<WorkerSocket>, StartupError> {
+pub fn bind(
+    settings: &Settings,
+    shared: &mut [SharedSocket],
+) -> Result<Vec<WorkerSocket>, StartupError> {
     let options = options(settings)?;
-    let default = settings.sockets.protocol.unwrap_or(settings::SocketProtocol::Uwsgi);
+    let default = settings
+        .sockets
+        .protocol
+        .unwrap_or(settings::SocketProtocol::Uwsgi);
     let mut all = Vec::new();
     for spec in &settings.sockets.bind {
         let kind = spec.protocol.unwrap_or(default);
@@ -83,7 +101,10 @@ pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<Work
                 })?;
                 (socket.listener.take(), socket.asked.clone())
             }
-            None => (Some(obtain(spec, settings, &options)?), spec.address.clone()),
+            None => (
+                Some(obtain(spec, settings, &options)?),
+                spec.address.clone(),
+            ),
         };
         let Some(listener) = listener else { continue };
         all.push(worker_socket(settings, listener, kind, asked, Some(spec))?);
@@ -94,7 +115,13 @@ pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<Work
         // SAFETY: 0 is open, it was just looked at.
         let fd = unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) };
         if fd >= 0 {
-            all.push(worker_socket(settings, Listener::adopt(fd), default, format!("fd://{fd}"), None)?);
+            all.push(worker_socket(
+                settings,
+                Listener::adopt(fd),
+                default,
+                format!("fd://{fd}"),
+                None,
+            )?);
         }
     }
     for (number, socket) in all.iter().enumerate() {
@@ -174,9 +201,21 @@ fn add_activated(
         if is_listening_socket(fd) && !all.iter().any(|s| s.listener.as_raw_fd() == fd) {
             let asked = format!("fd://{fd}");
             if let Some(inherited) = reload::inherited_socket(&asked) {
-                all.push(worker_socket(settings, Listener::adopt(inherited), kind, asked, None)?);
+                all.push(worker_socket(
+                    settings,
+                    Listener::adopt(inherited),
+                    kind,
+                    asked,
+                    None,
+                )?);
             } else {
-                all.push(worker_socket(settings, Listener::adopt(fd), kind, asked, None)?);
+                all.push(worker_socket(
+                    settings,
+                    Listener::adopt(fd),
+                    kind,
+                    asked,
+                    None,
+                )?);
             }
         }
     }
@@ -185,7 +224,9 @@ fn add_activated(
 
 fn systemd_count() -> Option<i32> {
     let pid: u32 = std::env::var("LISTEN_PID").ok()?.parse().ok()?;
-    (pid == std::process::id()).then(|| std::env::var("LISTEN_FDS").ok()?.parse().ok()).flatten()
+    (pid == std::process::id())
+        .then(|| std::env::var("LISTEN_FDS").ok()?.parse().ok())
+        .flatten()
 }
 
 fn is_listening_socket(fd: i32) -> bool {
@@ -193,7 +234,13 @@ fn is_listening_socket(fd: i32) -> bool {
     let mut size = size_of::<i32>() as libc::socklen_t;
     // SAFETY: the places are ours; any descriptor number may be asked about.
     let rc = unsafe {
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, (&raw mut value).cast(), &mut size)
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut value).cast(),
+            &mut size,
+        )
     };
     rc == 0 && value != 0
 }

@@ -26,16 +26,26 @@ impl Peer {
             libc::AF_INET => {
                 // SAFETY: the family says which struct it is.
                 let inet = unsafe { &*std::ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
-                (IpAddr::from(inet.sin_addr.s_addr.to_ne_bytes()), u16::from_be(inet.sin_port))
+                (
+                    IpAddr::from(inet.sin_addr.s_addr.to_ne_bytes()),
+                    u16::from_be(inet.sin_port),
+                )
             }
             libc::AF_INET6 => {
                 // SAFETY: the family says which struct it is.
                 let inet = unsafe { &*std::ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
-                (IpAddr::from(inet.sin6_addr.s6_addr).to_canonical(), u16::from_be(inet.sin6_port))
+                (
+                    IpAddr::from(inet.sin6_addr.s6_addr).to_canonical(),
+                    u16::from_be(inet.sin6_port),
+                )
             }
             _ => return Self::default(),
         };
-        Self { address: Some(address), text: address.to_string(), port: port.to_string() }
+        Self {
+            address: Some(address),
+            text: address.to_string(),
+            port: port.to_string(),
+        }
     }
 
     /// Whether its word on the original client is taken: a proxy on this machine.
@@ -78,7 +88,10 @@ pub enum Received {
 
 impl Connection {
     /// Accepts one connection; `None` when none is waiting.
-    pub fn accept(socket: &'static WorkerSocket, spare: &mut Vec<Vec<u8>>) -> io::Result<Option<Box<Self>>> {
+    pub fn accept(
+        socket: &'static WorkerSocket,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Option<Box<Self>>> {
         use std::os::fd::FromRawFd;
         // SAFETY: zero is a valid address storage; its size is stated.
         let (fd, storage) = unsafe {
@@ -151,13 +164,23 @@ impl Connection {
             }
             self.start = 0;
         }
-        let wanted = if self.buf.is_empty() { FIRST_READ } else { self.buf.len() };
+        let wanted = if self.buf.is_empty() {
+            FIRST_READ
+        } else {
+            self.buf.len()
+        };
         let room = wanted.min(most.saturating_sub(self.buf.len()).max(1024));
         self.buf.reserve(room);
         let room = self.buf.capacity() - self.buf.len();
         loop {
             // SAFETY: `room` bytes of spare room are there.
-            let n = unsafe { libc::read(self.fd(), self.buf.as_mut_ptr().add(self.buf.len()).cast(), room) };
+            let n = unsafe {
+                libc::read(
+                    self.fd(),
+                    self.buf.as_mut_ptr().add(self.buf.len()).cast(),
+                    room,
+                )
+            };
             if n > 0 {
                 // SAFETY: the kernel wrote `n` bytes there.
                 unsafe { self.buf.set_len(self.buf.len() + n as usize) };
@@ -203,7 +226,8 @@ impl Connection {
         unsafe { libc::shutdown(self.fd(), libc::SHUT_WR) };
         let mut sink = [0u8; 16 * 1024];
         for _ in 0..64 {
-            if crate::net::wait::readable(self.fd(), std::time::Duration::from_millis(100)).is_err() {
+            if crate::net::wait::readable(self.fd(), std::time::Duration::from_millis(100)).is_err()
+            {
                 return;
             }
             // SAFETY: the buffer is ours and as large as stated.

@@ -39,7 +39,13 @@ enum Parsed {
 }
 
 /// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end.
-pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare: &mut Vec<Vec<u8>>, leaving: bool) {
+pub fn connection(
+    core: &mut Core,
+    poll: &Poll,
+    mut conn: Box<Connection>,
+    spare: &mut Vec<Vec<u8>>,
+    leaving: bool,
+) {
     conn.borrow_buffer(spare);
     let next = match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
         Received::Closed => Next::Close,
@@ -105,7 +111,11 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
 }
 
 fn peer_name(conn: &Connection) -> &str {
-    if conn.peer.text.is_empty() { &conn.socket.listener.name } else { &conn.peer.text }
+    if conn.peer.text.is_empty() {
+        &conn.socket.listener.name
+    } else {
+        &conn.peer.text
+    }
 }
 
 /// Answers a client whose request cannot be served, and closes.
@@ -117,7 +127,8 @@ fn refuse(conn: &Connection, error: &HttpError) {
         error.reason(),
         body.len()
     );
-    let _ = crate::net::wait::write_all(conn.fd(), answer.as_bytes(), crate::server::socket_limit());
+    let _ =
+        crate::net::wait::write_all(conn.fd(), answer.as_bytes(), crate::server::socket_limit());
 }
 
 /// Looks for a whole request head at the front of the buffer and begins the request.
@@ -168,7 +179,13 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
     let mut scratch = std::mem::take(&mut core.scratch);
     // SAFETY: the scratch is put back below and not used again before the next request.
     let held = unsafe { &mut *(&raw mut scratch) };
-    push_vars(&conn_view.head, conn_view.buffered(), &origin, held, &mut Places(&mut core.hvec));
+    push_vars(
+        &conn_view.head,
+        conn_view.buffered(),
+        &origin,
+        held,
+        &mut Places(&mut core.hvec),
+    );
     core.scratch = scratch;
     conn.take_buffered(length);
     core.raw().post_cl = match body {
@@ -177,7 +194,8 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
     };
     core.raw().body_is_chunked = i32::from(body == BodyLength::Chunked);
     core.body.begin(body, expects);
-    core.response.begin(SocketProtocol::Http, is_http10, is_head, keep_alive);
+    core.response
+        .begin(SocketProtocol::Http, is_http10, is_head, keep_alive);
     let (modifier1, modifier2) = (conn.socket.modifier1, conn.socket.modifier2);
     core.set_header(modifier1, length.min(0xffff) as u16, modifier2);
     vars::digest(core);
@@ -185,7 +203,9 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
 }
 
 fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
-    let Some(first) = conn.buffered().first_chunk::<HEADER_LEN>() else { return Parsed::Partial };
+    let Some(first) = conn.buffered().first_chunk::<HEADER_LEN>() else {
+        return Parsed::Partial;
+    };
     let packet = PacketHeader::parse(*first);
     let size = usize::from(packet.size);
     let limit = server().settings.limits.buffer_size;
@@ -232,7 +252,8 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     };
     core.raw().body_is_chunked = i32::from(chunked);
     core.body.begin(length, false);
-    core.response.begin(conn.socket.protocol, http10 && !link, is_head, link);
+    core.response
+        .begin(conn.socket.protocol, http10 && !link, is_head, link);
     vars::digest(core);
     if let BodyLength::Fixed(n) = length
         && limit_post > 0
@@ -296,7 +317,9 @@ fn answer(core: &mut Core) -> bool {
         return false;
     };
     crate::request::set_current(core);
-    core.slot.in_hook.store(u32::from(modifier1) + 1, Ordering::Relaxed);
+    core.slot
+        .in_hook
+        .store(u32::from(modifier1) + 1, Ordering::Relaxed);
     let raw = core.expose();
     let rc = loop {
         // SAFETY: the request is ours, on its core; the core is not touched through another reference meanwhile,
@@ -363,7 +386,10 @@ fn after(core: &mut Core) {
         counter(&raw mut (*worker).tx).fetch_add(sent, Ordering::Relaxed);
         counter(&raw mut (*worker).running_time).fetch_add(took, Ordering::Relaxed);
         let average = counter(&raw mut (*worker).avg_response_time);
-        average.store((average.load(Ordering::Relaxed) + took) / 2, Ordering::Relaxed);
+        average.store(
+            (average.load(Ordering::Relaxed) + took) / 2,
+            Ordering::Relaxed,
+        );
         int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed);
         if let Some(app) = crate::server::apps().app(raw.app_id) {
             counter(&raw mut (*app).requests).fetch_add(1, Ordering::Relaxed);
