@@ -54,7 +54,9 @@ pub struct Hooks {
     pub version: u32,
     /// `--pyrun`: run a script instead of serving; its exit code, or -1 when none was asked for.
     pub run_script: unsafe extern "C" fn() -> c_int,
-    /// Shared and early imports.
+    /// Shared imports, once in the master.
+    pub post_init: unsafe extern "C" fn(),
+    /// Applications are about to be loaded.
     pub preinit_apps: unsafe extern "C" fn(),
     /// Imports and the applications of the options.
     pub init_apps: unsafe extern "C" fn(),

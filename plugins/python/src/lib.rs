@@ -66,6 +66,7 @@ macro_rules! forward {
 }
 
 forward! {
+    post_init() => post_init;
     preinit_apps() => preinit_apps;
     init_apps() => init_apps;
     post_fork() => post_fork;
@@ -196,6 +197,7 @@ pub static python_plugin: export::Exported = {
     plugin.options = &options::TABLE as *const _ as *mut rsgi_plugin_api::abi::UwsgiOption;
     plugin.on_load = Some(on_load);
     plugin.init = Some(init);
+    plugin.post_init = Some(post_init);
     plugin.preinit_apps = Some(preinit_apps);
     plugin.init_apps = Some(init_apps);
     plugin.mount_app = Some(mount_app);
