@@ -50,6 +50,24 @@ impl Exchange {
         self.req
     }
 
+    /// Method and URI, for messages.
+    pub fn place(&self) -> String {
+        // SAFETY: the host's request: pointers and lengths are in step.
+        unsafe {
+            let r = &*self.req;
+            let field = |p: *const std::ffi::c_char, len: u16| match p.is_null() {
+                true => &[][..],
+                false => std::slice::from_raw_parts(p.cast::<u8>(), len.into()),
+            };
+            let (method, uri) = (field(r.method, r.method_len), field(r.uri, r.uri_len));
+            format!(
+                "{} {}",
+                String::from_utf8_lossy(method),
+                String::from_utf8_lossy(uri)
+            )
+        }
+    }
+
     /// Whether the head has left.
     pub fn head_sent(&self) -> bool {
         // SAFETY: the host's request, valid while the exchange lives.

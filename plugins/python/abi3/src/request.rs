@@ -147,19 +147,12 @@ fn gone(exchange: &mut Exchange) -> i32 {
 }
 
 fn not_started(exchange: &Exchange) -> i32 {
-    // SAFETY: the host's request of this core: pointers and lengths are in step.
-    unsafe {
-        let r = &*exchange.req();
-        let uri = match r.uri.is_null() {
-            true => &[][..],
-            false => std::slice::from_raw_parts(r.uri.cast::<u8>(), r.uri_len.into()),
-        };
-        log::line(&format!(
-            "the application returned from {} without calling start_response: 500 is sent; call start_response(status, headers) before the body",
-            String::from_utf8_lossy(uri)
-        ));
-        sys::uwsgi_500(exchange.req());
-    }
+    log::line(&format!(
+        "the application returned from {} without calling start_response: 500 is sent; call start_response(status, headers) before the body",
+        exchange.place()
+    ));
+    // SAFETY: the host's request of this core.
+    unsafe { sys::uwsgi_500(exchange.req()) };
     UWSGI_OK
 }
 
@@ -189,7 +182,7 @@ fn send(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
         }
         if PyUnicode_Check(object) != 0 {
             // a str is an iterable of strs; say it of the whole, not of its first letter
-            response::body_part(result.share())?;
+            return Err(response::not_bytes(result, "returned"));
         }
     }
     if file_wrapper::is_wrapper(result) {
@@ -269,7 +262,11 @@ fn finish(exchange: &mut Exchange, parts: &[iovec]) -> Sent {
 /// Anything else: each part is sent as it comes.
 fn send_iterable(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
     // SAFETY: a live object.
-    let iterator = unsafe { Py::new(PyObject_GetIter(result.as_ptr()))? };
+    let iterator = unsafe { Py::new(PyObject_GetIter(result.as_ptr())) };
+    let iterator = match iterator {
+        Ok(iterator) => iterator,
+        Err(raised) => return Err(not_iterable(result, raised)),
+    };
     loop {
         if exchange.gone {
             return Ok(Sent::Gone);
@@ -294,4 +291,16 @@ fn send_iterable(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
             return Ok(Sent::Gone);
         }
     }
+}
+
+/// What to say of a result that cannot be iterated: None and the like get a line of ours, an `__iter__` that raised
+/// keeps its exception.
+fn not_iterable(result: &Py, raised: py::Raised) -> py::Raised {
+    // SAFETY: live objects; a class is asked, not the instance, so that no code of the application runs here.
+    let iterable = unsafe { !PyType_GetSlot(Py_TYPE(result.as_ptr()), Py_tp_iter).is_null() };
+    if iterable {
+        return raised;
+    }
+    py::clear();
+    response::not_bytes(result, "returned")
 }

@@ -1,7 +1,7 @@
 //! `start_response` and the `write` that it returns. The host gathers status and headers and sends them with the first
 //! bytes of the body; what it refuses becomes an exception at the place where the application made the mistake.
 
-use crate::exchange::{Exchange, Handle};
+use crate::exchange::{self, Exchange, Handle};
 use crate::py::{self, Args, END, Py, PyResult, Raised};
 use crate::settings;
 use libc::iovec;
@@ -256,19 +256,25 @@ pub fn body_part(item: Py) -> PyResult<Py> {
         if PyBytes_Check(item.as_ptr()) != 0 {
             return Ok(item);
         }
-        if settings::get().accept_buffer
-            && PyUnicode_Check(item.as_ptr()) == 0
-            && PyLong_Check(item.as_ptr()) == 0
-        {
+        let number_or_text =
+            PyUnicode_Check(item.as_ptr()) != 0 || PyLong_Check(item.as_ptr()) != 0;
+        if settings::get().accept_buffer && !number_or_text {
             return Py::new(PyBytes_FromObject(item.as_ptr()));
         }
-        let class = Py::borrowed(Py_TYPE(item.as_ptr()).cast())?;
-        let name = class
-            .attr(c"__name__")
-            .map(|n| crate::exception::lossy(&n))
-            .unwrap_or_default();
-        Err(py::type_error(&format!(
-            "the body of a WSGI answer consists of bytes, not {name}: encode it first"
-        )))
     }
+    Err(not_bytes(&item, "sent"))
+}
+
+/// The TypeError for a result, or a part of one, that is no bytes: what it is and where it came from.
+pub fn not_bytes(item: &Py, verb: &str) -> Raised {
+    // SAFETY: a live object's class.
+    let class = unsafe { Py::borrowed(Py_TYPE(item.as_ptr()).cast()) };
+    let name = class
+        .and_then(|c| c.attr(c"__name__"))
+        .map(|n| crate::exception::lossy(&n))
+        .unwrap_or_default();
+    let place = exchange::current().map(|x| x.place()).unwrap_or_default();
+    py::type_error(&format!(
+        "the application {verb} {name} as body of {place}: WSGI wants an iterable of bytes"
+    ))
 }

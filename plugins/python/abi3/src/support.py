@@ -2,7 +2,6 @@
 namespace; nothing here is on the path of a request except the text of an exception."""
 import builtins
 import glob
-import importlib
 import importlib.abc
 import importlib.machinery
 import os
@@ -78,7 +77,7 @@ def load_eval(code):
 
 
 def load_module(name):
-    importlib.import_module(name)
+    __import__(name)  # unlike importlib's function it leaves no frames of its own in a traceback
     return sys.modules[name]
 
 
