@@ -42,7 +42,8 @@ fn main() {
             "--master" | "--classic-defaults" => i -= 1,
             other => {
                 let name = other.trim_start_matches('-');
-                if let Some(owner) = registry::registry().owner_of(name) {
+                let owner = registry::registry().owner_of(name);
+                if let Some(owner) = owner {
                     registry::load(&owner).unwrap();
                 }
                 let row = registry::registry()
