@@ -20,10 +20,7 @@ pub fn without_comment(value: &str) -> Trimmed<'_> {
             value: value[..at].trim_end(),
             comment: Some(value[at..].trim_start()),
         },
-        None => Trimmed {
-            value,
-            comment: None,
-        },
+        None => Trimmed { value, comment: None },
     }
 }
 
@@ -48,18 +45,13 @@ pub fn number(value: &str, min: u64, max: u64) -> Result<u64, String> {
         let digits = value.bytes().take_while(u8::is_ascii_digit).count();
         let fix = match digits {
             0 => "give a whole number".to_owned(),
-            _ => format!(
-                "give a whole number without a unit, like {}",
-                &value[..digits]
-            ),
+            _ => format!("give a whole number without a unit, like {}", &value[..digits]),
         };
         return Err(format!("invalid number \"{value}\": {fix}"));
     };
     match u64::try_from(number) {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
-        _ if number < i128::from(min) => {
-            Err(format!("invalid number \"{value}\": the least is {min}"))
-        }
+        _ if number < i128::from(min) => Err(format!("invalid number \"{value}\": the least is {min}")),
         _ => Err(format!("invalid number \"{value}\": the most is {max}")),
     }
 }
@@ -116,11 +108,7 @@ mod tests {
     #[test]
     fn numbers_are_whole_and_within_limits() {
         assert_eq!(number(" 4 ", 0, 10), Ok(4));
-        assert!(
-            number("abc", 0, 10)
-                .unwrap_err()
-                .starts_with("invalid number \"abc\"")
-        );
+        assert!(number("abc", 0, 10).unwrap_err().starts_with("invalid number \"abc\""));
         assert!(number("30s", 0, 100).unwrap_err().ends_with("like 30"));
         assert!(number("-1", 0, 10).unwrap_err().ends_with("the least is 0"));
         assert!(number("11", 0, 10).unwrap_err().ends_with("the most is 10"));
@@ -129,11 +117,7 @@ mod tests {
                 .unwrap_err()
                 .ends_with("the most is 10")
         );
-        assert!(
-            number("$(WORKERS)", 0, 10)
-                .unwrap_err()
-                .contains("WORKERS is not set")
-        );
+        assert!(number("$(WORKERS)", 0, 10).unwrap_err().contains("WORKERS is not set"));
     }
 
     #[test]

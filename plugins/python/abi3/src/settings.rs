@@ -78,12 +78,8 @@ impl Settings {
     unsafe fn apply(&mut self, row: &Setting) {
         // SAFETY: by the contract.
         let (key, value) = unsafe {
-            let value =
-                (!row.value.is_null()).then(|| CStr::from_ptr(row.value).to_bytes().to_vec());
-            (
-                CStr::from_ptr(row.key).to_bytes(),
-                value.unwrap_or_default(),
-            )
+            let value = (!row.value.is_null()).then(|| CStr::from_ptr(row.value).to_bytes().to_vec());
+            (CStr::from_ptr(row.key).to_bytes(), value.unwrap_or_default())
         };
         match key {
             b"wsgi-file" => self.apps.push(AppSource::File(value)),
