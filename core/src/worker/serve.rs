@@ -391,9 +391,6 @@ fn after(core: &mut Core) {
             Ordering::Relaxed,
         );
         int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed);
-        if let Some(app) = crate::server::apps().app(raw.app_id) {
-            counter(&raw mut (*app).requests).fetch_add(1, Ordering::Relaxed);
-        }
     }
     core.slot.since.store(0, Ordering::Release);
     core.slot.deadline.store(0, Ordering::Relaxed);
