@@ -25,6 +25,8 @@ optional! {
     logvar_add: unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u8, *mut c_char, u8) = c"uwsgi_logvar_add";
     /// Reads one: its value into the pointer, the length returned; -1: none.
     logvar_get: unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u8, *mut *mut c_char) -> c_int = c"rsgi_logvar_get";
+    /// What a one-letter placeholder of the configuration stands for: written to the buffer, its length; -1: unknown.
+    magic: unsafe extern "C" fn(c_char, *mut c_char, usize) -> c_int = c"rsgi_magic";
     /// Ends the client's connection while the request goes on.
     disconnect: unsafe extern "C" fn(*mut WsgiRequest) = c"uwsgi_disconnect";
 }
