@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// No such file in any of the places.
-    #[error("{path}: cannot open shared object file: No such file or directory{looked}", path = path.display())]
+    #[error("{path}: cannot open shared object file: No such file or directory", path = path.display())]
     Missing {
         /// the last place looked at
         path: PathBuf,
-        /// the other places, as text
+        /// where else it was looked for, as a sentence, or empty
         looked: String,
     },
     /// It cannot be read.

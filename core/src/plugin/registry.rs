@@ -178,7 +178,7 @@ fn missing(name: &str, folders: &[PathBuf]) -> LoadError {
             .map(|f| f.display().to_string())
             .collect();
         format!(
-            " (looked in {}; name another folder with --plugins-dir)",
+            "plugin {name} was looked for in {}; name another folder with --plugins-dir",
             places.join(", ")
         )
     };
