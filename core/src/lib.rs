@@ -2,10 +2,13 @@
 //! request; `docs/architecture.md` shows the rooms.
 
 pub mod apps;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod exports;
 pub mod log;
 pub mod net;
+pub mod options;
 pub mod plugin;
 pub mod process;
 pub mod request;

@@ -7,9 +7,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     process::reload::begin();
-    env_logger::Builder::from_env(env_logger::Env::new().filter("RSGI_LOG")).format_target(false).init();
-    let arguments = std::env::args().collect::<Vec<_>>();
-    match options::load(&arguments, std::env::vars(), &mut Plugins) {
+    env_logger::Builder::from_env(env_logger::Env::new().filter("RSGI_LOG"))
+        .format_target(false)
+        .init();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let variables = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    match options::load(&arguments, variables, &mut Plugins) {
         Ok(Startup::Run(settings)) => match startup::run(*settings) {
             Ok(code) => process::exit(code),
             Err(error) => {
@@ -17,6 +21,11 @@ fn main() -> ExitCode {
                 process::exit(error.code)
             }
         },
+        Ok(Startup::Print(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Startup::Checked) => ExitCode::SUCCESS,
         Ok(Startup::Command(command)) => control::run(command),
         Err(errors) => {
             say!("{errors}");

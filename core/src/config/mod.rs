@@ -21,5 +21,5 @@ pub use directive::{Directive, Origin};
 pub use error::{ConfigError, system_message};
 pub use logic::{Environment, Opening, is_closing};
 pub use placeholder::{Names, Resolved, mentions, resolve};
-pub use reader::{Observer, Reader};
+pub use reader::{Collected, Observer, Reader};
 pub use scheme::{read as read_source, split_section};

@@ -8,7 +8,8 @@ use super::logic::{self, Environment, Facts, Opening};
 use super::magic::{self, FileContext};
 use super::placeholder::{self, Names};
 use super::scheme;
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the reader asks of the options while it reads.
@@ -21,6 +22,19 @@ pub trait Observer {
     fn has_plugin(&self, name: &str) -> bool;
     /// A directive was taken into the list; `value` is resolved with what is known so far.
     fn taken(&mut self, directive: &Directive, value: &str);
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// In the order of their meaning.
+    pub directives: Vec<Directive>,
+    /// What could not be read or decided.
+    pub problems: Vec<ConfigError>,
+    /// Names that are no options on purpose: `set`, `set-ph`, `declare-option`.
+    pub declared: HashSet<String>,
+    /// Names that a condition, a loop or a file name asked for.
+    pub consulted: HashSet<String>,
 }
 
 /// Files in files in files: deeper, they include each other in a circle.
@@ -40,6 +54,8 @@ pub struct Reader<'a> {
     last_file: HashMap<&'static str, String>,
     templates: Vec<Directive>,
     macros: HashMap<String, Vec<(String, Option<String>)>>,
+    declared: HashSet<String>,
+    consulted: RefCell<HashSet<String>>,
     depth: usize,
 }
 
@@ -56,19 +72,26 @@ impl<'a> Reader<'a> {
             last_file: HashMap::new(),
             templates: Vec::new(),
             macros: HashMap::new(),
+            declared: HashSet::new(),
+            consulted: RefCell::default(),
             depth: 0,
         }
     }
 
     /// Reads the templates named by `inherit`, which come after the rest, and gives everything.
-    pub fn finish(mut self) -> (Vec<Directive>, Vec<ConfigError>) {
+    pub fn finish(mut self) -> Collected {
         let mut next = 0;
         while next < self.templates.len() && next < MAX_DEPTH {
             let template = self.templates[next].clone();
             self.include(&template);
             next += 1;
         }
-        (self.directives, self.problems)
+        Collected {
+            directives: self.directives,
+            problems: self.problems,
+            declared: self.declared,
+            consulted: self.consulted.into_inner(),
+        }
     }
 
     /// Reads lines that stand together: a file, the command line, the environment.
@@ -167,6 +190,7 @@ impl<'a> Reader<'a> {
             return self.fail(directive, reason);
         }
         let (key, origin) = (key.to_owned(), directive.origin.clone());
+        self.declared.insert(key.clone());
         self.take(&Directive { key, value, origin });
     }
 
@@ -180,6 +204,7 @@ impl<'a> Reader<'a> {
             Some((key, value)) => (key.trim().to_owned(), Some(value.to_owned())),
             None => (row.trim().to_owned(), None),
         });
+        self.declared.insert(name.trim().to_owned());
         self.macros.insert(name.trim().to_owned(), rows.collect());
     }
 
@@ -196,11 +221,6 @@ impl<'a> Reader<'a> {
             self.take(&Directive { key, value, origin });
         }
         self.depth -= 1;
-    }
-
-    /// Whether `declare-option` made this name.
-    pub fn is_declared(&self, name: &str) -> bool {
-        self.macros.contains_key(name)
     }
 
     fn include(&mut self, directive: &Directive) {
@@ -311,6 +331,7 @@ impl<'a> Reader<'a> {
 impl Names for Reader<'_> {
     fn placeholder(&self, name: &str) -> Option<String> {
         let directive = &self.directives[*self.first.get(name)?];
+        self.consulted.borrow_mut().insert(name.to_owned());
         Some(directive.value.clone().unwrap_or_else(|| "true".to_owned()))
     }
     fn variable(&self, name: &str) -> Option<String> {
@@ -403,7 +424,11 @@ mod tests {
         let mut noted = Noted::default();
         let mut reader = Reader::new(&mut noted, &environment);
         reader.run(&lines);
-        let (directives, problems) = reader.finish();
+        let Collected {
+            directives,
+            problems,
+            ..
+        } = reader.finish();
         let config = ["ini", "xml", "yaml", "json", "include", "inherit"];
         Read {
             lines: directives

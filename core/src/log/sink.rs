@@ -35,6 +35,15 @@ pub fn register(name: &[u8], func: LoggerFn) {
         .push((name.to_vec(), func));
 }
 
+/// The kinds of loggers that plugins offer.
+pub fn kinds() -> Vec<String> {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known
+        .iter()
+        .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+        .collect()
+}
+
 /// Puts a configured logger to work.
 ///
 /// # Errors

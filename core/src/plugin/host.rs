@@ -22,7 +22,10 @@ fn kind(getopt: i32) -> ArgKind {
 }
 
 fn letter(shortcut: i32) -> Option<char> {
-    u8::try_from(shortcut).ok().filter(u8::is_ascii_graphic).map(char::from)
+    u8::try_from(shortcut)
+        .ok()
+        .filter(u8::is_ascii_graphic)
+        .map(char::from)
 }
 
 fn of_file(plugin: &str, option: &StaticOption) -> PluginOption {
@@ -39,7 +42,11 @@ fn of_file(plugin: &str, option: &StaticOption) -> PluginOption {
 
 /// Every row of every loaded plugin, in order: its place is the index that the options hand back.
 fn rows() -> Vec<(&'static str, &'static UwsgiOption)> {
-    registry().plugins().iter().flat_map(|p| p.options().map(|row| (p.name(), row))).collect()
+    registry()
+        .plugins()
+        .iter()
+        .flat_map(|p| p.options().map(|row| (p.name(), row)))
+        .collect()
 }
 
 impl PluginHost for Plugins {
@@ -52,7 +59,9 @@ impl PluginHost for Plugins {
     }
 
     fn load(&mut self, spec: &str, need: bool, origin: &Origin) -> Result<(), PluginError> {
-        let Err(error) = registry::load(spec) else { return Ok(()) };
+        let Err(error) = registry::load(spec) else {
+            return Ok(());
+        };
         match &error {
             LoadError::NoName { .. } => say!("{error}"),
             LoadError::Missing { looked, .. } => {
@@ -64,7 +73,9 @@ impl PluginHost for Plugins {
             _ => say!("!!! UNABLE to load rsgi plugin: {error} !!!"),
         }
         match need {
-            true => Err(PluginError(format!("unable to load plugin \"{spec}\" ({origin}; the reason stands above)"))),
+            true => Err(PluginError(format!(
+                "unable to load plugin \"{spec}\" ({origin}; the reason stands above)"
+            ))),
             false => Err(PluginError(error.to_string())),
         }
     }
@@ -96,7 +107,9 @@ impl PluginHost for Plugins {
 
     fn apply(&mut self, index: usize, name: &str, value: Option<&str>) -> Result<(), PluginError> {
         let Some((_, row)) = rows().get(index).copied() else {
-            return Err(PluginError(format!("option {name}: its plugin is not loaded")));
+            return Err(PluginError(format!(
+                "option {name}: its plugin is not loaded"
+            )));
         };
         registry::apply_option(row, value);
         Ok(())

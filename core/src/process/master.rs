@@ -35,7 +35,6 @@ enum Kind {
     Gateway(usize),
     /// Of the image before this one: a worker, or a gateway (0).
     Old(usize),
-    Trial,
 }
 
 /// A child of the master.
@@ -311,7 +310,7 @@ impl Master {
             Kind::Old(worker) if worker > 0 => {
                 say!("worker {worker} killed successfully (pid: {pid})")
             }
-            Kind::Old(_) | Kind::Trial => {}
+            Kind::Old(_) => {}
         }
     }
 
@@ -843,7 +842,7 @@ impl Master {
                 pid: p.pid,
                 worker: match p.kind {
                     Kind::Worker(id) | Kind::Old(id) => id,
-                    Kind::Gateway(_) | Kind::Trial => 0,
+                    Kind::Gateway(_) => 0,
                 },
             })
             .collect();

@@ -88,6 +88,9 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
     for library in &settings.plugins.dlopen {
         dlopen(library)?;
     }
+    if settings.plugins.plugins_list {
+        list_plugins();
+    }
     configure_loggers(&settings)?;
     plugin_hooks::init();
 
@@ -248,6 +251,28 @@ fn configure_loggers(settings: &Settings) -> Result<(), StartupError> {
         }
     }
     Ok(())
+}
+
+/// `--plugins-list`
+fn list_plugins() {
+    let registry = crate::plugin::registry::registry();
+    let (requests, generic): (Vec<_>, Vec<_>) = registry
+        .plugins()
+        .iter()
+        .partition(|p| p.copy.request.is_some());
+    say!("\n*** rsgi loaded generic plugins ***");
+    for plugin in generic {
+        say!("{}", plugin.name());
+    }
+    say!("\n*** rsgi loaded request plugins ***");
+    for plugin in requests {
+        say!("{}: {}", plugin.copy.modifier1, plugin.name());
+    }
+    say!("\n*** rsgi loaded loggers ***");
+    for name in log::sink::kinds() {
+        say!("{name}");
+    }
+    say!("--- end of plugins list ---\n");
 }
 
 /// Standard output and error become the writing end of a pipe that the master reads.
