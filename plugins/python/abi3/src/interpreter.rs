@@ -128,7 +128,7 @@ fn setup() -> PyResult<()> {
 }
 
 /// A list of str in the file system's spelling.
-fn list<'a>(items: impl Iterator<Item = &'a [u8]>) -> PyResult<Py> {
+pub fn list<'a>(items: impl Iterator<Item = &'a [u8]>) -> PyResult<Py> {
     // SAFETY: a new list; Append takes its own reference.
     unsafe {
         let list = Py::new(PyList_New(0))?;

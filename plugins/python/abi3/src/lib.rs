@@ -77,17 +77,17 @@ unsafe extern "C" fn run_script() -> c_int {
         };
         gil::with(|| {
             module::refresh();
-            let code = run_main(script);
+            let code = run_main(c"run_main", script);
             finish();
             code
         })
     })
 }
 
-/// Runs a script as `__main__`; its exit code.
-fn run_main(script: &[u8]) -> c_int {
+/// Runs a script as `__main__` through a function of `support.py`; its exit code.
+fn run_main(how: &CStr, script: &[u8]) -> c_int {
     let code = py::path(script).and_then(|path| {
-        let code = interpreter::support(c"run_main", &[&path])?;
+        let code = interpreter::support(how, &[&path])?;
         // SAFETY: a live object.
         Ok(unsafe { pyo3_ffi::PyLong_AsLong(code.as_ptr()) } as c_int)
     });
@@ -135,6 +135,9 @@ unsafe extern "C" fn post_fork() {
         gil::with(|| {
             module::refresh();
             app::call_module_hook(c"post_fork_hook");
+            if module::is_first_worker() && module::watch().is_err() {
+                exception::print_current();
+            }
         })
     });
 }
@@ -153,7 +156,7 @@ unsafe extern "C" fn worker() -> c_int {
         let Some(script) = &settings::get().worker_override else {
             return 0;
         };
-        gil::with(|| run_main(script));
+        gil::with(|| run_main(c"run_override", script));
         1
     })
 }

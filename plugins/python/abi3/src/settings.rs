@@ -39,6 +39,8 @@ pub struct Settings {
     pub accept_buffer: bool,
     pub no_site: bool,
     pub nodelay: bool,
+    pub autoreload: u32,
+    pub autoreload_ignore: Vec<Vec<u8>>,
 }
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
@@ -103,6 +105,10 @@ impl Settings {
             b"accept-buffer" => self.accept_buffer = true,
             b"no-site" => self.no_site = true,
             b"nodelay" => self.nodelay = true,
+            b"py-autoreload" => {
+                self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0)
+            }
+            b"py-autoreload-ignore" => self.autoreload_ignore.push(value),
             _ => {} // accepted by stage one, nothing to do here
         }
     }

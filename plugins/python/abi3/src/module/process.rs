@@ -166,7 +166,7 @@ fn parsefile(args: &Args) -> PyResult<Py> {
     let Ok(packet) = std::fs::read(std::ffi::OsStr::from_bytes(&path)) else {
         return Ok(py::none());
     };
-    let Some(pairs) = parse_packet(&packet) else {
+    let Some(pairs) = parse_packet(&packet).filter(|pairs| !pairs.is_empty()) else {
         return Ok(py::none());
     };
     // SAFETY: a new dict.
