@@ -172,7 +172,10 @@ impl<'a> Applier<'a> {
             }
             Apply::Optional(set) => set(&mut self.settings, value),
             Apply::Parsed(set) => {
-                let text = needed(value)?;
+                let text = match row.verbatim {
+                    true => needed(value)?,
+                    false => self.without_comment(directive, needed(value)?),
+                };
                 if row.name == "env" {
                     self.values.set_variable(text);
                 }

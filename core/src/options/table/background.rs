@@ -19,6 +19,7 @@ static ROWS: &[OptionSpec] = &[
         "a command that lives and dies with the instance",
         |s, v| daemon(s, Daemon::child(v)),
     )
+    .verbatim()
     .master(),
     parsed(
         "attach-control-daemon",
@@ -33,6 +34,7 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "attach-daemon2",
@@ -47,29 +49,34 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "smart-attach-daemon",
         "a command watched through its pidfile: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
+    .verbatim()
     .master(),
     parsed(
         "smart-attach-daemon2",
         "the same for a command that goes to the background by itself",
         |s, v| smart(s, v, true),
     )
+    .verbatim()
     .master(),
     parsed(
         "cron",
         "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",
         |s, v| cron(s, v, false),
     )
+    .verbatim()
     .master()
     .later(),
     parsed("unique-cron", "the same, never two at once", |s, v| {
         cron(s, v, true)
     })
+    .verbatim()
     .master()
     .later(),
     parsed(
@@ -86,6 +93,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master()
     .later(),
     number(

@@ -93,6 +93,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master(),
     text(
         "exec-asap",

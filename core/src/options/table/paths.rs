@@ -32,7 +32,8 @@ static ROWS: &[OptionSpec] = &[
         let change = EnvironmentChange::Set(name.trim().to_owned(), value.to_owned());
         s.paths.environment.push(change);
         Ok(())
-    }),
+    })
+    .verbatim(),
     path("unenv", "remove an environment variable", |s, v| {
         s.paths.environment.push(EnvironmentChange::Unset(v.into()))
     }),

@@ -110,6 +110,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "touch-signal",
