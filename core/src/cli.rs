@@ -367,9 +367,9 @@ mod tests {
         let found = line("a.ini --print 1 --ini b.ini b.xml --print 2").unwrap();
         assert_eq!(
             options("--print 1 --ini b.ini --print 2"),
-            ["print", "ini=b.ini", "print"]
+            ["print=1", "ini=b.ini", "print=2"]
         );
-        assert_eq!(found.bare, ["a.ini", "1", "b.xml", "2"]);
+        assert_eq!(found.bare, ["a.ini", "b.xml"]);
     }
 
     #[test]

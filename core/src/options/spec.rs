@@ -169,6 +169,15 @@ pub const fn flag(
     OptionSpec::new(name, ArgKind::No, help, Apply::Flag(set))
 }
 
+/// On or off, by a value that must be written.
+pub const fn demanded_flag(
+    name: &'static str,
+    help: &'static str,
+    set: fn(&mut Settings, bool),
+) -> OptionSpec {
+    OptionSpec::new(name, ArgKind::Required, help, Apply::Flag(set))
+}
+
 /// A whole number.
 pub const fn number(
     name: &'static str,

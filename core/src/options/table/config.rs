@@ -169,7 +169,7 @@ static ROWS: &[OptionSpec] = &[
     reader("endfor", Optional, "end the lines of a for").aliases(&["end-for"]),
     reader(
         "print",
-        Optional,
+        Required,
         "print a text while the configuration is read",
     )
     .aliases(&["iprint"]),
