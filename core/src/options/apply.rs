@@ -244,10 +244,24 @@ impl<'a> Applier<'a> {
         trimmed.value
     }
 
+    /// A plugin's option gets its value as it is: only the author can know what was meant.
+    fn warn_of_comment(&mut self, directive: &Directive, value: Option<&str>) {
+        let trimmed = without_comment(value.unwrap_or(""));
+        if let Some(comment) = trimmed.comment
+            && !trimmed.value.contains(char::is_whitespace)
+        {
+            let (place, key) = (&directive.origin, &directive.key);
+            self.host.say(&format!(
+                "{place}: {key}: \"{comment}\" belongs to the value: give a comment a line of its own"
+            ));
+        }
+    }
+
     /// No option of the core: a plugin's, a placeholder, or a mistake.
     fn foreign(&mut self, directive: &Directive, value: Option<&str>) -> Result<(), String> {
         let key = directive.key.as_str();
         if let Some(option) = self.plugin_option(key) {
+            self.warn_of_comment(directive, value);
             return self.plugin(&option, value);
         }
         if self.collected.declared.contains(key) {
@@ -261,6 +275,7 @@ impl<'a> Applier<'a> {
                 .map_err(|e| {
                     format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}")
                 })?;
+            self.warn_of_comment(directive, value);
             return match self.plugin_option(key) {
                 Some(option) => self.plugin(&option, value),
                 None => Err(format!(
@@ -301,8 +316,17 @@ impl<'a> Applier<'a> {
         let candidates = self.host.options().into_iter().chain(self.host.catalogue());
         let names: Vec<String> = candidates.map(|option| option.name).collect();
         let near = suggestion(key, table::names().chain(names.iter().map(String::as_str)));
-        let hint = near.map_or_else(String::new, |near| format!(": did you mean \"{near}\"?"));
+        let hint = match (self.host.owner_of(key), near) {
+            (Some(owner), _) => format!(": it belongs to the plugin {owner}, which is not loaded"),
+            (None, Some(near)) => format!(": did you mean \"{near}\"?"),
+            (None, None) => String::new(),
+        };
         let place = &directive.origin;
+        if place.is_command_line() {
+            return self
+                .problems
+                .push(format!("unrecognized option '--{key}'{hint}"));
+        }
         let from_environment = matches!(place, Origin::Environment(_));
         if self.settings.strict && !from_environment {
             let text = format!("[strict-mode] unknown config directive: {key} ({place}){hint}");

@@ -327,11 +327,37 @@ fn the_plugin_that_owns_an_option_is_loaded_by_itself() {
 }
 
 #[test]
+fn the_command_line_may_declare_its_own_options() {
+    let run = run_with(
+        &[
+            "--declare-option",
+            "hello=print=P:hi $1",
+            "--hello",
+            "ann bob",
+        ],
+        &[],
+        &[],
+    );
+    assert!(run.said("P:hi ann"));
+    assert_eq!(
+        line("--classic-defaults app.py").problems(),
+        ["unrecognized option '--wsgi-file': it belongs to the plugin python, which is not loaded"]
+    );
+}
+
+#[test]
+fn a_comment_behind_a_plugins_value_is_said() {
+    let run = ini("module = app ; the app\n");
+    assert!(run.said("c.ini:2: module: \"; the app\" belongs to the value"));
+    assert_eq!(run.plugins.applied, ["module=app ; the app"]);
+}
+
+#[test]
 fn classic_defaults_do_not_look_for_plugins() {
     assert_eq!(line("--classic-defaults --wsgi-file x").problems().len(), 1);
     assert!(
         line("--classic-defaults --wsgi-file x").problems()[0]
-            .starts_with("unrecognized option '--wsgi-file'")
+            .starts_with("unrecognized option '--wsgi-file': it belongs to the plugin python")
     );
     assert_eq!(
         line("--classic-defaults --plugin python --wsgi-file x")
@@ -518,7 +544,7 @@ mod random {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
         fn no_command_line_panics(words in prop::collection::vec("-{0,2}[a-zA-Z=:0-9-]{0,12}", 0..5)) {

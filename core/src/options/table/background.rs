@@ -284,6 +284,26 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "announce this instance to a router, as key=value pairs",
     ),
+    later(
+        "subscribe-freq",
+        Required,
+        "seconds between two announcements",
+    ),
+    later(
+        "vassals-start-hook",
+        Required,
+        "a program that runs when a vassal starts",
+    ),
+    later(
+        "vassals-stop-hook",
+        Required,
+        "a program that runs when a vassal stops",
+    ),
+    later(
+        "spooler-external",
+        Required,
+        "a directory of tasks that another instance runs",
+    ),
 ];
 
 impl Daemon {

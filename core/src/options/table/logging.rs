@@ -239,4 +239,5 @@ static ROWS: &[OptionSpec] = &[
         "raise an alarm when a process crashes",
     )
     .aliases(&["segfault-alarm"]),
+    later("log-socket", Required, "send the log to a socket"),
 ];

@@ -34,4 +34,10 @@ static ROWS: &[OptionSpec] = &[
         "a shared memory area of this many pages",
     )
     .short('A'),
+    later("queue-store", Required, "keep the queue in a file"),
+    later(
+        "queue-store-sync",
+        Required,
+        "seconds between two writes of the queue's file",
+    ),
 ];
