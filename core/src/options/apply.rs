@@ -19,7 +19,7 @@ pub struct Applier<'a> {
     problems: Vec<String>,
     /// The option that wants the master, if one does.
     master_for: Option<String>,
-    /// Options whose lack of effect was said.
+    /// What is said once: options without effect, files with comments behind values.
     said: HashSet<String>,
 }
 
@@ -235,10 +235,16 @@ impl<'a> Applier<'a> {
     /// The value alone, if somebody wrote a comment behind it.
     fn without_comment<'v>(&mut self, directive: &Directive, value: &'v str) -> &'v str {
         let trimmed = without_comment(value);
-        if let Some(comment) = trimmed.comment {
+        let file = match &directive.origin {
+            Origin::File { path, .. } => path.to_string(),
+            place => place.to_string(),
+        };
+        if let Some(comment) = trimmed.comment
+            && self.said.insert(format!("comments of {file}"))
+        {
             let (place, key) = (&directive.origin, &directive.key);
             self.host.say(&format!(
-                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give it a line of its own"
+                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give comments a line of their own"
             ));
         }
         trimmed.value
