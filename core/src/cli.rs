@@ -29,8 +29,8 @@ struct Known {
     arg: ArgKind,
 }
 
-/// Every name once: the core's first, then those of plugins.
-fn known(plugins: &[PluginOption]) -> Vec<Known> {
+/// Every name once: the core's first, then those of plugins and of `--declare-option`.
+fn known(plugins: &[PluginOption], declared: &[String]) -> Vec<Known> {
     let mut names = HashSet::new();
     let mut letters = HashSet::new();
     let mut out = Vec::new();
@@ -46,7 +46,12 @@ fn known(plugins: &[PluginOption]) -> Vec<Known> {
         short: option.short,
         arg: option.arg,
     });
-    for mut option in core.chain(plugins) {
+    let declared = declared.iter().map(|name| Known {
+        name: name.clone(),
+        short: None,
+        arg: ArgKind::Required,
+    });
+    for mut option in core.chain(plugins).chain(declared) {
         if option.name.is_empty() || !names.insert(option.name.clone()) {
             continue;
         }
@@ -87,9 +92,15 @@ fn command(known: &[Known]) -> Command {
         )
 }
 
-/// Parses the arguments behind the program's name; every problem is one line.
-pub fn parse(arguments: &[OsString], plugins: &[PluginOption]) -> Result<CommandLine, Vec<String>> {
-    let known = known(plugins);
+/// Parses the arguments behind the program's name; every problem is one line. `declared` are names of
+/// `--declare-option`; `owner_of` knows the plugin of an option that is not among `plugins`.
+pub fn parse(
+    arguments: &[OsString],
+    plugins: &[PluginOption],
+    declared: &[String],
+    owner_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<CommandLine, Vec<String>> {
+    let known = known(plugins, declared);
     let mut arguments = getopt_spelling(arguments, &known);
     let command = command(&known);
     let mut problems = Vec::new();
@@ -100,7 +111,7 @@ pub fn parse(arguments: &[OsString], plugins: &[PluginOption]) -> Result<Command
             Ok(_) => return Err(problems),
             Err(error) => {
                 let wrong = offending(&error);
-                problems.push(describe(&error, &wrong, &arguments, &known));
+                problems.push(describe(&error, &wrong, &arguments, &known, owner_of));
                 let index = arguments.iter().position(|a| is_argument(a, &wrong));
                 match index {
                     Some(index) if wrong.starts_with('-') => arguments.remove(index),
@@ -208,7 +219,13 @@ fn is_argument(argument: &OsString, wrong: &str) -> bool {
     }
 }
 
-fn describe(error: &clap::Error, wrong: &str, arguments: &[OsString], known: &[Known]) -> String {
+fn describe(
+    error: &clap::Error,
+    wrong: &str,
+    arguments: &[OsString],
+    known: &[Known],
+    owner_of: &dyn Fn(&str) -> Option<String>,
+) -> String {
     match (error.kind(), wrong.strip_prefix("--")) {
         (ErrorKind::UnknownArgument, Some(name)) => {
             let typed = arguments
@@ -223,7 +240,9 @@ fn describe(error: &clap::Error, wrong: &str, arguments: &[OsString], known: &[K
                 .collect();
             match beginning[..] {
                 [] => {
-                    if let Some(refusal) = table::refused::find(name) {
+                    if let Some(owner) = owner_of(name) {
+                        text += &format!(": it belongs to the plugin {owner}, add --plugin {owner}");
+                    } else if let Some(refusal) = table::refused::find(name) {
                         text += &format!(": {}; {}", refusal.reason, refusal.instead);
                     } else if let Some(near) = suggestion(name, known.iter().map(|o| o.name.as_str())) {
                         text += &format!(": did you mean '--{near}'?");
@@ -272,7 +291,7 @@ mod tests {
             plugin("py-tracebacker", None, ArgKind::Optional),
         ];
         let arguments: Vec<OsString> = text.split_whitespace().map(OsString::from).collect();
-        parse(&arguments, &plugins)
+        parse(&arguments, &plugins, &[], &|_| None)
     }
 
     fn options(text: &str) -> Vec<String> {
@@ -328,9 +347,9 @@ mod tests {
         let found = line("a.ini --print 1 --ini b.ini b.xml --print 2").unwrap();
         assert_eq!(
             options("--print 1 --ini b.ini --print 2"),
-            ["print", "ini=b.ini", "print"]
+            ["print=1", "ini=b.ini", "print=2"]
         );
-        assert_eq!(found.bare, ["a.ini", "1", "b.xml", "2"]);
+        assert_eq!(found.bare, ["a.ini", "b.xml"]);
     }
 
     #[test]

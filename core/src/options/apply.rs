@@ -19,7 +19,7 @@ pub struct Applier<'a> {
     problems: Vec<String>,
     /// The option that wants the master, if one does.
     master_for: Option<String>,
-    /// Options whose lack of effect was said.
+    /// What is said once: options without effect, files with comments behind values.
     said: HashSet<String>,
 }
 
@@ -151,7 +151,10 @@ impl<'a> Applier<'a> {
             }
             Apply::Optional(set) => set(&mut self.settings, value),
             Apply::Parsed(set) => {
-                let text = needed(value)?;
+                let text = match row.verbatim {
+                    true => needed(value)?,
+                    false => self.without_comment(directive, needed(value)?),
+                };
                 if row.name == "env" {
                     self.values.set_variable(text);
                 }
@@ -201,19 +204,39 @@ impl<'a> Applier<'a> {
     /// The value alone, if somebody wrote a comment behind it.
     fn without_comment<'v>(&mut self, directive: &Directive, value: &'v str) -> &'v str {
         let trimmed = without_comment(value);
-        if let Some(comment) = trimmed.comment {
+        let file = match &directive.origin {
+            Origin::File { path, .. } => path.to_string(),
+            place => place.to_string(),
+        };
+        if let Some(comment) = trimmed.comment
+            && self.said.insert(format!("comments of {file}"))
+        {
             let (place, key) = (&directive.origin, &directive.key);
             self.host.say(&format!(
-                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give it a line of its own"
+                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give comments a line of their own"
             ));
         }
         trimmed.value
+    }
+
+    /// A plugin's option gets its value as it is: only the author can know what was meant.
+    fn warn_of_comment(&mut self, directive: &Directive, value: Option<&str>) {
+        let trimmed = without_comment(value.unwrap_or(""));
+        if let Some(comment) = trimmed.comment
+            && !trimmed.value.contains(char::is_whitespace)
+        {
+            let (place, key) = (&directive.origin, &directive.key);
+            self.host.say(&format!(
+                "{place}: {key}: \"{comment}\" belongs to the value: give a comment a line of its own"
+            ));
+        }
     }
 
     /// No option of the core: a plugin's, a placeholder, or a mistake.
     fn foreign(&mut self, directive: &Directive, value: Option<&str>) -> Result<(), String> {
         let key = directive.key.as_str();
         if let Some(option) = self.plugin_option(key) {
+            self.warn_of_comment(directive, value);
             return self.plugin(&option, value);
         }
         if self.collected.declared.contains(key) {
@@ -225,6 +248,7 @@ impl<'a> Applier<'a> {
             self.host
                 .load(&owner, true, &directive.origin)
                 .map_err(|e| format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}"))?;
+            self.warn_of_comment(directive, value);
             return match self.plugin_option(key) {
                 Some(option) => self.plugin(&option, value),
                 None => Err(format!(
@@ -262,8 +286,15 @@ impl<'a> Applier<'a> {
         let candidates = self.host.options().into_iter().chain(self.host.catalogue());
         let names: Vec<String> = candidates.map(|option| option.name).collect();
         let near = suggestion(key, table::names().chain(names.iter().map(String::as_str)));
-        let hint = near.map_or_else(String::new, |near| format!(": did you mean \"{near}\"?"));
+        let hint = match (self.host.owner_of(key), near) {
+            (Some(owner), _) => format!(": it belongs to the plugin {owner}, which is not loaded"),
+            (None, Some(near)) => format!(": did you mean \"{near}\"?"),
+            (None, None) => String::new(),
+        };
         let place = &directive.origin;
+        if place.is_command_line() {
+            return self.problems.push(format!("unrecognized option '--{key}'{hint}"));
+        }
         let from_environment = matches!(place, Origin::Environment(_));
         if self.settings.strict && !from_environment {
             let text = format!("[strict-mode] unknown config directive: {key} ({place}){hint}");

@@ -54,7 +54,9 @@ pub fn load(
     plugins.scan(arguments);
     // 2. the command line
     let known = known_options(plugins.host, autoload);
-    let typed = cli::parse(arguments, &known).map_err(|problems| ConfigErrors { problems })?;
+    let owner_of = |name: &str| plugins.host.owner_of(name);
+    let typed = cli::parse(arguments, &known, &declared_options(arguments), &owner_of)
+        .map_err(|problems| ConfigErrors { problems })?;
     if let Some(startup) = immediate(&typed, &known)? {
         return Ok(startup);
     }
@@ -82,6 +84,25 @@ pub fn load(
         Some(startup) => Ok(startup),
         None => Ok(Startup::Run(Box::new(settings))),
     }
+}
+
+/// The options that `--declare-option` makes on the command line itself.
+fn declared_options(arguments: &[OsString]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut arguments = arguments.iter().filter_map(|a| a.to_str());
+    while let Some(argument) = arguments.next() {
+        let definition = match argument.strip_prefix("--declare-option") {
+            Some("") => arguments.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        names.extend(
+            definition
+                .and_then(|d| d.split_once('='))
+                .map(|(name, _)| name.trim().to_owned()),
+        );
+    }
+    names
 }
 
 /// Whether an argument stands on the command line as it is.
@@ -249,9 +270,10 @@ impl<'a> PluginDirectives<'a> {
             }
             _ => {
                 for name in names {
-                    if let Err(error) = self.host.load(name, true, origin) {
-                        self.problems
-                            .push(format!("unable to load plugin \"{name}\" ({origin}): {error}"));
+                    if self.host.load(name, true, origin).is_err() {
+                        self.problems.push(format!(
+                            "unable to load plugin \"{name}\" ({origin}): the reason stands above"
+                        ));
                     }
                 }
             }

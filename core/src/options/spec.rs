@@ -34,7 +34,8 @@ pub enum Apply {
     Path(fn(&mut Settings, &str)),
     /// A text or nothing.
     Optional(fn(&mut Settings, Option<&str>)),
-    /// A text with a form of its own; the error says what is wrong and what is expected.
+    /// A text with a form of its own; the error says what is wrong and what is expected. A ` ; comment` behind it is
+    /// a mistake unless the row is `verbatim`.
     Parsed(fn(&mut Settings, &str) -> Result<(), String>),
     /// The same, or nothing.
     OptionalParsed(fn(&mut Settings, Option<&str>) -> Result<(), String>),
@@ -69,6 +70,8 @@ pub struct OptionSpec {
     pub needs_master: bool,
     /// Its value has `%(…)` of its own: unknown ones are no mistake.
     pub template: bool,
+    /// ` ; text` belongs to the value: it is a command or free text.
+    pub verbatim: bool,
     /// The value is kept and checked, but nothing uses it yet.
     pub later: bool,
 }
@@ -85,6 +88,7 @@ impl OptionSpec {
             apply,
             needs_master: false,
             template: false,
+            verbatim: false,
             later: false,
         }
     }
@@ -116,6 +120,12 @@ impl OptionSpec {
     /// Has `%(…)` of its own.
     pub const fn template(mut self) -> Self {
         self.template = true;
+        self
+    }
+
+    /// Signs of comments belong to the value.
+    pub const fn verbatim(mut self) -> Self {
+        self.verbatim = true;
         self
     }
 
@@ -153,6 +163,11 @@ impl OptionSpec {
 /// On or off.
 pub const fn flag(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::No, help, Apply::Flag(set))
+}
+
+/// On or off, by a value that must be written.
+pub const fn demanded_flag(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
+    OptionSpec::new(name, ArgKind::Required, help, Apply::Flag(set))
 }
 
 /// A whole number.

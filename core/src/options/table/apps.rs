@@ -79,6 +79,9 @@ static ROWS: &[OptionSpec] = &[
         "nothing to do: the number of request variables has no fixed limit",
     )
     .short('v'),
+    text("mode", "a word that the application reads as uwsgi.mode", |s, v| {
+        s.apps.mode = Some(v.into())
+    }),
 ];
 
 fn mount(value: &str) -> Result<Mount, String> {

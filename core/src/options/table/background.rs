@@ -17,6 +17,7 @@ static ROWS: &[OptionSpec] = &[
         "a command that lives and dies with the instance",
         |s, v| daemon(s, Daemon::child(v)),
     )
+    .verbatim()
     .master(),
     parsed(
         "attach-control-daemon",
@@ -31,6 +32,7 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "attach-daemon2",
@@ -45,27 +47,32 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "smart-attach-daemon",
         "a command watched through its pidfile: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
+    .verbatim()
     .master(),
     parsed(
         "smart-attach-daemon2",
         "the same for a command that goes to the background by itself",
         |s, v| smart(s, v, true),
     )
+    .verbatim()
     .master(),
     parsed(
         "cron",
         "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",
         |s, v| cron(s, v, false),
     )
+    .verbatim()
     .master()
     .later(),
     parsed("unique-cron", "the same, never two at once", |s, v| cron(s, v, true))
+        .verbatim()
         .master()
         .later(),
     parsed(
@@ -82,6 +89,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master()
     .later(),
     number("mules", "this many processes for background work", |s, n| {
@@ -220,6 +228,18 @@ static ROWS: &[OptionSpec] = &[
         "subscribe2",
         Required,
         "announce this instance to a router, as key=value pairs",
+    ),
+    later("subscribe-freq", Required, "seconds between two announcements"),
+    later(
+        "vassals-start-hook",
+        Required,
+        "a program that runs when a vassal starts",
+    ),
+    later("vassals-stop-hook", Required, "a program that runs when a vassal stops"),
+    later(
+        "spooler-external",
+        Required,
+        "a directory of tasks that another instance runs",
     ),
 ];
 

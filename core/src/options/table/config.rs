@@ -141,7 +141,7 @@ static ROWS: &[OptionSpec] = &[
         "repeat the lines up to endfor for each line of a file",
     ),
     reader("endfor", Optional, "end the lines of a for").aliases(&["end-for"]),
-    reader("print", Optional, "print a text while the configuration is read").aliases(&["iprint"]),
+    reader("print", Required, "print a text while the configuration is read").aliases(&["iprint"]),
     flag(
         "strict",
         "treat unknown names in configuration files as errors",

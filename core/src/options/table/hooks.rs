@@ -79,6 +79,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master(),
     text("exec-asap", "a command as soon as options are read", |s, v| {
         s.hooks.asap.push(Exec(v.into()))

@@ -72,7 +72,8 @@ static ROWS: &[OptionSpec] = &[
             }
             _ => Err(format!("invalid header \"{v}\": give NAME: VALUE")),
         }
-    }),
+    })
+    .verbatim(),
     text("rem-header", "take a header out of every answer", |s, v| {
         s.http.rem_headers.push(v.into())
     })

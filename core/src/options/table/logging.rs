@@ -3,9 +3,9 @@
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Required};
 use crate::options::spec::{
-    Apply, Group, OptionSpec, bytes, flag, later, no_effect, number, optional, parsed, path, text,
+    Group, OptionSpec, bytes, demanded_flag, flag, later, no_effect, number, optional, parsed, path, text,
 };
-use crate::settings::{LogSink, Settings};
+use crate::settings::LogSink;
 
 pub static GROUP: Group = Group {
     title: "Logs",
@@ -157,10 +157,10 @@ static ROWS: &[OptionSpec] = &[
     flag("log-zero", "log answers without a body even so", |s, on| {
         s.logging.log_zero = on
     }),
-    switch("log-sendfile", "log answers sent by sendfile even so", |s, on| {
+    demanded_flag("log-sendfile", "log answers sent by sendfile even so", |s, on| {
         s.logging.log_sendfile = on
     }),
-    switch(
+    demanded_flag(
         "log-ioerror",
         "log requests with a failed read or write even so",
         |s, on| s.logging.log_ioerror = on,
@@ -200,12 +200,5 @@ static ROWS: &[OptionSpec] = &[
         "listen-queue-alarm",
     ]),
     later("alarm-segfault", Required, "raise an alarm when a process crashes").aliases(&["segfault-alarm"]),
+    later("log-socket", Required, "send the log to a socket"),
 ];
-
-/// A flag whose value uWSGI demands.
-const fn switch(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
-    OptionSpec {
-        apply: Apply::Flag(set),
-        ..text(name, help, |_, _| {})
-    }
-}

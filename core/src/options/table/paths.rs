@@ -32,7 +32,8 @@ static ROWS: &[OptionSpec] = &[
         let change = EnvironmentChange::Set(name.trim().to_owned(), value.to_owned());
         s.paths.environment.push(change);
         Ok(())
-    }),
+    })
+    .verbatim(),
     path("unenv", "remove an environment variable", |s, v| {
         s.paths.environment.push(EnvironmentChange::Unset(v.into()))
     }),
@@ -98,6 +99,16 @@ static ROWS: &[OptionSpec] = &[
         "print what an address sends and end",
         |v| Command::ConnectAndRead(v.unwrap_or_default().into()),
     ),
+    path("flock", "lock this file, and end if another process has it", |s, v| {
+        s.paths.flock.push(v.into())
+    })
+    .later(),
+    path(
+        "flock-wait",
+        "lock this file, and wait while another process has it",
+        |s, v| s.paths.flock_wait.push(v.into()),
+    )
+    .later(),
 ];
 
 fn wait(settings: &mut Settings, kind: WaitKind, name: &str) {

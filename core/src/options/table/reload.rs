@@ -92,6 +92,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "touch-signal",

@@ -3,7 +3,9 @@
 use crate::config::Origin;
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Optional, Required};
-use crate::options::spec::{Group, OptionSpec, bytes, flag, later, no_effect, number, optional_parsed, parsed, path};
+use crate::options::spec::{
+    Group, OptionSpec, bytes, demanded_flag, flag, later, no_effect, number, optional_parsed, parsed, path,
+};
 use crate::settings::{Settings, SocketProtocol, SocketSpec};
 
 pub static GROUP: Group = Group {
@@ -257,7 +259,7 @@ static ROWS: &[OptionSpec] = &[
     })
     .aliases(&["fd-safe"])
     .range(0, 1 << 20),
-    flag(
+    demanded_flag(
         "http-path-info-no-decode-slashes",
         "leave %2F encoded in PATH_INFO",
         |s, on| s.http.path_info_no_decode_slashes = on,

@@ -17,4 +17,10 @@ static ROWS: &[OptionSpec] = &[
     later("queue", Required, "a shared queue with this many slots"),
     later("queue-blocksize", Required, "bytes of a queue's slot"),
     later("sharedarea", Required, "a shared memory area of this many pages").short('A'),
+    later("queue-store", Required, "keep the queue in a file"),
+    later(
+        "queue-store-sync",
+        Required,
+        "seconds between two writes of the queue's file",
+    ),
 ];

@@ -105,9 +105,7 @@ impl Settings {
             b"accept-buffer" => self.accept_buffer = true,
             b"no-site" => self.no_site = true,
             b"nodelay" => self.nodelay = true,
-            b"py-autoreload" => {
-                self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0)
-            }
+            b"py-autoreload" => self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0),
             b"py-autoreload-ignore" => self.autoreload_ignore.push(value),
             _ => {} // accepted by stage one, nothing to do here
         }
