@@ -1,0 +1,44 @@
+//! The C API: thin `extern "C"` functions over the rooms that do the work. `include/uwsgi.h` documents each of them,
+//! `core/exports.txt` lists them, a test compares the two with the built binary.
+//!
+//! Pointer rules are those of the header; each function trusts its caller to keep them, as C does.
+#![allow(missing_docs, clippy::missing_safety_doc)]
+
+mod app;
+mod buffer;
+mod gateway;
+mod log;
+mod memory;
+mod number;
+mod option;
+mod request;
+mod response;
+mod socket;
+mod string;
+
+use std::ffi::{CStr, c_char};
+
+/// The bytes of a C text, empty for NULL.
+///
+/// # Safety
+/// `p` is NULL or NUL-terminated, and unchanged while the result lives.
+unsafe fn text<'a>(p: *const c_char) -> &'a [u8] {
+    if p.is_null() {
+        return &[];
+    }
+    // SAFETY: by the contract.
+    unsafe { CStr::from_ptr(p).to_bytes() }
+}
+
+/// The bytes at a pointer with a length, empty for NULL or a length of zero or less.
+///
+/// # Safety
+/// `p` is NULL or points at `len` bytes that stay unchanged while the result lives.
+unsafe fn bytes<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
+    let len = len.try_into().unwrap_or(0);
+    if p.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: by the contract.
+    unsafe { std::slice::from_raw_parts(p.cast(), len) }
+}

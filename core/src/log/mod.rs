@@ -1,0 +1,72 @@
+//! Log lines of the server: one write per message to standard error, or to the sinks of `--logger`.
+//!
+//! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
+
+pub mod request;
+pub mod sink;
+
+use std::fmt::Arguments;
+use std::sync::OnceLock;
+
+/// The strftime format of `--log-date`, NUL-terminated.
+static STAMP: OnceLock<std::ffi::CString> = OnceLock::new();
+
+/// Puts a time stamp in front of each message of the server (`--log-date[=strftime format]`).
+pub fn stamp_lines(format: Option<&str>) {
+    // uWSGI's own default, "Sat Nov 21 09:00:00 2026 - "; a format of the user's is used as it is
+    let format = format.map_or_else(|| "%a %b %d %H:%M:%S %Y - ".to_owned(), |f| format!("{f} - "));
+    let _ = STAMP.set(std::ffi::CString::new(format).unwrap_or_default());
+}
+
+/// Writes one message with a newline.
+pub fn line(text: &str) {
+    let mut message = String::with_capacity(text.len() + 1);
+    message.push_str(text);
+    message.push('\n');
+    write(message.as_bytes());
+}
+
+/// Writes a message of the server, stamped if `--log-date` says so.
+pub fn write(message: &[u8]) {
+    match STAMP.get() {
+        Some(format) => {
+            let mut stamped = strftime(format, crate::exports::now()).into_bytes();
+            stamped.extend_from_slice(message);
+            sink::write(&stamped);
+        }
+        None => sink::write(message),
+    }
+}
+
+/// Writes a message with a time stamp in any case.
+pub fn write_stamped(message: &[u8]) {
+    if STAMP.get().is_some() {
+        return write(message);
+    }
+    let mut stamped = strftime(c"%a %b %d %H:%M:%S %Y - ", crate::exports::now()).into_bytes();
+    stamped.extend_from_slice(message);
+    sink::write(&stamped);
+}
+
+/// Local time by a strftime format.
+pub fn strftime(format: &std::ffi::CStr, seconds: i64) -> String {
+    let mut out = [0u8; 256];
+    // SAFETY: the places are ours and as large as stated.
+    let len = unsafe {
+        let mut parts: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&seconds, &mut parts);
+        libc::strftime(out.as_mut_ptr().cast(), out.len(), format.as_ptr(), &parts)
+    };
+    String::from_utf8_lossy(&out[..len]).into_owned()
+}
+
+/// [`line`] with a format, for the many places that build their text.
+pub fn lines(text: Arguments<'_>) {
+    line(&text.to_string());
+}
+
+/// `say!("...", ...)`: a line to the server's log.
+#[macro_export]
+macro_rules! say {
+    ($($arg:tt)*) => { $crate::log::lines(format_args!($($arg)*)) };
+}

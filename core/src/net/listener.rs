@@ -1,0 +1,278 @@
+//! Listening sockets: bound once by the master, or inherited over a reload or from systemd; shared by all workers.
+
+use super::address::Address;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, sockopt};
+use nix::sys::stat::{Mode, umask};
+use std::ffi::CString;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+/// How the sockets of this server are made (`--listen`, `--reuse-port`, `--chmod-socket` ...).
+#[derive(Debug, Clone, Default)]
+pub struct BindOptions {
+    /// Length of the queue of connections not yet accepted; bounded by the system's limit.
+    pub backlog: i32,
+    /// Several instances may share the port.
+    pub reuse_port: bool,
+    /// Permission bits of a unix socket's path.
+    pub mode: Option<u32>,
+    /// Owner and group of a unix socket's path.
+    pub owner: (Option<u32>, Option<u32>),
+    /// Addresses that this machine does not have (yet) may be bound.
+    pub free_bind: bool,
+    /// Probe idle connections (`--so-keepalive`).
+    pub keepalive: bool,
+}
+
+/// Why a socket could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody listens there.
+    #[error("probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use")]
+    InUse {
+        /// the address
+        address: String,
+    },
+    /// The system refused.
+    #[error("cannot listen on {address}: {call}(): {source}{hint}")]
+    System {
+        /// the address
+        address: String,
+        /// the system call
+        call: &'static str,
+        /// its error
+        source: io::Error,
+        /// what to do about it, or empty
+        hint: &'static str,
+    },
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    fd: OwnedFd,
+    /// The address as bound: a port chosen by the kernel is filled in.
+    pub name: String,
+    /// The path to remove at the end (`--vacuum`).
+    pub path: Option<PathBuf>,
+    /// Queue length that the kernel was asked for.
+    pub backlog: i32,
+}
+
+impl Listener {
+    /// Binds and listens.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(address: &Address, options: &BindOptions) -> Result<Self, BindError> {
+        let name = address.to_string();
+        match address {
+            Address::Inet(inet) => bind_inet(name, *inet, options),
+            Address::Unix(path) => bind_unix(name, path, options),
+            Address::Abstract(abstract_name) => bind_abstract(name, abstract_name, options),
+            Address::Descriptor(fd) => Ok(Self::adopt(*fd)),
+            Address::Shared(_) => Err(system(
+                &name,
+                "bind",
+                io::Error::from(io::ErrorKind::InvalidInput),
+                "; a shared socket is not bound but referred to",
+            )),
+        }
+    }
+
+    /// Takes over a descriptor that listens already.
+    pub fn adopt(fd: RawFd) -> Self {
+        // SAFETY: the caller names a descriptor that this process inherited for us; nobody else closes it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        set_flags(fd.as_fd());
+        let name = local_name(fd.as_fd());
+        let path = name.starts_with('/').then(|| PathBuf::from(&name));
+        Self { fd, name, path, backlog: somaxconn() }
+    }
+
+    /// Whether this is a TCP socket.
+    pub fn is_tcp(&self) -> bool {
+        self.path.is_none() && !self.name.starts_with('@')
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+fn system(address: &str, call: &'static str, source: impl Into<io::Error>, hint: &'static str) -> BindError {
+    BindError::System { address: address.into(), call, source: source.into(), hint }
+}
+
+fn bind_error(address: &str, errno: nix::Error) -> BindError {
+    let hint = match errno {
+        nix::Error::EADDRINUSE => return BindError::InUse { address: address.into() },
+        nix::Error::EACCES => "; ports below 1024 need root or CAP_NET_BIND_SERVICE, a path needs a writable folder",
+        nix::Error::EADDRNOTAVAIL => "; no interface of this machine has that address",
+        nix::Error::ENOENT => "; its folder does not exist",
+        nix::Error::ENAMETOOLONG => "; a unix socket's path has at most 107 bytes",
+        _ => "",
+    };
+    system(address, "bind", errno, hint)
+}
+
+fn new_socket(name: &str, family: AddressFamily) -> Result<OwnedFd, BindError> {
+    socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
+        .map_err(|e| system(name, "socket", e, ""))
+}
+
+fn listen(name: &str, fd: &OwnedFd, options: &BindOptions) -> Result<i32, BindError> {
+    let backlog = options.backlog.clamp(1, somaxconn());
+    socket::listen(fd, socket::Backlog::new(backlog).unwrap_or(socket::Backlog::MAXCONN))
+        .map_err(|e| system(name, "listen", e, ""))?;
+    Ok(backlog)
+}
+
+fn bind_inet(name: String, inet: SocketAddr, options: &BindOptions) -> Result<Listener, BindError> {
+    let family = if inet.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = new_socket(&name, family)?;
+    let option = |r: nix::Result<()>| r.map_err(|e| system(&name, "setsockopt", e, ""));
+    option(socket::setsockopt(&fd, sockopt::ReuseAddr, &true))?;
+    if options.reuse_port {
+        option(socket::setsockopt(&fd, sockopt::ReusePort, &true))?;
+    }
+    if options.free_bind {
+        option(socket::setsockopt(&fd, sockopt::IpFreebind, &true))?;
+    }
+    if options.keepalive {
+        option(socket::setsockopt(&fd, sockopt::KeepAlive, &true))?;
+    }
+    // accepted connections inherit it: no call per connection
+    option(socket::setsockopt(&fd, sockopt::TcpNoDelay, &true))?;
+    match inet {
+        SocketAddr::V4(a) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(a)),
+        SocketAddr::V6(a) => socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(a)),
+    }
+    .map_err(|e| bind_error(&name, e))?;
+    let backlog = listen(&name, &fd, options)?;
+    let name = local_name(fd.as_fd());
+    Ok(Listener { fd, name, path: None, backlog })
+}
+
+fn bind_unix(name: String, path: &Path, options: &BindOptions) -> Result<Listener, BindError> {
+    let address = UnixAddr::new(path).map_err(|e| bind_error(&name, e))?;
+    let fd = new_socket(&name, AddressFamily::Unix)?;
+    if is_stale(path) {
+        let _ = std::fs::remove_file(path);
+    }
+    // the path appears with its final bits: nobody connects in between
+    let old = options.mode.map(|mode| umask(Mode::from_bits_truncate(!mode & 0o777)));
+    let bound = socket::bind(fd.as_raw_fd(), &address);
+    if let Some(old) = old {
+        umask(old);
+    }
+    bound.map_err(|e| bind_error(&name, e))?;
+    if options.owner != (None, None) {
+        std::os::unix::fs::chown(path, options.owner.0, options.owner.1)
+            .map_err(|e| system(&name, "chown", e, "; --chown-socket needs root"))?;
+    }
+    if let Some(mode) = options.mode {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .map_err(|e| system(&name, "chmod", e, ""))?;
+    }
+    let backlog = listen(&name, &fd, options)?;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    Ok(Listener { fd, name, path: Some(path), backlog })
+}
+
+/// A socket file that nobody listens on any more: left behind by a killed server.
+fn is_stale(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn bind_abstract(name: String, bytes: &[u8], options: &BindOptions) -> Result<Listener, BindError> {
+    let address = UnixAddr::new_abstract(bytes).map_err(|e| bind_error(&name, e))?;
+    let fd = new_socket(&name, AddressFamily::Unix)?;
+    socket::bind(fd.as_raw_fd(), &address).map_err(|e| bind_error(&name, e))?;
+    let backlog = listen(&name, &fd, options)?;
+    Ok(Listener { fd, name, path: None, backlog })
+}
+
+fn set_flags(fd: BorrowedFd<'_>) {
+    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+    let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    if let Ok(flags) = fcntl(fd, FcntlArg::F_GETFL) {
+        let _ = fcntl(fd, FcntlArg::F_SETFL(OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK));
+    }
+}
+
+/// The address that a socket is bound to, as text.
+fn local_name(fd: BorrowedFd<'_>) -> String {
+    use nix::sys::socket::{SockaddrLike, SockaddrStorage};
+    let Ok(address) = socket::getsockname::<SockaddrStorage>(fd.as_raw_fd()) else {
+        return format!("fd://{}", fd.as_raw_fd());
+    };
+    match address.family() {
+        Some(AddressFamily::Unix) => match address.as_unix_addr() {
+            Some(unix) => match (unix.path(), unix.as_abstract()) {
+                (Some(path), _) => path.display().to_string(),
+                (_, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
+                _ => format!("fd://{}", fd.as_raw_fd()),
+            },
+            None => format!("fd://{}", fd.as_raw_fd()),
+        },
+        _ => address.to_string(),
+    }
+}
+
+/// The longest queue that the system allows (`net.core.somaxconn`).
+pub fn somaxconn() -> i32 {
+    std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok().and_then(|t| t.trim().parse().ok()).unwrap_or(128)
+}
+
+/// Makes a path for `--chown-socket`: `user[:group]`, names or numbers.
+///
+/// # Errors
+/// The name is unknown.
+pub fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
+    let (user, group) = text.split_once([':', ',']).map_or((text, None), |(u, g)| (u, Some(g)));
+    let uid = match user {
+        "" => None,
+        name => Some(match name.parse() {
+            Ok(number) => number,
+            Err(_) => nix::unistd::User::from_name(name)
+                .ok()
+                .flatten()
+                .ok_or_else(|| format!("no user named {name:?}"))?
+                .uid
+                .as_raw(),
+        }),
+    };
+    let gid = match group {
+        None | Some("") => None,
+        Some(name) => Some(match name.parse() {
+            Ok(number) => number,
+            Err(_) => nix::unistd::Group::from_name(name)
+                .ok()
+                .flatten()
+                .ok_or_else(|| format!("no group named {name:?}"))?
+                .gid
+                .as_raw(),
+        }),
+    };
+    Ok((uid, gid))
+}
+
+/// A C copy of a name, for the published view.
+pub fn c_name(name: &str) -> CString {
+    CString::new(name.replace('\0', "")).unwrap_or_default()
+}

@@ -1,0 +1,5 @@
+//! Sockets: addresses as the options spell them, listeners of workers and gateways, waiting for one descriptor.
+
+pub mod address;
+pub mod listener;
+pub mod wait;

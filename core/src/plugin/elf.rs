@@ -1,0 +1,314 @@
+//! What a plugin file says of itself, read from the file with nothing executed: its stamp, its entry symbol, what it
+//! requires, and its table of options. That is how a foreign file is refused before its constructors run, and how
+//! the host knows whose option `--wsgi-file` is without loading every plugin.
+
+use super::loader::LoadError;
+use object::elf::FileHeader64;
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{
+    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget, SymbolIndex, elf,
+};
+use rsgi_plugin_api::abi::{AbiStamp, NOTE_NAME, UwsgiOption, UwsgiPlugin};
+use std::collections::HashMap;
+use std::mem::offset_of;
+use std::path::{Path, PathBuf};
+
+/// One row of an option table as it lies in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticOption {
+    /// The name without dashes.
+    pub name: String,
+    /// `no_argument`, `required_argument` or `optional_argument` of `<getopt.h>`.
+    pub kind: i32,
+    /// A letter, or 0.
+    pub shortcut: i32,
+    /// The help text.
+    pub help: String,
+    /// `UWSGI_OPT_*`.
+    pub flags: u64,
+}
+
+/// A plugin file that may be loaded.
+#[derive(Debug)]
+pub struct PluginFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it was built against.
+    pub stamp: AbiStamp,
+    /// The symbol of its `struct uwsgi_plugin`.
+    pub entry: String,
+    /// The name in that struct, when it is a constant.
+    pub name: Option<String>,
+    /// Its options, when the table is constant.
+    pub options: Vec<StaticOption>,
+    /// Plugins that it needs (`requires=` lines).
+    pub requires: Vec<String>,
+    /// Whether the host may write `modifier1` into the plugin's own struct.
+    pub writable: bool,
+}
+
+impl PluginFile {
+    /// Reads and judges a file.
+    ///
+    /// # Errors
+    /// Not a plugin of this ABI: see [`LoadError`].
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
+        let data = std::fs::read(path).map_err(|e| LoadError::unreadable(path, &e))?;
+        let image = Image::parse(path, &data)?;
+        let stamp = image.stamp(path)?;
+        let entry = image.entry(path)?;
+        let (name, options) = image.plugin(entry.address);
+        Ok(Self {
+            path: path.to_path_buf(),
+            stamp,
+            writable: image.is_writable(entry.address),
+            entry: entry.name,
+            name,
+            options,
+            requires: image.requires(),
+        })
+    }
+}
+
+struct Entry {
+    name: String,
+    address: u64,
+}
+
+struct Image<'d> {
+    file: ElfFile64<'d, Endianness>,
+    data: &'d [u8],
+    /// What the dynamic linker will write at an address, relative to the load address.
+    pointers: HashMap<u64, u64>,
+}
+
+impl<'d> Image<'d> {
+    fn parse(path: &Path, data: &'d [u8]) -> Result<Self, LoadError> {
+        if !data.starts_with(&elf::ELFMAG) {
+            return Err(LoadError::NotElf { path: path.into() });
+        }
+        let wrong = || LoadError::WrongMachine { path: path.into() };
+        let file = ElfFile64::<Endianness>::parse(data).map_err(|_| wrong())?;
+        let header = file.elf_header();
+        if header.e_type(file.endian()) != elf::ET_DYN || header.e_machine(file.endian()) != machine() {
+            return Err(wrong());
+        }
+        let pointers = pointers(&file);
+        Ok(Self { file, data, pointers })
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &'d <FileHeader64<Endianness> as FileHeader>::ProgramHeader> {
+        self.file.elf_program_headers().iter()
+    }
+
+    /// All notes of owner "uWSGI"; they must agree.
+    fn stamp(&self, path: &Path) -> Result<AbiStamp, LoadError> {
+        let endian = self.file.endian();
+        let mut found: Option<AbiStamp> = None;
+        for segment in self.segments() {
+            let Ok(Some(mut notes)) = segment.notes(endian, self.data) else { continue };
+            while let Ok(Some(note)) = notes.next() {
+                if note.name() != NOTE_NAME || note.n_type(endian) != 1 {
+                    continue;
+                }
+                let words: Vec<u32> = note
+                    .desc()
+                    .chunks_exact(4)
+                    .map(|w| u32::from_ne_bytes([w[0], w[1], w[2], w[3]]))
+                    .collect();
+                let [major, minor, plugin_size, server_size] = words[..] else { continue };
+                let stamp = AbiStamp { major, minor, plugin_size, server_size };
+                if found.is_some_and(|f| f != stamp) {
+                    return Err(LoadError::MixedStamps { path: path.into() });
+                }
+                found = Some(stamp);
+            }
+        }
+        let stamp = found.ok_or_else(|| LoadError::NoStamp { path: path.into() })?;
+        if stamp.major != AbiStamp::CURRENT.major {
+            return Err(LoadError::WrongMajor { path: path.into(), found: stamp.major });
+        }
+        Ok(stamp)
+    }
+
+    /// `<stem>`, `<stem>_plugin`, both also without `lib` and with `_` for `-`; else the only `*_plugin` object.
+    fn entry(&self, path: &Path) -> Result<Entry, LoadError> {
+        let objects: HashMap<&str, u64> = self
+            .file
+            .dynamic_symbols()
+            .filter(|s| s.is_definition() && s.kind() == object::SymbolKind::Data)
+            .filter_map(|s| Some((s.name().ok()?, s.address())))
+            .collect();
+        for name in entry_names(path) {
+            if let Some(address) = objects.get(name.as_str()) {
+                return Ok(Entry { name, address: *address });
+            }
+        }
+        let mut others = objects.iter().filter(|(n, _)| n.ends_with("_plugin"));
+        match (others.next(), others.next()) {
+            (Some((name, address)), None) => Ok(Entry { name: (*name).into(), address: *address }),
+            (None, _) => Err(LoadError::NoEntry { path: path.into(), wanted: entry_names(path) }),
+            _ => Err(LoadError::ManyEntries { path: path.into() }),
+        }
+    }
+
+    /// Name and options of the plugin struct at an address; what is not constant stays empty.
+    fn plugin(&self, address: u64) -> (Option<String>, Vec<StaticOption>) {
+        let at = |offset: usize| self.pointers.get(&(address + offset as u64)).copied();
+        let name = at(offset_of!(UwsgiPlugin, name)).and_then(|p| self.text(p));
+        let options = at(offset_of!(UwsgiPlugin, options)).map(|table| self.options(table)).unwrap_or_default();
+        (name, options)
+    }
+
+    fn options(&self, table: u64) -> Vec<StaticOption> {
+        let mut rows = Vec::new();
+        let mut row = table;
+        while let Some(name) = self.pointers.get(&row).and_then(|p| self.text(*p)) {
+            let field = |offset: usize| row + offset as u64;
+            rows.push(StaticOption {
+                name,
+                kind: self.word(field(offset_of!(UwsgiOption, kind))),
+                shortcut: self.word(field(offset_of!(UwsgiOption, shortcut))),
+                help: self
+                    .pointers
+                    .get(&field(offset_of!(UwsgiOption, help)))
+                    .and_then(|p| self.text(*p))
+                    .unwrap_or_default(),
+                flags: self
+                    .bytes(field(offset_of!(UwsgiOption, flags)), 8)
+                    .and_then(|b| b.try_into().ok())
+                    .map_or(0, u64::from_ne_bytes),
+            });
+            row += size_of::<UwsgiOption>() as u64;
+        }
+        rows
+    }
+
+    /// The bytes that an address has in the file.
+    fn bytes(&self, address: u64, len: usize) -> Option<&'d [u8]> {
+        let from = self.tail(address)?;
+        from.get(..len)
+    }
+
+    /// Everything from an address to the end of its segment.
+    fn tail(&self, address: u64) -> Option<&'d [u8]> {
+        let endian = self.file.endian();
+        self.segments().filter(|s| s.p_type(endian) == elf::PT_LOAD).find_map(|s| {
+            let inside = address.checked_sub(s.p_vaddr(endian))?;
+            if inside >= s.p_filesz(endian) {
+                return None;
+            }
+            let start = usize::try_from(s.p_offset(endian) + inside).ok()?;
+            let end = usize::try_from(s.p_offset(endian) + s.p_filesz(endian)).ok()?;
+            self.data.get(start..end)
+        })
+    }
+
+    fn word(&self, address: u64) -> i32 {
+        self.bytes(address, 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_ne_bytes)
+    }
+
+    fn text(&self, address: u64) -> Option<String> {
+        let tail = self.tail(address)?;
+        let end = tail.iter().take(4096).position(|b| *b == 0)?;
+        Some(String::from_utf8_lossy(&tail[..end]).into_owned())
+    }
+
+    /// In a writable segment, and not in the part that becomes read-only after relocation.
+    fn is_writable(&self, address: u64) -> bool {
+        let endian = self.file.endian();
+        let covers = |kind: u32| {
+            self.segments().any(|s| {
+                s.p_type(endian) == kind
+                    && (kind != elf::PT_LOAD || s.p_flags(endian) & elf::PF_W != 0)
+                    && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_memsz(endian)).contains(&address)
+            })
+        };
+        covers(elf::PT_LOAD) && !covers(elf::PT_GNU_RELRO)
+    }
+
+    /// `requires=NAME` lines of the section `uwsgi`.
+    fn requires(&self) -> Vec<String> {
+        let Some(Ok(text)) = self.file.section_by_name("uwsgi").map(|s| s.data()) else { return Vec::new() };
+        String::from_utf8_lossy(text)
+            .lines()
+            .filter_map(|l| l.trim_matches(['\0', ' ']).strip_prefix("requires="))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// The pointers that relocation will write: address to (unslid) target.
+fn pointers(file: &ElfFile64<'_, Endianness>) -> HashMap<u64, u64> {
+    let symbols = file.dynamic_symbol_table();
+    let symbol = |index: SymbolIndex| {
+        let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
+        symbol.is_definition().then(|| symbol.address())
+    };
+    let Some(relocations) = file.dynamic_relocations() else { return HashMap::new() };
+    relocations
+        .filter_map(|(at, relocation)| {
+            let base = match relocation.target() {
+                RelocationTarget::Absolute => 0,
+                RelocationTarget::Symbol(index) => symbol(index)?,
+                _ => return None,
+            };
+            Some((at, base.wrapping_add_signed(relocation.addend())))
+        })
+        .collect()
+}
+
+const fn machine() -> u16 {
+    if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 }
+}
+
+/// The names that the entry symbol of a file may have.
+pub fn entry_names(path: &Path) -> Vec<String> {
+    let real = std::fs::canonicalize(path).ok();
+    let mut names = Vec::new();
+    for file in [Some(path), real.as_deref()].into_iter().flatten() {
+        let Some(stem) = file.file_name().and_then(|n| n.to_str()) else { continue };
+        let stem = stem.split(".so").next().unwrap_or(stem);
+        for stem in [stem, stem.strip_prefix("lib").unwrap_or(stem)] {
+            for name in [stem.to_owned(), format!("{stem}_plugin")] {
+                for name in [name.replace('-', "_"), name] {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_names_follow_the_file() {
+        assert_eq!(entry_names(Path::new("/nowhere/foobar.so")), ["foobar", "foobar_plugin"]);
+        assert_eq!(
+            entry_names(Path::new("libpython_plugin.so")),
+            ["libpython_plugin", "libpython_plugin_plugin", "python_plugin", "python_plugin_plugin"]
+        );
+        assert!(entry_names(Path::new("router-mkdir_plugin.so")).contains(&"router_mkdir_plugin".into()));
+    }
+
+    #[test]
+    fn what_is_no_elf_file_is_refused() {
+        let dir = std::env::temp_dir().join(format!("rsgi-elf-{}", std::process::id()));
+        std::fs::write(&dir, "not a plugin").unwrap();
+        let refused = PluginFile::read(&dir).unwrap_err().to_string();
+        std::fs::remove_file(&dir).unwrap();
+        assert!(refused.contains("not an ELF file"), "{refused}");
+    }
+
+    #[test]
+    fn a_program_without_stamp_is_refused() {
+        let own = std::env::current_exe().unwrap();
+        let refused = PluginFile::read(&own).unwrap_err();
+        assert!(matches!(refused, LoadError::NoStamp { .. }), "{refused}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The calls of the hooks, one function per moment of a process's life. Which plugins a hook is called for (request
+//! plugins, generic ones, both) is the header's; no lock of ours is held around a call.
+
+use super::loader::name_of;
+use super::registry::registry;
+use crate::server;
+use rsgi_plugin_api::abi::{UwsgiPlugin, WsgiRequest};
+use std::ffi::CStr;
+
+/// Which plugins a hook is called for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Both,
+    Request,
+    Generic,
+}
+
+/// The plugins of a kind in the order that they were loaded in.
+fn plugins(of: Of) -> Vec<&'static UwsgiPlugin> {
+    registry()
+        .plugins()
+        .iter()
+        .map(|p| p.copy)
+        .filter(|p| match of {
+            Of::Both => true,
+            Of::Request => p.request.is_some(),
+            Of::Generic => p.request.is_none(),
+        })
+        .collect()
+}
+
+/// Defines a function that calls a hook without arguments for every plugin that has it.
+macro_rules! moments {
+    ($($(#[$doc:meta])* $hook:ident: $of:ident;)*) => { $(
+        $(#[$doc])*
+        pub fn $hook() {
+            for plugin in plugins(Of::$of) {
+                if let Some(hook) = plugin.$hook {
+                    // SAFETY: called in the process and at the moment that the header states for this hook.
+                    unsafe { hook() };
+                }
+            }
+        }
+    )* };
+}
+
+moments! {
+    /// After the init of all plugins, sockets bound, privileges dropped.
+    post_init: Both;
+    /// Threads are on; before the applications.
+    enable_threads: Request;
+    /// Before any application is loaded.
+    preinit_apps: Both;
+    /// The applications that options name.
+    init_apps: Both;
+    /// All applications are there.
+    postinit_apps: Both;
+    /// First thing in a worker.
+    post_fork: Both;
+    /// Just before the request loop.
+    fixup: Request;
+    /// Before the request loop; may take the process over.
+    hijack_worker: Both;
+    /// About once a second in the master.
+    master_cycle: Both;
+    /// The last worker has gone.
+    master_cleanup: Both;
+    /// An orderly end of a worker.
+    atexit: Both;
+    /// Inside the jail, first thing.
+    early_post_jail: Generic;
+    /// Inside the jail.
+    post_jail: Generic;
+    /// Still root.
+    before_privileges_drop: Generic;
+    /// Just before a fork.
+    pre_uwsgi_fork: Request;
+}
+
+/// `init` of every plugin; one that fails is said and the others go on.
+pub fn init() {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.init {
+            // SAFETY: master, single-threaded, options read.
+            let rc = unsafe { hook() };
+            server::read_back();
+            if rc < 0 {
+                crate::log::line(&format!("plugin {}: init failed ({rc})", name_of(plugin)));
+            }
+        }
+    }
+}
+
+/// After a fork: 0 in the parent, 1 in the child.
+pub fn post_uwsgi_fork(step: i32) {
+    for plugin in plugins(Of::Request) {
+        if let Some(hook) = plugin.post_uwsgi_fork {
+            // SAFETY: called right after the fork, in the thread that forked.
+            unsafe { hook(step) };
+        }
+    }
+}
+
+/// 0: the master before its first fork; 1: a child after its fork.
+pub fn master_fixup(step: i32) {
+    for plugin in plugins(Of::Request) {
+        if let Some(hook) = plugin.master_fixup {
+            // SAFETY: at the moment that the header states.
+            unsafe { hook(step) };
+        }
+    }
+}
+
+/// First thing in the request thread of core 1 and up.
+pub fn init_thread(core: usize) {
+    for plugin in plugins(Of::Request) {
+        if let Some(hook) = plugin.init_thread {
+            // SAFETY: in the new thread, before its first request.
+            unsafe { hook(core as i32) };
+        }
+    }
+}
+
+/// A worker is over time and about to be killed.
+pub fn harakiri(worker: usize) {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.harakiri {
+            // SAFETY: in the master.
+            unsafe { hook(worker as i32) };
+        }
+    }
+}
+
+/// `--mount`: the id of the app, or `None` when no plugin knows it.
+pub fn mount_app(mountpoint: &CStr, app: &CStr) -> Option<i32> {
+    plugins(Of::Request).into_iter().find_map(|plugin| {
+        let hook = plugin.mount_app?;
+        // SAFETY: the plugin may keep the texts: the caller's live as long as the process.
+        let id = unsafe { hook(mountpoint.as_ptr().cast_mut(), app.as_ptr().cast_mut()) };
+        (id >= 0).then_some(id)
+    })
+}
+
+/// A bare argument that nobody knows: whether a plugin takes it.
+pub fn magic(file: &CStr) -> bool {
+    plugins(Of::Both).into_iter().any(|plugin| {
+        // SAFETY: the caller's text lives as long as the process; there is no mountpoint.
+        plugin.magic.is_some_and(|hook| unsafe { hook(std::ptr::null_mut(), file.as_ptr().cast_mut()) } == 1)
+    })
+}
+
+/// The worker override: whether a plugin served this worker's whole life.
+pub fn worker() -> bool {
+    plugins(Of::Both).into_iter().any(|plugin| {
+        // SAFETY: in the worker's main thread, after post_fork.
+        plugin.worker.is_some_and(|hook| unsafe { hook() } == 1)
+    })
+}
+
+/// After an answer: whether a plugin has the hook (it then also owns the log line).
+pub fn after_request(plugin: &UwsgiPlugin, req: *mut WsgiRequest) -> bool {
+    match plugin.after_request {
+        Some(hook) => {
+            // SAFETY: on the core that served the request, its answer complete.
+            unsafe { hook(req) };
+            true
+        }
+        None => false,
+    }
+}

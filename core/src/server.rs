@@ -1,0 +1,255 @@
+//! The state of this process that everyone asks for: the typed [`Server`], set once, and the C view `uwsgi` of it.
+//!
+//! Rust code reads [`server()`]; the view is written at fixed points by `publish_*` and read back after the hooks
+//! that may change it.
+
+use crate::apps::AppTable;
+use crate::net::listener::{Listener, c_name};
+use crate::settings::Settings;
+use crate::shared::SharedMemory;
+use rsgi_plugin_api::abi::{UwsgiOpt, UwsgiPlugin, UwsgiServer, UwsgiSocket, WsgiRequest};
+use std::ffi::CString;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a socket of the workers speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketProtocol {
+    /// The uwsgi protocol: one packet, one answer, close.
+    Uwsgi,
+    /// HTTP/1.x.
+    Http,
+    /// The private link of the gateways: uwsgi packets in, framed answers out, many per connection.
+    Link,
+}
+
+impl SocketProtocol {
+    /// The name in logs and statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uwsgi => "uwsgi",
+            Self::Http => "http",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// A listening socket with what is spoken there.
+#[derive(Debug)]
+pub struct WorkerSocket {
+    /// The socket.
+    pub listener: Listener,
+    /// The protocol.
+    pub protocol: SocketProtocol,
+    /// Modifiers for protocols that do not carry them.
+    pub modifier1: u8,
+    /// The second modifier.
+    pub modifier2: u8,
+    /// The record that C plugins see; set by [`publish_sockets`].
+    pub view: *mut UwsgiSocket,
+}
+
+// SAFETY: `view` points at a record that lives as long as the process and that only the master's loop writes.
+unsafe impl Sync for WorkerSocket {}
+// SAFETY: as above.
+unsafe impl Send for WorkerSocket {}
+
+/// Everything that is fixed before the first fork.
+pub struct Server {
+    /// The configuration.
+    pub settings: Settings,
+    /// The workers' sockets.
+    pub sockets: Vec<WorkerSocket>,
+    /// Workers and cores, in memory that all processes share.
+    pub shared: SharedMemory,
+    /// Whether this image was made by a reload.
+    pub is_reload: bool,
+    /// When this image started.
+    pub started: SystemTime,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static VIEW_READY: AtomicBool = AtomicBool::new(false);
+static WORKER_ID: AtomicI32 = AtomicI32::new(0);
+
+/// The C view. Plugins link against it by this name.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static mut uwsgi: UwsgiServer =
+    // SAFETY: all fields are pointers, optional functions, integers and byte arrays: zero is valid.
+    unsafe { std::mem::zeroed() };
+
+static mut UNKNOWN: UwsgiPlugin = rsgi_plugin_api::export::EMPTY;
+
+/// The address of the C view; first use fills what never changes.
+pub fn view() -> *mut UwsgiServer {
+    let view = &raw mut uwsgi;
+    if !VIEW_READY.swap(true, Ordering::AcqRel) {
+        // SAFETY: the first call happens in the single-threaded start, before any plugin is loaded.
+        unsafe {
+            for slot in &mut (*view).p {
+                *slot = &raw mut UNKNOWN;
+            }
+            (*view).page_size = libc::sysconf(libc::_SC_PAGESIZE) as i32;
+            (*view).cpus = libc::sysconf(libc::_SC_NPROCESSORS_ONLN) as i32;
+            (*view).empty = c"".as_ptr().cast_mut();
+            (*view).version = keep(env!("CARGO_PKG_VERSION"));
+            (*view).default_app = -1;
+            (*view).signal_socket = -1;
+            (*view).my_signal_socket = -1;
+            (*view).master_queue = -1;
+            (*view).socket_timeout = 4;
+            (*view).mypid = libc::getpid();
+            let name = nix::unistd::gethostname().unwrap_or_default();
+            let name = name.as_bytes();
+            let len = name.len().min(255);
+            std::ptr::copy_nonoverlapping(name.as_ptr(), (*view).hostname.as_mut_ptr().cast(), len);
+            (*view).hostname_len = len as i32;
+            (*view).wait_read_hook = Some(crate::exports::wait_read);
+            (*view).wait_write_hook = Some(crate::exports::wait_write);
+            (*view).wait_read2_hook = Some(crate::exports::wait_read2);
+            (*view).current_wsgi_req = Some(current_request);
+        }
+    }
+    view
+}
+
+thread_local! {
+    static CURRENT: std::cell::Cell<*mut WsgiRequest> = const { std::cell::Cell::new(std::ptr::null_mut()) };
+}
+
+/// Remembers the request of this thread for `uwsgi.current_wsgi_req()`.
+pub fn set_current_request(req: *mut WsgiRequest) {
+    CURRENT.set(req);
+}
+
+unsafe extern "C" fn current_request() -> *mut WsgiRequest {
+    CURRENT.get()
+}
+
+/// The server of this process.
+///
+/// # Panics
+/// Before the start has installed it: a mistake in the order of the start.
+pub fn server() -> &'static Server {
+    SERVER.get().expect("the server is installed before anything asks for it")
+}
+
+/// The server, if the start has come so far.
+pub fn try_server() -> Option<&'static Server> {
+    SERVER.get()
+}
+
+/// Installs the server; once per process image.
+pub fn install(server: Server) -> &'static Server {
+    SERVER.get_or_init(|| server)
+}
+
+/// The id of this worker; 0 in every other process.
+pub fn worker_id() -> usize {
+    WORKER_ID.load(Ordering::Relaxed) as usize
+}
+
+/// `--socket-timeout`, seconds.
+pub fn socket_timeout() -> i32 {
+    // SAFETY: written in the single-threaded start only.
+    unsafe { (*view()).socket_timeout }
+}
+
+/// The same as a duration.
+pub fn socket_limit() -> Duration {
+    Duration::from_secs(socket_timeout().max(1) as u64)
+}
+
+/// A C text that lives as long as the process.
+pub fn keep(text: impl AsRef<[u8]>) -> *mut std::ffi::c_char {
+    let bytes: Vec<u8> = text.as_ref().iter().copied().filter(|b| *b != 0).collect();
+    CString::new(bytes).unwrap_or_default().into_raw()
+}
+
+/// What the configuration says, for C plugins; before their `init`.
+pub fn publish_settings(settings: &Settings, is_reload: bool) {
+    let view = view();
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    // SAFETY: single-threaded start, no hook running.
+    unsafe {
+        let v = &mut *view;
+        v.start_tv = seconds as i64;
+        v.current_time = v.start_tv;
+        v.is_a_reload = i32::from(is_reload);
+        crate::startup::publish(v, settings);
+        let mut rows: Vec<*mut UwsgiOpt> = settings
+            .exported
+            .iter()
+            .map(|(key, value)| {
+                let value = value.as_ref().map_or(std::ptr::null_mut(), keep);
+                Box::into_raw(Box::new(UwsgiOpt { key: keep(key), value, configured: 1 }))
+            })
+            .collect();
+        v.exported_opts_cnt = rows.len() as i32;
+        rows.push(std::ptr::null_mut());
+        v.exported_opts = Box::leak(rows.into_boxed_slice()).as_mut_ptr();
+        let args: Vec<_> = std::env::args_os().map(|a| keep(a.as_bytes())).collect();
+        v.argc = args.len() as i32;
+        v.argv = Box::leak(args.into_iter().chain([std::ptr::null_mut()]).collect()).as_mut_ptr();
+        v.cwd = keep(std::env::current_dir().unwrap_or_default().as_os_str().as_bytes());
+        v.binary_path = keep(std::env::current_exe().unwrap_or_default().as_os_str().as_bytes());
+    }
+}
+
+/// The sockets, for C plugins; after bind.
+pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
+    let mut head: *mut UwsgiSocket = std::ptr::null_mut();
+    for socket in sockets.iter_mut().rev() {
+        // SAFETY: all fields are pointers and integers: zero is valid.
+        let mut record: UwsgiSocket = unsafe { std::mem::zeroed() };
+        let name = c_name(&socket.listener.name);
+        record.fd = socket.listener.as_raw_fd();
+        record.name_len = name.as_bytes().len() as i32;
+        record.name = name.into_raw();
+        record.family = if socket.listener.is_tcp() { libc::AF_INET } else { libc::AF_UNIX };
+        record.bound = 1;
+        record.max_queue = socket.listener.backlog as u64;
+        record.modifier1 = socket.modifier1;
+        record.modifier2 = socket.modifier2;
+        record.proto_name = keep(socket.protocol.name());
+        record.next = head;
+        socket.view = Box::into_raw(Box::new(record));
+        // the link is the gateways' own affair: an override must not serve it
+        if socket.protocol != SocketProtocol::Link {
+            head = socket.view;
+        }
+    }
+    // SAFETY: single-threaded start.
+    unsafe { (*view()).sockets = head };
+}
+
+/// The shared memory, for C plugins.
+pub fn publish_workers(shared: &SharedMemory) {
+    // SAFETY: single-threaded start; the memory lives as long as the process.
+    unsafe { (*view()).workers = shared.workers() };
+}
+
+/// Who this process is; first thing after a fork.
+pub fn publish_process(worker: usize) {
+    WORKER_ID.store(worker as i32, Ordering::Relaxed);
+    // SAFETY: right after a fork the process has one thread.
+    unsafe {
+        (*view()).mywid = worker as i32;
+        (*view()).mypid = libc::getpid();
+    }
+}
+
+/// Takes over what a hook may have written into the view.
+pub fn read_back() {
+    // The hooks' fields (honour_range, loop, wait_*_hook, gbcw_hook, emperor_freq, build_mime_dict, apps_wanted) are
+    // used from the view itself; what has a typed twin is copied here when its subsystem reads the twin.
+}
+
+/// The table of applications of this process.
+pub fn apps() -> &'static AppTable {
+    AppTable::get()
+}

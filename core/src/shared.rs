@@ -1,0 +1,226 @@
+//! Memory that all processes of the server share, mapped once before the first fork: the records of workers and
+//! cores that C plugins see, and beside them our own slots. The master reads them and never locks a worker.
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use rsgi_plugin_api::abi::{UwsgiCore, UwsgiWorker};
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicU8, Ordering};
+
+/// How much of a request's description a slot keeps for the master.
+pub const DESCRIPTION: usize = 496;
+
+/// What a core is doing, for the master: written by the core, read when it is stuck.
+#[repr(C)]
+pub struct CoreSlot {
+    /// Seconds since the epoch when the request began; 0: idle.
+    pub since: AtomicI64,
+    /// Seconds since the epoch when the request is over time; 0: never.
+    pub deadline: AtomicI64,
+    /// `127.0.0.1 - GET /path`
+    description: [AtomicU8; DESCRIPTION],
+    description_len: AtomicU32,
+    /// Modifier1 of the plugin whose request hook runs, plus 1; 0: none.
+    pub in_hook: AtomicU32,
+}
+
+impl CoreSlot {
+    /// Describes the request.
+    pub fn describe(&self, parts: [&[u8]; 5]) {
+        let mut at = 0;
+        for part in parts {
+            let part = &part[..part.len().min(DESCRIPTION - at)];
+            // SAFETY: atomics of one byte have the layout of bytes; only this core writes them, and a reader that
+            // looks meanwhile sees some mix of old and new text, which is fine in a log line.
+            unsafe {
+                let target = self.description.as_ptr().add(at).cast::<u8>().cast_mut();
+                std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len());
+            }
+            at += part.len();
+        }
+        self.description_len.store(at as u32, Ordering::Release);
+    }
+
+    /// The description as text.
+    pub fn description(&self) -> String {
+        let len = (self.description_len.load(Ordering::Acquire) as usize).min(DESCRIPTION);
+        let bytes: Vec<u8> = self.description[..len].iter().map(|b| b.load(Ordering::Relaxed)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Life of a worker, between it and the master.
+#[repr(C)]
+#[derive(Default)]
+pub struct WorkerSlot {
+    /// 1: the request loop (or the override) runs.
+    pub ready: AtomicI32,
+    /// 1: it is leaving; no longer counted as serving.
+    pub leaving: AtomicI32,
+    /// 1: it asks for a replacement before it leaves.
+    pub wants_replacement: AtomicI32,
+    /// Seconds of the monotonic clock: the loop turned.
+    pub heartbeat: AtomicI64,
+    /// Deadline set with `set_harakiri`, seconds since the epoch.
+    pub user_deadline: AtomicI64,
+    /// Bytes sent.
+    pub tx: AtomicU64,
+}
+
+/// The mapping.
+pub struct SharedMemory {
+    fd: OwnedFd,
+    workers: *mut UwsgiWorker,
+    cores: *mut UwsgiCore,
+    worker_slots: *mut WorkerSlot,
+    core_slots: *mut CoreSlot,
+    worker_count: usize,
+    core_count: usize,
+}
+
+// SAFETY: the records are written by one process each, through atomics or by their owner only; see the fields.
+unsafe impl Send for SharedMemory {}
+// SAFETY: as above.
+unsafe impl Sync for SharedMemory {}
+
+impl SharedMemory {
+    /// Maps room for `workers` workers (and the master, number 0) of `cores` cores each.
+    ///
+    /// # Errors
+    /// The system has no memory for it.
+    pub fn map(workers: usize, cores: usize) -> nix::Result<Self> {
+        let rows = workers + 1;
+        let mut size = 0;
+        let mut room = |bytes: usize| {
+            let at = size;
+            size = (size + bytes).next_multiple_of(64);
+            at
+        };
+        let workers_at = room(rows * size_of::<UwsgiWorker>());
+        let cores_at = room(rows * cores * size_of::<UwsgiCore>());
+        let worker_slots_at = room(rows * size_of::<WorkerSlot>());
+        let core_slots_at = room(rows * cores * size_of::<CoreSlot>());
+
+        let fd = memfd_create(c"rsgi-workers", MFdFlags::MFD_CLOEXEC)?;
+        nix::unistd::ftruncate(&fd, size as i64)?;
+        let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
+        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
+        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &fd, 0)? }.as_ptr().cast::<u8>();
+        // SAFETY: all offsets lie inside the mapping and are aligned to 64 bytes; zero bytes are valid records.
+        let shared = unsafe {
+            Self {
+                fd,
+                workers: base.add(workers_at).cast(),
+                cores: base.add(cores_at).cast(),
+                worker_slots: base.add(worker_slots_at).cast(),
+                core_slots: base.add(core_slots_at).cast(),
+                worker_count: workers,
+                core_count: cores,
+            }
+        };
+        for id in 0..rows {
+            // SAFETY: `id` is inside the arrays; nobody else uses them yet.
+            unsafe {
+                let worker = shared.workers.add(id);
+                (*worker).id = id as i32;
+                (*worker).cores = shared.cores.add(id * cores);
+                (*worker).manage_next_request = 1;
+            }
+        }
+        Ok(shared)
+    }
+
+    /// The C records; `[0]` is the master.
+    pub fn workers(&self) -> *mut UwsgiWorker {
+        self.workers
+    }
+
+    /// How many workers there may be.
+    pub fn worker_count(&self) -> usize {
+        self.worker_count
+    }
+
+    /// Cores of each.
+    pub fn core_count(&self) -> usize {
+        self.core_count
+    }
+
+    /// The C record of a worker. Written by its process, and by the master while it has none.
+    pub fn worker(&self, id: usize) -> *mut UwsgiWorker {
+        assert!(id <= self.worker_count);
+        // SAFETY: checked to be inside.
+        unsafe { self.workers.add(id) }
+    }
+
+    /// The C record of a core.
+    pub fn core(&self, worker: usize, core: usize) -> *mut UwsgiCore {
+        assert!(worker <= self.worker_count && core < self.core_count);
+        // SAFETY: checked to be inside.
+        unsafe { self.cores.add(worker * self.core_count + core) }
+    }
+
+    /// The slot of a worker.
+    pub fn worker_slot(&self, id: usize) -> &'static WorkerSlot {
+        assert!(id <= self.worker_count);
+        // SAFETY: checked to be inside; the mapping stays for the life of the process.
+        unsafe { &*self.worker_slots.add(id) }
+    }
+
+    /// The slot of a core.
+    pub fn core_slot(&self, worker: usize, core: usize) -> &'static CoreSlot {
+        assert!(worker <= self.worker_count && core < self.core_count);
+        // SAFETY: checked to be inside; the mapping stays for the life of the process.
+        unsafe { &*self.core_slots.add(worker * self.core_count + core) }
+    }
+
+    /// The memory's descriptor, for a handover.
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+}
+
+/// A counter of a C record, as the atomic that it is between threads and processes.
+///
+/// # Safety
+/// `counter` points into the shared memory.
+pub unsafe fn counter(counter: *mut u64) -> &'static AtomicU64 {
+    // SAFETY: by the contract; u64 fields are aligned.
+    unsafe { AtomicU64::from_ptr(counter) }
+}
+
+/// The same for an int field.
+///
+/// # Safety
+/// `field` points into the shared memory.
+pub unsafe fn int(field: *mut i32) -> &'static AtomicI32 {
+    // SAFETY: by the contract; int fields are aligned.
+    unsafe { AtomicI32::from_ptr(field) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_writes_what_the_parent_reads() {
+        let shared = SharedMemory::map(2, 3).unwrap();
+        // SAFETY: the child only touches the mapping and leaves at once.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            nix::unistd::ForkResult::Child => {
+                shared.core_slot(2, 2).describe([b"a", b" - ", b"GET", b" ", &[b'x'; 600]]);
+                // SAFETY: ends this process without running the test harness's exit work.
+                unsafe { libc::_exit(0) }
+            }
+            nix::unistd::ForkResult::Parent { child } => {
+                nix::sys::wait::waitpid(child, None).unwrap();
+            }
+        }
+        let text = shared.core_slot(2, 2).description();
+        assert!(text.starts_with("a - GET xxx"));
+        assert_eq!(text.len(), DESCRIPTION);
+        // SAFETY: nobody writes now.
+        assert_eq!(unsafe { (*shared.worker(2)).id }, 2);
+    }
+}

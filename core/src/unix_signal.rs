@@ -1,0 +1,160 @@
+//! Signals of the operating system (uWSGI signals are another thing).
+//!
+//! The master blocks its signals and reads them from a descriptor, so none is lost, from its first instruction as a
+//! master on. A worker has handlers that set a flag and ring a bell which its epoll watches; they restart system
+//! calls, so that a request in progress is not disturbed.
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+
+/// The signals that the master acts on.
+pub const MASTER: &[Signal] = &[
+    Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1,
+    Signal::SIGUSR2, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH,
+];
+
+/// The set of [`MASTER`].
+pub fn master_set() -> SigSet {
+    MASTER.iter().copied().collect()
+}
+
+/// Blocks the master's signals; what arrives waits.
+pub fn block_master() {
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&master_set()), None);
+}
+
+/// Unblocks them in a child, once its own handlers are in place.
+pub fn unblock() {
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&master_set()), None);
+}
+
+/// Sets a disposition; the signals here are always valid ones.
+pub fn set(signal: Signal, handler: SigHandler) {
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handlers of this file only touch atomics and write one descriptor.
+    let _ = unsafe { sigaction(signal, &action) };
+}
+
+/// Back to what a new process has; for children that are not workers.
+pub fn reset() {
+    for signal in MASTER {
+        set(*signal, SigHandler::SigDfl);
+    }
+    set(Signal::SIGPIPE, SigHandler::SigDfl);
+}
+
+/// What a worker was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Order {
+    /// Go on.
+    Serve = 0,
+    /// Finish what is in flight, then leave.
+    Leave = 1,
+    /// Leave now.
+    Stop = 2,
+}
+
+static ORDER: AtomicU8 = AtomicU8::new(0);
+static BELL: AtomicI32 = AtomicI32::new(-1);
+static PAUSED: AtomicU8 = AtomicU8::new(0);
+
+/// The strongest order so far.
+pub fn order() -> Order {
+    match ORDER.load(Ordering::Acquire) {
+        0 => Order::Serve,
+        1 => Order::Leave,
+        _ => Order::Stop,
+    }
+}
+
+/// Gives this process an order, as a signal would.
+pub fn give_order(order: Order) {
+    ORDER.fetch_max(order as u8, Ordering::AcqRel);
+    ring();
+}
+
+/// Whether the worker is to hold still (SIGTSTP).
+pub fn paused() -> bool {
+    PAUSED.load(Ordering::Acquire) != 0
+}
+
+fn ring() {
+    let fd = BELL.load(Ordering::Relaxed);
+    if fd >= 0 {
+        let one: u64 = 1;
+        // SAFETY: eight bytes to an eventfd; async-signal-safe.
+        unsafe { libc::write(fd, (&raw const one).cast(), 8) };
+    }
+}
+
+extern "C" fn on_leave(_: i32) {
+    let errno = errno();
+    give_order(Order::Leave);
+    set_errno(errno);
+}
+
+extern "C" fn on_stop(_: i32) {
+    let errno = errno();
+    give_order(Order::Stop);
+    if crate::worker::busy_in_main_thread() {
+        // the main thread is inside a request and will not come back soon: stop means now
+        // SAFETY: async-signal-safe by POSIX.
+        unsafe { libc::_exit(0) }
+    }
+    set_errno(errno);
+}
+
+extern "C" fn on_pause(_: i32) {
+    let errno = errno();
+    PAUSED.fetch_xor(1, Ordering::AcqRel);
+    ring();
+    set_errno(errno);
+}
+
+extern "C" fn on_describe(_: i32) {
+    let errno = errno();
+    crate::worker::describe_on_signal();
+    set_errno(errno);
+}
+
+fn errno() -> i32 {
+    nix::Error::last_raw()
+}
+
+fn set_errno(value: i32) {
+    nix::Error::set_raw(value);
+}
+
+/// Installs a worker's handlers and gives the descriptor that becomes readable, for good, with the first order.
+///
+/// # Errors
+/// No descriptor is left.
+pub fn install_worker() -> nix::Result<OwnedFd> {
+    use nix::sys::eventfd::{EfdFlags, EventFd};
+    let bell: OwnedFd = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?.into();
+    BELL.store(bell.as_raw_fd(), Ordering::Release);
+    ORDER.store(0, Ordering::Release);
+    for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+        set(signal, SigHandler::Handler(on_leave));
+    }
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        set(signal, SigHandler::Handler(on_stop));
+    }
+    set(Signal::SIGTSTP, SigHandler::Handler(on_pause));
+    set(Signal::SIGUSR2, SigHandler::Handler(on_describe));
+    for signal in [Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH] {
+        set(signal, SigHandler::SigIgn);
+    }
+    set(Signal::SIGCHLD, SigHandler::SigDfl);
+    set(Signal::SIGPIPE, SigHandler::SigIgn);
+    Ok(bell)
+}
+
+/// Drains the bell after a pause, so that it may ring again.
+pub fn silence(bell: RawFd) {
+    let mut count = 0u64;
+    // SAFETY: eight bytes from an eventfd.
+    unsafe { libc::read(bell, (&raw mut count).cast(), 8) };
+}
