@@ -8,7 +8,10 @@ use proptest::prelude::*;
 #[path = "../fuzz/checks.rs"]
 mod checks;
 
-const CHECKS: [(&str, fn(&[u8])); 4] = [
+/// A target's name and what it checks.
+type Check = (&'static str, fn(&[u8]));
+
+const CHECKS: [Check; 4] = [
     ("http1_head", checks::http1_head),
     ("chunked_body", checks::chunked_body),
     ("uwsgi_vars", checks::uwsgi_vars),
