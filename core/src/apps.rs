@@ -27,7 +27,9 @@ impl AppTable {
         static TABLE: OnceLock<AppTable> = OnceLock::new();
         TABLE.get_or_init(|| {
             // SAFETY: all fields are pointers, integers and byte arrays: zero is valid.
-            let apps: Vec<UwsgiApp> = (0..MAX_APPS).map(|_| unsafe { std::mem::zeroed() }).collect();
+            let apps: Vec<UwsgiApp> = (0..MAX_APPS)
+                .map(|_| unsafe { std::mem::zeroed() })
+                .collect();
             AppTable {
                 apps: Box::leak(apps.into_boxed_slice()).as_mut_ptr(),
                 count: Box::leak(Box::new(0)),
@@ -85,7 +87,11 @@ impl AppTable {
             let app = self.apps.add(index);
             *app = std::mem::zeroed();
             (*app).modifier1 = modifier1;
-            std::ptr::copy_nonoverlapping(mountpoint.as_ptr(), (*app).mountpoint.as_mut_ptr().cast(), mountpoint.len());
+            std::ptr::copy_nonoverlapping(
+                mountpoint.as_ptr(),
+                (*app).mountpoint.as_mut_ptr().cast(),
+                mountpoint.len(),
+            );
             (*app).mountpoint_len = len;
             (*app).interpreter = interpreter;
             (*app).callable = callable;

@@ -1,1 +1,21 @@
-//! Host of uWSGI-compatible plugins.
+//! rsgi (the server): the host of uWSGI-compatible plugins. Data flows one way: config, host, master, worker,
+//! request; `docs/architecture.md` shows the rooms.
+
+pub mod apps;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod exports;
+pub mod log;
+pub mod net;
+pub mod options;
+pub mod plugin;
+pub mod process;
+pub mod request;
+pub mod server;
+pub mod settings;
+pub mod shared;
+pub mod startup;
+pub mod static_files;
+pub mod unix_signal;
+pub mod worker;

@@ -8,6 +8,8 @@ use crate::net::listener::{Listener, c_name};
 use crate::settings::Settings;
 use crate::shared::SharedMemory;
 use rsgi_plugin_api::abi::{UwsgiOpt, UwsgiPlugin, UwsgiServer, UwsgiSocket, WsgiRequest};
+use rsgi_protocol::http1::Limits;
+use rsgi_protocol::target::PathRules;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -50,6 +52,8 @@ pub struct WorkerSocket {
     pub modifier2: u8,
     /// The record that C plugins see; set by [`publish_sockets`].
     pub view: *mut UwsgiSocket,
+    /// The address as it was asked for: by it the next image finds the socket.
+    pub asked: String,
 }
 
 // SAFETY: `view` points at a record that lives as long as the process and that only the master's loop writes.
@@ -69,6 +73,104 @@ pub struct Server {
     pub is_reload: bool,
     /// When this image started.
     pub started: SystemTime,
+    /// How large a request head may be.
+    pub http_limits: Limits,
+    /// How `PATH_INFO` is made.
+    pub path_rules: PathRules,
+    /// `SERVER_NAME`.
+    pub server_name: Vec<u8>,
+    ports: Vec<(*const WorkerSocket, Vec<u8>)>,
+    /// Plugin slots by the modifier1 that a request carries (`--remap-modifier`); `None`: not allowed.
+    slots: [Option<u8>; 256],
+}
+
+// SAFETY: the addresses in `ports` are only compared.
+unsafe impl Send for Server {}
+// SAFETY: as above.
+unsafe impl Sync for Server {}
+
+impl Server {
+    /// Puts the parts together.
+    pub fn new(
+        settings: Settings,
+        sockets: Vec<WorkerSocket>,
+        shared: SharedMemory,
+        is_reload: bool,
+        started: SystemTime,
+    ) -> Self {
+        let mut slots: [Option<u8>; 256] = std::array::from_fn(|n| Some(n as u8));
+        let s = &settings.sockets;
+        if !s.allowed_modifiers.is_empty() {
+            for (n, slot) in slots.iter_mut().enumerate() {
+                *slot = slot.filter(|_| s.allowed_modifiers.contains(&(n as u8)));
+            }
+        }
+        for (plugin, asked) in &s.remap_modifier {
+            slots[usize::from(*asked)] = Some(*plugin);
+        }
+        // SAFETY: written in the single-threaded start, before this.
+        let server_name = unsafe {
+            let v = view();
+            let len = (*v).hostname_len as usize;
+            std::slice::from_raw_parts((&raw const (*v).hostname).cast::<u8>(), len).to_vec()
+        };
+        let http_limits = match settings.is_given("buffer-size") {
+            true => Limits::with_buffer_size(settings.limits.buffer_size),
+            false => Limits {
+                head: settings.limits.buffer_size,
+                ..Limits::default()
+            },
+        };
+        let path_rules = PathRules {
+            keep_encoded_slashes: settings.http.path_info_no_decode_slashes,
+        };
+        let mut server = Self {
+            settings,
+            sockets,
+            shared,
+            is_reload,
+            started,
+            http_limits,
+            path_rules,
+            server_name,
+            ports: Vec::new(),
+            slots,
+        };
+        server.ports = server
+            .sockets
+            .iter()
+            .map(|socket| {
+                let port = socket
+                    .listener
+                    .name
+                    .rsplit_once(':')
+                    .filter(|_| socket.listener.is_tcp());
+                (
+                    std::ptr::from_ref(socket),
+                    port.map_or("80", |(_, p)| p).as_bytes().to_vec(),
+                )
+            })
+            .collect();
+        server
+    }
+
+    /// `SERVER_PORT` of a socket.
+    pub fn port_of(&self, socket: &WorkerSocket) -> &[u8] {
+        self.ports
+            .iter()
+            .find(|(at, _)| std::ptr::eq(*at, socket))
+            .map_or(b"80", |(_, port)| port)
+    }
+
+    /// The plugin slot of a modifier1.
+    pub fn remapped(&self, modifier1: u8) -> u8 {
+        self.slots[usize::from(modifier1)].unwrap_or(modifier1)
+    }
+
+    /// Whether requests may carry this modifier1.
+    pub fn allows(&self, modifier1: u8) -> bool {
+        self.slots[usize::from(modifier1)].is_some()
+    }
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -135,7 +237,9 @@ unsafe extern "C" fn current_request() -> *mut WsgiRequest {
 /// # Panics
 /// Before the start has installed it: a mistake in the order of the start.
 pub fn server() -> &'static Server {
-    SERVER.get().expect("the server is installed before anything asks for it")
+    SERVER
+        .get()
+        .expect("the server is installed before anything asks for it")
 }
 
 /// The server, if the start has come so far.
@@ -173,7 +277,9 @@ pub fn keep(text: impl AsRef<[u8]>) -> *mut std::ffi::c_char {
 /// What the configuration says, for C plugins; before their `init`.
 pub fn publish_settings(settings: &Settings, is_reload: bool) {
     let view = view();
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
     // SAFETY: single-threaded start, no hook running.
     unsafe {
         let v = &mut *view;
@@ -186,7 +292,11 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
             .iter()
             .map(|(key, value)| {
                 let value = value.as_ref().map_or(std::ptr::null_mut(), keep);
-                Box::into_raw(Box::new(UwsgiOpt { key: keep(key), value, configured: 1 }))
+                Box::into_raw(Box::new(UwsgiOpt {
+                    key: keep(key),
+                    value,
+                    configured: 1,
+                }))
             })
             .collect();
         v.exported_opts_cnt = rows.len() as i32;
@@ -195,8 +305,18 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
         let args: Vec<_> = std::env::args_os().map(|a| keep(a.as_bytes())).collect();
         v.argc = args.len() as i32;
         v.argv = Box::leak(args.into_iter().chain([std::ptr::null_mut()]).collect()).as_mut_ptr();
-        v.cwd = keep(std::env::current_dir().unwrap_or_default().as_os_str().as_bytes());
-        v.binary_path = keep(std::env::current_exe().unwrap_or_default().as_os_str().as_bytes());
+        v.cwd = keep(
+            std::env::current_dir()
+                .unwrap_or_default()
+                .as_os_str()
+                .as_bytes(),
+        );
+        v.binary_path = keep(
+            std::env::current_exe()
+                .unwrap_or_default()
+                .as_os_str()
+                .as_bytes(),
+        );
     }
 }
 
@@ -210,7 +330,11 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
         record.fd = socket.listener.as_raw_fd();
         record.name_len = name.as_bytes().len() as i32;
         record.name = name.into_raw();
-        record.family = if socket.listener.is_tcp() { libc::AF_INET } else { libc::AF_UNIX };
+        record.family = if socket.listener.is_tcp() {
+            libc::AF_INET
+        } else {
+            libc::AF_UNIX
+        };
         record.bound = 1;
         record.max_queue = socket.listener.backlog as u64;
         record.modifier1 = socket.modifier1;
@@ -247,6 +371,11 @@ pub fn publish_process(worker: usize) {
 pub fn read_back() {
     // The hooks' fields (honour_range, loop, wait_*_hook, gbcw_hook, emperor_freq, build_mime_dict, apps_wanted) are
     // used from the view itself; what has a typed twin is copied here when its subsystem reads the twin.
+}
+
+/// Makes a descriptor non-blocking.
+pub fn set_nonblocking(fd: std::os::fd::RawFd) {
+    crate::exports::socket_nonblocking(fd);
 }
 
 /// The table of applications of this process.

@@ -6,7 +6,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiWorker};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// How much of a request's description a slot keeps for the master.
 pub const DESCRIPTION: usize = 496;
@@ -42,11 +42,19 @@ impl CoreSlot {
         self.description_len.store(at as u32, Ordering::Release);
     }
 
+    /// Hands a copy of the description to `use_it`; allocates nothing, so that a signal handler may ask.
+    pub fn with_description<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
+        let len = (self.description_len.load(Ordering::Acquire) as usize).min(DESCRIPTION);
+        let mut copy = [0u8; DESCRIPTION];
+        for (to, from) in copy.iter_mut().zip(&self.description[..len]) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        use_it(&copy[..len])
+    }
+
     /// The description as text.
     pub fn description(&self) -> String {
-        let len = (self.description_len.load(Ordering::Acquire) as usize).min(DESCRIPTION);
-        let bytes: Vec<u8> = self.description[..len].iter().map(|b| b.load(Ordering::Relaxed)).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.with_description(|text| String::from_utf8_lossy(text).into_owned())
     }
 }
 
@@ -54,11 +62,11 @@ impl CoreSlot {
 #[repr(C)]
 #[derive(Default)]
 pub struct WorkerSlot {
-    /// 1: the request loop (or the override) runs.
+    /// Pid of the process that takes requests; for number 0: unused.
     pub ready: AtomicI32,
-    /// 1: it is leaving; no longer counted as serving.
+    /// Pid of a process that is leaving; for number 0: 1 when the whole server stops.
     pub leaving: AtomicI32,
-    /// 1: it asks for a replacement before it leaves.
+    /// Pid of a process that has done enough and asks for a replacement.
     pub wants_replacement: AtomicI32,
     /// Seconds of the monotonic clock: the loop turned.
     pub heartbeat: AtomicI64,
@@ -107,7 +115,9 @@ impl SharedMemory {
         let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
         let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
-        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &fd, 0)? }.as_ptr().cast::<u8>();
+        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &fd, 0)? }
+            .as_ptr()
+            .cast::<u8>();
         // SAFETY: all offsets lie inside the mapping and are aligned to 64 bytes; zero bytes are valid records.
         let shared = unsafe {
             Self {
@@ -209,7 +219,9 @@ mod tests {
         // SAFETY: the child only touches the mapping and leaves at once.
         match unsafe { nix::unistd::fork() }.unwrap() {
             nix::unistd::ForkResult::Child => {
-                shared.core_slot(2, 2).describe([b"a", b" - ", b"GET", b" ", &[b'x'; 600]]);
+                shared
+                    .core_slot(2, 2)
+                    .describe([b"a", b" - ", b"GET", b" ", &[b'x'; 600]]);
                 // SAFETY: ends this process without running the test harness's exit work.
                 unsafe { libc::_exit(0) }
             }

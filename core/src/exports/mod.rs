@@ -42,3 +42,15 @@ unsafe fn bytes<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
     // SAFETY: by the contract.
     unsafe { std::slice::from_raw_parts(p.cast(), len) }
 }
+
+/// Seconds since the epoch.
+pub fn now() -> i64 {
+    number::uwsgi_now()
+}
+
+/// Microseconds since the epoch.
+pub fn micros() -> u64 {
+    number::uwsgi_micros()
+}
+
+pub use socket::{uwsgi_socket_nb as socket_nonblocking, wait_read, wait_read2, wait_write};

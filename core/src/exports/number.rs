@@ -45,7 +45,9 @@ pub unsafe extern "C" fn uwsgi_str_num(a: *mut c_char, len: c_int) -> u64 {
 fn digits(data: &[u8]) -> u64 {
     data.iter()
         .take_while(|b| b.is_ascii_digit())
-        .fold(0u64, |n, b| n.saturating_mul(10).saturating_add(u64::from(b - b'0')))
+        .fold(0u64, |n, b| {
+            n.saturating_mul(10).saturating_add(u64::from(b - b'0'))
+        })
 }
 
 #[unsafe(no_mangle)]
@@ -100,7 +102,11 @@ pub unsafe extern "C" fn uwsgi_uuid(buf37: *mut c_char) {
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_is_again() -> c_int {
     let again = [libc::EAGAIN, libc::EINPROGRESS];
-    c_int::from(std::io::Error::last_os_error().raw_os_error().is_some_and(|e| again.contains(&e)))
+    c_int::from(
+        std::io::Error::last_os_error()
+            .raw_os_error()
+            .is_some_and(|e| again.contains(&e)),
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -110,5 +116,7 @@ pub extern "C" fn uwsgi_now() -> libc::time_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_micros() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_micros() as u64)
 }

@@ -21,7 +21,9 @@ pub fn wanted(req: &WsgiRequest) -> bool {
     let status = req.status;
     (log.log_4xx && (400..500).contains(&status))
         || (log.log_5xx && (500..600).contains(&status))
-        || (log.log_slow.is_some_and(|ms| micros(req) >= u64::from(ms) * 1000))
+        || (log
+            .log_slow
+            .is_some_and(|ms| micros(req) >= u64::from(ms) * 1000))
         || (log.log_zero && req.response_size == 0)
         || (log.log_big.is_some_and(|n| req.response_size as u64 >= n))
 }
@@ -68,12 +70,24 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, forwarded: bool, in_micro
     let id = worker_id();
     // SAFETY: the records live as long as the process; the figures are only informative.
     let (worker_requests, total) = unsafe {
-        let total: u64 = (0..=shared.worker_count()).map(|w| (*shared.worker(w)).requests).sum();
+        let total: u64 = (0..=shared.worker_count())
+            .map(|w| (*shared.worker(w)).requests)
+            .sum();
         ((*shared.worker(id)).requests, total)
     };
-    let _ = write!(line, "[pid: {}|app: {}|req: {worker_requests}/{total}] ", std::process::id(), app_text(req.app_id));
-    let forwarded_for = forwarded.then(|| crate::request::vars::find(req, b"HTTP_X_FORWARDED_FOR")).flatten();
-    clean(line, forwarded_for.unwrap_or(text(req.remote_addr, req.remote_addr_len)));
+    let _ = write!(
+        line,
+        "[pid: {}|app: {}|req: {worker_requests}/{total}] ",
+        std::process::id(),
+        app_text(req.app_id)
+    );
+    let forwarded_for = forwarded
+        .then(|| crate::request::vars::find(req, b"HTTP_X_FORWARDED_FOR"))
+        .flatten();
+    clean(
+        line,
+        forwarded_for.unwrap_or(text(req.remote_addr, req.remote_addr_len)),
+    );
     line.extend_from_slice(b" (");
     clean(line, text(req.remote_user, req.remote_user_len));
     // SAFETY: `uh` points at the request's own header record.
@@ -85,14 +99,22 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, forwarded: bool, in_micro
     clean(line, text(req.method, req.method_len));
     line.push(b' ');
     clean(line, text(req.uri, req.uri_len));
-    let (time, unit) = if in_micros { (micros(req), "micros") } else { (micros(req) / 1000, "msecs") };
+    let (time, unit) = if in_micros {
+        (micros(req), "micros")
+    } else {
+        (micros(req) / 1000, "msecs")
+    };
     let via = match req.via {
         1 => " via sendfile()",
         2 => " via route()",
         3 => " via offload()",
         _ => "",
     };
-    let _ = write!(line, " => generated {} bytes in {time} {unit}{via} (", req.response_size);
+    let _ = write!(
+        line,
+        " => generated {} bytes in {time} {unit}{via} (",
+        req.response_size
+    );
     clean(line, text(req.protocol, req.protocol_len));
     let _ = writeln!(
         line,

@@ -3,9 +3,10 @@
 //! Loggers come from plugins (`uwsgi_register_logger`). With any logger configured, standard output and error of
 //! all processes are a pipe into the master, so that also what applications print reaches the loggers.
 
+use crate::settings::LogSink;
 use rsgi_plugin_api::abi::UwsgiLogger;
 use std::ffi::{CString, c_char};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The function of a logger.
@@ -28,38 +29,68 @@ static DELIVERS: AtomicBool = AtomicBool::new(false);
 
 /// A plugin offers a kind of logger.
 pub fn register(name: &[u8], func: LoggerFn) {
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).push((name.to_vec(), func));
+    KNOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((name.to_vec(), func));
 }
 
-/// Configures a logger: `[id ]name[:argument]`.
+/// The kinds of loggers that plugins offer.
+pub fn kinds() -> Vec<String> {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known
+        .iter()
+        .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+        .collect()
+}
+
+/// Puts a configured logger to work.
 ///
 /// # Errors
-/// No plugin offers that name.
-pub fn add(spec: &str, requests: bool) -> Result<(), String> {
-    let (head, argument) = spec.split_once(':').map_or((spec, ""), |(h, a)| (h, a));
-    let (id, name) = head.split_once(' ').map_or((None, head), |(i, n)| (Some(i), n.trim()));
+/// No plugin offers that kind.
+pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some((_, func)) = known.iter().find(|(n, _)| n == name.as_bytes()) else {
-        let all: Vec<_> = known.iter().map(|(n, _)| String::from_utf8_lossy(n).into_owned()).collect();
-        let all = if all.is_empty() { "none".into() } else { all.join(", ") };
-        return Err(format!("unable to find logger {name} (loaded loggers: {all}; load its plugin with --plugin)"));
+    let Some((_, func)) = known.iter().find(|(n, _)| n == sink.kind.as_bytes()) else {
+        let all: Vec<_> = known
+            .iter()
+            .map(|(n, _)| String::from_utf8_lossy(n).into_owned())
+            .collect();
+        let all = if all.is_empty() {
+            "none".into()
+        } else {
+            all.join(", ")
+        };
+        return Err(format!(
+            "unable to find logger {} (loaded loggers: {all}; load its plugin with --plugin)",
+            sink.kind
+        ));
     };
     let text = |t: &str| CString::new(t).unwrap_or_default().into_raw();
     // SAFETY: all fields are pointers, integers and plain structs: zero is valid.
     let mut record: UwsgiLogger = unsafe { std::mem::zeroed() };
-    record.name = text(name);
-    record.id = id.map_or(std::ptr::null_mut(), text);
-    record.arg = text(argument);
+    record.name = text(&sink.kind);
+    record.id = sink.name.as_deref().map_or(std::ptr::null_mut(), text);
+    record.arg = text(&sink.argument);
     record.func = Some(*func);
     record.fd = -1;
     let record = Box::into_raw(Box::new(record));
-    SINKS.lock().unwrap_or_else(PoisonError::into_inner).push(Sink { record, func: *func, requests });
+    SINKS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(Sink {
+            record,
+            func: *func,
+            requests,
+        });
     Ok(())
 }
 
 /// Whether any logger is configured.
 pub fn any() -> bool {
-    !SINKS.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    !SINKS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .is_empty()
 }
 
 /// This process delivers lines to the loggers from now on (`true`), or leaves that to the master.
@@ -83,19 +114,49 @@ pub fn deliver(message: &[u8], request: bool) {
     let mut taken = false;
     for sink in sinks.iter().filter(|s| s.requests == own) {
         // SAFETY: the record is ours and used under the lock; the function only reads the message.
-        let written = unsafe { (sink.func)(sink.record, message.as_ptr().cast_mut().cast(), message.len()) };
+        let written = unsafe {
+            (sink.func)(
+                sink.record,
+                message.as_ptr().cast_mut().cast(),
+                message.len(),
+            )
+        };
         taken |= written >= 0;
     }
     if !taken {
-        stderr(message);
+        original(message);
     }
 }
 
-/// The last resort and the usual way: descriptor 2.
-pub fn stderr(mut message: &[u8]) {
+/// Standard error as it was before the pipe took its place; −1: it was not replaced.
+static ORIGINAL: AtomicI32 = AtomicI32::new(-1);
+
+/// Keeps standard error, before a pipe takes its place.
+pub fn keep_stderr() {
+    // SAFETY: a plain duplicate.
+    ORIGINAL.store(
+        unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 3) },
+        Ordering::Release,
+    );
+}
+
+/// In the process that reads the pipe: descriptor 2 would lead back to it.
+fn original(message: &[u8]) {
+    match ORIGINAL.load(Ordering::Acquire) {
+        fd if fd >= 0 => write_all(fd, message),
+        _ => stderr(message),
+    }
+}
+
+/// Descriptor 2.
+pub fn stderr(message: &[u8]) {
+    write_all(2, message);
+}
+
+fn write_all(fd: i32, mut message: &[u8]) {
     while !message.is_empty() {
         // SAFETY: pointer and length describe `message`.
-        let n = unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
+        let n = unsafe { libc::write(fd, message.as_ptr().cast(), message.len()) };
         match n {
             n if n > 0 => message = &message[n as usize..],
             _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}

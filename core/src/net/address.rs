@@ -58,19 +58,27 @@ impl Address {
             return Err(AddressError::Empty);
         }
         if let Some(number) = text.strip_prefix('=') {
-            return number.parse().map(Self::Shared).map_err(|_| AddressError::Shared(text.into()));
+            return number
+                .parse()
+                .map(Self::Shared)
+                .map_err(|_| AddressError::Shared(text.into()));
         }
         if let Some(number) = text.strip_prefix("fd://") {
-            return number.parse().map(Self::Descriptor).map_err(|_| AddressError::Port {
-                address: text.into(),
-                port: number.into(),
-            });
+            return number
+                .parse()
+                .map(Self::Descriptor)
+                .map_err(|_| AddressError::Port {
+                    address: text.into(),
+                    port: number.into(),
+                });
         }
         if let Some(name) = text.strip_prefix('@') {
             return Ok(Self::Abstract(name.into()));
         }
         match text.rsplit_once(':') {
-            Some((host, port)) if !text.starts_with('/') && !text.starts_with('.') => inet(text, host, port),
+            Some((host, port)) if !text.starts_with('/') && !text.starts_with('.') => {
+                inet(text, host, port)
+            }
             _ if abstract_names => Ok(Self::Abstract(text.into())),
             _ => Ok(Self::Unix(text.into())),
         }
@@ -79,9 +87,15 @@ impl Address {
 
 fn inet(address: &str, host: &str, port: &str) -> Result<Address, AddressError> {
     let Ok(number) = port.parse::<u16>() else {
-        return Err(AddressError::Port { address: address.into(), port: port.into() });
+        return Err(AddressError::Port {
+            address: address.into(),
+            port: port.into(),
+        });
     };
-    let plain = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let plain = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
     if plain.is_empty() || plain == "*" {
         let any = if plain.is_empty() && host.starts_with('[') {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, number))
@@ -90,9 +104,18 @@ fn inet(address: &str, host: &str, port: &str) -> Result<Address, AddressError> 
         };
         return Ok(Address::Inet(any));
     }
-    let fail = |reason: String| AddressError::Host { address: address.into(), host: host.into(), reason };
-    let mut found = (plain, number).to_socket_addrs().map_err(|e| fail(e.to_string()))?;
-    found.next().map(Address::Inet).ok_or_else(|| fail("no address found".into()))
+    let fail = |reason: String| AddressError::Host {
+        address: address.into(),
+        host: host.into(),
+        reason,
+    };
+    let mut found = (plain, number)
+        .to_socket_addrs()
+        .map_err(|e| fail(e.to_string()))?;
+    found
+        .next()
+        .map(Address::Inet)
+        .ok_or_else(|| fail("no address found".into()))
 }
 
 impl fmt::Display for Address {
@@ -123,7 +146,10 @@ mod tests {
         assert_eq!(ok("app.sock"), "app.sock");
         assert_eq!(ok("@name"), "@name");
         assert_eq!(ok("=1"), "=1");
-        assert_eq!(Address::parse("name", true), Ok(Address::Abstract(b"name".to_vec())));
+        assert_eq!(
+            Address::parse("name", true),
+            Ok(Address::Abstract(b"name".to_vec()))
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Listening sockets: bound once by the master, or inherited over a reload or from systemd; shared by all workers.
 
 use super::address::Address;
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, sockopt,
+};
 use nix::sys::stat::{Mode, umask};
 use std::ffi::CString;
 use std::io;
@@ -30,7 +32,9 @@ pub struct BindOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody listens there.
-    #[error("probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use")]
+    #[error(
+        "probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use"
+    )]
     InUse {
         /// the address
         address: String,
@@ -89,7 +93,12 @@ impl Listener {
         set_flags(fd.as_fd());
         let name = local_name(fd.as_fd());
         let path = name.starts_with('/').then(|| PathBuf::from(&name));
-        Self { fd, name, path, backlog: somaxconn() }
+        Self {
+            fd,
+            name,
+            path,
+            backlog: somaxconn(),
+        }
     }
 
     /// Whether this is a TCP socket.
@@ -110,14 +119,30 @@ impl AsRawFd for Listener {
     }
 }
 
-fn system(address: &str, call: &'static str, source: impl Into<io::Error>, hint: &'static str) -> BindError {
-    BindError::System { address: address.into(), call, source: source.into(), hint }
+fn system(
+    address: &str,
+    call: &'static str,
+    source: impl Into<io::Error>,
+    hint: &'static str,
+) -> BindError {
+    BindError::System {
+        address: address.into(),
+        call,
+        source: source.into(),
+        hint,
+    }
 }
 
 fn bind_error(address: &str, errno: nix::Error) -> BindError {
     let hint = match errno {
-        nix::Error::EADDRINUSE => return BindError::InUse { address: address.into() },
-        nix::Error::EACCES => "; ports below 1024 need root or CAP_NET_BIND_SERVICE, a path needs a writable folder",
+        nix::Error::EADDRINUSE => {
+            return BindError::InUse {
+                address: address.into(),
+            };
+        }
+        nix::Error::EACCES => {
+            "; ports below 1024 need root or CAP_NET_BIND_SERVICE, a path needs a writable folder"
+        }
         nix::Error::EADDRNOTAVAIL => "; no interface of this machine has that address",
         nix::Error::ENOENT => "; its folder does not exist",
         nix::Error::ENAMETOOLONG => "; a unix socket's path has at most 107 bytes",
@@ -127,19 +152,31 @@ fn bind_error(address: &str, errno: nix::Error) -> BindError {
 }
 
 fn new_socket(name: &str, family: AddressFamily) -> Result<OwnedFd, BindError> {
-    socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
-        .map_err(|e| system(name, "socket", e, ""))
+    socket::socket(
+        family,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )
+    .map_err(|e| system(name, "socket", e, ""))
 }
 
 fn listen(name: &str, fd: &OwnedFd, options: &BindOptions) -> Result<i32, BindError> {
     let backlog = options.backlog.clamp(1, somaxconn());
-    socket::listen(fd, socket::Backlog::new(backlog).unwrap_or(socket::Backlog::MAXCONN))
-        .map_err(|e| system(name, "listen", e, ""))?;
+    socket::listen(
+        fd,
+        socket::Backlog::new(backlog).unwrap_or(socket::Backlog::MAXCONN),
+    )
+    .map_err(|e| system(name, "listen", e, ""))?;
     Ok(backlog)
 }
 
 fn bind_inet(name: String, inet: SocketAddr, options: &BindOptions) -> Result<Listener, BindError> {
-    let family = if inet.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let family = if inet.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
     let fd = new_socket(&name, family)?;
     let option = |r: nix::Result<()>| r.map_err(|e| system(&name, "setsockopt", e, ""));
     option(socket::setsockopt(&fd, sockopt::ReuseAddr, &true))?;
@@ -161,7 +198,12 @@ fn bind_inet(name: String, inet: SocketAddr, options: &BindOptions) -> Result<Li
     .map_err(|e| bind_error(&name, e))?;
     let backlog = listen(&name, &fd, options)?;
     let name = local_name(fd.as_fd());
-    Ok(Listener { fd, name, path: None, backlog })
+    Ok(Listener {
+        fd,
+        name,
+        path: None,
+        backlog,
+    })
 }
 
 fn bind_unix(name: String, path: &Path, options: &BindOptions) -> Result<Listener, BindError> {
@@ -171,7 +213,9 @@ fn bind_unix(name: String, path: &Path, options: &BindOptions) -> Result<Listene
         let _ = std::fs::remove_file(path);
     }
     // the path appears with its final bits: nobody connects in between
-    let old = options.mode.map(|mode| umask(Mode::from_bits_truncate(!mode & 0o777)));
+    let old = options
+        .mode
+        .map(|mode| umask(Mode::from_bits_truncate(!mode & 0o777)));
     let bound = socket::bind(fd.as_raw_fd(), &address);
     if let Some(old) = old {
         umask(old);
@@ -188,7 +232,12 @@ fn bind_unix(name: String, path: &Path, options: &BindOptions) -> Result<Listene
     }
     let backlog = listen(&name, &fd, options)?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    Ok(Listener { fd, name, path: Some(path), backlog })
+    Ok(Listener {
+        fd,
+        name,
+        path: Some(path),
+        backlog,
+    })
 }
 
 /// A socket file that nobody listens on any more: left behind by a killed server.
@@ -204,14 +253,22 @@ fn bind_abstract(name: String, bytes: &[u8], options: &BindOptions) -> Result<Li
     let fd = new_socket(&name, AddressFamily::Unix)?;
     socket::bind(fd.as_raw_fd(), &address).map_err(|e| bind_error(&name, e))?;
     let backlog = listen(&name, &fd, options)?;
-    Ok(Listener { fd, name, path: None, backlog })
+    Ok(Listener {
+        fd,
+        name,
+        path: None,
+        backlog,
+    })
 }
 
 fn set_flags(fd: BorrowedFd<'_>) {
     use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
     let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
     if let Ok(flags) = fcntl(fd, FcntlArg::F_GETFL) {
-        let _ = fcntl(fd, FcntlArg::F_SETFL(OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK));
+        let _ = fcntl(
+            fd,
+            FcntlArg::F_SETFL(OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK),
+        );
     }
 }
 
@@ -236,7 +293,10 @@ fn local_name(fd: BorrowedFd<'_>) -> String {
 
 /// The longest queue that the system allows (`net.core.somaxconn`).
 pub fn somaxconn() -> i32 {
-    std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok().and_then(|t| t.trim().parse().ok()).unwrap_or(128)
+    std::fs::read_to_string("/proc/sys/net/core/somaxconn")
+        .ok()
+        .and_then(|t| t.trim().parse().ok())
+        .unwrap_or(128)
 }
 
 /// Makes a path for `--chown-socket`: `user[:group]`, names or numbers.
@@ -244,7 +304,9 @@ pub fn somaxconn() -> i32 {
 /// # Errors
 /// The name is unknown.
 pub fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
-    let (user, group) = text.split_once([':', ',']).map_or((text, None), |(u, g)| (u, Some(g)));
+    let (user, group) = text
+        .split_once([':', ','])
+        .map_or((text, None), |(u, g)| (u, Some(g)));
     let uid = match user {
         "" => None,
         name => Some(match name.parse() {

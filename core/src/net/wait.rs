@@ -22,10 +22,16 @@ pub fn writable(fd: RawFd, limit: Duration) -> io::Result<()> {
 
 fn wait(fd: RawFd, events: libc::c_short, limit: Duration) -> io::Result<()> {
     let end = Instant::now() + limit;
-    let mut entry = libc::pollfd { fd, events, revents: 0 };
+    let mut entry = libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(i32::from(!left.is_zero()));
+        let millis = i32::try_from(left.as_millis())
+            .unwrap_or(i32::MAX)
+            .max(i32::from(!left.is_zero()));
         // SAFETY: one valid entry.
         match unsafe { libc::poll(&mut entry, 1, millis) } {
             0 if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),

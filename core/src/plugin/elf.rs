@@ -6,7 +6,8 @@ use super::loader::LoadError;
 use object::elf::FileHeader64;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{
-    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget, SymbolIndex, elf,
+    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget,
+    SymbolIndex, elf,
 };
 use rsgi_plugin_api::abi::{AbiStamp, NOTE_NAME, UwsgiOption, UwsgiPlugin};
 use std::collections::HashMap;
@@ -90,14 +91,22 @@ impl<'d> Image<'d> {
         let wrong = || LoadError::WrongMachine { path: path.into() };
         let file = ElfFile64::<Endianness>::parse(data).map_err(|_| wrong())?;
         let header = file.elf_header();
-        if header.e_type(file.endian()) != elf::ET_DYN || header.e_machine(file.endian()) != machine() {
+        if header.e_type(file.endian()) != elf::ET_DYN
+            || header.e_machine(file.endian()) != machine()
+        {
             return Err(wrong());
         }
         let pointers = pointers(&file);
-        Ok(Self { file, data, pointers })
+        Ok(Self {
+            file,
+            data,
+            pointers,
+        })
     }
 
-    fn segments(&self) -> impl Iterator<Item = &'d <FileHeader64<Endianness> as FileHeader>::ProgramHeader> {
+    fn segments(
+        &self,
+    ) -> impl Iterator<Item = &'d <FileHeader64<Endianness> as FileHeader>::ProgramHeader> {
         self.file.elf_program_headers().iter()
     }
 
@@ -106,9 +115,11 @@ impl<'d> Image<'d> {
         let endian = self.file.endian();
         let mut found: Option<AbiStamp> = None;
         for segment in self.segments() {
-            let Ok(Some(mut notes)) = segment.notes(endian, self.data) else { continue };
+            let Ok(Some(mut notes)) = segment.notes(endian, self.data) else {
+                continue;
+            };
             while let Ok(Some(note)) = notes.next() {
-                if note.name() != NOTE_NAME || note.n_type(endian) != 1 {
+                if note.name() != NOTE_NAME || note.n_type(endian) != elf::NoteType(1) {
                     continue;
                 }
                 let words: Vec<u32> = note
@@ -116,8 +127,15 @@ impl<'d> Image<'d> {
                     .chunks_exact(4)
                     .map(|w| u32::from_ne_bytes([w[0], w[1], w[2], w[3]]))
                     .collect();
-                let [major, minor, plugin_size, server_size] = words[..] else { continue };
-                let stamp = AbiStamp { major, minor, plugin_size, server_size };
+                let [major, minor, plugin_size, server_size] = words[..] else {
+                    continue;
+                };
+                let stamp = AbiStamp {
+                    major,
+                    minor,
+                    plugin_size,
+                    server_size,
+                };
                 if found.is_some_and(|f| f != stamp) {
                     return Err(LoadError::MixedStamps { path: path.into() });
                 }
@@ -126,7 +144,10 @@ impl<'d> Image<'d> {
         }
         let stamp = found.ok_or_else(|| LoadError::NoStamp { path: path.into() })?;
         if stamp.major != AbiStamp::CURRENT.major {
-            return Err(LoadError::WrongMajor { path: path.into(), found: stamp.major });
+            return Err(LoadError::WrongMajor {
+                path: path.into(),
+                found: stamp.major,
+            });
         }
         Ok(stamp)
     }
@@ -141,13 +162,22 @@ impl<'d> Image<'d> {
             .collect();
         for name in entry_names(path) {
             if let Some(address) = objects.get(name.as_str()) {
-                return Ok(Entry { name, address: *address });
+                return Ok(Entry {
+                    name,
+                    address: *address,
+                });
             }
         }
         let mut others = objects.iter().filter(|(n, _)| n.ends_with("_plugin"));
         match (others.next(), others.next()) {
-            (Some((name, address)), None) => Ok(Entry { name: (*name).into(), address: *address }),
-            (None, _) => Err(LoadError::NoEntry { path: path.into(), wanted: entry_names(path) }),
+            (Some((name, address)), None) => Ok(Entry {
+                name: (*name).into(),
+                address: *address,
+            }),
+            (None, _) => Err(LoadError::NoEntry {
+                path: path.into(),
+                wanted: entry_names(path),
+            }),
             _ => Err(LoadError::ManyEntries { path: path.into() }),
         }
     }
@@ -156,7 +186,9 @@ impl<'d> Image<'d> {
     fn plugin(&self, address: u64) -> (Option<String>, Vec<StaticOption>) {
         let at = |offset: usize| self.pointers.get(&(address + offset as u64)).copied();
         let name = at(offset_of!(UwsgiPlugin, name)).and_then(|p| self.text(p));
-        let options = at(offset_of!(UwsgiPlugin, options)).map(|table| self.options(table)).unwrap_or_default();
+        let options = at(offset_of!(UwsgiPlugin, options))
+            .map(|table| self.options(table))
+            .unwrap_or_default();
         (name, options)
     }
 
@@ -193,19 +225,23 @@ impl<'d> Image<'d> {
     /// Everything from an address to the end of its segment.
     fn tail(&self, address: u64) -> Option<&'d [u8]> {
         let endian = self.file.endian();
-        self.segments().filter(|s| s.p_type(endian) == elf::PT_LOAD).find_map(|s| {
-            let inside = address.checked_sub(s.p_vaddr(endian))?;
-            if inside >= s.p_filesz(endian) {
-                return None;
-            }
-            let start = usize::try_from(s.p_offset(endian) + inside).ok()?;
-            let end = usize::try_from(s.p_offset(endian) + s.p_filesz(endian)).ok()?;
-            self.data.get(start..end)
-        })
+        self.segments()
+            .filter(|s| s.p_type(endian) == elf::PT_LOAD)
+            .find_map(|s| {
+                let inside = address.checked_sub(s.p_vaddr(endian))?;
+                if inside >= s.p_filesz(endian) {
+                    return None;
+                }
+                let start = usize::try_from(s.p_offset(endian) + inside).ok()?;
+                let end = usize::try_from(s.p_offset(endian) + s.p_filesz(endian)).ok()?;
+                self.data.get(start..end)
+            })
     }
 
     fn word(&self, address: u64) -> i32 {
-        self.bytes(address, 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_ne_bytes)
+        self.bytes(address, 4)
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, i32::from_ne_bytes)
     }
 
     fn text(&self, address: u64) -> Option<String> {
@@ -217,10 +253,10 @@ impl<'d> Image<'d> {
     /// In a writable segment, and not in the part that becomes read-only after relocation.
     fn is_writable(&self, address: u64) -> bool {
         let endian = self.file.endian();
-        let covers = |kind: u32| {
+        let covers = |kind: elf::ProgramType| {
             self.segments().any(|s| {
                 s.p_type(endian) == kind
-                    && (kind != elf::PT_LOAD || s.p_flags(endian) & elf::PF_W != 0)
+                    && (kind != elf::PT_LOAD || s.p_flags(endian) & elf::PF_W == elf::PF_W)
                     && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_memsz(endian)).contains(&address)
             })
         };
@@ -229,7 +265,9 @@ impl<'d> Image<'d> {
 
     /// `requires=NAME` lines of the section `uwsgi`.
     fn requires(&self) -> Vec<String> {
-        let Some(Ok(text)) = self.file.section_by_name("uwsgi").map(|s| s.data()) else { return Vec::new() };
+        let Some(Ok(text)) = self.file.section_by_name("uwsgi").map(|s| s.data()) else {
+            return Vec::new();
+        };
         String::from_utf8_lossy(text)
             .lines()
             .filter_map(|l| l.trim_matches(['\0', ' ']).strip_prefix("requires="))
@@ -245,7 +283,9 @@ fn pointers(file: &ElfFile64<'_, Endianness>) -> HashMap<u64, u64> {
         let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
         symbol.is_definition().then(|| symbol.address())
     };
-    let Some(relocations) = file.dynamic_relocations() else { return HashMap::new() };
+    let Some(relocations) = file.dynamic_relocations() else {
+        return HashMap::new();
+    };
     relocations
         .filter_map(|(at, relocation)| {
             let base = match relocation.target() {
@@ -258,8 +298,12 @@ fn pointers(file: &ElfFile64<'_, Endianness>) -> HashMap<u64, u64> {
         .collect()
 }
 
-const fn machine() -> u16 {
-    if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 }
+const fn machine() -> elf::Machine {
+    if cfg!(target_arch = "aarch64") {
+        elf::EM_AARCH64
+    } else {
+        elf::EM_X86_64
+    }
 }
 
 /// The names that the entry symbol of a file may have.
@@ -267,7 +311,9 @@ pub fn entry_names(path: &Path) -> Vec<String> {
     let real = std::fs::canonicalize(path).ok();
     let mut names = Vec::new();
     for file in [Some(path), real.as_deref()].into_iter().flatten() {
-        let Some(stem) = file.file_name().and_then(|n| n.to_str()) else { continue };
+        let Some(stem) = file.file_name().and_then(|n| n.to_str()) else {
+            continue;
+        };
         let stem = stem.split(".so").next().unwrap_or(stem);
         for stem in [stem, stem.strip_prefix("lib").unwrap_or(stem)] {
             for name in [stem.to_owned(), format!("{stem}_plugin")] {
@@ -288,12 +334,23 @@ mod tests {
 
     #[test]
     fn entry_names_follow_the_file() {
-        assert_eq!(entry_names(Path::new("/nowhere/foobar.so")), ["foobar", "foobar_plugin"]);
+        assert_eq!(
+            entry_names(Path::new("/nowhere/foobar.so")),
+            ["foobar", "foobar_plugin"]
+        );
         assert_eq!(
             entry_names(Path::new("libpython_plugin.so")),
-            ["libpython_plugin", "libpython_plugin_plugin", "python_plugin", "python_plugin_plugin"]
+            [
+                "libpython_plugin",
+                "libpython_plugin_plugin",
+                "python_plugin",
+                "python_plugin_plugin"
+            ]
         );
-        assert!(entry_names(Path::new("router-mkdir_plugin.so")).contains(&"router_mkdir_plugin".into()));
+        assert!(
+            entry_names(Path::new("router-mkdir_plugin.so"))
+                .contains(&"router_mkdir_plugin".into())
+        );
     }
 
     #[test]

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// No such file in any of the places.
-    #[error("{path}: cannot open shared object file: No such file or directory{looked}", path = path.display())]
+    #[error("{path}: cannot open shared object file: No such file or directory", path = path.display())]
     Missing {
         /// the last place looked at
         path: PathBuf,
-        /// the other places, as text
+        /// where else it was looked for, as a sentence, or empty
         looked: String,
     },
     /// It cannot be read.
@@ -124,10 +124,18 @@ impl LoadError {
     /// For a file that `open` or `read` refused.
     pub fn unreadable(path: &Path, e: &io::Error) -> Self {
         if e.kind() == io::ErrorKind::NotFound {
-            return Self::Missing { path: path.into(), looked: String::new() };
+            return Self::Missing {
+                path: path.into(),
+                looked: String::new(),
+            };
         }
-        let source = e.raw_os_error().map_or_else(|| io::Error::from(e.kind()), io::Error::from_raw_os_error);
-        Self::Unreadable { path: path.into(), source }
+        let source = e
+            .raw_os_error()
+            .map_or_else(|| io::Error::from(e.kind()), io::Error::from_raw_os_error);
+        Self::Unreadable {
+            path: path.into(),
+            source,
+        }
     }
 }
 
@@ -148,27 +156,43 @@ pub struct Opened {
 pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadError> {
     // SAFETY: the stamp says that the file was built against our header; its constructors are its author's to keep
     // harmless, as with any library.
-    let library = unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| LoadError::Open {
-        text: e.source().map_or_else(|| e.to_string(), ToString::to_string),
-    })?;
+    let library =
+        unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| {
+            LoadError::Open {
+                text: e
+                    .source()
+                    .map_or_else(|| e.to_string(), ToString::to_string),
+            }
+        })?;
     if let Some(function) = function {
         // SAFETY: uWSGI's contract: a function without arguments or result.
         unsafe {
-            let call = library.get::<unsafe extern "C" fn()>(function.as_bytes()).map_err(|_| {
-                LoadError::NoFunction { path: file.path.clone(), function: function.to_owned() }
-            })?;
+            let call = library
+                .get::<unsafe extern "C" fn()>(function.as_bytes())
+                .map_err(|_| LoadError::NoFunction {
+                    path: file.path.clone(),
+                    function: function.to_owned(),
+                })?;
             call();
         }
     }
     // SAFETY: the entry was found in the file as a data object.
     let original = unsafe { library.get::<*mut UwsgiPlugin>(file.entry.as_bytes()) }
         .map(|s| s.as_raw_ptr().cast::<UwsgiPlugin>())
-        .map_err(|e| LoadError::Open { text: e.to_string() })?;
+        .map_err(|e| LoadError::Open {
+            text: e.to_string(),
+        })?;
     let copy = copy_struct(original, file);
     if copy.name.is_null() {
-        return Err(LoadError::NoName { path: file.path.clone() });
+        return Err(LoadError::NoName {
+            path: file.path.clone(),
+        });
     }
-    Ok(Opened { library, copy, original })
+    Ok(Opened {
+        library,
+        copy,
+        original,
+    })
 }
 
 /// Copies as much as both sides know into a zeroed struct: an older plugin's missing hooks read as NULL.
@@ -178,7 +202,11 @@ fn copy_struct(original: *mut UwsgiPlugin, file: &PluginFile) -> Box<UwsgiPlugin
     let size = theirs.min(size_of::<UwsgiPlugin>());
     // SAFETY: the stamp says how large their struct is; ours is at least `size` long.
     unsafe {
-        std::ptr::copy_nonoverlapping(original.cast::<u8>(), std::ptr::from_mut(&mut *copy).cast(), size);
+        std::ptr::copy_nonoverlapping(
+            original.cast::<u8>(),
+            std::ptr::from_mut(&mut *copy).cast(),
+            size,
+        );
         let tail = std::slice::from_raw_parts(original.cast::<u8>().add(size), theirs - size);
         if tail.iter().any(|b| *b != 0) {
             crate::log::line(&format!(
@@ -196,5 +224,7 @@ pub fn name_of(plugin: &UwsgiPlugin) -> &str {
         return "?";
     }
     // SAFETY: plugins are never unloaded and `name` is a constant text by the header.
-    unsafe { CStr::from_ptr(plugin.name) }.to_str().unwrap_or("?")
+    unsafe { CStr::from_ptr(plugin.name) }
+        .to_str()
+        .unwrap_or("?")
 }

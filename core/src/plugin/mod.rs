@@ -3,6 +3,7 @@
 
 pub mod elf;
 pub mod hooks;
+pub mod host;
 pub mod loader;
 pub mod registry;
 pub mod search;

@@ -11,12 +11,43 @@ pub const BUILT_IN_DIR: &str = match option_env!("RSGI_PLUGIN_DIR") {
 
 /// Names of uWSGI plugins whose work rsgi itself does: `--plugin` of them is fine and loads nothing.
 const BUILT_IN: &[&str] = &[
-    "cache", "carbon", "cheaper_backlog2", "cheaper_busyness", "corerouter", "logpipe",
-    "logsocket", "nagios", "ping", "router_access", "router_basicauth", "router_cache", "router_expires",
-    "router_hash", "router_http", "router_memcached", "router_metrics", "router_redirect", "router_rewrite",
-    "router_static", "router_uwsgi", "rpc", "rrdtool", "rsyslog", "signal", "spooler", "stats_pusher_statsd",
-    "symcall", "syslog", "systemd_logger", "transformation_chunked", "transformation_gzip",
-    "transformation_offload", "transformation_tofile", "transformation_toupper", "ugreen", "zergpool",
+    "cache",
+    "carbon",
+    "cheaper_backlog2",
+    "cheaper_busyness",
+    "corerouter",
+    "logpipe",
+    "logsocket",
+    "nagios",
+    "ping",
+    "router_access",
+    "router_basicauth",
+    "router_cache",
+    "router_expires",
+    "router_hash",
+    "router_http",
+    "router_memcached",
+    "router_metrics",
+    "router_redirect",
+    "router_rewrite",
+    "router_static",
+    "router_uwsgi",
+    "rpc",
+    "rrdtool",
+    "rsyslog",
+    "signal",
+    "spooler",
+    "stats_pusher_statsd",
+    "symcall",
+    "syslog",
+    "systemd_logger",
+    "transformation_chunked",
+    "transformation_gzip",
+    "transformation_offload",
+    "transformation_tofile",
+    "transformation_toupper",
+    "ugreen",
+    "zergpool",
 ];
 
 /// Whether rsgi does this plugin's work itself.
@@ -39,7 +70,9 @@ pub fn canonical(name: &str) -> &str {
 /// The folders to look in: those of `--plugins-dir`, the built-in one, beside the binary.
 pub fn folders(configured: &[PathBuf]) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = configured.to_vec();
-    let binary = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf));
+    let binary = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.parent().map(Path::to_path_buf));
     if let Some(dir) = &binary {
         // a relocated installation: PREFIX/bin/rsgi and PREFIX/lib/rsgi/plugins
         all.push(dir.join("../lib/rsgi/plugins"));
@@ -79,18 +112,25 @@ pub fn candidates(name: &str, configured: &[PathBuf]) -> Vec<PathBuf> {
 
 /// The first candidate that exists.
 pub fn find(name: &str, configured: &[PathBuf]) -> Option<PathBuf> {
-    candidates(name, configured).into_iter().find(|p| p.is_file())
+    candidates(name, configured)
+        .into_iter()
+        .find(|p| p.is_file())
 }
 
 /// Every loadable plugin in the folders, by plain name; foreign files are passed over.
 pub fn catalogue(configured: &[PathBuf]) -> Vec<(String, PluginFile)> {
     let mut found: Vec<(String, PluginFile)> = Vec::new();
     for folder in folders(configured) {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
         let mut names: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
         names.sort();
         for path in names {
-            let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix("_plugin.so"))
+            let Some(name) = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .and_then(|n| n.strip_suffix("_plugin.so"))
             else {
                 continue;
             };
@@ -114,7 +154,10 @@ mod tests {
     fn exact_path_first_then_uwsgis_spelling() {
         assert_eq!(
             candidates("./foobar.so", &[]),
-            [PathBuf::from("./foobar.so"), PathBuf::from("./foobar_plugin.so")]
+            [
+                PathBuf::from("./foobar.so"),
+                PathBuf::from("./foobar_plugin.so")
+            ]
         );
     }
 
@@ -123,7 +166,10 @@ mod tests {
         let all = candidates("foobar", &["/p".into()]);
         assert_eq!(all[0], PathBuf::from("/p/foobar_plugin.so"));
         assert!(all.contains(&PathBuf::from("/p/libfoobar_plugin.so")));
-        assert_eq!(candidates("foobar_plugin.so", &["/p".into()])[0], PathBuf::from("/p/foobar_plugin.so"));
+        assert_eq!(
+            candidates("foobar_plugin.so", &["/p".into()])[0],
+            PathBuf::from("/p/foobar_plugin.so")
+        );
     }
 
     #[test]

@@ -1,1 +1,48 @@
-//! Not written yet.
+//! The Lua request plugin (modifier1 6): WSAPI applications, one Lua state per core.
+
+mod app;
+mod options;
+mod request;
+
+use rsgi_plugin_api::{HookError, Outcome, Plugin, Request, export_plugin, log, sys};
+
+struct LuaPlugin;
+
+impl Plugin for LuaPlugin {
+    fn init() -> Result<(), HookError> {
+        if options::get().app.is_some() {
+            // SAFETY: the master is single-threaded in `init`; the field is a plugin's to write.
+            unsafe { sys::uwsgi.apps_wanted += 1 };
+        }
+        Ok(())
+    }
+
+    fn init_apps() -> Result<(), HookError> {
+        if options::get().app.is_none() {
+            return Ok(());
+        }
+        // SAFETY: the address of our own exported struct is only compared.
+        let modifier1 = unsafe { sys::rsgi_plugin_modifier((&raw const lua_plugin).cast()) };
+        app::init(u8::try_from(modifier1).unwrap_or(6))
+    }
+
+    fn request(req: &mut Request<'_>) -> Result<Outcome, HookError> {
+        req.parse()?;
+        match app::with(|state| request::serve(state, req))? {
+            Ok(()) => Ok(Outcome::Done),
+            Err(e) => {
+                let path = String::from_utf8_lossy(req.path_info()).into_owned();
+                log::line(&format!("lua: {path}: {e}"));
+                Ok(Outcome::Refused)
+            }
+        }
+    }
+}
+
+export_plugin! {
+    lua_plugin: LuaPlugin,
+    name: c"lua",
+    modifier1: 6,
+    options: options::TABLE,
+    hooks: [init, init_apps, request],
+}

@@ -1,1 +1,238 @@
-//! Not written yet.
+//! `libpython_abi3.so`, stage two of the Python plugin: one stable-ABI binary for CPython 3.9 and later. It runs the
+//! interpreter, the applications and the `uwsgi` module; stage one opens it after the right libpython and calls the
+//! functions of the table below from the plugin hooks of the same names.
+
+mod app;
+// half of it is for the other side
+#[allow(dead_code)]
+#[path = "../../src/bridge.rs"]
+mod bridge;
+mod environ;
+mod exception;
+mod exchange;
+mod file_wrapper;
+mod gil;
+mod host;
+mod input;
+mod interpreter;
+mod module;
+mod py;
+mod request;
+mod response;
+mod settings;
+
+use bridge::{ExceptionText, Hooks, Start, VERSION};
+use py::Py;
+use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
+use rsgi_plugin_api::{HookError, guard, log};
+use std::ffi::{CStr, c_char, c_int};
+
+static HOOKS: Hooks = Hooks {
+    version: VERSION,
+    run_script,
+    post_init,
+    preinit_apps,
+    init_apps,
+    mount_app,
+    post_fork,
+    init_thread,
+    request,
+    worker,
+    spooler_init,
+    mule,
+    pre_fork,
+    after_fork,
+    atexit,
+    exception_text,
+    exception_log,
+};
+
+/// Starts Python with the options of stage one; the table of hooks, or NULL when Python refused (said in the log).
+///
+/// # Safety
+/// `start` is stage one's struct, whose strings live as long as the process.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_python_start(start: *const Start) -> *const Hooks {
+    guarded("start", std::ptr::null(), || {
+        // SAFETY: by the contract.
+        unsafe {
+            if (*start).version != VERSION {
+                log::line(
+                    "python_plugin.so and libpython_abi3.so are of different builds: reinstall them together",
+                );
+                return std::ptr::null();
+            }
+            settings::keep(&*start);
+        }
+        if interpreter::start() {
+            &HOOKS
+        } else {
+            std::ptr::null()
+        }
+    })
+}
+
+fn guarded<T>(name: &str, failed: T, body: impl FnOnce() -> T) -> T {
+    guard::hook("python", name, failed, || Ok::<T, HookError>(body()))
+}
+
+unsafe extern "C" fn run_script() -> c_int {
+    guarded("pyrun", 1, || {
+        let Some(script) = &settings::get().run else {
+            return -1;
+        };
+        gil::with(|| {
+            module::refresh();
+            let code = run_main(script);
+            finish();
+            code
+        })
+    })
+}
+
+/// Runs a script as `__main__`; its exit code.
+fn run_main(script: &[u8]) -> c_int {
+    let code = py::path(script).and_then(|path| {
+        let code = interpreter::support(c"run_main", &[&path])?;
+        // SAFETY: a live object.
+        Ok(unsafe { pyo3_ffi::PyLong_AsLong(code.as_ptr()) } as c_int)
+    });
+    code.unwrap_or_else(|_| {
+        exception::print_current();
+        1
+    })
+}
+
+unsafe extern "C" fn post_init() {
+    guarded("post_init", (), || {
+        gil::with(|| {
+            module::refresh();
+            app::import(&settings::get().shared_imports);
+        })
+    });
+}
+
+unsafe extern "C" fn preinit_apps() {
+    guarded("preinit_apps", (), || gil::with(module::refresh));
+}
+
+unsafe extern "C" fn init_apps() {
+    guarded("init_apps", (), || {
+        gil::with(|| {
+            app::import(&settings::get().imports);
+            app::load_configured();
+        })
+    });
+}
+
+unsafe extern "C" fn mount_app(mountpoint: *const c_char, app: *const c_char) -> c_int {
+    guarded("mount_app", -1, || {
+        // SAFETY: the host passes two strings that live as long as the process.
+        let (mountpoint, app) = unsafe { (CStr::from_ptr(mountpoint), CStr::from_ptr(app)) };
+        gil::with(|| {
+            module::refresh();
+            app::mount(mountpoint.to_bytes(), app.to_bytes())
+        })
+    })
+}
+
+unsafe extern "C" fn post_fork() {
+    guarded("post_fork", (), || {
+        gil::with(|| {
+            module::refresh();
+            app::call_module_hook(c"post_fork_hook");
+        })
+    });
+}
+
+unsafe extern "C" fn init_thread(_core: c_int) {
+    // makes this thread's state now, not inside the first request
+    guarded("init_thread", (), || gil::with(|| ()));
+}
+
+unsafe extern "C" fn request(req: *mut WsgiRequest) -> c_int {
+    guarded("request", -1, || request::serve(req))
+}
+
+unsafe extern "C" fn worker() -> c_int {
+    guarded("worker", 1, || {
+        let Some(script) = &settings::get().worker_override else {
+            return 0;
+        };
+        gil::with(|| run_main(script));
+        1
+    })
+}
+
+unsafe extern "C" fn spooler_init() {
+    guarded("spooler_init", (), || {
+        gil::with(|| app::import(&settings::get().spooler_imports))
+    });
+}
+
+unsafe extern "C" fn mule(script: *const c_char) -> c_int {
+    guarded("mule", 0, || {
+        // SAFETY: the host passes a NUL-terminated string.
+        let script = unsafe { CStr::from_ptr(script) };
+        gil::with(|| {
+            let ran =
+                py::path(script.to_bytes()).and_then(|s| interpreter::support(c"run_mule", &[&s]));
+            if ran.is_err() {
+                exception::print_current();
+            }
+            1
+        })
+    })
+}
+
+unsafe extern "C" fn pre_fork() {
+    guarded("pre_uwsgi_fork", (), || {
+        gil::enter();
+        // SAFETY: the GIL is held, as Python's fork protocol wants it.
+        unsafe { pyo3_ffi::PyOS_BeforeFork() }
+    });
+}
+
+unsafe extern "C" fn after_fork(step: c_int) {
+    guarded("post_uwsgi_fork", (), || {
+        // SAFETY: the GIL is held since `pre_fork`; the child has only this thread.
+        unsafe {
+            if step == 0 {
+                pyo3_ffi::PyOS_AfterFork_Parent();
+            } else {
+                pyo3_ffi::PyOS_AfterFork_Child();
+                environ::forget();
+            }
+        }
+        gil::leave();
+    });
+}
+
+unsafe extern "C" fn atexit() {
+    guarded("atexit", (), || {
+        gil::with(|| {
+            app::call_module_hook(c"atexit");
+            finish();
+        })
+    });
+}
+
+/// What a normal Python runs at its end; threads are not waited for.
+fn finish() {
+    if interpreter::support(c"finish", &[])
+        .map(Py::into_ptr)
+        .is_err()
+    {
+        exception::print_current();
+    }
+}
+
+unsafe extern "C" fn exception_text(which: ExceptionText) -> *mut UwsgiBuffer {
+    guarded("exception", std::ptr::null_mut(), || {
+        exception::text_for_host(which)
+    })
+}
+
+unsafe extern "C" fn exception_log() {
+    guarded("exception_log", (), exception::print_for_host);
+}

@@ -1,0 +1,232 @@
+//! The answer, written by a plugin.
+
+use super::bytes;
+use crate::request::response::{self, ResponseError};
+use crate::request::{Core, place};
+use crate::worker::serve::say_unless_gone;
+use libc::iovec;
+use rsgi_plugin_api::abi::WsgiRequest;
+use std::ffi::{c_char, c_int};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// 0, or −1 with the reason in the log.
+fn result(outcome: Result<(), ResponseError>) -> c_int {
+    match outcome {
+        Ok(()) => 0,
+        Err(e) => {
+            say_unless_gone(&e);
+            -1
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_prepare_headers(
+    req: *mut WsgiRequest,
+    status: *mut c_char,
+    len: u16,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours and a text with its length.
+    unsafe { result(response::start(Core::of(req), bytes(status, len))) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(
+    req: *mut WsgiRequest,
+    status: c_int,
+) -> c_int {
+    let reason = match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        other => rsgi_protocol::http1::reason(u16::try_from(other).unwrap_or(500)),
+    };
+    // SAFETY: the header asks for a request of ours.
+    unsafe {
+        result(response::start(
+            Core::of(req),
+            format!("{status} {reason}").as_bytes(),
+        ))
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_add_header(
+    req: *mut WsgiRequest,
+    name: *mut c_char,
+    name_len: u16,
+    value: *mut c_char,
+    value_len: u16,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours and texts with their lengths.
+    unsafe {
+        result(response::header(
+            Core::of(req),
+            bytes(name, name_len),
+            bytes(value, value_len),
+        ))
+    }
+}
+
+/// # Safety
+/// `req` is a request of ours.
+unsafe fn add(req: *mut WsgiRequest, name: &str, value: &str) -> c_int {
+    // SAFETY: by the contract.
+    unsafe {
+        result(response::header(
+            Core::of(req),
+            name.as_bytes(),
+            value.as_bytes(),
+        ))
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_add_content_length(
+    req: *mut WsgiRequest,
+    length: u64,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours.
+    unsafe { add(req, "Content-Length", &length.to_string()) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_add_content_range(
+    req: *mut WsgiRequest,
+    from: i64,
+    to: i64,
+    size: i64,
+) -> c_int {
+    let value = if from < 0 {
+        format!("bytes */{size}")
+    } else {
+        format!("bytes {from}-{to}/{size}")
+    };
+    // SAFETY: the header asks for a request of ours.
+    unsafe { add(req, "Content-Range", &value) }
+}
+
+fn http_date(seconds: u64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_add_last_modified(
+    req: *mut WsgiRequest,
+    seconds: u64,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours.
+    unsafe { add(req, "Last-Modified", &http_date(seconds)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_add_expires(req: *mut WsgiRequest, seconds: u64) -> c_int {
+    // SAFETY: the header asks for a request of ours.
+    unsafe { add(req, "Expires", &http_date(seconds)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_write_headers_do(req: *mut WsgiRequest) -> c_int {
+    // SAFETY: the header asks for a request of ours.
+    unsafe { result(response::send_head(Core::of(req))) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_write_body_do(
+    req: *mut WsgiRequest,
+    data: *mut c_char,
+    len: usize,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours and bytes with their length.
+    unsafe {
+        result(response::write(
+            Core::of(req),
+            &[place(bytes(data, len))],
+            false,
+        ))
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_response_writev(
+    req: *mut WsgiRequest,
+    parts: *const iovec,
+    count: usize,
+    last: c_int,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours and an array of `count` entries.
+    unsafe {
+        let parts = if count == 0 {
+            &[][..]
+        } else {
+            std::slice::from_raw_parts(parts, count)
+        };
+        result(response::write(Core::of(req), parts, last != 0))
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_response_sendfile_do(
+    req: *mut WsgiRequest,
+    fd: c_int,
+    position: usize,
+    length: usize,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours and a descriptor that becomes ours.
+    unsafe {
+        result(response::send_file(
+            Core::of(req),
+            fd,
+            position as u64,
+            length as u64,
+        ))
+    }
+}
+
+/// Short answers of the server's own.
+macro_rules! answers {
+    ($($name:ident => $status:literal, $body:literal;)*) => { $(
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(req: *mut WsgiRequest) {
+            // SAFETY: the header asks for a request of ours.
+            unsafe { response::plain(Core::of(req), $status, $body) }
+        }
+    )* };
+}
+
+answers! {
+    uwsgi_403 => "403 Forbidden", "Forbidden";
+    uwsgi_404 => "404 Not Found", "Not Found";
+    uwsgi_405 => "405 Method Not Allowed", "Method Not Allowed";
+    uwsgi_500 => "500 Internal Server Error", "Internal Server Error";
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_redirect_to_slash(req: *mut WsgiRequest) {
+    // SAFETY: the header asks for a request of ours.
+    unsafe {
+        let core = Core::of(req);
+        let path = bytes((*req).uri, (*req).uri_len);
+        let (path, query) = match path.iter().position(|b| *b == b'?') {
+            Some(at) => (&path[..at], &path[at..]),
+            None => (path, &[][..]),
+        };
+        let target = [path, b"/", query].concat();
+        let _ = response::start(core, b"302 Found")
+            .and_then(|()| response::header(core, b"Location", &target))
+            .and_then(|()| response::write(core, &[], true));
+    }
+}

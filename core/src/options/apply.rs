@@ -1,0 +1,349 @@
+//! Gives directives their meaning one by one: core option, plugin option, placeholder, or a mistake.
+
+use super::parse::{self, without_comment};
+use super::plugin_host::{PluginHost, PluginOption};
+use super::resolve::Values;
+use super::spec::{Apply, ArgKind, OptionSpec};
+use super::{suggestion, table};
+use crate::config::{Collected, Directive, Environment, Origin, mentions};
+use crate::settings::Settings;
+use rsgi_plugin_api::abi::UWSGI_OPT_MASTER;
+use std::collections::HashSet;
+
+/// The settings under construction.
+pub struct Applier<'a> {
+    collected: &'a Collected,
+    values: Values<'a>,
+    host: &'a mut dyn PluginHost,
+    settings: Settings,
+    problems: Vec<String>,
+    /// The option that wants the master, if one does.
+    master_for: Option<String>,
+    /// Options whose lack of effect was said.
+    said: HashSet<String>,
+}
+
+impl<'a> Applier<'a> {
+    /// Starts from the defaults.
+    pub fn new(
+        collected: &'a Collected,
+        environment: &'a Environment,
+        host: &'a mut dyn PluginHost,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            collected,
+            values: Values::new(&collected.directives, environment),
+            host,
+            settings,
+            problems: Vec::new(),
+            master_for: None,
+            said: HashSet::new(),
+        }
+    }
+
+    /// The settings and everything that is wrong with them.
+    pub fn finish(mut self) -> (Settings, Vec<String>) {
+        if let Some(option) = self.master_for.filter(|_| !self.settings.processes.master) {
+            if !self.settings.classic {
+                self.host
+                    .say(&format!("{option} needs the master: it is turned on"));
+            }
+            self.settings.processes.master = true;
+        }
+        let host = self.host;
+        self.problems
+            .extend(self.settings.validate(&mut |line| host.say(line)));
+        (self.settings, self.problems)
+    }
+
+    /// One directive.
+    pub fn directive(&mut self, directive: &Directive) {
+        let row = table::find(&directive.key);
+        let Some(value) = self.resolved(directive, row) else {
+            return;
+        };
+        let value = value.as_deref();
+        self.settings
+            .exported
+            .push((directive.key.clone(), value.map(str::to_owned)));
+        self.settings.origins.push(directive.origin.clone());
+        let outcome = match row {
+            Some(row) => self.core(row, directive, value),
+            None => self.foreign(directive, value),
+        };
+        if let Err(reason) = outcome {
+            self.wrong(directive, &reason);
+        }
+    }
+
+    /// The value with everything resolved; `None` when that is impossible (reported).
+    fn resolved(
+        &mut self,
+        directive: &Directive,
+        row: Option<&OptionSpec>,
+    ) -> Option<Option<String>> {
+        let Some(value) = &directive.value else {
+            return Some(None);
+        };
+        // definitions are resolved where they are used
+        if row.is_some_and(|row| matches!(row.apply, Apply::Reader) && row.name != "print") {
+            return Some(Some(value.clone()));
+        }
+        let has_own_signs = row.is_some_and(|row| row.template);
+        match self.values.resolve(value) {
+            Ok(resolved) => {
+                for name in resolved.unknown.iter().filter(|_| !has_own_signs) {
+                    let (place, key) = (&directive.origin, &directive.key);
+                    self.host.say(&format!(
+                        "{place}: {key}: unknown placeholder %({name}): it stays as it is"
+                    ));
+                }
+                for expression in &resolved.ambiguous {
+                    let (place, key) = (&directive.origin, &directive.key);
+                    self.host.say(&format!(
+                        "{place}: {key}: {expression} is computed from left to right: write parentheses to make it clear"
+                    ));
+                }
+                Some(Some(resolved.text))
+            }
+            Err(_) if has_own_signs => Some(Some(value.clone())),
+            Err(reason) => {
+                self.wrong(directive, &reason);
+                None
+            }
+        }
+    }
+
+    fn core(
+        &mut self,
+        row: &OptionSpec,
+        directive: &Directive,
+        value: Option<&str>,
+    ) -> Result<(), String> {
+        let is_empty_variable =
+            matches!(directive.origin, Origin::Environment(_)) && value == Some("");
+        if is_empty_variable && row.arg == ArgKind::Required {
+            return Ok(());
+        }
+        if row.is_later() {
+            self.say_once(
+                directive,
+                "its subsystem is not in this version; the option has no effect",
+            );
+        }
+        if row.needs_master && !self.is_off(row, value) {
+            self.master_for.get_or_insert_with(|| directive.key.clone());
+        }
+        let sockets = (
+            self.settings.sockets.bind.len(),
+            self.settings.sockets.shared.len(),
+        );
+        self.set(row, directive, value)?;
+        for socket in &mut self.settings.sockets.bind[sockets.0..] {
+            socket.origin = directive.origin.clone();
+        }
+        for socket in &mut self.settings.sockets.shared[sockets.1..] {
+            socket.origin = directive.origin.clone();
+        }
+        Ok(())
+    }
+
+    fn set(
+        &mut self,
+        row: &OptionSpec,
+        directive: &Directive,
+        value: Option<&str>,
+    ) -> Result<(), String> {
+        match row.apply {
+            Apply::Flag(set) => {
+                let on =
+                    self.switch(directive, value) != (Some(directive.key.as_str()) == row.negation);
+                set(&mut self.settings, on);
+            }
+            Apply::Number { set, min, max } => {
+                let text = self.without_comment(directive, needed(value)?);
+                set(&mut self.settings, parse::number(text, min, max)?);
+            }
+            Apply::Text(set) => set(&mut self.settings, needed(value)?),
+            Apply::Path(set) => {
+                let text = self.without_comment(directive, needed(value)?);
+                set(&mut self.settings, text);
+            }
+            Apply::Optional(set) => set(&mut self.settings, value),
+            Apply::Parsed(set) => {
+                let text = needed(value)?;
+                if row.name == "env" {
+                    self.values.set_variable(text);
+                }
+                set(&mut self.settings, text)?;
+            }
+            Apply::OptionalParsed(set) => set(&mut self.settings, value)?,
+            Apply::Reader => match row.name {
+                "print" => self.host.say(value.unwrap_or("")),
+                "plugin" | "need-plugin" => self
+                    .settings
+                    .plugins
+                    .loaded
+                    .push(value.unwrap_or("").to_owned()),
+                "plugins-dir" => self
+                    .settings
+                    .plugins
+                    .directories
+                    .push(value.unwrap_or("").to_owned()),
+                _ => {}
+            },
+            Apply::Later => {
+                if row.arg == ArgKind::Required {
+                    needed(value)?;
+                }
+            }
+            Apply::NoEffect(why) => self.say_once(directive, why),
+            // taken up when everything is known
+            Apply::Command(_) => {}
+        }
+        Ok(())
+    }
+
+    fn is_off(&self, row: &OptionSpec, value: Option<&str>) -> bool {
+        match row.apply {
+            Apply::Flag(_) => {
+                value.is_some_and(|v| parse::boolean(without_comment(v).value) == Some(false))
+            }
+            Apply::Number { .. } => value == Some("0"),
+            _ => false,
+        }
+    }
+
+    fn switch(&mut self, directive: &Directive, value: Option<&str>) -> bool {
+        let Some(value) = value else {
+            return true;
+        };
+        let text = self.without_comment(directive, value);
+        parse::boolean(text).unwrap_or_else(|| {
+            let (place, key) = (&directive.origin, &directive.key);
+            self.host.say(&format!(
+                "{place}: {key}: \"{text}\" is neither true nor false: taken as true"
+            ));
+            true
+        })
+    }
+
+    /// The value alone, if somebody wrote a comment behind it.
+    fn without_comment<'v>(&mut self, directive: &Directive, value: &'v str) -> &'v str {
+        let trimmed = without_comment(value);
+        if let Some(comment) = trimmed.comment {
+            let (place, key) = (&directive.origin, &directive.key);
+            self.host.say(&format!(
+                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give it a line of its own"
+            ));
+        }
+        trimmed.value
+    }
+
+    /// No option of the core: a plugin's, a placeholder, or a mistake.
+    fn foreign(&mut self, directive: &Directive, value: Option<&str>) -> Result<(), String> {
+        let key = directive.key.as_str();
+        if let Some(option) = self.plugin_option(key) {
+            return self.plugin(&option, value);
+        }
+        if self.collected.declared.contains(key) {
+            return Ok(());
+        }
+        if self.settings.autoload
+            && let Some(owner) = self.host.owner_of(key)
+        {
+            self.host
+                .load(&owner, true, &directive.origin)
+                .map_err(|e| {
+                    format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}")
+                })?;
+            return match self.plugin_option(key) {
+                Some(option) => self.plugin(&option, value),
+                None => Err(format!(
+                    "the plugin {owner} does not bring the option that it announces"
+                )),
+            };
+        }
+        if let Some(refusal) = table::refused::find(key) {
+            return Err(format!("{}; {}", refusal.reason, refusal.instead));
+        }
+        self.unknown(directive);
+        Ok(())
+    }
+
+    fn plugin_option(&self, name: &str) -> Option<PluginOption> {
+        self.host
+            .options()
+            .into_iter()
+            .find(|option| option.name == name)
+    }
+
+    fn plugin(&mut self, option: &PluginOption, value: Option<&str>) -> Result<(), String> {
+        if option.flags & UWSGI_OPT_MASTER != 0 {
+            self.master_for.get_or_insert_with(|| option.name.clone());
+        }
+        let value = match option.arg {
+            ArgKind::Required => Some(needed(value)?),
+            ArgKind::No if value.and_then(parse::boolean) == Some(false) => return Ok(()),
+            _ => value,
+        };
+        self.host
+            .apply(option.index, &option.name, value)
+            .map_err(|e| e.to_string())
+    }
+
+    fn unknown(&mut self, directive: &Directive) {
+        let key = directive.key.as_str();
+        let candidates = self.host.options().into_iter().chain(self.host.catalogue());
+        let names: Vec<String> = candidates.map(|option| option.name).collect();
+        let near = suggestion(key, table::names().chain(names.iter().map(String::as_str)));
+        let hint = near.map_or_else(String::new, |near| format!(": did you mean \"{near}\"?"));
+        let place = &directive.origin;
+        let from_environment = matches!(place, Origin::Environment(_));
+        if self.settings.strict && !from_environment {
+            let text = format!("[strict-mode] unknown config directive: {key} ({place}){hint}");
+            return self.problems.push(text);
+        }
+        // a container sets many variables: only a likely slip is worth a line
+        if self.is_placeholder(key) || (from_environment && near.is_none()) {
+            return;
+        }
+        let hint = match hint.is_empty() {
+            true => ": it has no effect",
+            false => &hint,
+        };
+        self.host
+            .say(&format!("{place}: unknown option \"{key}\"{hint}"));
+    }
+
+    /// Whether the configuration itself uses the name.
+    fn is_placeholder(&self, name: &str) -> bool {
+        let values = self
+            .collected
+            .directives
+            .iter()
+            .filter_map(|d| d.value.as_deref());
+        self.collected.consulted.contains(name)
+            || values.into_iter().any(|value| mentions(value, name))
+    }
+
+    fn say_once(&mut self, directive: &Directive, what: &str) {
+        if self.said.insert(directive.key.clone()) {
+            let (place, key) = (&directive.origin, &directive.key);
+            self.host.say(&format!("option {key} ({place}): {what}"));
+        }
+    }
+
+    fn wrong(&mut self, directive: &Directive, reason: &str) {
+        self.problems.push(match &directive.origin {
+            Origin::CommandLine => format!("--{}: {reason}", directive.key),
+            place => format!("{place}: {}: {reason}", directive.key),
+        });
+    }
+}
+
+/// The value of an option that needs one.
+fn needed(value: Option<&str>) -> Result<&str, String> {
+    value.ok_or_else(|| "a value is missing".to_owned())
+}

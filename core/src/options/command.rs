@@ -1,0 +1,36 @@
+//! What a command line can ask for instead of serving.
+
+/// An action that ends the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `--help [WORD]`
+    Help,
+    /// `--version`
+    Version,
+    /// `--dump-options`: the names, one a line.
+    DumpOptions,
+    /// `--man`: a manual page in roff.
+    Man,
+    /// `--check-config`: read, check, say all problems, end.
+    CheckConfig,
+    /// `--get NAME`: print its value.
+    Get(String),
+    /// `--stop PIDFILE`: SIGINT
+    Stop(String),
+    /// `--reload PIDFILE`: SIGHUP
+    Reload(String),
+    /// `--pause PIDFILE` (also `--suspend`, `--resume`): SIGTSTP
+    Pause(String),
+    /// `--signal ADDRESS,NUMBER`: send a uWSGI signal.
+    Signal(String),
+    /// `--connect-and-read ADDRESS`
+    ConnectAndRead(String),
+    /// `--extract URI`: print any configuration source.
+    Extract(String),
+    /// `--cflags`: what a plugin is compiled with.
+    Cflags,
+    /// `--dot-h`: the header.
+    DotH,
+    /// `--build-plugin DIRECTORY`
+    BuildPlugin(String),
+}

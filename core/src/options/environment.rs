@@ -1,0 +1,75 @@
+//! Options from the environment: `UWSGI_PROCESSES=4` and `RSGI_PROCESSES=4` are `processes = 4`.
+
+use crate::config::{Directive, Environment, Origin};
+use std::sync::Arc;
+
+/// Variables of this prefix pass state between images of the server and are no options.
+pub const INTERNAL_PREFIX: &str = "RSGI_INTERNAL_";
+
+/// Variables that uWSGI and rsgi set or read for other purposes.
+const NOT_OPTIONS: [&str; 16] = [
+    "UWSGI_RELOADS",
+    "UWSGI_VASSALS",
+    "UWSGI_VASSAL",
+    "UWSGI_EMPEROR_FD",
+    "UWSGI_EMPEROR_FD_CONFIG",
+    "UWSGI_EMPEROR_PROXY",
+    "UWSGI_BROODLORD_NUM",
+    "UWSGI_JAIL_PID",
+    "UWSGI_ORIGINAL_PROC_NAME",
+    "UWSGI_FORK_SERVER",
+    "UWSGI_FORK_SOCKET",
+    "UWSGI_FILE",
+    "UWSGI_SCRIPT",
+    "RSGI_LOG",
+    "RSGI_PLUGINS_DIR",
+    "RSGI_LOG_STYLE",
+];
+
+/// The directives of the environment, ordered by name; rsgi's own names come after uWSGI's, so that they win.
+pub fn directives(environment: &Environment) -> Vec<Directive> {
+    let mut found: Vec<(bool, &str, &str, &str)> = environment
+        .iter()
+        .filter(|(name, _)| {
+            !NOT_OPTIONS.contains(&name.as_str()) && !name.starts_with(INTERNAL_PREFIX)
+        })
+        .filter_map(|(name, value)| {
+            let (own, option) = match name.strip_prefix("UWSGI_") {
+                Some(option) => (false, option),
+                None => (true, name.strip_prefix("RSGI_")?),
+            };
+            (!option.is_empty()).then_some((own, name.as_str(), option, value.as_str()))
+        })
+        .collect();
+    found.sort_unstable();
+    let make = |(_, name, option, value): (bool, &str, &str, &str)| {
+        let key = option.to_ascii_lowercase().replace('_', "-");
+        Directive::new(key, value, Origin::Environment(Arc::from(name)))
+    };
+    found.into_iter().map(make).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_options_and_internal_ones_do_not() {
+        let pairs = [
+            ("UWSGI_MAX_FD", "1"),
+            ("RSGI_PROCESSES", "2"),
+            ("UWSGI_PROCESSES", "3"),
+            ("UWSGI_RELOADS", "1"),
+            ("RSGI_INTERNAL_STATE", "x"),
+            ("RSGI_LOG", "debug"),
+            ("UWSGI_", "x"),
+            ("HOME", "/"),
+        ];
+        let environment = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let found: Vec<_> = directives(&environment)
+            .into_iter()
+            .map(|d| format!("{}={}", d.key, d.text()))
+            .collect();
+        assert_eq!(found, ["max-fd=1", "processes=3", "processes=2"]);
+    }
+}

@@ -1,0 +1,347 @@
+//! Daemons, crons, mules, spoolers, signals, vassals.
+
+use crate::options::command::Command;
+use crate::options::parse;
+use crate::options::spec::ArgKind::{No, Required};
+use crate::options::spec::{
+    Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path, text,
+};
+use crate::settings::{Cron, Daemon, Mule, Settings};
+
+pub static GROUP: Group = Group {
+    title: "Beside the workers",
+    rows: ROWS,
+};
+
+static ROWS: &[OptionSpec] = &[
+    parsed(
+        "attach-daemon",
+        "a command that lives and dies with the instance",
+        |s, v| daemon(s, Daemon::child(v)),
+    )
+    .master(),
+    parsed(
+        "attach-control-daemon",
+        "the same; the instance ends with it",
+        |s, v| {
+            daemon(
+                s,
+                Daemon {
+                    controls: true,
+                    ..Daemon::child(v)
+                },
+            )
+        },
+    )
+    .master(),
+    parsed(
+        "attach-daemon2",
+        "a command with settings: cmd=COMMAND,freq=3",
+        |s, v| {
+            daemon(
+                s,
+                Daemon {
+                    keyed: true,
+                    ..Daemon::child(v)
+                },
+            )
+        },
+    )
+    .master(),
+    parsed(
+        "smart-attach-daemon",
+        "a command watched through its pidfile: PIDFILE COMMAND",
+        |s, v| smart(s, v, false),
+    )
+    .master(),
+    parsed(
+        "smart-attach-daemon2",
+        "the same for a command that goes to the background by itself",
+        |s, v| smart(s, v, true),
+    )
+    .master(),
+    parsed(
+        "cron",
+        "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",
+        |s, v| cron(s, v, false),
+    )
+    .master()
+    .later(),
+    parsed("unique-cron", "the same, never two at once", |s, v| {
+        cron(s, v, true)
+    })
+    .master()
+    .later(),
+    parsed(
+        "cron2",
+        "a command on schedule with settings: minute=0,unique=1 COMMAND",
+        |s, v| {
+            let (options, command) = v.split_once(char::is_whitespace).unwrap_or(("", v));
+            s.background.crons.push(Cron {
+                when: [-1; 5],
+                command: command.trim_start().to_owned(),
+                unique: false,
+                options: Some(options.to_owned()),
+            });
+            Ok(())
+        },
+    )
+    .master()
+    .later(),
+    number(
+        "mules",
+        "this many processes for background work",
+        |s, n| {
+            s.background
+                .mules
+                .extend((0..n).map(|_| Mule { script: None }))
+        },
+    )
+    .range(0, 1024)
+    .master()
+    .later(),
+    optional(
+        "mule",
+        "a process for background work, with a script of its own",
+        |s, v| {
+            let script = v
+                .filter(|v| !v.is_empty() && *v != "true")
+                .map(str::to_owned);
+            s.background.mules.push(Mule { script })
+        },
+    )
+    .master()
+    .later(),
+    parsed("farm", "a group of mules: NAME:MULE,MULE", |s, v| {
+        match v.split_once(':') {
+            Some((name, mules)) if !name.is_empty() && !mules.is_empty() => {
+                s.background.farms.push(v.to_owned())
+            }
+            _ => {
+                return Err(format!(
+                    "invalid farm value ({v}) must be in the form name:mule[,muleN]"
+                ));
+            }
+        }
+        Ok(())
+    })
+    .master()
+    .later(),
+    bytes("mule-msg-size", "bytes of a mule's queue", |s, n| {
+        s.background.mule_msg_size = n
+    })
+    .later(),
+    path("spooler", "a directory of tasks", |s, v| {
+        s.background.spoolers.push(v.into())
+    })
+    .short('Q')
+    .master()
+    .later(),
+    number("spooler-processes", "processes of each spooler", |s, n| {
+        s.background.spooler_processes = n as u32
+    })
+    .later(),
+    number(
+        "spooler-frequency",
+        "seconds between two looks into the directory",
+        |s, n| s.background.spooler_frequency = n,
+    )
+    .aliases(&["spooler-freq"])
+    .later(),
+    number(
+        "spooler-max-tasks",
+        "tasks after which a spooler is replaced",
+        |s, n| s.background.spooler_max_tasks = n,
+    )
+    .later(),
+    flag(
+        "spooler-ordered",
+        "tasks in the order of their names",
+        |s, on| s.background.spooler_ordered = on,
+    )
+    .later(),
+    flag("spooler-quiet", "fewer lines about tasks", |s, on| {
+        s.background.spooler_quiet = on
+    })
+    .later(),
+    path("spooler-chdir", "where tasks run", |s, v| {
+        s.background.spooler_chdir = Some(v.into())
+    })
+    .later(),
+    parsed(
+        "timer",
+        "raise a uWSGI signal again and again: SIGNAL SECONDS",
+        |s, v| {
+            let timer = timer(v)?;
+            s.background.timers.push(timer);
+            Ok(())
+        },
+    )
+    .aliases(&["signal-timer"])
+    .master()
+    .later(),
+    parsed(
+        "rbtimer",
+        "the same, counted by the master itself",
+        |s, v| {
+            let timer = timer(v)?;
+            s.background.rb_timers.push(timer);
+            Ok(())
+        },
+    )
+    .aliases(&["signal-rbtimer"])
+    .master()
+    .later(),
+    parsed(
+        "fs-signal",
+        "raise a uWSGI signal at any event of a path: PATH SIGNAL",
+        |s, v| {
+            let wrong = || format!("invalid value \"{v}\": give PATH SIGNAL");
+            let (path, signal) = v
+                .trim()
+                .rsplit_once(char::is_whitespace)
+                .ok_or_else(wrong)?;
+            let signal = parse::number(signal, 0, 255)? as u8;
+            s.background
+                .file_monitors
+                .push((path.trim_end().to_owned(), signal));
+            Ok(())
+        },
+    )
+    .master()
+    .later(),
+    bytes("signal-bufsize", "bytes of the signal socket", |s, n| {
+        s.background.signal_bufsize = n
+    })
+    .aliases(&["signals-bufsize"])
+    .later(),
+    command(
+        "signal",
+        Required,
+        "send a uWSGI signal to an instance and end: ADDRESS,NUMBER",
+        |v| Command::Signal(v.unwrap_or_default().into()),
+    ),
+    text("emperor", "supervise the vassals of a directory", |s, v| {
+        s.background.emperor.push(v.into())
+    })
+    .later(),
+    later(
+        "emperor-freq",
+        Required,
+        "seconds between two looks for vassals",
+    ),
+    later("emperor-nofollow", No, "look at links themselves"),
+    later(
+        "emperor-on-demand-extension",
+        Required,
+        "ending of the file that names a vassal's socket",
+    )
+    .aliases(&["emperor-on-demand-ext"]),
+    later(
+        "emperor-pidfile",
+        Required,
+        "where the emperor writes its pid",
+    ),
+    later(
+        "emperor-stats",
+        Required,
+        "address of the emperor's statistics",
+    )
+    .aliases(&["emperor-stats-server"]),
+    later(
+        "emperor-tyrant",
+        No,
+        "vassals run as the owner of their file",
+    ),
+    later(
+        "heartbeat",
+        Required,
+        "seconds between signs of life to the emperor",
+    ),
+    later("vassals-set", Required, "a placeholder for every vassal").aliases(&["vassal-set"]),
+    later(
+        "vassals-include",
+        Required,
+        "a file included in every vassal",
+    ),
+    later("vassals-inherit", Required, "a template of every vassal"),
+    later(
+        "subscribe-to",
+        Required,
+        "announce this instance to a router",
+    )
+    .aliases(&["subscribe", "st"]),
+    later(
+        "subscribe2",
+        Required,
+        "announce this instance to a router, as key=value pairs",
+    ),
+];
+
+impl Daemon {
+    fn child(command: &str) -> Self {
+        Self {
+            command: command.to_owned(),
+            pidfile: None,
+            daemonizes: false,
+            keyed: false,
+            controls: false,
+        }
+    }
+}
+
+fn daemon(settings: &mut Settings, daemon: Daemon) -> Result<(), String> {
+    if daemon.command.trim().is_empty() {
+        return Err("the command is missing".into());
+    }
+    settings.background.daemons.push(daemon);
+    Ok(())
+}
+
+fn smart(settings: &mut Settings, value: &str, daemonizes: bool) -> Result<(), String> {
+    let wrong = || format!("invalid value \"{value}\": give PIDFILE COMMAND");
+    let (pidfile, command) = value
+        .trim()
+        .split_once(char::is_whitespace)
+        .ok_or_else(wrong)?;
+    daemon(
+        settings,
+        Daemon {
+            pidfile: Some(pidfile.to_owned()),
+            daemonizes,
+            ..Daemon::child(command.trim_start())
+        },
+    )
+}
+
+fn cron(settings: &mut Settings, value: &str, unique: bool) -> Result<(), String> {
+    let wrong = || {
+        format!(
+            "invalid schedule \"{value}\": give MINUTE HOUR DAY MONTH WEEKDAY COMMAND, -1 for any"
+        )
+    };
+    let mut when = [0; 5];
+    let mut rest = value.trim_start();
+    for slot in &mut when {
+        let (word, after) = rest.split_once(char::is_whitespace).ok_or_else(wrong)?;
+        *slot = word.parse().map_err(|_| wrong())?;
+        rest = after.trim_start();
+    }
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    settings.background.crons.push(Cron {
+        when,
+        command: rest.to_owned(),
+        unique,
+        options: None,
+    });
+    Ok(())
+}
+
+fn timer(value: &str) -> Result<(u8, u64), String> {
+    let wrong = || "invalid signal timer syntax, must be: <signal> <seconds>".to_owned();
+    let (signal, seconds) = parse::number_and_rest(value).ok_or_else(wrong)?;
+    let signal = u8::try_from(signal).map_err(|_| wrong())?;
+    Ok((signal, seconds.trim().parse().map_err(|_| wrong())?))
+}

@@ -1,0 +1,253 @@
+//! Logs.
+
+use crate::options::parse;
+use crate::options::spec::ArgKind::{No, Required};
+use crate::options::spec::{
+    Apply, Group, OptionSpec, bytes, flag, later, no_effect, number, optional, parsed, path, text,
+};
+use crate::settings::{LogSink, Settings};
+
+pub static GROUP: Group = Group {
+    title: "Logs",
+    rows: ROWS,
+};
+
+static ROWS: &[OptionSpec] = &[
+    path("logto", "write the log to a file or UDP address", |s, v| {
+        s.logging.logto = Some(v.into())
+    }),
+    path(
+        "logto2",
+        "the same, opened after privileges are dropped",
+        |s, v| s.logging.logto2 = Some(v.into()),
+    ),
+    path(
+        "daemonize",
+        "go to the background and log to a file or UDP address",
+        |s, v| s.logging.daemonize = Some(v.into()),
+    )
+    .short('d'),
+    path(
+        "daemonize2",
+        "the same, after the application is loaded",
+        |s, v| s.logging.daemonize2 = Some(v.into()),
+    ),
+    flag("log-master", "let the master write the log", |s, on| {
+        s.logging.log_master = on
+    })
+    .master(),
+    bytes(
+        "log-master-bufsize",
+        "bytes that the master reads at once",
+        |s, n| s.logging.log_master_bufsize = n as usize,
+    ),
+    no_effect(
+        "log-master-stream",
+        No,
+        "nothing to do: lines reach the master in order",
+    ),
+    no_effect(
+        "log-master-req-stream",
+        No,
+        "nothing to do: lines reach the master in order",
+    ),
+    flag(
+        "threaded-logger",
+        "write the log from a thread of the master",
+        |s, on| {
+            s.logging.threaded_logger = on;
+            s.logging.log_master |= on;
+        },
+    )
+    .master(),
+    text(
+        "logger",
+        "a sink of all lines: [NAME ]LOGGER:ARGUMENT",
+        |s, v| {
+            s.logging.logger.push(LogSink::parse(v));
+            s.logging.log_master = true;
+        },
+    )
+    .master(),
+    text(
+        "req-logger",
+        "a sink of request lines: [NAME ]LOGGER:ARGUMENT",
+        |s, v| {
+            s.logging.req_logger.push(LogSink::parse(v));
+            s.logging.log_master = true;
+        },
+    )
+    .aliases(&["logger-req"])
+    .master(),
+    text(
+        "log-route",
+        "lines that match go to a sink: NAME REGEXP",
+        |s, v| s.logging.log_route.push(v.into()),
+    ),
+    text(
+        "log-req-route",
+        "request lines that match go to a sink: NAME REGEXP",
+        |s, v| s.logging.log_req_route.push(v.into()),
+    ),
+    text("log-drain", "drop lines that match", |s, v| {
+        s.logging.log_drain.push(v.into())
+    }),
+    text("log-filter", "keep only lines that match", |s, v| {
+        s.logging.log_filter.push(v.into())
+    }),
+    text(
+        "log-encoder",
+        "change lines on their way: ENCODER[:ARGUMENT][ SINK]",
+        |s, v| s.logging.log_encoder.push(v.into()),
+    )
+    .template(),
+    text(
+        "log-req-encoder",
+        "change request lines on their way",
+        |s, v| s.logging.log_req_encoder.push(v.into()),
+    )
+    .template(),
+    optional("log-syslog", "write to syslog, under this name", |s, v| {
+        s.logging.log_syslog = Some(v.unwrap_or("rsgi").into());
+        s.logging.log_master = true;
+    })
+    .master(),
+    text(
+        "log-format",
+        "template of request lines, with %(uri), %(status) and so on",
+        |s, v| s.logging.log_format = Some(v.into()),
+    )
+    .aliases(&["logformat"])
+    .template(),
+    flag(
+        "logformat-strftime",
+        "the template also has strftime letters",
+        |s, on| s.logging.logformat_strftime = on,
+    )
+    .aliases(&["log-format-strftime"]),
+    optional(
+        "log-date",
+        "the date in front of the server's lines; a value is a strftime format",
+        |s, v| {
+            s.logging.log_date = match v.map(|v| (v, parse::boolean(v))) {
+                Some((_, Some(false))) => None,
+                None | Some((_, Some(true))) => Some(String::new()),
+                Some((format, None)) => Some(format.to_owned()),
+            }
+        },
+    )
+    .aliases(&["logdate"])
+    .template(),
+    optional("log-prefix", "text in front of lines", |s, v| {
+        s.logging.log_prefix = Some(v.unwrap_or("").into())
+    }),
+    flag(
+        "log-micros",
+        "microseconds instead of milliseconds",
+        |s, on| s.logging.log_micros = on,
+    ),
+    flag(
+        "log-x-forwarded-for",
+        "the forwarded address instead of the peer's",
+        |s, on| s.logging.log_x_forwarded_for = on,
+    ),
+    flag("disable-logging", "no request lines", |s, on| {
+        s.logging.disable_logging = on
+    })
+    .short('L')
+    .negation("enable-logging"),
+    flag("log-4xx", "log answers 400 to 499 even so", |s, on| {
+        s.logging.log_4xx = on
+    }),
+    flag("log-5xx", "log answers 500 to 599 even so", |s, on| {
+        s.logging.log_5xx = on
+    }),
+    number(
+        "log-slow",
+        "log requests slower than these milliseconds even so",
+        |s, n| s.logging.log_slow = Some(n as u32),
+    ),
+    bytes(
+        "log-big",
+        "log answers larger than these bytes even so",
+        |s, n| s.logging.log_big = Some(n),
+    ),
+    flag("log-zero", "log answers without a body even so", |s, on| {
+        s.logging.log_zero = on
+    }),
+    switch(
+        "log-sendfile",
+        "log answers sent by sendfile even so",
+        |s, on| s.logging.log_sendfile = on,
+    ),
+    switch(
+        "log-ioerror",
+        "log requests with a failed read or write even so",
+        |s, on| s.logging.log_ioerror = on,
+    ),
+    bytes(
+        "log-maxsize",
+        "rotate the log beyond these bytes",
+        |s, n| s.logging.log_maxsize = Some(n).filter(|n| *n > 0),
+    )
+    .master(),
+    path("log-backupname", "name of the rotated log", |s, v| {
+        s.logging.log_backupname = Some(v.into())
+    }),
+    flag("log-reopen", "open the log anew at a reload", |s, on| {
+        s.logging.log_reopen = on
+    }),
+    flag("log-truncate", "empty the log at the start", |s, on| {
+        s.logging.log_truncate = on
+    }),
+    parsed(
+        "logfile-chmod",
+        "permission bits of log files, octal",
+        |s, v| {
+            s.logging.logfile_chmod = Some(parse::mode(v)?);
+            Ok(())
+        },
+    ),
+    flag(
+        "logfile-chown",
+        "log files belong to the user of uid",
+        |s, on| s.logging.logfile_chown = on,
+    ),
+    later("alarm", Required, "an alarm: NAME ACTION:ARGUMENT"),
+    later(
+        "alarm-log",
+        Required,
+        "raise an alarm at lines that match: NAME REGEXP",
+    )
+    .aliases(&["log-alarm"]),
+    later(
+        "alarm-backlog",
+        Required,
+        "raise an alarm when the accept queue is full",
+    )
+    .aliases(&[
+        "alarm-listen-queue",
+        "alarm-lq",
+        "backlog-alarm",
+        "lq-alarm",
+        "listen-queue-alarm",
+    ]),
+    later(
+        "alarm-segfault",
+        Required,
+        "raise an alarm when a process crashes",
+    )
+    .aliases(&["segfault-alarm"]),
+];
+
+/// A flag whose value uWSGI demands.
+const fn switch(
+    name: &'static str,
+    help: &'static str,
+    set: fn(&mut Settings, bool),
+) -> OptionSpec {
+    OptionSpec {
+        apply: Apply::Flag(set),
+        ..text(name, help, |_, _| {})
+    }
+}

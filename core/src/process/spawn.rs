@@ -1,0 +1,68 @@
+//! Forking: the hooks around it, and what a child must shed of its parent.
+
+use super::gateway::Gateway;
+use super::{Role, set_role};
+use crate::plugin::hooks;
+use crate::server::{publish_process, server};
+use crate::{unix_signal, worker};
+use nix::unistd::{ForkResult, Pid, fork};
+
+/// Forks; the hooks of request plugins run on both sides. `None` in the child.
+fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
+    hooks::pre_uwsgi_fork();
+    // SAFETY: the master is single-threaded; the child goes on as a full process of ours, as the hooks expect.
+    match unsafe { fork() } {
+        Ok(ForkResult::Parent { child }) => {
+            hooks::post_uwsgi_fork(0);
+            Ok(Some(child))
+        }
+        Ok(ForkResult::Child) => {
+            set_role(role);
+            publish_process(worker);
+            if server().settings.processes.no_orphans {
+                let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+            }
+            crate::log::sink::deliver_here(false);
+            hooks::post_uwsgi_fork(1);
+            Ok(None)
+        }
+        Err(e) => {
+            hooks::post_uwsgi_fork(0);
+            Err(e)
+        }
+    }
+}
+
+/// A new process for worker `id`; only the parent returns.
+///
+/// # Errors
+/// The system refuses another process.
+pub fn worker(id: usize) -> nix::Result<Pid> {
+    match fork_with_hooks(Role::Worker, id)? {
+        Some(pid) => Ok(pid),
+        None => worker::run(id),
+    }
+}
+
+/// A new gateway process; only the parent returns.
+///
+/// # Errors
+/// The system refuses another process.
+pub fn gateway(gateway: &Gateway) -> nix::Result<Pid> {
+    match fork_with_hooks(Role::Gateway, 0)? {
+        Some(pid) => Ok(pid),
+        None => {
+            unix_signal::reset();
+            unix_signal::unblock();
+            let settings = &server().settings;
+            crate::startup::procname::gateway(
+                &settings.processes.names,
+                gateway.name,
+                gateway.number,
+            );
+            crate::startup::hooks::run(&settings.hooks.as_gateway);
+            gateway.run();
+            super::exit(0)
+        }
+    }
+}

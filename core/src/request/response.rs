@@ -1,0 +1,507 @@
+//! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
+//! one `writev`; the framing (length, chunks, close) is decided at that moment.
+
+use super::{Core, place};
+use crate::net::wait;
+use crate::server::{SocketProtocol, server, socket_limit};
+use libc::iovec;
+use rsgi_protocol::chunked;
+use std::io;
+use std::os::fd::RawFd;
+
+/// How the client learns where the body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Framing {
+    /// The head was not sent.
+    #[default]
+    Undecided,
+    /// So many bytes are still due.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+    /// The connection closes.
+    Close,
+    /// There is none: HEAD, 1xx, 204, 304.
+    Empty,
+}
+
+/// Why an answer cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponseError {
+    /// The head has left.
+    #[error("headers already sent")]
+    HeadersSent,
+    /// A status or header that would break the protocol.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// The client has gone.
+    #[error("the client has gone: {0}")]
+    Gone(io::Error),
+}
+
+/// The answer of the current request.
+#[derive(Default)]
+pub struct Response {
+    head: Vec<u8>,
+    parts: Vec<iovec>,
+    content_length: Option<u64>,
+    /// The application frames its body itself (it sent Transfer-Encoding).
+    framed_by_app: bool,
+    close_by_app: bool,
+    has_date: bool,
+    framing: Framing,
+    is_http10: bool,
+    is_head: bool,
+    protocol: Option<SocketProtocol>,
+    /// The client allows more requests on the connection.
+    keep_alive: bool,
+    gone: bool,
+}
+
+impl Response {
+    /// Begins the answer of a request.
+    pub fn begin(
+        &mut self,
+        protocol: SocketProtocol,
+        is_http10: bool,
+        is_head: bool,
+        keep_alive: bool,
+    ) {
+        self.head.clear();
+        self.content_length = None;
+        self.framed_by_app = false;
+        self.close_by_app = false;
+        self.has_date = false;
+        self.framing = Framing::Undecided;
+        self.is_http10 = is_http10;
+        self.is_head = is_head;
+        self.protocol = Some(protocol);
+        self.keep_alive = keep_alive;
+        self.gone = false;
+    }
+
+    /// Whether the head has left.
+    pub fn is_sent(&self) -> bool {
+        self.framing != Framing::Undecided
+    }
+
+    /// Whether the connection may serve another request after this answer.
+    pub fn keeps_alive(&self) -> bool {
+        self.keep_alive
+            && !self.gone
+            && matches!(
+                self.framing,
+                Framing::Length(0) | Framing::Chunked | Framing::Empty
+            )
+    }
+
+    /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
+    pub fn close_after(&mut self) {
+        self.keep_alive = false;
+    }
+
+    /// Whether a write failed.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+}
+
+/// Begins an answer: the status line; headers that were added before are dropped.
+///
+/// # Errors
+/// The head has left, or the status is no three digits with a clean text behind.
+pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
+    let code = match status {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
+            if rest.first().is_none_or(|b| *b == b' ') =>
+        {
+            i32::from(a - b'0') * 100 + i32::from(b - b'0') * 10 + i32::from(c - b'0')
+        }
+        _ => {
+            return Err(ResponseError::Malformed(
+                "a status begins with three digits, like \"200 OK\"",
+            ));
+        }
+    };
+    if !is_clean(status) {
+        return Err(ResponseError::Malformed("control character in the status"));
+    }
+    let response = &mut core.response;
+    if response.is_sent() {
+        return Err(ResponseError::HeadersSent);
+    }
+    response.head.clear();
+    response.content_length = None;
+    response.framed_by_app = false;
+    response.close_by_app = false;
+    response.has_date = false;
+    response.head.extend_from_slice(if response.is_http10 {
+        b"HTTP/1.0 "
+    } else {
+        b"HTTP/1.1 "
+    });
+    response.head.extend_from_slice(status);
+    response.head.extend_from_slice(b"\r\n");
+    let raw = core.raw();
+    raw.status = code;
+    raw.header_cnt = 0;
+    Ok(())
+}
+
+/// Adds a header.
+///
+/// # Errors
+/// The head has left, or name or value would break the message.
+pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
+    if core.response.is_sent() {
+        return Err(ResponseError::HeadersSent);
+    }
+    if core.response.head.is_empty() {
+        start(core, b"200 OK")?;
+    }
+    if name.is_empty() || !name.iter().all(|b| rsgi_protocol::http1::is_token_byte(*b)) {
+        return Err(ResponseError::Malformed("bad character in a header's name"));
+    }
+    if !is_clean(value) {
+        return Err(ResponseError::Malformed(
+            "control character in a header's value",
+        ));
+    }
+    let response = &mut core.response;
+    let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
+    if name.eq_ignore_ascii_case(b"content-length") {
+        let length = rsgi_protocol::http1::parse_length(value.trim_ascii()).map_err(|_| {
+            ResponseError::Malformed("the Content-Length of the answer is no number")
+        })?;
+        response.content_length = Some(length);
+    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        response.framed_by_app = true;
+    } else if name.eq_ignore_ascii_case(b"connection") && over_http {
+        if value.to_ascii_lowercase().windows(5).any(|w| w == b"close") {
+            response.close_by_app = true;
+        }
+        if !value
+            .to_ascii_lowercase()
+            .windows(7)
+            .any(|w| w == b"upgrade")
+        {
+            // ours to say: it is written with the framing
+            return Ok(());
+        }
+        response.close_by_app = true;
+    } else if name.eq_ignore_ascii_case(b"keep-alive") && over_http {
+        return Ok(());
+    } else if name.eq_ignore_ascii_case(b"date") {
+        response.has_date = true;
+    }
+    let head = &mut response.head;
+    head.extend_from_slice(name);
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+    core.raw().header_cnt += 1;
+    Ok(())
+}
+
+fn is_clean(text: &[u8]) -> bool {
+    text.iter().all(|b| *b >= b' ' && *b != 0x7f || *b == b'\t')
+}
+
+/// Decides the framing and completes the head. `whole`: the length of the body when it is known to be all.
+fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseError> {
+    if core.response.head.is_empty() {
+        start(core, b"200 OK")?;
+    }
+    let status = core.raw().status;
+    for header_line in &server().settings.http.add_headers {
+        let (name, value) = header_line.split_once(':').unwrap_or((header_line, ""));
+        // checked when the options were read
+        let _ = header(core, name.trim().as_bytes(), value.trim().as_bytes());
+    }
+    let response = &mut core.response;
+    let head = &mut response.head;
+    let no_body = response.is_head || matches!(status, 100..=199 | 204 | 304);
+    let mut framing = match response.content_length {
+        _ if no_body => Framing::Empty,
+        Some(length) => Framing::Length(length),
+        None => Framing::Close,
+    };
+    let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
+    if over_http && response.framed_by_app && !no_body {
+        // its chunks cannot be checked, so the connection is not trusted with another request
+        framing = Framing::Close;
+    } else if over_http && framing == Framing::Close {
+        if let Some(length) = whole {
+            head.extend_from_slice(b"Content-Length: ");
+            push_number(head, length);
+            head.extend_from_slice(b"\r\n");
+            framing = Framing::Length(length);
+        } else if !response.is_http10 {
+            head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            framing = Framing::Chunked;
+        }
+    } else if over_http
+        && no_body
+        && response.is_head
+        && response.content_length.is_none()
+        && let Some(length) = whole.filter(|n| *n > 0)
+    {
+        head.extend_from_slice(b"Content-Length: ");
+        push_number(head, length);
+        head.extend_from_slice(b"\r\n");
+    }
+    response.keep_alive &= framing != Framing::Close && !response.close_by_app;
+    // 101 carries a Connection header of its own
+    if over_http && status != 101 {
+        match (response.keep_alive, response.is_http10, response.protocol) {
+            (false, _, Some(SocketProtocol::Link)) => {
+                head.extend_from_slice(b"Connection: close\r\n")
+            }
+            (false, false, _) => head.extend_from_slice(b"Connection: close\r\n"),
+            (true, true, Some(SocketProtocol::Http)) => {
+                head.extend_from_slice(b"Connection: keep-alive\r\n")
+            }
+            _ => {}
+        }
+    }
+    head.extend_from_slice(b"\r\n");
+    response.framing = framing;
+    let size = head.len();
+    let raw = core.raw();
+    raw.headers_sent = 1;
+    raw.headers_size = size;
+    Ok(())
+}
+
+/// Decimal digits without the formatting machinery: this is on the way of every answer.
+fn push_number(out: &mut Vec<u8>, mut n: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Sends the head, if it was not sent yet.
+///
+/// # Errors
+/// The client has gone.
+pub fn send_head(core: &mut Core) -> Result<(), ResponseError> {
+    if core.response.is_sent() {
+        Ok(())
+    } else {
+        write(core, &[], false)
+    }
+}
+
+/// Sends parts of the body, with the head in front the first time. `last`: nothing follows.
+///
+/// # Errors
+/// The client has gone.
+pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), ResponseError> {
+    let mut size: u64 = body.iter().map(|p| p.iov_len as u64).sum();
+    let first = !core.response.is_sent();
+    if first {
+        complete_head(core, last.then_some(size))?;
+    }
+    let response = &mut core.response;
+    if response.gone {
+        return Err(ResponseError::Gone(io::ErrorKind::BrokenPipe.into()));
+    }
+    let mut parts = std::mem::take(&mut response.parts);
+    parts.clear();
+    if first {
+        parts.push(place(&response.head));
+    }
+    let mut chunk_head = [0u8; 18];
+    match &mut response.framing {
+        Framing::Empty => size = 0,
+        Framing::Length(due) => {
+            // more than was announced would be taken for the next answer
+            size = size.min(*due);
+            *due -= size;
+            push_bounded(&mut parts, body, size);
+        }
+        Framing::Chunked => {
+            if size > 0 {
+                parts.push(place(chunked::encode_head(size as usize, &mut chunk_head)));
+                parts.extend_from_slice(body);
+                parts.push(place(chunked::CHUNK_END));
+            }
+        }
+        Framing::Close | Framing::Undecided => parts.extend_from_slice(body),
+    }
+    let fd = core.conn().fd();
+    let sent = send_all(fd, &mut parts);
+    core.response.parts = parts;
+    let raw = core.raw();
+    raw.response_size += size as usize;
+    sent.map_err(|e| {
+        core.response.gone = true;
+        core.raw().write_errors += 1;
+        ResponseError::Gone(e)
+    })
+}
+
+fn push_bounded(parts: &mut Vec<iovec>, body: &[iovec], mut left: u64) {
+    for part in body {
+        let n = (part.iov_len as u64).min(left);
+        if n > 0 {
+            parts.push(iovec {
+                iov_base: part.iov_base,
+                iov_len: n as usize,
+            });
+            left -= n;
+        }
+    }
+}
+
+/// Writes everything, waiting for the client as long as `--socket-timeout` lets it.
+fn send_all(fd: RawFd, parts: &mut [iovec]) -> io::Result<()> {
+    const MOST: usize = 1024; // IOV_MAX of Linux
+    let mut at = 0;
+    while at < parts.len() {
+        let count = (parts.len() - at).min(MOST);
+        // SAFETY: the entries describe memory that lives until this function returns.
+        let n = unsafe { libc::writev(fd, parts.as_ptr().add(at), count as i32) };
+        if n < 0 {
+            match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::WouldBlock => wait::writable(fd, socket_limit())?,
+                e if e.kind() == io::ErrorKind::Interrupted => {}
+                e => return Err(e),
+            }
+            continue;
+        }
+        let mut done = n as usize;
+        while at < parts.len() && done >= parts[at].iov_len {
+            done -= parts[at].iov_len;
+            at += 1;
+        }
+        if done > 0 {
+            // SAFETY: `done` bytes of this entry were taken, fewer than it has.
+            parts[at].iov_base = unsafe { parts[at].iov_base.cast::<u8>().add(done) }.cast();
+            parts[at].iov_len -= done;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a file from `position`, all of it for a length of 0; closes the descriptor.
+///
+/// # Errors
+/// The client has gone, or the file cannot be sent.
+pub fn send_file(
+    core: &mut Core,
+    fd: RawFd,
+    position: u64,
+    length: u64,
+) -> Result<(), ResponseError> {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    // SAFETY: the header gives the descriptor to us.
+    let file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let size = file.metadata().map_err(ResponseError::Gone)?.len();
+    let mut left = match length {
+        0 => size.saturating_sub(position),
+        n => n.min(size.saturating_sub(position)),
+    };
+    if !core.response.is_sent() {
+        complete_head(core, Some(left))?;
+        let head = std::mem::take(&mut core.response.head);
+        let sent = send_all(core.conn().fd(), &mut [place(&head)]);
+        core.response.head = head;
+        gone_if(core, sent)?;
+    }
+    core.raw().via = 1;
+    let mut offset = position as i64;
+    match core.response.framing {
+        Framing::Empty => return Ok(()),
+        Framing::Length(due) => {
+            left = left.min(due);
+            core.response.framing = Framing::Length(due - left);
+        }
+        Framing::Chunked if left > 0 => {
+            let mut out = [0u8; 18];
+            let line = chunked::encode_head(left as usize, &mut out).to_vec();
+            let sent = send_all(core.conn().fd(), &mut [place(&line)]);
+            gone_if(core, sent)?;
+        }
+        _ => {}
+    }
+    let total = left;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(1 << 30);
+        let out = core.conn().fd();
+        // SAFETY: both descriptors are open; the offset is ours.
+        let n = unsafe { libc::sendfile(out, file.as_raw_fd(), &mut offset, most) };
+        let step = match n {
+            // the file has shrunk: what was announced cannot be kept
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n if n > 0 => {
+                left -= n as u64;
+                core.raw().response_size += n as usize;
+                Ok(())
+            }
+            _ => match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::WouldBlock => wait::writable(out, socket_limit()),
+                e if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+                e => Err(e),
+            },
+        };
+        gone_if(core, step)?;
+    }
+    if core.response.framing == Framing::Chunked && total > 0 {
+        let sent = send_all(core.conn().fd(), &mut [place(chunked::CHUNK_END)]);
+        gone_if(core, sent)?;
+    }
+    Ok(())
+}
+
+fn gone_if(core: &mut Core, result: io::Result<()>) -> Result<(), ResponseError> {
+    result.map_err(|e| {
+        core.response.gone = true;
+        core.raw().write_errors += 1;
+        ResponseError::Gone(e)
+    })
+}
+
+/// A whole short answer of the server's own.
+pub fn plain(core: &mut Core, status: &str, body: &str) {
+    let answered = start(core, status.as_bytes())
+        .and_then(|()| header(core, b"Content-Type", b"text/plain"))
+        .and_then(|()| write(core, &[place(body.as_bytes())], true));
+    if answered.is_err() {
+        core.response.close_after();
+    }
+}
+
+/// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.
+pub fn finish(core: &mut Core, complete: bool) -> bool {
+    if !core.response.is_sent() {
+        let sent = if complete {
+            write(core, &[], true)
+        } else {
+            Ok(())
+        };
+        if !complete {
+            plain(core, "500 Internal Server Error", "Internal Server Error");
+        }
+        return sent.is_ok() && core.response.keeps_alive();
+    }
+    if !complete || core.response.gone {
+        // a chunked answer without its end, or a short one: the close tells the client
+        return false;
+    }
+    if core.response.framing == Framing::Chunked {
+        let sent = send_all(core.conn().fd(), &mut [place(chunked::LAST_CHUNK)]);
+        if gone_if(core, sent).is_err() {
+            return false;
+        }
+    }
+    core.response.keeps_alive()
+}

@@ -1,0 +1,68 @@
+//! Actions of the phases of a life: `hook-…` and `exec-…` in the order of the configuration.
+
+/// One action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `hook-…`: `action:argument`
+    Hook(String),
+    /// `exec-…`: a shell command; its failure ends the start.
+    Exec(String),
+    /// `call-…`: a symbol.
+    Call(String),
+}
+
+/// A file and what its change does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TouchAction {
+    /// The watched file.
+    pub file: String,
+    /// `hook-touch`: an action; `touch-exec`: a command; `touch-signal`: a signal number.
+    pub action: String,
+}
+
+/// The phases, in the order of a life.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    /// As soon as the options are read.
+    pub asap: Vec<Action>,
+    /// Before the jail.
+    pub pre_jail: Vec<Action>,
+    /// In the jail.
+    pub in_jail: Vec<Action>,
+    /// After the jail.
+    pub post_jail: Vec<Action>,
+    /// Before privileges are dropped.
+    pub as_root: Vec<Action>,
+    /// After they are dropped.
+    pub as_user: Vec<Action>,
+    /// Before applications are loaded.
+    pub pre_app: Vec<Action>,
+    /// After they are loaded.
+    pub post_app: Vec<Action>,
+    /// The master's loop begins.
+    pub master_start: Vec<Action>,
+    /// After each fork.
+    pub post_fork: Vec<Action>,
+    /// A worker accepts.
+    pub accepting: Vec<Action>,
+    /// The first worker accepts.
+    pub accepting1: Vec<Action>,
+    /// A worker accepts, once in its slot's life.
+    pub accepting_once: Vec<Action>,
+    /// The first worker accepts, once.
+    pub accepting1_once: Vec<Action>,
+    /// In each mule.
+    pub as_mule: Vec<Action>,
+    /// In each gateway.
+    pub as_gateway: Vec<Action>,
+    /// At exit and reload, as the user.
+    pub as_user_atexit: Vec<Action>,
+    /// After each request.
+    pub after_request: Vec<Action>,
+    /// `hook-touch`
+    pub touch: Vec<TouchAction>,
+    /// `touch-exec`
+    pub touch_exec: Vec<TouchAction>,
+    /// `touch-signal`
+    pub touch_signal: Vec<TouchAction>,
+}

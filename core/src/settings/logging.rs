@@ -1,0 +1,106 @@
+//! Where logs go and what they say.
+
+/// A `logger` or `req-logger`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSink {
+    /// The name before the first space of `name plugin:argument`.
+    pub name: Option<String>,
+    /// The logger: `file`, `socket`, `stdio` …
+    pub kind: String,
+    /// What stands behind its colon.
+    pub argument: String,
+}
+
+impl LogSink {
+    /// Reads `[name ]kind[:argument]`.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let (name, rest) = match text.split_once(' ') {
+            Some((name, rest)) if !name.contains(':') => (Some(name.to_owned()), rest.trim_start()),
+            _ => (None, text),
+        };
+        let (kind, argument) = rest.split_once(':').unwrap_or((rest, ""));
+        Self {
+            name,
+            kind: kind.to_owned(),
+            argument: argument.to_owned(),
+        }
+    }
+}
+
+/// `logto`, `log-format`, `disable-logging` …
+#[derive(Debug, Clone, Default)]
+pub struct Logging {
+    /// File or UDP address, opened while privileges are high.
+    pub logto: Option<String>,
+    /// The same, after they are dropped.
+    pub logto2: Option<String>,
+    /// `daemonize`: go to the background, log there.
+    pub daemonize: Option<String>,
+    /// `daemonize2`: the same, after the application is loaded.
+    pub daemonize2: Option<String>,
+    /// The master writes the log of all processes.
+    pub log_master: bool,
+    /// Bytes the master reads at once.
+    pub log_master_bufsize: usize,
+    /// A thread of the master writes.
+    pub threaded_logger: bool,
+    /// Sinks of all lines.
+    pub logger: Vec<LogSink>,
+    /// Sinks of request lines.
+    pub req_logger: Vec<LogSink>,
+    /// `sink regexp`
+    pub log_route: Vec<String>,
+    /// `sink regexp`, request lines.
+    pub log_req_route: Vec<String>,
+    /// Lines that match are dropped.
+    pub log_drain: Vec<String>,
+    /// Lines that match are kept, others dropped.
+    pub log_filter: Vec<String>,
+    /// `encoder[:argument] [sink]`
+    pub log_encoder: Vec<String>,
+    /// The same for request lines.
+    pub log_req_encoder: Vec<String>,
+    /// Syslog with this identity.
+    pub log_syslog: Option<String>,
+    /// The template of request lines.
+    pub log_format: Option<String>,
+    /// The template also goes through strftime.
+    pub logformat_strftime: bool,
+    /// Date before the server's lines: `Some("")` is the default form, else a strftime format.
+    pub log_date: Option<String>,
+    /// Text before lines.
+    pub log_prefix: Option<String>,
+    /// Micro- instead of milliseconds.
+    pub log_micros: bool,
+    /// The forwarded address instead of the peer's.
+    pub log_x_forwarded_for: bool,
+    /// No request lines but those asked for below.
+    pub disable_logging: bool,
+    /// Answers 400 to 499.
+    pub log_4xx: bool,
+    /// Answers 500 to 599.
+    pub log_5xx: bool,
+    /// Requests slower than these milliseconds.
+    pub log_slow: Option<u32>,
+    /// Answers larger than these bytes.
+    pub log_big: Option<u64>,
+    /// Answers without a body.
+    pub log_zero: bool,
+    /// Answers sent by sendfile.
+    pub log_sendfile: bool,
+    /// Requests with a failed read or write.
+    pub log_ioerror: bool,
+    /// Bytes after which the log is rotated.
+    pub log_maxsize: Option<u64>,
+    /// The name of the rotated log.
+    pub log_backupname: Option<String>,
+    /// Open the log anew at a reload.
+    pub log_reopen: bool,
+    /// Empty the log at start.
+    pub log_truncate: bool,
+    /// Permission bits of logs.
+    pub logfile_chmod: Option<u32>,
+    /// Owner of logs is the user of `uid`.
+    pub logfile_chown: bool,
+}

@@ -1,0 +1,102 @@
+//! Master, workers and threads.
+
+/// `master`, `processes`, `threads` …
+#[derive(Debug, Clone, Default)]
+pub struct Processes {
+    /// Run the supervising process.
+    pub master: bool,
+    /// Number of workers; `cheaper` starts fewer.
+    pub workers: u32,
+    /// Request threads of each worker.
+    pub threads: u32,
+    /// Cores of the async mode of each worker; 0: off.
+    pub async_cores: u32,
+    /// The loop engine of the workers.
+    pub loop_engine: Option<String>,
+    /// Let the language create threads of its own.
+    pub enable_threads: bool,
+    /// Bytes; 0: the system's.
+    pub thread_stack_size: usize,
+    /// Do not join threads at the end of a worker.
+    pub no_threads_wait: bool,
+    /// Serialise accept over the workers.
+    pub thunder_lock: bool,
+    /// Lock engine by name.
+    pub lock_engine: Option<String>,
+    /// User locks beyond the first (`uwsgi.lock(n)`).
+    pub locks: u32,
+    /// Workers end when their master is gone.
+    pub no_orphans: bool,
+    /// Load and end: no sockets are served.
+    pub no_server: bool,
+    /// CPUs given to each worker; 0: no affinity.
+    pub cpu_affinity: u32,
+    /// Nice level.
+    pub prio: Option<i32>,
+    /// Seconds between two rounds of the master.
+    pub check_interval: u32,
+    /// Seconds to sleep when workers die too fast.
+    pub forkbomb_delay: u32,
+    /// Collect zombies after each request.
+    pub reaper: bool,
+    /// Skip exit handlers of the language.
+    pub skip_atexit: bool,
+    /// Skip the teardown of the interpreter.
+    pub skip_atexit_teardown: bool,
+    /// Titles of the processes.
+    pub names: ProcessNames,
+    /// Commands that take the place of the first workers.
+    pub worker_exec: Vec<String>,
+    /// As `worker_exec`, after `post_fork`.
+    pub worker_exec2: Vec<String>,
+    /// The fewest workers of the adaptive mode; 0: all always run.
+    pub cheaper: u32,
+    /// Workers at the start of the adaptive mode.
+    pub cheaper_initial: u32,
+    /// Workers added at once.
+    pub cheaper_step: u32,
+    /// Rounds without an idle worker before one is added.
+    pub cheaper_overload: u32,
+    /// `spare`, `spare2`, `backlog`, `busyness`.
+    pub cheaper_algo: String,
+    /// Bytes of all workers together beyond which no worker is added.
+    pub cheaper_rss_limit_soft: u64,
+    /// Bytes of all workers together beyond which workers are stopped.
+    pub cheaper_rss_limit_hard: u64,
+    /// Start without workers, spawn them at the first connection.
+    pub cheap: bool,
+    /// Seconds without a request before all workers are stopped.
+    pub idle: u32,
+    /// End instead of going cheap after `idle`.
+    pub die_on_idle: bool,
+}
+
+/// `procname*`
+#[derive(Debug, Clone, Default)]
+pub struct ProcessNames {
+    /// "rsgi master", "rsgi worker 1" …
+    pub auto: bool,
+    /// For every process.
+    pub name: Option<String>,
+    /// For the master alone.
+    pub master: Option<String>,
+    /// In front.
+    pub prefix: Option<String>,
+    /// Behind.
+    pub append: Option<String>,
+}
+
+impl Processes {
+    pub(super) fn apply_defaults(&mut self, classic: bool) {
+        self.master = !classic;
+        self.no_orphans = !classic;
+        self.enable_threads = !classic;
+        self.workers = 1;
+        self.threads = 1;
+        self.check_interval = 1;
+        self.forkbomb_delay = 2;
+        self.cheaper_step = 1;
+        self.cheaper_overload = 3;
+        self.cheaper_algo = "spare".into();
+    }
+}

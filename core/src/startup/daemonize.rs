@@ -1,0 +1,144 @@
+//! Leaving the terminal, log files, pidfiles: the traces that a server leaves in the system.
+
+use super::StartupError;
+use crate::say;
+use crate::settings::Settings;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+
+/// Before anything is loaded: `--daemonize` and `--logto`. After a reload both hold already.
+///
+/// # Errors
+/// The log file cannot be opened, or the system refuses to fork.
+pub fn early(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
+    let log = &settings.logging;
+    if is_reload {
+        if log.log_reopen
+            && let Some(target) = log.logto.as_ref().or(log.daemonize.as_ref())
+        {
+            open_log(settings, target)?;
+        }
+        return Ok(());
+    }
+    if let Some(target) = &log.daemonize {
+        detach()?;
+        open_log(settings, target)?;
+    } else if let Some(target) = &log.logto {
+        open_log(settings, target)?;
+    }
+    Ok(())
+}
+
+/// After the applications are loaded: `--daemonize2` and `--logto2`.
+///
+/// # Errors
+/// As for [`early`].
+pub fn late(settings: &Settings) -> Result<(), StartupError> {
+    if let Some(target) = &settings.logging.daemonize2 {
+        detach()?;
+        open_log(settings, target)?;
+    }
+    if let Some(target) = &settings.logging.logto2 {
+        open_log(settings, target)?;
+    }
+    super::procname::master(&settings.processes.names);
+    Ok(())
+}
+
+fn detach() -> Result<(), StartupError> {
+    use nix::unistd::{ForkResult, fork, setsid};
+    for step in 0..2 {
+        // SAFETY: the start is single-threaded.
+        match unsafe { fork() }? {
+            // SAFETY: the parent has nothing to clean up: all of it lives on in the child.
+            ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+            ForkResult::Child if step == 0 => drop(setsid()?),
+            ForkResult::Child => {}
+        }
+    }
+    let null = std::fs::File::open("/dev/null")?;
+    // SAFETY: both descriptors are open.
+    unsafe { libc::dup2(null.as_raw_fd(), 0) };
+    Ok(())
+}
+
+fn open_log(settings: &Settings, target: &str) -> Result<(), StartupError> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    if target.contains(':') && !target.contains('/') {
+        return open_udp_log(target);
+    }
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o640)
+        .open(target)
+        .map_err(|e| StartupError::new(format!("open(\"{target}\"): {}", super::os_text(&e))))?;
+    if settings.logging.log_truncate {
+        file.set_len(0)?;
+    }
+    if let Some(mode) = settings.logging.logfile_chmod {
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
+    redirect(file.as_raw_fd())
+}
+
+/// `--logto host:port`: lines go out as datagrams.
+fn open_udp_log(target: &str) -> Result<(), StartupError> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    socket
+        .connect(target)
+        .map_err(|e| StartupError::new(format!("logto {target}: {e}")))?;
+    redirect(socket.as_raw_fd())
+}
+
+fn redirect(fd: i32) -> Result<(), StartupError> {
+    for standard in [1, 2] {
+        // SAFETY: both descriptors are open.
+        if unsafe { libc::dup2(fd, standard) } < 0 {
+            return Err(std::io::Error::last_os_error().into());
+        }
+    }
+    Ok(())
+}
+
+fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
+    let p = &settings.paths;
+    [&p.pidfile, &p.pidfile2, &p.safe_pidfile, &p.safe_pidfile2]
+        .into_iter()
+        .flatten()
+}
+
+/// Writes the pidfiles.
+///
+/// # Errors
+/// One cannot be written.
+pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
+    if trial {
+        return Ok(());
+    }
+    for path in pidfile_paths(settings) {
+        let fail = |e: std::io::Error| {
+            StartupError::new(format!(
+                "cannot write the pidfile {path}: {}",
+                super::os_text(&e)
+            ))
+        };
+        // whole or not at all: a reader never sees half a number
+        let temporary = format!("{path}.{}", std::process::id());
+        let mut file = std::fs::File::create(&temporary).map_err(fail)?;
+        writeln!(file, "{}", std::process::id()).map_err(fail)?;
+        std::fs::rename(&temporary, path).map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// Removes them.
+pub fn remove_pidfiles(settings: &Settings) {
+    for path in pidfile_paths(settings) {
+        let ours =
+            std::fs::read_to_string(path).is_ok_and(|t| t.trim() == std::process::id().to_string());
+        if ours && std::fs::remove_file(path).is_ok() {
+            say!("VACUUM: pidfile removed.");
+        }
+    }
+}

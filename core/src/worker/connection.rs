@@ -1,0 +1,239 @@
+//! A client's connection: its descriptor, what was read from it and not used yet, and how long it has been quiet.
+
+use crate::server::WorkerSocket;
+use rsgi_protocol::http1::Head;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// Room for a first read; requests seldom have more.
+const FIRST_READ: usize = 16 * 1024;
+
+/// Who connected.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    address: Option<IpAddr>,
+    /// The address as text; empty for unix sockets.
+    pub text: String,
+    /// The port as text; empty for unix sockets.
+    pub port: String,
+}
+
+impl Peer {
+    /// From what `accept` says.
+    fn new(storage: &libc::sockaddr_storage) -> Self {
+        let (address, port) = match i32::from(storage.ss_family) {
+            libc::AF_INET => {
+                // SAFETY: the family says which struct it is.
+                let inet = unsafe { &*std::ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+                (
+                    IpAddr::from(inet.sin_addr.s_addr.to_ne_bytes()),
+                    u16::from_be(inet.sin_port),
+                )
+            }
+            libc::AF_INET6 => {
+                // SAFETY: the family says which struct it is.
+                let inet = unsafe { &*std::ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
+                (
+                    IpAddr::from(inet.sin6_addr.s6_addr).to_canonical(),
+                    u16::from_be(inet.sin6_port),
+                )
+            }
+            _ => return Self::default(),
+        };
+        Self {
+            address: Some(address),
+            text: address.to_string(),
+            port: port.to_string(),
+        }
+    }
+
+    /// Whether its word on the original client is taken: a proxy on this machine.
+    pub fn is_trusted(&self) -> bool {
+        self.address.is_none_or(|a| a.is_loopback())
+    }
+}
+
+/// An accepted connection.
+pub struct Connection {
+    fd: OwnedFd,
+    /// Where it came in.
+    pub socket: &'static WorkerSocket,
+    /// Who it is.
+    pub peer: Peer,
+    buf: Vec<u8>,
+    start: usize,
+    /// The head under way, and its memory for the next ones.
+    pub head: Head,
+    /// Its place among the parked connections, once it has one.
+    pub token: Option<usize>,
+    /// Requests served on it.
+    pub served: u32,
+    /// Monotonic seconds when it was parked.
+    pub parked_at: u64,
+    /// Monotonic seconds when the first byte of an unfinished head came; 0: none.
+    pub head_since: u64,
+}
+
+/// What a read came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// There is more in the buffer now.
+    Some,
+    /// Nothing is there yet.
+    Nothing,
+    /// The client has closed its side, or the connection broke.
+    Closed,
+}
+
+impl Connection {
+    /// Accepts one connection; `None` when none is waiting.
+    pub fn accept(
+        socket: &'static WorkerSocket,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Option<Box<Self>>> {
+        use std::os::fd::FromRawFd;
+        // SAFETY: zero is a valid address storage; its size is stated.
+        let (fd, storage) = unsafe {
+            let mut storage: libc::sockaddr_storage = std::mem::zeroed();
+            let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            let fd = libc::accept4(
+                socket.listener.as_raw_fd(),
+                (&raw mut storage).cast(),
+                &mut len,
+                libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+            );
+            (fd, storage)
+        };
+        if fd < 0 {
+            let e = io::Error::last_os_error();
+            return match e.raw_os_error() {
+                // the client gave up meanwhile, or another worker was faster
+                Some(libc::EAGAIN | libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => Ok(None),
+                _ => Err(e),
+            };
+        }
+        Ok(Some(Box::new(Self {
+            // SAFETY: the kernel just gave us this descriptor.
+            fd: unsafe { OwnedFd::from_raw_fd(fd) },
+            socket,
+            peer: Peer::new(&storage),
+            buf: spare.pop().unwrap_or_default(),
+            start: 0,
+            head: Head::new(),
+            token: None,
+            served: 0,
+            parked_at: 0,
+            head_since: 0,
+        })))
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// What was read and not used.
+    pub fn buffered(&self) -> &[u8] {
+        &self.buf[self.start..]
+    }
+
+    /// Uses `n` of the buffered bytes; they stay where they are until the next read between requests.
+    pub fn take_buffered(&mut self, n: usize) -> &[u8] {
+        let from = self.start;
+        self.start += n;
+        &self.buf[from..self.start]
+    }
+
+    /// Puts bytes back in front of nothing: the request that held the buffer has ended.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        if self.start == self.buf.len() {
+            self.buf.clear();
+            self.start = 0;
+        }
+        self.buf.extend_from_slice(bytes);
+    }
+
+    /// Reads what is there. Only between requests: it may move the buffer.
+    pub fn receive(&mut self, most: usize) -> Received {
+        if self.start > 0 {
+            if self.start == self.buf.len() {
+                self.buf.clear();
+            } else {
+                self.buf.drain(..self.start);
+            }
+            self.start = 0;
+        }
+        let wanted = if self.buf.is_empty() {
+            FIRST_READ
+        } else {
+            self.buf.len()
+        };
+        let room = wanted.min(most.saturating_sub(self.buf.len()).max(1024));
+        self.buf.reserve(room);
+        let room = self.buf.capacity() - self.buf.len();
+        loop {
+            // SAFETY: `room` bytes of spare room are there.
+            let n = unsafe {
+                libc::read(
+                    self.fd(),
+                    self.buf.as_mut_ptr().add(self.buf.len()).cast(),
+                    room,
+                )
+            };
+            if n > 0 {
+                // SAFETY: the kernel wrote `n` bytes there.
+                unsafe { self.buf.set_len(self.buf.len() + n as usize) };
+                return Received::Some;
+            }
+            if n == 0 {
+                return Received::Closed;
+            }
+            match io::Error::last_os_error().kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return Received::Nothing,
+                _ => return Received::Closed,
+            }
+        }
+    }
+
+    /// Gives the buffer's memory away when nothing is in it: an idle connection holds none.
+    pub fn release_buffer(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.buffered().is_empty() && self.buf.capacity() > 0 {
+            let mut buffer = std::mem::take(&mut self.buf);
+            self.start = 0;
+            if spare.len() < 4 && buffer.capacity() <= 4 * FIRST_READ {
+                buffer.clear();
+                spare.push(buffer);
+            }
+        }
+    }
+
+    /// Takes a warm buffer before a read, if it has none.
+    pub fn borrow_buffer(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.buf.capacity() == 0
+            && let Some(buffer) = spare.pop()
+        {
+            self.buf = buffer;
+            self.start = 0;
+        }
+    }
+
+    /// Ends the connection so that the client can still read the answer although we did not read all it sent:
+    /// closes our side, then takes what comes for a moment (RFC 9112 9.6).
+    pub fn linger(self: Box<Self>) {
+        // SAFETY: the descriptor is open.
+        unsafe { libc::shutdown(self.fd(), libc::SHUT_WR) };
+        let mut sink = [0u8; 16 * 1024];
+        for _ in 0..64 {
+            if crate::net::wait::readable(self.fd(), std::time::Duration::from_millis(100)).is_err()
+            {
+                return;
+            }
+            // SAFETY: the buffer is ours and as large as stated.
+            if unsafe { libc::read(self.fd(), sink.as_mut_ptr().cast(), sink.len()) } <= 0 {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! A worker process: its cores (request threads) around one epoll, from the fork to an orderly end.
+
+pub mod connection;
+pub mod poll;
+pub mod serve;
+
+use crate::plugin::hooks;
+use crate::request::Core;
+use crate::server::{self, Server, server, worker_id};
+use crate::shared::int;
+use crate::unix_signal::{self, Order};
+use crate::{process, say};
+use connection::Connection;
+use nix::sys::epoll::{EpollEvent, EpollTimeout};
+use poll::{Poll, Ready};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The main thread is inside a request; its signal handler asks.
+static MAIN_BUSY: AtomicBool = AtomicBool::new(false);
+static BELL: AtomicI32 = AtomicI32::new(-1);
+
+/// Events taken from the kernel at once by a worker of one core; several cores take one each.
+const BATCH: usize = 64;
+/// While leaving, a kept connection that was quiet for so long is closed.
+const LEAVE_IDLE: u64 = 1;
+
+/// Whether the main thread serves a request right now.
+pub fn busy_in_main_thread() -> bool {
+    MAIN_BUSY.load(Ordering::Acquire)
+}
+
+/// Seconds of a clock that never jumps.
+pub fn monotonic() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the place is ours; the coarse clock is read without a system call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
+    now.tv_sec.unsigned_abs()
+}
+
+/// SIGUSR2: says which request each core serves. Runs in a signal handler: no allocation, no lock.
+pub fn describe_on_signal() {
+    let Some(server) = server::try_server() else {
+        return;
+    };
+    let id = worker_id();
+    for core in 0..server.shared.core_count() {
+        let slot = server.shared.core_slot(id, core);
+        let since = slot.since.load(Ordering::Relaxed);
+        if since > 0 {
+            let mut line = Line::default();
+            line.text(b"SIGUSR2: --- rsgi worker ");
+            line.number(id as u64);
+            line.text(b" (pid: ");
+            line.number(u64::from(std::process::id()));
+            line.text(b") is managing request ");
+            slot.with_description(|text| {
+                line.text(text.splitn(4, |b| *b == b' ').nth(3).unwrap_or(text))
+            });
+            line.text(b" since ");
+            line.number(since.unsigned_abs());
+            line.text(b"\n");
+            crate::log::sink::stderr(&line.bytes[..line.len]);
+        }
+    }
+}
+
+/// A log line in fixed memory.
+struct Line {
+    bytes: [u8; 768],
+    len: usize,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 768],
+            len: 0,
+        }
+    }
+}
+
+impl Line {
+    fn text(&mut self, text: &[u8]) {
+        let n = text.len().min(self.bytes.len() - self.len);
+        self.bytes[self.len..self.len + n].copy_from_slice(&text[..n]);
+        self.len += n;
+    }
+
+    fn number(&mut self, mut n: u64) {
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (n % 10) as u8;
+            n /= 10;
+            if n == 0 {
+                break;
+            }
+        }
+        self.text(&digits[at..]);
+    }
+}
+
+/// The life of worker `id` after its fork: hooks, applications if lazy, the request loop, an orderly end.
+pub fn run(id: usize) -> ! {
+    let server = server();
+    let bell = match unix_signal::install_worker() {
+        Ok(bell) => bell,
+        Err(e) => {
+            say!("worker {id}: cannot make its event descriptor: {e}");
+            process::exit(1)
+        }
+    };
+    BELL.store(bell.as_raw_fd(), Ordering::Release);
+    unix_signal::unblock();
+    crate::startup::worker_identity(id);
+    hooks::master_fixup(1);
+    hooks::post_fork();
+    if server.settings.apps.lazy_apps {
+        crate::startup::load_apps(server);
+    }
+    crate::startup::hooks::run(&server.settings.hooks.post_fork);
+    // the override's own script says `accepting` when it listens; it may serve without ever doing so
+    if hooks::worker() {
+        process::exit(0);
+    }
+    hooks::fixup();
+    hooks::hijack_worker();
+    serve(server, id, &bell);
+    process::exit(0)
+}
+
+/// Tells the master that this worker takes requests.
+fn ready(server: &Server, id: usize) {
+    crate::startup::accepting(id);
+    // SAFETY: the record of this worker in shared memory.
+    unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(1, Ordering::Release) };
+    server
+        .shared
+        .worker_slot(id)
+        .ready
+        .store(std::process::id() as i32, Ordering::Release);
+    process::notify_master();
+}
+
+/// What the cores of a worker share.
+struct Cores {
+    poll: Poll,
+    stopped_accepting: AtomicBool,
+    /// Cores inside a request, or about to be.
+    active: AtomicUsize,
+    /// Seconds when the last sweep of parked connections was.
+    swept: std::sync::atomic::AtomicU64,
+    /// Cores that may be asleep without a time limit, so that the bell is still needed to wake them.
+    dozing: AtomicUsize,
+}
+
+fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
+    let cores = server.shared.core_count();
+    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets)
+        .and_then(|p| p.accept().map(|()| p))
+    {
+        Ok(poll) => poll,
+        Err(e) => {
+            say!("worker {id}: cannot watch its sockets: {e}");
+            process::exit(1)
+        }
+    };
+    let shared = Cores {
+        poll,
+        stopped_accepting: AtomicBool::new(false),
+        active: AtomicUsize::new(0),
+        swept: 0.into(),
+        dozing: AtomicUsize::new(0),
+    };
+    ready(server, id);
+    std::thread::scope(|scope| {
+        for core in 1..cores {
+            let shared = &shared;
+            let stack = server.settings.processes.thread_stack_size;
+            let mut builder = std::thread::Builder::new().name(format!("core {core}"));
+            if stack > 0 {
+                builder = builder.stack_size(stack);
+            }
+            let spawned = builder.spawn_scoped(scope, move || {
+                hooks::init_thread(core);
+                core_loop(shared, core);
+            });
+            if let Err(e) = spawned {
+                say!("worker {id}: cannot start the thread of core {core}: {e}");
+                process::exit(1)
+            }
+        }
+        core_loop(&shared, 0);
+        if unix_signal::order() == Order::Stop {
+            // threads inside requests are not waited for: stop means now
+            process::exit(0)
+        }
+    });
+}
+
+/// One core: waits, serves, until there is nothing left to do.
+fn core_loop(shared: &Cores, id: usize) {
+    let server = server();
+    let mut core = Core::new(worker_id(), id);
+    let mut spare: Vec<Vec<u8>> = Vec::new();
+    let mut events = [EpollEvent::empty(); BATCH];
+    let room = if server.shared.core_count() == 1 {
+        BATCH
+    } else {
+        1
+    };
+    let mut batch: Vec<Ready> = Vec::with_capacity(room);
+    let limits = Limits::of(server);
+    loop {
+        // counted before the order is looked at: whoever takes the bell away sees this core, or it sees the order
+        shared.dozing.fetch_add(1, Ordering::SeqCst);
+        let order = unix_signal::order();
+        let leaving = order == Order::Leave;
+        if order != Order::Serve || unix_signal::paused() {
+            shared.dozing.fetch_sub(1, Ordering::SeqCst);
+            if order == Order::Stop || (leaving && leave(shared, &mut core, &mut spare)) {
+                return;
+            }
+            if !leaving {
+                pause();
+                continue;
+            }
+        }
+        shared.poll.wait(
+            &mut events[..room],
+            timeout(shared, id, leaving, &limits),
+            |ready| batch.push(ready),
+        );
+        if order == Order::Serve {
+            shared.dozing.fetch_sub(1, Ordering::SeqCst);
+        }
+        if id == 0 {
+            housekeeping(shared, server, &limits);
+        }
+        for ready in batch.drain(..) {
+            shared.active.fetch_add(1, Ordering::AcqRel);
+            if id == 0 {
+                MAIN_BUSY.store(true, Ordering::Release);
+            }
+            match ready {
+                Ready::Bell => {}
+                Ready::Listener(socket) => {
+                    if let Some(conn) = accept(socket, &mut spare) {
+                        serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                    }
+                }
+                Ready::Connection(conn) => {
+                    serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                }
+            }
+            if id == 0 {
+                MAIN_BUSY.store(false, Ordering::Release);
+            }
+            shared.active.fetch_sub(1, Ordering::AcqRel);
+        }
+        limits.check(server);
+    }
+}
+
+fn accept(
+    socket: &'static server::WorkerSocket,
+    spare: &mut Vec<Vec<u8>>,
+) -> Option<Box<Connection>> {
+    match Connection::accept(socket, spare) {
+        Ok(conn) => conn,
+        Err(e) => {
+            // out of descriptors or memory: waiting a little lets others finish
+            say!("accept() on {}: {e}", socket.listener.name);
+            std::thread::sleep(Duration::from_millis(50));
+            None
+        }
+    }
+}
+
+/// How long a core may sleep: for good, unless something is due.
+fn timeout(shared: &Cores, id: usize, leaving: bool, limits: &Limits) -> EpollTimeout {
+    if leaving {
+        return EpollTimeout::from(50u8);
+    }
+    if id == 0 && (shared.poll.parked() > 0 || limits.ticks) {
+        return EpollTimeout::from(1000u16);
+    }
+    EpollTimeout::NONE
+}
+
+/// What only the first core does, about once a second: time-outs of parked connections, the heartbeat, memory.
+fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
+    let now = monotonic();
+    if shared.swept.swap(now, Ordering::Relaxed) == now {
+        return;
+    }
+    if limits.ticks {
+        server
+            .shared
+            .worker_slot(worker_id())
+            .heartbeat
+            .store(now as i64, Ordering::Relaxed);
+    }
+    if shared.poll.parked() == 0 {
+        return;
+    }
+    let http = &server.settings.http;
+    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout);
+    for conn in shared.poll.sweep(|c| {
+        let began = c.head_since > 0 && now.saturating_sub(c.head_since) > head;
+        began || now.saturating_sub(c.parked_at) > idle
+    }) {
+        if conn.head_since > 0 && conn.socket.protocol == server::SocketProtocol::Http {
+            let _ = crate::net::wait::write_all(
+                conn.fd(),
+                b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                Duration::from_millis(1),
+            );
+        }
+        shared.poll.forget(conn);
+    }
+}
+
+/// On the way out: no new connections for a reload; for a stop also what waits in the queue is served. Whether all
+/// is done.
+fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
+    let server = server();
+    if !shared.stopped_accepting.swap(true, Ordering::AcqRel) {
+        shared.poll.stop_accepting();
+        let id = worker_id();
+        server
+            .shared
+            .worker_slot(id)
+            .leaving
+            .store(std::process::id() as i32, Ordering::Release);
+        // SAFETY: the record of this worker in shared memory.
+        unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(0, Ordering::Release) };
+        process::notify_master();
+    }
+    if shared.dozing.load(Ordering::SeqCst) == 0 {
+        // every core knows by now; a bell that goes on ringing would keep them spinning
+        shared.poll.unwatch_bell(BELL.load(Ordering::Acquire));
+    }
+    if core.id != 0 {
+        return shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0;
+    }
+    // nobody may be there to take what the kernel has accepted for us
+    if process::is_last_generation() {
+        for socket in &server.sockets {
+            while let Ok(Some(conn)) = Connection::accept(socket, spare) {
+                serve::connection(core, &shared.poll, conn, spare, true);
+            }
+        }
+    }
+    let now = monotonic();
+    for conn in shared
+        .poll
+        .sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE)
+    {
+        shared.poll.forget(conn);
+    }
+    shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0
+}
+
+/// SIGTSTP: holds still until the next one, or an order.
+fn pause() {
+    // the bell rings on meanwhile, so that every core comes here
+    while unix_signal::paused() && unix_signal::order() == Order::Serve {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    if unix_signal::order() == Order::Serve {
+        unix_signal::silence(BELL.load(Ordering::Acquire));
+    }
+}
+
+/// When a worker has done enough (`--max-requests` and its kin).
+struct Limits {
+    max_requests: u64,
+    ticks: bool,
+    began: u64,
+    min_lifetime: u64,
+    max_lifetime: u64,
+    rss: u64,
+    address_space: u64,
+}
+
+impl Limits {
+    fn of(server: &Server) -> Self {
+        let limits = &server.settings.limits;
+        let id = worker_id() as u64;
+        let jitter = match limits.max_requests_jitter {
+            0 => 0,
+            most => crate::exports::micros() % (most + 1),
+        };
+        let max_requests = match limits.max_requests {
+            0 => 0,
+            n => n + limits.max_requests_delta * id + jitter,
+        };
+        let max_lifetime = match limits.max_worker_lifetime {
+            0 => 0,
+            n => n + limits.max_worker_lifetime_delta * id,
+        };
+        Self {
+            max_requests,
+            ticks: max_lifetime > 0 || limits.worker_heartbeat > 0 || max_requests > 0,
+            began: monotonic(),
+            min_lifetime: limits.min_worker_lifetime,
+            max_lifetime,
+            rss: limits.reload_on_rss * 1024 * 1024,
+            address_space: limits.reload_on_as * 1024 * 1024,
+        }
+    }
+
+    /// Asks for a replacement when a limit is reached; the master lets this worker go when it is there.
+    fn check(&self, server: &Server) {
+        let slot = server.shared.worker_slot(worker_id());
+        if slot.wants_replacement.load(Ordering::Relaxed) == std::process::id() as i32
+            || !self.is_any()
+        {
+            return;
+        }
+        let age = monotonic().saturating_sub(self.began);
+        if age < self.min_lifetime {
+            return;
+        }
+        let id = worker_id();
+        // SAFETY: the record of this worker in shared memory.
+        let requests = unsafe { (*server.shared.worker(id)).delta_requests };
+        let why = if self.max_requests > 0 && requests >= self.max_requests {
+            format!(
+                "...The work of process {} is done. Seeya!",
+                std::process::id()
+            )
+        } else if self.max_lifetime > 0 && age >= self.max_lifetime {
+            format!("worker {id} lifetime reached, it was running for {age} second(s)")
+        } else if let Some(text) = self.memory() {
+            text
+        } else {
+            return;
+        };
+        say!("{why}");
+        process::recycle(server, id);
+    }
+
+    fn is_any(&self) -> bool {
+        self.max_requests > 0 || self.max_lifetime > 0 || self.rss > 0 || self.address_space > 0
+    }
+
+    fn memory(&self) -> Option<String> {
+        if self.rss == 0 && self.address_space == 0 {
+            return None;
+        }
+        let (rss, vsz) = process::memory(std::process::id())?;
+        (self.rss > 0 && rss >= self.rss)
+            .then(|| format!("worker memory: {rss} bytes resident reach --reload-on-rss; replacing it"))
+            .or_else(|| {
+                (self.address_space > 0 && vsz >= self.address_space)
+                    .then(|| format!("worker memory: {vsz} bytes of address space reach --reload-on-as; replacing it"))
+            })
+    }
+}

@@ -1,0 +1,214 @@
+//! What the cores of a worker wait on together: one epoll with the listening sockets, the bell, and the connections
+//! that are parked between requests, so that an idle client costs no thread.
+//!
+//! Listening sockets are watched exclusively: one worker wakes per connection. With several cores a parked
+//! connection is armed once and belongs to the core that its event wakes; with one core it simply stays watched.
+
+use super::connection::Connection;
+use crate::server::WorkerSocket;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+const LISTENER: u64 = 1 << 62;
+const BELL: u64 = 1 << 63;
+
+/// What woke a core.
+pub enum Ready {
+    /// A listening socket has connections.
+    Listener(&'static WorkerSocket),
+    /// An order came.
+    Bell,
+    /// A parked connection has bytes, or has closed; it is the caller's now.
+    Connection(Box<Connection>),
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+    used: bool,
+}
+
+#[derive(Default)]
+struct Parking {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+}
+
+/// The shared epoll of a worker.
+pub struct Poll {
+    epoll: Epoll,
+    sockets: &'static [WorkerSocket],
+    parking: Mutex<Parking>,
+    parked: AtomicUsize,
+    one_shot: bool,
+}
+
+fn token(index: usize, generation: u32) -> u64 {
+    (u64::from(generation & 0x3fff_ffff) << 32) | index as u64
+}
+
+impl Poll {
+    /// An epoll for a worker of `cores` cores that rings with `bell`.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn new(
+        cores: usize,
+        bell: BorrowedFd<'_>,
+        sockets: &'static [WorkerSocket],
+    ) -> nix::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
+        Ok(Self {
+            epoll,
+            sockets,
+            parking: Mutex::default(),
+            parked: AtomicUsize::new(0),
+            one_shot: cores > 1,
+        })
+    }
+
+    /// Watches the listening sockets.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn accept(&self) -> nix::Result<()> {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
+            self.epoll.add(
+                socket.listener.as_fd(),
+                EpollEvent::new(flags, LISTENER | index as u64),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Takes no more connections.
+    pub fn stop_accepting(&self) {
+        for socket in self.sockets {
+            let _ = self.epoll.delete(socket.listener.as_fd());
+        }
+    }
+
+    /// The bell has been heard by all.
+    pub fn unwatch_bell(&self, bell: std::os::fd::RawFd) {
+        // SAFETY: the worker keeps its bell open to its end.
+        let _ = self.epoll.delete(unsafe { BorrowedFd::borrow_raw(bell) });
+    }
+
+    fn parking(&self) -> MutexGuard<'_, Parking> {
+        self.parking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many connections are parked.
+    pub fn parked(&self) -> usize {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    /// Waits and hands what is ready to `each`, at most as many events as there is room for in `events`.
+    pub fn wait(
+        &self,
+        events: &mut [EpollEvent],
+        timeout: EpollTimeout,
+        mut each: impl FnMut(Ready),
+    ) {
+        let count = self.epoll.wait(events, timeout).unwrap_or(0);
+        for event in &events[..count] {
+            let data = event.data();
+            if data & BELL != 0 {
+                each(Ready::Bell);
+            } else if data & LISTENER != 0 {
+                each(Ready::Listener(
+                    &self.sockets[(data & 0xffff_ffff) as usize],
+                ));
+            } else if let Some(connection) = self.take(data) {
+                each(Ready::Connection(connection));
+            }
+        }
+    }
+
+    fn take(&self, data: u64) -> Option<Box<Connection>> {
+        let index = (data & 0xffff_ffff) as usize;
+        let mut parking = self.parking();
+        let slot = parking.slots.get_mut(index)?;
+        if token(index, slot.generation) != data {
+            return None;
+        }
+        let connection = slot.connection.take()?;
+        self.parked.fetch_sub(1, Ordering::Relaxed);
+        Some(connection)
+    }
+
+    /// Parks a connection until it has something to say. One that cannot be watched is dropped.
+    pub fn park(&self, mut connection: Box<Connection>, now: u64) {
+        connection.parked_at = now;
+        let mut flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP;
+        if self.one_shot {
+            flags |= EpollFlags::EPOLLONESHOT;
+        }
+        let fd = connection.fd();
+        // SAFETY: the connection keeps the descriptor open while it is watched.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let mut parking = self.parking();
+        let (index, fresh) = match connection.token {
+            Some(index) => (index, false),
+            None => {
+                let index = parking.free.pop().unwrap_or_else(|| {
+                    parking.slots.push(Slot::default());
+                    parking.slots.len() - 1
+                });
+                (index, true)
+            }
+        };
+        connection.token = Some(index);
+        let slot = &mut parking.slots[index];
+        slot.used = true;
+        slot.connection = Some(connection);
+        let data = token(index, slot.generation);
+        self.parked.fetch_add(1, Ordering::Relaxed);
+        let watched = match (fresh, self.one_shot) {
+            (true, _) => self.epoll.add(fd, EpollEvent::new(flags, data)),
+            (false, true) => self.epoll.modify(fd, &mut EpollEvent::new(flags, data)),
+            (false, false) => Ok(()),
+        };
+        if watched.is_err()
+            && let Some(lost) = slot.connection.take()
+        {
+            self.parked.fetch_sub(1, Ordering::Relaxed);
+            drop(parking);
+            self.forget(lost);
+        }
+    }
+
+    /// Gives the place of a connection back; it is closed when the result is dropped.
+    pub fn release(&self, connection: &mut Connection) {
+        if let Some(index) = connection.token.take() {
+            let mut parking = self.parking();
+            let slot = &mut parking.slots[index];
+            slot.generation = slot.generation.wrapping_add(1);
+            slot.used = false;
+            parking.free.push(index);
+        }
+    }
+
+    /// Closes a connection.
+    pub fn forget(&self, mut connection: Box<Connection>) {
+        self.release(&mut connection);
+    }
+
+    /// Takes out the parked connections that `expired` picks.
+    pub fn sweep(&self, expired: impl Fn(&Connection) -> bool) -> Vec<Box<Connection>> {
+        let mut parking = self.parking();
+        let gone: Vec<_> = parking
+            .slots
+            .iter_mut()
+            .filter(|s| s.connection.as_ref().is_some_and(|c| expired(c)))
+            .filter_map(|s| s.connection.take())
+            .collect();
+        self.parked.fetch_sub(gone.len(), Ordering::Relaxed);
+        gone
+    }
+}

@@ -1,0 +1,410 @@
+//! Serving one connection: bytes to requests, requests to the plugin, until the connection has nothing more to say.
+
+use super::connection::{Connection, Received};
+use super::poll::Poll;
+use crate::plugin::hooks;
+use crate::request::response::{self, ResponseError};
+use crate::request::{Core, Places, place, vars};
+use crate::server::{SocketProtocol, server, view};
+use crate::shared::{counter, int};
+use crate::{log, say, static_files};
+use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
+use rsgi_protocol::cgi::{Origin, push_vars};
+use rsgi_protocol::http1::{self, BodyLength, HttpError, Progress, Version};
+use rsgi_protocol::uwsgi::{HEADER_LEN, PacketHeader, parse_vars};
+use std::sync::atomic::Ordering;
+
+/// A body that nobody read is skipped up to this size to keep the connection.
+const SKIP: usize = 256 * 1024;
+/// How often a plugin may ask to be called again for one request.
+const MOST_SWITCHES: i32 = 1_000_000;
+
+/// What became of a connection.
+enum Next {
+    /// Nothing complete is buffered: wait for more.
+    Park,
+    /// It is over.
+    Close,
+    /// It is over, and the client must first get the chance to read the answer.
+    Linger,
+}
+
+/// What the buffer holds.
+enum Parsed {
+    Partial,
+    Request,
+    Refused(HttpError),
+    /// Nothing sensible can be answered in this protocol.
+    Broken(String),
+}
+
+/// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end.
+pub fn connection(
+    core: &mut Core,
+    poll: &Poll,
+    mut conn: Box<Connection>,
+    spare: &mut Vec<Vec<u8>>,
+    leaving: bool,
+) {
+    conn.borrow_buffer(spare);
+    let next = match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
+        Received::Closed => Next::Close,
+        Received::Nothing => Next::Park,
+        Received::Some => requests(core, &mut conn, leaving),
+    };
+    match next {
+        Next::Park => {
+            conn.release_buffer(spare);
+            poll.park(conn, super::monotonic());
+        }
+        Next::Close => poll.forget(conn),
+        Next::Linger => {
+            poll.release(&mut conn);
+            conn.linger();
+        }
+    }
+}
+
+/// Serves what is buffered, request by request (pipelining), in order.
+fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
+    loop {
+        match parse(core, conn) {
+            Parsed::Partial => {
+                if conn.buffered().is_empty() {
+                    conn.head_since = 0;
+                    return Next::Park;
+                }
+                // more may be there already: a head is often split by the client's writes
+                match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
+                    Received::Some => continue,
+                    Received::Closed => return Next::Close,
+                    Received::Nothing => {
+                        if conn.head_since == 0 {
+                            conn.head_since = super::monotonic().max(1);
+                        }
+                        return Next::Park;
+                    }
+                }
+            }
+            Parsed::Refused(error) => {
+                say!("{}: {error}", peer_name(conn));
+                refuse(conn, &error);
+                return Next::Linger;
+            }
+            Parsed::Broken(why) => {
+                say!("{}: {why}", peer_name(conn));
+                return Next::Close;
+            }
+            Parsed::Request => {
+                conn.head_since = 0;
+                conn.served += 1;
+                if leaving || crate::unix_signal::order() != crate::unix_signal::Order::Serve {
+                    core.response.close_after();
+                }
+                match one(core) {
+                    Next::Park if !conn.buffered().is_empty() => {}
+                    next => return next,
+                }
+            }
+        }
+    }
+}
+
+fn peer_name(conn: &Connection) -> &str {
+    if conn.peer.text.is_empty() {
+        &conn.socket.listener.name
+    } else {
+        &conn.peer.text
+    }
+}
+
+/// Answers a client whose request cannot be served, and closes.
+fn refuse(conn: &Connection, error: &HttpError) {
+    let body = format!("{}\n", error.cause());
+    let answer = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        error.status(),
+        error.reason(),
+        body.len()
+    );
+    let _ =
+        crate::net::wait::write_all(conn.fd(), answer.as_bytes(), crate::server::socket_limit());
+}
+
+/// Looks for a whole request head at the front of the buffer and begins the request.
+fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
+    match conn.socket.protocol {
+        SocketProtocol::Http => parse_http(core, conn),
+        SocketProtocol::Uwsgi | SocketProtocol::Link => parse_uwsgi(core, conn),
+    }
+}
+
+fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
+    let limits = &server().http_limits;
+    let mut head = std::mem::take(&mut conn.head);
+    let parsed = http1::parse_head(conn.buffered(), limits, &mut head);
+    conn.head = head;
+    match parsed {
+        Ok(Progress::Partial) => return Parsed::Partial,
+        Ok(Progress::Complete) => {}
+        Err(error) => return Parsed::Refused(error),
+    }
+    core.begin(conn);
+    let settings = &server().settings;
+    let limit_post = settings.limits.limit_post;
+    if let BodyLength::Fixed(length) = conn.head.body
+        && limit_post > 0
+        && length > limit_post
+    {
+        return Parsed::Refused(HttpError::new(413, "the body is over limit-post"));
+    }
+    let (body, expects) = (conn.head.body, conn.head.expect_continue);
+    let is_http10 = conn.head.version == Version::Http10;
+    let keep_alive = conn.head.keep_alive && settings.http.keep_alive;
+    let length = conn.head.len;
+    let conn_ptr: *mut Connection = conn;
+    // SAFETY: the buffer, the peer's texts and the server's names stay where they are until the request has ended;
+    // consuming the head below only moves the buffer's start.
+    let conn_view = unsafe { &*conn_ptr };
+    let origin = Origin {
+        server_name: &server().server_name,
+        server_port: server().port_of(conn_view.socket),
+        remote_addr: (!conn_view.peer.text.is_empty()).then_some(conn_view.peer.text.as_bytes()),
+        remote_port: (!conn_view.peer.port.is_empty()).then_some(conn_view.peer.port.as_bytes()),
+        https: false,
+        name_from_host: settings.http.server_name_from_host,
+        path_rules: server().path_rules,
+    };
+    let is_head = conn_view.head.method.of(conn_view.buffered()) == b"HEAD";
+    let mut scratch = std::mem::take(&mut core.scratch);
+    // SAFETY: the scratch is put back below and not used again before the next request.
+    let held = unsafe { &mut *(&raw mut scratch) };
+    push_vars(
+        &conn_view.head,
+        conn_view.buffered(),
+        &origin,
+        held,
+        &mut Places(&mut core.hvec),
+    );
+    core.scratch = scratch;
+    conn.take_buffered(length);
+    core.raw().post_cl = match body {
+        BodyLength::Fixed(n) => n as usize,
+        _ => 0,
+    };
+    core.raw().body_is_chunked = i32::from(body == BodyLength::Chunked);
+    core.body.begin(body, expects);
+    core.response
+        .begin(SocketProtocol::Http, is_http10, is_head, keep_alive);
+    let (modifier1, modifier2) = (conn.socket.modifier1, conn.socket.modifier2);
+    core.set_header(modifier1, length.min(0xffff) as u16, modifier2);
+    vars::digest(core);
+    Parsed::Request
+}
+
+fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
+    let Some(first) = conn.buffered().first_chunk::<HEADER_LEN>() else {
+        return Parsed::Partial;
+    };
+    let packet = PacketHeader::parse(*first);
+    let size = usize::from(packet.size);
+    let limit = server().settings.limits.buffer_size;
+    if size > limit {
+        return Parsed::Broken(format!(
+            "uwsgi packet of {size} bytes is over the limit of {limit}; raise it with --buffer-size"
+        ));
+    }
+    if conn.buffered().len() < HEADER_LEN + size {
+        return Parsed::Partial;
+    }
+    core.begin(conn);
+    core.set_header(packet.modifier1, packet.size, packet.modifier2);
+    let conn_ptr: *mut Connection = conn;
+    // SAFETY: the buffer stays where it is until the request has ended.
+    let body = unsafe { &(&*conn_ptr).buffered()[HEADER_LEN..HEADER_LEN + size] };
+    let link = conn.socket.protocol == SocketProtocol::Link;
+    let (mut length, mut chunked, mut is_head, mut http10) = (BodyLength::None, false, false, true);
+    for pair in parse_vars(body) {
+        let (key, value) = match pair {
+            Ok(pair) => pair,
+            Err(e) => return Parsed::Broken(format!("invalid uwsgi request: {e}")),
+        };
+        match key {
+            b"CONTENT_LENGTH" if !value.is_empty() => match http1::parse_length(value) {
+                Ok(n) => length = BodyLength::Fixed(n),
+                Err(e) => return Parsed::Broken(format!("invalid uwsgi request: {e}")),
+            },
+            b"HTTP_TRANSFER_ENCODING" if link => chunked = true,
+            b"REQUEST_METHOD" => is_head = value == b"HEAD",
+            b"SERVER_PROTOCOL" => http10 = value != b"HTTP/1.1" && value != b"HTTP/2.0",
+            _ => {}
+        }
+        core.hvec.extend([place(key), place(value)]);
+    }
+    if chunked {
+        length = BodyLength::Chunked;
+    }
+    let limit_post = server().settings.limits.limit_post;
+    conn.take_buffered(HEADER_LEN + size);
+    core.raw().post_cl = match length {
+        BodyLength::Fixed(n) => n as usize,
+        _ => 0,
+    };
+    core.raw().body_is_chunked = i32::from(chunked);
+    core.body.begin(length, false);
+    core.response
+        .begin(conn.socket.protocol, http10 && !link, is_head, link);
+    vars::digest(core);
+    if let BodyLength::Fixed(n) = length
+        && limit_post > 0
+        && n > limit_post
+    {
+        return Parsed::Refused(HttpError::new(413, "the body is over limit-post"));
+    }
+    Parsed::Request
+}
+
+/// Serves the request that was just begun.
+fn one(core: &mut Core) -> Next {
+    begin_counters(core);
+    let answered = answer(core);
+    let mut keep = response::finish(core, answered);
+    let conn = core.conn;
+    // SAFETY: the connection outlives the request.
+    let conn = unsafe { &mut *conn };
+    let mut skipped = true;
+    if !core.body.is_consumed() || core.body.has_failed() {
+        skipped = keep && core.body.discard(conn, SKIP);
+        keep &= skipped;
+    }
+    core.body.end(conn);
+    after(core);
+    match (keep, skipped) {
+        (true, _) => Next::Park,
+        (false, false) if !core.response.is_gone() => Next::Linger,
+        _ => Next::Close,
+    }
+}
+
+/// Hands the request to whoever answers it; whether the answer is whole.
+fn answer(core: &mut Core) -> bool {
+    let settings = &server().settings;
+    if settings.limits.post_buffering > 0 && !core.body.is_consumed() {
+        let (conn, memory) = (core.conn, settings.limits.post_buffering as usize);
+        // SAFETY: the connection outlives the request; the body does not hold on to it.
+        match core.body.spill(unsafe { &mut *conn }, memory) {
+            Ok(length) => core.raw().post_cl = length as usize,
+            Err(e) => {
+                say!("request refused: {e}");
+                response::plain(core, "400 Bad Request", "Bad Request");
+                core.response.close_after();
+                return true;
+            }
+        }
+    }
+    if static_files::serve(core) {
+        return true;
+    }
+    let modifier1 = core.modifier1();
+    // SAFETY: slots are never NULL and never change after the start.
+    let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };
+    let Some(request) = plugin.request.filter(|_| server().allows(modifier1)) else {
+        if plugin.request.is_some() {
+            say!("-- modifier {modifier1} is not allowed here (--allowed-modifiers) --");
+        } else {
+            say!("-- unavailable modifier requested: {modifier1} --");
+        }
+        return false;
+    };
+    crate::request::set_current(core);
+    core.slot
+        .in_hook
+        .store(u32::from(modifier1) + 1, Ordering::Relaxed);
+    let raw = core.expose();
+    let rc = loop {
+        // SAFETY: the request is ours, on its core; the core is not touched through another reference meanwhile,
+        // and exports reach it through `raw`.
+        let rc = unsafe {
+            (*raw).switches += 1;
+            request(raw)
+        };
+        core.raw().async_status = rc;
+        if rc != UWSGI_AGAIN || core.response.is_gone() || core.raw().switches >= MOST_SWITCHES {
+            break rc;
+        }
+    };
+    core.slot.in_hook.store(0, Ordering::Relaxed);
+    rc == UWSGI_OK || rc == UWSGI_AGAIN
+}
+
+/// The worker is busy from now on.
+fn begin_counters(core: &mut Core) {
+    let raw = core.raw();
+    let now = raw.start_of_request_in_sec as i64;
+    let deadline = crate::request::deadline(now);
+    // SAFETY: fields of the current request.
+    let (peer, method, uri) = unsafe {
+        let part = |p: *const std::ffi::c_char, n: u16| match n {
+            0 => &[][..],
+            n => std::slice::from_raw_parts(p.cast::<u8>(), usize::from(n)),
+        };
+        (
+            part(raw.remote_addr, raw.remote_addr_len),
+            part(raw.method, raw.method_len),
+            part(raw.uri, raw.uri_len),
+        )
+    };
+    core.slot.describe([peer, b" - ", method, b" ", uri]);
+    core.slot.deadline.store(deadline, Ordering::Relaxed);
+    core.slot.since.store(now, Ordering::Release);
+    // SAFETY: records in shared memory.
+    unsafe {
+        int(&raw mut (*core.counters).in_request).store(1, Ordering::Relaxed);
+        int(&raw mut (*core.worker).busy).fetch_add(1, Ordering::Relaxed);
+        if deadline > 0 {
+            (*core.worker).harakiri = deadline;
+        }
+    }
+}
+
+/// Counts, logs, and tells the plugin.
+fn after(core: &mut Core) {
+    core.raw().end_of_request = crate::exports::micros();
+    let (core_counters, worker) = (core.counters, core.worker);
+    let raw = core.raw();
+    let sent = (raw.headers_size + raw.response_size) as u64;
+    let took = raw.end_of_request.saturating_sub(raw.start_of_request);
+    let (write_errors, read_errors) = (raw.write_errors, raw.read_errors);
+    // SAFETY: records in shared memory; the core's own are written by this thread only.
+    unsafe {
+        (*core_counters).requests += 1;
+        (*core_counters).write_errors += write_errors;
+        (*core_counters).read_errors += read_errors;
+        int(&raw mut (*core_counters).in_request).store(0, Ordering::Relaxed);
+        counter(&raw mut (*worker).requests).fetch_add(1, Ordering::Relaxed);
+        counter(&raw mut (*worker).delta_requests).fetch_add(1, Ordering::Relaxed);
+        counter(&raw mut (*worker).tx).fetch_add(sent, Ordering::Relaxed);
+        counter(&raw mut (*worker).running_time).fetch_add(took, Ordering::Relaxed);
+        let average = counter(&raw mut (*worker).avg_response_time);
+        average.store(
+            (average.load(Ordering::Relaxed) + took) / 2,
+            Ordering::Relaxed,
+        );
+        int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed);
+    }
+    core.slot.since.store(0, Ordering::Release);
+    core.slot.deadline.store(0, Ordering::Relaxed);
+    // SAFETY: slots are never NULL.
+    let plugin = unsafe { &*(*view()).p[usize::from(server().remapped(core.modifier1()))] };
+    let raw = core.expose();
+    if !hooks::after_request(plugin, raw) && log::request::wanted(core.raw()) {
+        log::request::write_line(core.raw());
+    }
+}
+
+/// Says why an answer could not be sent, unless it is the client's everyday going away.
+pub fn say_unless_gone(error: &ResponseError) {
+    if !matches!(error, ResponseError::Gone(_)) {
+        say!("{error}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Starts the one interpreter of this process and runs the plugin's own Python half (`support.py`). Called once, in
+//! the process that needs Python first.
+
+use crate::py::{self, Py, PyResult, Raised};
+use crate::{gil, module, settings};
+use pyo3_ffi::*;
+use rsgi_plugin_api::log;
+use std::ffi::{CStr, CString, c_int};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// The namespace of `support.py`.
+static SUPPORT: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
+/// The main thread's state as a number, for the log and for `uwsgi.workers()`.
+static MAIN: AtomicPtr<PyThreadState> = AtomicPtr::new(std::ptr::null_mut());
+
+const SOURCE: &CStr =
+    match CStr::from_bytes_with_nul(concat!(include_str!("support.py"), "\0").as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("support.py has a NUL inside"),
+    };
+
+/// Starts Python; `false` when it refused (said in the log). The GIL is free afterwards.
+pub fn start() -> bool {
+    let settings = settings::get();
+    choose_utf8();
+    if settings.optimize > 0 {
+        set_flag(
+            c"Py_OptimizeFlag",
+            c"PYTHONOPTIMIZE",
+            settings.optimize.into(),
+        );
+    }
+    if settings.no_site {
+        set_flag(c"Py_NoSiteFlag", c"", 1);
+    }
+    let Ok(program) = CString::new(settings.program.clone()) else {
+        return false;
+    };
+    // SAFETY: Python does not run yet; the decoded program name is kept by Python and never freed.
+    unsafe {
+        let program = Py_DecodeLocale(program.as_ptr(), std::ptr::null_mut());
+        #[allow(deprecated)] // what replaces it is not part of the stable ABI before 3.14
+        Py_SetProgramName(program);
+        PyImport_AppendInittab(c"uwsgi".as_ptr(), Some(module::init));
+        Py_InitializeEx(0);
+        MAIN.store(PyThreadState_Get(), Ordering::Relaxed);
+        log::line(&format!(
+            "Python version: {}",
+            CStr::from_ptr(Py_GetVersion())
+                .to_string_lossy()
+                .replace('\n', "")
+        ));
+    }
+    let ready = load_support().and_then(|()| setup());
+    if ready.is_err() {
+        // SAFETY: the GIL is held.
+        unsafe { PyErr_Print() };
+    } else {
+        log::line(&format!(
+            "Python main interpreter initialized at {:?}",
+            main()
+        ));
+    }
+    gil::leave();
+    ready.is_ok()
+}
+
+/// The main thread's state, an opaque number.
+pub fn main() -> *mut PyThreadState {
+    MAIN.load(Ordering::Relaxed)
+}
+
+/// As `python3` does it: a C locale means UTF-8, not ASCII.
+fn choose_utf8() {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    if set("LC_ALL").is_some() {
+        return;
+    }
+    let locale = set("LC_CTYPE")
+        .or_else(|| set("LANG"))
+        .unwrap_or_else(|| "C".into());
+    if locale == "C" || locale == "POSIX" {
+        // SAFETY: before Python's start this process has one thread.
+        unsafe { std::env::set_var("LC_CTYPE", "C.UTF-8") };
+    }
+}
+
+/// Sets a global flag of Python, or its environment variable in a Python that no longer has the flag.
+fn set_flag(symbol: &CStr, variable: &CStr, value: c_int) {
+    // SAFETY: a lookup by name; the flag, where it exists, is an int that is read at the start.
+    unsafe {
+        let flag = libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()).cast::<c_int>();
+        if !flag.is_null() {
+            *flag = value;
+        } else if !variable.is_empty() {
+            let text = CString::new(value.to_string()).unwrap_or_default();
+            libc::setenv(variable.as_ptr(), text.as_ptr(), 1);
+        }
+    }
+}
+
+fn load_support() -> PyResult<()> {
+    // SAFETY: Python runs and we hold the GIL; the namespace lives for ever.
+    unsafe {
+        let code = Py::new(Py_CompileString(
+            SOURCE.as_ptr(),
+            c"<rsgi>".as_ptr(),
+            Py_file_input,
+        ))?;
+        let namespace = Py::new(PyDict_New())?;
+        let builtins = Py::new(PyImport_ImportModule(c"builtins".as_ptr()))?;
+        py::set_item(&namespace, c"__builtins__", &builtins)?;
+        py::set_item(&namespace, c"__name__", &py::string("_rsgi")?)?;
+        Py::new(PyEval_EvalCode(
+            code.as_ptr(),
+            namespace.as_ptr(),
+            namespace.as_ptr(),
+        ))?;
+        SUPPORT.store(namespace.into_ptr(), Ordering::Release);
+    }
+    Ok(())
+}
+
+/// `sys.argv`, `sys.path`, the modules we bring along.
+fn setup() -> PyResult<()> {
+    let settings = settings::get();
+    let words = settings
+        .argv
+        .split(|b| b.is_ascii_whitespace())
+        .filter(|w| !w.is_empty());
+    let argv = list(std::iter::once(&b"uwsgi"[..]).chain(words))?;
+    let paths = list(settings.pythonpath.iter().map(Vec::as_slice))?;
+    let executable = match &settings.executable {
+        Some(file) => py::path(file)?,
+        None => py::none(),
+    };
+    let uwsgi = import(c"uwsgi")?;
+    support(
+        c"setup",
+        &[&argv, &paths, &executable, &uwsgi.attr(c"log")?],
+    )?;
+    // SAFETY: a new dict.
+    let sources = unsafe { Py::new(PyDict_New())? };
+    py::set_item(
+        &sources,
+        c"uwsgidecorators",
+        &py::string(include_str!("uwsgidecorators.py"))?,
+    )?;
+    support(c"bring", &[&sources])?;
+    Ok(())
+}
+
+/// A list of str in the file system's spelling.
+fn list<'a>(items: impl Iterator<Item = &'a [u8]>) -> PyResult<Py> {
+    // SAFETY: a new list; Append takes its own reference.
+    unsafe {
+        let list = Py::new(PyList_New(0))?;
+        for item in items {
+            py::check(PyList_Append(list.as_ptr(), py::path(item)?.as_ptr()))?;
+        }
+        Ok(list)
+    }
+}
+
+/// Imports a module by name.
+pub fn import(name: &CStr) -> PyResult<Py> {
+    // SAFETY: a NUL-terminated name.
+    unsafe { Py::new(PyImport_ImportModule(name.as_ptr())) }
+}
+
+/// Calls a function of `support.py`.
+pub fn support(function: &CStr, args: &[&Py]) -> PyResult<Py> {
+    let namespace = SUPPORT.load(Ordering::Acquire);
+    if namespace.is_null() {
+        return Err(py::type_error("Python's half of the plugin is not loaded"));
+    }
+    // SAFETY: the namespace dict lives for ever; the lookup borrows.
+    let function = unsafe { Py::borrowed(PyDict_GetItemString(namespace, function.as_ptr())) };
+    function
+        .map_err(|Raised| py::type_error("no such support function"))?
+        .call(args)
+}

@@ -1,0 +1,315 @@
+//! `uwsgi.*`: who am I, how are the others, and orders to the master.
+
+use crate::interpreter;
+use crate::py::{self, Args, Py, PyResult};
+use pyo3_ffi::{PyDict_New, PyDict_SetItemString};
+use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
+use rsgi_plugin_api::{log as host_log, sys};
+use std::ffi::{CStr, CString};
+
+super::functions! {
+    worker_id;
+    mule_id;
+    masterpid;
+    i_am_the_spooler;
+    total_requests;
+    mem;
+    workers;
+    micros;
+    ready;
+    accepting;
+    setprocname;
+    listen_queue;
+    reload;
+    stop;
+    log;
+    parsefile;
+    embedded_data;
+}
+
+/// The workers' records, 0 is the master.
+fn records() -> &'static [UwsgiWorker] {
+    // SAFETY: the host's array of numproc + 1 records in shared memory, once it is there.
+    unsafe {
+        match sys::uwsgi.workers.is_null() {
+            true => &[],
+            false => std::slice::from_raw_parts(
+                sys::uwsgi.workers,
+                sys::uwsgi.numproc.max(0) as usize + 1,
+            ),
+        }
+    }
+}
+
+/// This worker's own record, NULL elsewhere.
+pub fn own_record() -> *mut UwsgiWorker {
+    // SAFETY: plain reads of the published view; the index is a worker's number.
+    unsafe {
+        match sys::uwsgi.workers.is_null() {
+            true => std::ptr::null_mut(),
+            false => sys::uwsgi.workers.add(sys::uwsgi.mywid.max(0) as usize),
+        }
+    }
+}
+
+fn worker_id(_: &Args) -> PyResult<Py> {
+    // SAFETY: a plain read of the published view.
+    py::int(unsafe { sys::uwsgi.mywid }.into())
+}
+
+fn mule_id(_: &Args) -> PyResult<Py> {
+    // SAFETY: a plain read of the published view.
+    py::int(unsafe { sys::uwsgi.muleid }.into())
+}
+
+/// The master's pid, 0 without a master.
+fn master() -> i32 {
+    // SAFETY: a plain read of the published view.
+    match unsafe { sys::uwsgi.master_process } {
+        0 => 0,
+        _ => records().first().map_or(0, |w| w.pid),
+    }
+}
+
+fn masterpid(_: &Args) -> PyResult<Py> {
+    py::int(master().into())
+}
+
+fn i_am_the_spooler(_: &Args) -> PyResult<Py> {
+    // SAFETY: a plain read of the published view.
+    Ok(match unsafe { sys::uwsgi.i_am_a_spooler } {
+        0 => py::none(),
+        _ => py::boolean(true),
+    })
+}
+
+fn total_requests(_: &Args) -> PyResult<Py> {
+    py::uint(records().iter().skip(1).map(|w| w.requests).sum())
+}
+
+/// (rss, vsz) in bytes.
+fn mem(_: &Args) -> PyResult<Py> {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    // SAFETY: a plain read of the published view.
+    let page = unsafe { sys::uwsgi.page_size }.max(1) as u64;
+    let mut pages = text
+        .split_whitespace()
+        .map(|n| n.parse::<u64>().unwrap_or(0) * page);
+    let (vsz, rss) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    py::tuple(&[&py::uint(rss)?, &py::uint(vsz)?])
+}
+
+fn micros(_: &Args) -> PyResult<Py> {
+    // SAFETY: callable anywhere.
+    py::uint(unsafe { sys::uwsgi_micros() })
+}
+
+fn ready(_: &Args) -> PyResult<Py> {
+    let any = records().iter().skip(1).any(|w| w.accepting != 0);
+    Ok(if any { py::boolean(true) } else { py::none() })
+}
+
+/// `accepting([flag])`: a worker with a loop of its own says that it serves (or no longer does).
+fn accepting(args: &Args) -> PyResult<Py> {
+    let flag = args.int(0, 1)?;
+    // SAFETY: our own record in shared memory, one writer.
+    if let Some(me) = unsafe { own_record().as_mut() } {
+        me.accepting = i32::from(flag != 0);
+    }
+    Ok(py::none())
+}
+
+fn setprocname(args: &Args) -> PyResult<Py> {
+    let name = py::text_bytes(&args.need(0, "setprocname")?)?;
+    let name = CString::new(name).map_err(|_| py::value_error("a process name has no NUL"))?;
+    // SAFETY: the host copies the name.
+    unsafe { sys::uwsgi_set_processname(name.as_ptr().cast_mut()) };
+    Ok(py::none())
+}
+
+fn listen_queue(args: &Args) -> PyResult<Py> {
+    let wanted = args.int(0, 0)?;
+    // SAFETY: the host's list of sockets, which does not change while a hook runs.
+    unsafe {
+        let mut socket = sys::uwsgi.sockets;
+        for _ in 0..wanted.max(0) {
+            socket = socket.as_ref().map_or(std::ptr::null_mut(), |s| s.next);
+        }
+        match socket.as_ref() {
+            Some(s) if wanted >= 0 => py::uint(s.queue),
+            _ => Err(py::value_error("unable to find the requested socket")),
+        }
+    }
+}
+
+/// A signal to the master; None when there is none.
+fn tell_master(signal: i32) -> PyResult<Py> {
+    let pid = master();
+    // SAFETY: a signal to the process that started us.
+    let sent = pid > 0 && unsafe { libc::kill(pid, signal) } == 0;
+    Ok(if sent { py::boolean(true) } else { py::none() })
+}
+
+fn reload(_: &Args) -> PyResult<Py> {
+    tell_master(libc::SIGHUP)
+}
+
+fn stop(_: &Args) -> PyResult<Py> {
+    tell_master(libc::SIGQUIT)
+}
+
+fn log(args: &Args) -> PyResult<Py> {
+    let text = py::text_bytes(&args.need(0, "log")?)?;
+    host_log::line(&String::from_utf8_lossy(&text));
+    Ok(py::boolean(true))
+}
+
+/// A file that holds a uwsgi packet, as a dict; None when it cannot be read or is none.
+fn parsefile(args: &Args) -> PyResult<Py> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = py::text_bytes(&args.need(0, "parsefile")?)?;
+    let Ok(packet) = std::fs::read(std::ffi::OsStr::from_bytes(&path)) else {
+        return Ok(py::none());
+    };
+    let Some(pairs) = parse_packet(&packet) else {
+        return Ok(py::none());
+    };
+    // SAFETY: a new dict.
+    let dict = unsafe { Py::new(PyDict_New())? };
+    for (key, value) in pairs {
+        let (key, value) = (py::bytes(key)?, py::bytes(value)?);
+        // SAFETY: a dict, live key and value.
+        py::check(unsafe {
+            pyo3_ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr())
+        })?;
+    }
+    Ok(dict)
+}
+
+/// The pairs of a uwsgi packet (4 bytes of head, then length-prefixed keys and values); `None`: malformed.
+fn parse_packet(packet: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let size = usize::from(u16::from_le_bytes([*packet.get(1)?, *packet.get(2)?]));
+    let mut rest = packet.get(4..4 + size)?;
+    let mut pairs = Vec::new();
+    while !rest.is_empty() {
+        let mut part = || {
+            let len = usize::from(u16::from_le_bytes([*rest.first()?, *rest.get(1)?]));
+            let text = rest.get(2..2 + len)?;
+            rest = &rest[2 + len..];
+            Some(text)
+        };
+        pairs.push((part()?, part()?));
+    }
+    Some(pairs)
+}
+
+/// Data linked into the binary: there is none.
+fn embedded_data(args: &Args) -> PyResult<Py> {
+    let name = py::text_bytes(&args.need(0, "embedded_data")?)?;
+    Err(py::value_error(&format!(
+        "unable to find symbol {}",
+        String::from_utf8_lossy(&name)
+    )))
+}
+
+/// A tuple of one dict per worker.
+fn workers(_: &Args) -> PyResult<Py> {
+    let apps = apps()?;
+    let workers = records()
+        .iter()
+        .skip(1)
+        .map(|w| describe(w, &apps))
+        .collect::<PyResult<Vec<_>>>()?;
+    py::tuple(&workers.iter().collect::<Vec<_>>())
+}
+
+fn status(w: &UwsgiWorker) -> String {
+    // SAFETY: reads the worker's record in shared memory.
+    let busy = unsafe { sys::uwsgi_worker_is_busy(w.id) } != 0;
+    match w {
+        w if w.cheaped != 0 => "cheap".into(),
+        w if w.suspended != 0 && !busy => "pause".into(),
+        w if w.sig != 0 => format!("sig{}", w.signum),
+        _ if busy => "busy".into(),
+        _ => "idle".into(),
+    }
+}
+
+fn describe(w: &UwsgiWorker, apps: &Py) -> PyResult<Py> {
+    // SAFETY: a new dict.
+    let dict = unsafe { Py::new(PyDict_New())? };
+    let set = |key: &CStr, value: PyResult<Py>| {
+        let value = value?;
+        // SAFETY: a dict, a NUL-terminated key, a live value.
+        py::check(unsafe { PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
+    };
+    set(c"id", py::int(w.id.into()))?;
+    set(c"pid", py::int(w.pid.into()))?;
+    set(c"requests", py::uint(w.requests))?;
+    set(c"delta_requests", py::uint(w.delta_requests))?;
+    set(c"signals", py::uint(w.signals))?;
+    set(c"exceptions", py::uint(w.exceptions))?;
+    set(c"status", py::bytes(status(w).as_bytes()))?;
+    set(c"rss", py::uint(w.rss_size))?;
+    set(c"vsz", py::uint(w.vsz_size))?;
+    set(c"running_time", py::uint(w.running_time))?;
+    set(c"last_spawn", py::int(w.last_spawn))?;
+    set(c"respawn_count", py::uint(w.respawn_count))?;
+    set(c"tx", py::uint(w.tx))?;
+    set(c"avg_rt", py::uint(w.avg_response_time))?;
+    set(c"apps", Ok(apps.share()))?;
+    Ok(dict)
+}
+
+/// The apps of this process; other workers have the same ones, though not the same counts.
+fn apps() -> PyResult<Py> {
+    // SAFETY: the host's array of this process and its length.
+    let apps: &[UwsgiApp] = unsafe {
+        let (first, count) = (
+            sys::uwsgi_apps_of_process(),
+            *sys::uwsgi_apps_cnt_of_process(),
+        );
+        if first.is_null() || count <= 0 {
+            &[]
+        } else {
+            std::slice::from_raw_parts(first, count as usize)
+        }
+    };
+    let list = apps
+        .iter()
+        .enumerate()
+        .map(|(id, app)| describe_app(id, app))
+        .collect::<PyResult<Vec<_>>>()?;
+    py::tuple(&list.iter().collect::<Vec<_>>())
+}
+
+fn describe_app(id: usize, app: &UwsgiApp) -> PyResult<Py> {
+    // SAFETY: a new dict.
+    let dict = unsafe { Py::new(PyDict_New())? };
+    let set = |key: &CStr, value: PyResult<Py>| {
+        let value = value?;
+        // SAFETY: a dict, a NUL-terminated key, a live value.
+        py::check(unsafe { PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
+    };
+    let text = |field: &[std::ffi::c_char]| {
+        let bytes: Vec<u8> = field
+            .iter()
+            .take_while(|c| **c != 0)
+            .map(|c| *c as u8)
+            .collect();
+        py::bytes(&bytes)
+    };
+    set(c"id", py::int(id as i64))?;
+    set(c"modifier1", py::int(app.modifier1.into()))?;
+    set(
+        c"mountpoint",
+        text(&app.mountpoint[..usize::from(app.mountpoint_len)]),
+    )?;
+    set(c"startup_time", py::int(app.startup_time))?;
+    set(c"interpreter", py::uint(interpreter::main() as u64))?;
+    set(c"callable", py::uint(app.callable as u64))?;
+    set(c"requests", py::uint(app.requests))?;
+    set(c"exceptions", py::uint(app.exceptions))?;
+    set(c"chdir", text(&app.chdir))?;
+    Ok(dict)
+}

@@ -1,0 +1,206 @@
+//! `uwsgi.*`: calls about the request that this thread serves.
+
+use crate::exchange::{self, Exchange};
+use crate::host;
+use crate::py::{self, Args, Py, PyResult};
+use rsgi_plugin_api::sys;
+use std::os::unix::ffi::OsStrExt;
+
+super::functions! {
+    connection_fd;
+    request_id;
+    cl;
+    log_this_request;
+    set_user_harakiri;
+    add_var;
+    sendfile;
+    suspend;
+    green_schedule;
+    set_logvar if host::logvar_add().is_some();
+    get_logvar if host::logvar_get().is_some();
+    disconnect if host::disconnect().is_some();
+}
+
+/// The request of this thread, or an error that says there is none.
+fn current<'a>(function: &str) -> PyResult<&'a mut Exchange> {
+    exchange::current().ok_or_else(|| {
+        py::value_error(&format!(
+            "{function}() works only while a request is served, in the thread that serves it"
+        ))
+    })
+}
+
+fn connection_fd(_: &Args) -> PyResult<Py> {
+    // SAFETY: the host's request, valid while its exchange lives.
+    py::int(unsafe { (*current("connection_fd")?.req()).fd }.into())
+}
+
+/// Requests that this core has served.
+fn request_id(_: &Args) -> PyResult<Py> {
+    let me = super::process::own_record();
+    // SAFETY: our own record in shared memory and its array of cores.
+    unsafe {
+        let core = exchange::current().map_or(0, |x| (*x.req()).async_id.max(0) as usize);
+        match me.as_ref() {
+            Some(me) if !me.cores.is_null() => py::uint((*me.cores.add(core)).requests),
+            _ => py::int(0),
+        }
+    }
+}
+
+fn cl(_: &Args) -> PyResult<Py> {
+    // SAFETY: the host's request, valid while its exchange lives.
+    py::uint(unsafe { (*current("cl")?.req()).post_cl } as u64)
+}
+
+fn log_this_request(_: &Args) -> PyResult<Py> {
+    // SAFETY: the host's request, valid while its exchange lives.
+    unsafe { (*current("log_this_request")?.req()).log_this = 1 };
+    Ok(py::none())
+}
+
+fn set_user_harakiri(args: &Args) -> PyResult<Py> {
+    args.need(0, "set_user_harakiri")?;
+    let seconds = args.int(0, 0)?;
+    let seconds = i32::try_from(seconds).map_err(|_| py::value_error("too many seconds"))?;
+    // SAFETY: sets a deadline in our own record.
+    unsafe { sys::set_harakiri(seconds) };
+    Ok(py::none())
+}
+
+fn add_var(args: &Args) -> PyResult<Py> {
+    let (key, value) = (
+        py::text_bytes(&args.need(0, "add_var")?)?,
+        py::text_bytes(&args.need(1, "add_var")?)?,
+    );
+    let request = current("add_var")?.req();
+    let too_long = || py::value_error("unable to add request var, check your buffer size");
+    let (Ok(key_len), Ok(value_len)) = (u16::try_from(key.len()), u16::try_from(value.len()))
+    else {
+        return Err(too_long());
+    };
+    // SAFETY: the host copies key and value.
+    let place = unsafe {
+        sys::uwsgi_req_append(
+            request,
+            key.as_ptr().cast_mut().cast(),
+            key_len,
+            value.as_ptr().cast_mut().cast(),
+            value_len,
+        )
+    };
+    if place.is_null() {
+        Err(too_long())
+    } else {
+        Ok(py::boolean(true))
+    }
+}
+
+/// `sendfile(path_or_fd[, chunk[, pos[, size]]])`: None when the file cannot be opened.
+fn sendfile(args: &Args) -> PyResult<Py> {
+    let exchange = current("sendfile")?;
+    let what = args.need(0, "sendfile")?;
+    let (from, len) = (args.int(2, 0)?.max(0), args.int(3, 0)?.max(0));
+    let fd = match descriptor(&what)? {
+        // SAFETY: the host closes the duplicate; the application closes its own.
+        Some(fd) => unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) },
+        None => {
+            let path = py::text_bytes(&what)?;
+            match std::fs::File::open(std::ffi::OsStr::from_bytes(&path)) {
+                Ok(file) => std::os::fd::IntoRawFd::into_raw_fd(file),
+                Err(_) => -1,
+            }
+        }
+    };
+    if fd < 0 {
+        return Ok(py::none());
+    }
+    exchange.started = true;
+    if exchange.send_file(fd, from as usize, len as usize) {
+        return Ok(py::boolean(true));
+    }
+    // SAFETY: a plain read of the published view.
+    match unsafe { sys::uwsgi.disable_write_exception } {
+        0 => Err(py::os_error("write error")),
+        _ => Ok(py::none()),
+    }
+}
+
+/// The descriptor of an int or of an object with `fileno()`; `None` for a path.
+fn descriptor(what: &Py) -> PyResult<Option<i32>> {
+    // SAFETY: a live object.
+    unsafe {
+        if pyo3_ffi::PyUnicode_Check(what.as_ptr()) != 0
+            || pyo3_ffi::PyBytes_Check(what.as_ptr()) != 0
+        {
+            return Ok(None);
+        }
+        let fd = pyo3_ffi::PyObject_AsFileDescriptor(what.as_ptr());
+        if fd < 0 {
+            Err(py::Raised)
+        } else {
+            Ok(Some(fd))
+        }
+    }
+}
+
+/// Without an async loop there is nobody to give the turn to.
+fn suspend(_: &Args) -> PyResult<Py> {
+    Ok(py::boolean(true))
+}
+
+fn green_schedule(args: &Args) -> PyResult<Py> {
+    suspend(args)
+}
+
+fn set_logvar(args: &Args) -> PyResult<Py> {
+    let (key, value) = (
+        py::text_bytes(&args.need(0, "set_logvar")?)?,
+        py::text_bytes(&args.need(1, "set_logvar")?)?,
+    );
+    let request = current("set_logvar")?.req();
+    let (Ok(key_len), Ok(value_len)) = (u8::try_from(key.len()), u8::try_from(value.len())) else {
+        return Err(py::value_error(
+            "name and value of a log variable have 255 bytes at most",
+        ));
+    };
+    if let Some(add) = host::logvar_add() {
+        // SAFETY: the host copies key and value.
+        unsafe {
+            add(
+                request,
+                key.as_ptr().cast_mut().cast(),
+                key_len,
+                value.as_ptr().cast_mut().cast(),
+                value_len,
+            )
+        };
+    }
+    Ok(py::none())
+}
+
+fn get_logvar(args: &Args) -> PyResult<Py> {
+    let key = py::text_bytes(&args.need(0, "get_logvar")?)?;
+    let request = current("get_logvar")?.req();
+    let (Ok(key_len), Some(get)) = (u8::try_from(key.len()), host::logvar_get()) else {
+        return Ok(py::none());
+    };
+    let mut value = std::ptr::null_mut();
+    // SAFETY: the host sets the pointer to bytes that live as long as the request, and returns how many.
+    unsafe {
+        match get(request, key.as_ptr().cast_mut().cast(), key_len, &mut value) {
+            n if n < 0 || value.is_null() => Ok(py::none()),
+            n => py::bytes(std::slice::from_raw_parts(value.cast::<u8>(), n as usize)),
+        }
+    }
+}
+
+fn disconnect(_: &Args) -> PyResult<Py> {
+    let exchange = current("disconnect")?;
+    if let Some(disconnect) = host::disconnect() {
+        // SAFETY: the host's request of this core.
+        unsafe { disconnect(exchange.req()) };
+        exchange.gone = true;
+    }
+    Ok(py::none())
+}

@@ -1,0 +1,371 @@
+//! The little that makes the C API bearable: an owned reference, conversions, and "an exception is set" as an error.
+//! Everything here needs the GIL.
+
+use pyo3_ffi::*;
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr::NonNull;
+
+unsafe extern "C" {
+    /// Part of every CPython we support, though listed in the stable ABI only since 3.10.
+    fn PyUnicode_AsUTF8AndSize(object: *mut PyObject, size: *mut Py_ssize_t) -> *const c_char;
+}
+
+/// The Python error indicator is set.
+#[derive(Debug)]
+pub struct Raised;
+
+/// A Python call's result.
+pub type PyResult<T> = Result<T, Raised>;
+
+/// An owned reference.
+#[derive(Debug)]
+pub struct Py(NonNull<PyObject>);
+
+impl Py {
+    /// Takes over a new reference; NULL means that an exception is set.
+    ///
+    /// # Safety
+    /// `object` is NULL or a reference that the caller owns.
+    pub unsafe fn new(object: *mut PyObject) -> PyResult<Py> {
+        NonNull::new(object).map(Py).ok_or(Raised)
+    }
+    /// Shares a borrowed reference; NULL means that an exception is set.
+    ///
+    /// # Safety
+    /// `object` is NULL or alive.
+    pub unsafe fn borrowed(object: *mut PyObject) -> PyResult<Py> {
+        let object = NonNull::new(object).ok_or(Raised)?;
+        // SAFETY: alive by the contract.
+        unsafe { Py_INCREF(object.as_ptr()) };
+        Ok(Py(object))
+    }
+    /// The borrowed pointer.
+    pub fn as_ptr(&self) -> *mut PyObject {
+        self.0.as_ptr()
+    }
+    /// Gives the reference away.
+    pub fn into_ptr(self) -> *mut PyObject {
+        let p = self.0.as_ptr();
+        std::mem::forget(self);
+        p
+    }
+    /// One more reference to the same object.
+    pub fn share(&self) -> Py {
+        // SAFETY: alive, since we own a reference.
+        unsafe { Py_INCREF(self.as_ptr()) };
+        Py(self.0)
+    }
+    /// An attribute.
+    pub fn attr(&self, name: &CStr) -> PyResult<Py> {
+        // SAFETY: both pointers are valid.
+        unsafe { Py::new(PyObject_GetAttrString(self.as_ptr(), name.as_ptr())) }
+    }
+    /// An attribute that may be missing.
+    pub fn attr_opt(&self, name: &CStr) -> Option<Py> {
+        self.attr(name).map_err(|_| clear()).ok()
+    }
+    /// Calls it.
+    pub fn call(&self, args: &[&Py]) -> PyResult<Py> {
+        let tuple = tuple(args)?;
+        // SAFETY: a callable (or an exception follows) and a tuple.
+        unsafe { Py::new(PyObject_CallObject(self.as_ptr(), tuple.as_ptr())) }
+    }
+    /// Whether it is None.
+    pub fn is_none(&self) -> bool {
+        // SAFETY: None lives for ever.
+        self.as_ptr() == unsafe { Py_None() }
+    }
+}
+
+impl Drop for Py {
+    fn drop(&mut self) {
+        // SAFETY: we own the reference; the GIL is held wherever a `Py` lives.
+        unsafe { Py_DECREF(self.as_ptr()) }
+    }
+}
+
+/// Drops the current exception.
+pub fn clear() {
+    // SAFETY: the GIL is held.
+    unsafe { PyErr_Clear() }
+}
+
+/// A new tuple.
+pub fn tuple(items: &[&Py]) -> PyResult<Py> {
+    // SAFETY: a new tuple is filled before anybody sees it; SetItem takes over the reference.
+    unsafe {
+        let tuple = Py::new(PyTuple_New(items.len() as Py_ssize_t))?;
+        for (i, item) in items.iter().enumerate() {
+            PyTuple_SetItem(tuple.as_ptr(), i as Py_ssize_t, item.share().into_ptr());
+        }
+        Ok(tuple)
+    }
+}
+
+/// `None`.
+pub fn none() -> Py {
+    // SAFETY: None lives for ever.
+    unsafe { Py_INCREF(Py_None()) };
+    // SAFETY: None is not NULL.
+    Py(unsafe { NonNull::new_unchecked(Py_None()) })
+}
+
+/// `True` or `False`.
+pub fn boolean(value: bool) -> Py {
+    // SAFETY: makes a reference to one of the two singletons.
+    Py(unsafe { NonNull::new_unchecked(PyBool_FromLong(value.into())) })
+}
+
+/// An int.
+pub fn int(value: i64) -> PyResult<Py> {
+    // SAFETY: plain conversion.
+    unsafe { Py::new(PyLong_FromLongLong(value)) }
+}
+
+/// An int of an unsigned value.
+pub fn uint(value: u64) -> PyResult<Py> {
+    // SAFETY: plain conversion.
+    unsafe { Py::new(PyLong_FromUnsignedLongLong(value)) }
+}
+
+/// A bytes object.
+pub fn bytes(value: &[u8]) -> PyResult<Py> {
+    // SAFETY: pointer and length describe `value`, which is copied.
+    unsafe {
+        Py::new(PyBytes_FromStringAndSize(
+            value.as_ptr().cast(),
+            value.len() as Py_ssize_t,
+        ))
+    }
+}
+
+/// A bytes object of a C string; `None` for NULL.
+///
+/// # Safety
+/// `text` is NULL or NUL-terminated.
+pub unsafe fn c_bytes(text: *const c_char) -> PyResult<Py> {
+    if text.is_null() {
+        return Ok(none());
+    }
+    // SAFETY: by the contract.
+    bytes(unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// A str of bytes as the file system spells them.
+pub fn path(value: &[u8]) -> PyResult<Py> {
+    // SAFETY: pointer and length describe `value`, which is copied.
+    unsafe {
+        Py::new(PyUnicode_DecodeFSDefaultAndSize(
+            value.as_ptr().cast(),
+            value.len() as Py_ssize_t,
+        ))
+    }
+}
+
+/// A str whose code points are the bytes.
+pub fn latin1(value: &[u8]) -> PyResult<Py> {
+    // SAFETY: pointer and length describe `value`, which is copied.
+    unsafe {
+        Py::new(PyUnicode_DecodeLatin1(
+            value.as_ptr().cast(),
+            value.len() as Py_ssize_t,
+            std::ptr::null(),
+        ))
+    }
+}
+
+/// A str of UTF-8.
+pub fn string(value: &str) -> PyResult<Py> {
+    // SAFETY: pointer and length describe `value`, which is copied.
+    unsafe {
+        Py::new(PyUnicode_FromStringAndSize(
+            value.as_ptr().cast(),
+            value.len() as Py_ssize_t,
+        ))
+    }
+}
+
+/// The UTF-8 of a str, cached in the object; `None` (no exception set) when it is no str or has lone surrogates.
+///
+/// # Safety
+/// `object` is alive for as long as the result is used.
+pub unsafe fn utf8<'a>(object: *mut PyObject) -> Option<&'a [u8]> {
+    // SAFETY: by the contract.
+    unsafe {
+        if PyUnicode_Check(object) == 0 {
+            return None;
+        }
+        let mut len: Py_ssize_t = 0;
+        let text = PyUnicode_AsUTF8AndSize(object, &mut len);
+        if text.is_null() {
+            clear();
+            return None;
+        }
+        Some(std::slice::from_raw_parts(text.cast(), len as usize))
+    }
+}
+
+/// The bytes of a bytes object.
+///
+/// # Safety
+/// `object` is alive for as long as the result is used.
+pub unsafe fn bytes_of<'a>(object: *mut PyObject) -> Option<&'a [u8]> {
+    // SAFETY: by the contract; checked to be bytes.
+    unsafe {
+        if PyBytes_Check(object) == 0 {
+            return None;
+        }
+        let (text, len) = (PyBytes_AsString(object), PyBytes_Size(object));
+        Some(std::slice::from_raw_parts(text.cast(), len as usize))
+    }
+}
+
+/// The bytes of a str (as UTF-8, surrogates as the file system has them) or bytes object; else a TypeError.
+pub fn text_bytes(object: &Py) -> PyResult<Vec<u8>> {
+    // SAFETY: `object` outlives the borrowed slices.
+    unsafe {
+        if let Some(b) = bytes_of(object.as_ptr()).or_else(|| utf8(object.as_ptr())) {
+            return Ok(b.to_vec());
+        }
+        if PyUnicode_Check(object.as_ptr()) != 0 {
+            let encoded = Py::new(PyUnicode_EncodeFSDefault(object.as_ptr()))?;
+            return Ok(bytes_of(encoded.as_ptr()).unwrap_or_default().to_vec());
+        }
+    }
+    Err(type_error("a str or bytes object is needed"))
+}
+
+/// Raises an exception of this class with this text.
+///
+/// # Safety
+/// `class` is a live exception class.
+pub unsafe fn raise(class: *mut PyObject, text: &str) -> Raised {
+    if let Ok(text) = string(text) {
+        // SAFETY: by the contract.
+        unsafe { PyErr_SetObject(class, text.as_ptr()) };
+    }
+    Raised
+}
+
+/// Raises TypeError.
+pub fn type_error(text: &str) -> Raised {
+    // SAFETY: the class lives for ever.
+    unsafe { raise(PyExc_TypeError, text) }
+}
+
+/// Raises ValueError.
+pub fn value_error(text: &str) -> Raised {
+    // SAFETY: the class lives for ever.
+    unsafe { raise(PyExc_ValueError, text) }
+}
+
+/// Raises OSError.
+pub fn os_error(text: &str) -> Raised {
+    // SAFETY: the class lives for ever.
+    unsafe { raise(PyExc_OSError, text) }
+}
+
+/// Puts a value into a dict under a str key.
+pub fn set_item(dict: &Py, key: &CStr, value: &Py) -> PyResult<()> {
+    // SAFETY: a dict, a NUL-terminated key, a live value.
+    check(unsafe { PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
+}
+
+/// `-1` means that an exception is set.
+pub fn check(rc: c_int) -> PyResult<()> {
+    if rc < 0 { Err(Raised) } else { Ok(()) }
+}
+
+/// What a C-called function returns: a new reference, or NULL with the exception set.
+pub fn give(result: PyResult<Py>) -> *mut PyObject {
+    result.map_or(std::ptr::null_mut(), Py::into_ptr)
+}
+
+/// Makes a class from a spec that lives for the call.
+pub fn class(name: &'static CStr, size: usize, slots: &mut [PyType_Slot]) -> PyResult<Py> {
+    let mut spec = PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: size as c_int,
+        itemsize: 0,
+        flags: Py_TPFLAGS_DEFAULT as _,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the slots end with a zero entry (all callers write one) and the name is static.
+    unsafe { Py::new(PyType_FromSpec(&mut spec)) }
+}
+
+/// The zero entry that ends a slot list.
+pub const END: PyType_Slot = PyType_Slot {
+    slot: 0,
+    pfunc: std::ptr::null_mut(),
+};
+
+/// The deallocator of our classes: frees the memory and the reference to the class.
+pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
+    // SAFETY: called once by Python, with an instance of a heap class.
+    unsafe {
+        let class = Py_TYPE(object);
+        let free = PyType_GetSlot(class, Py_tp_free);
+        let free: freefunc = std::mem::transmute(free);
+        free(object.cast());
+        Py_DECREF(class.cast());
+    }
+}
+
+/// A row of a method table.
+pub const fn method(name: &'static CStr, function: PyCFunction, flags: c_int) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: PyMethodDefPointer {
+            PyCFunction: function,
+        },
+        ml_flags: flags,
+        ml_doc: std::ptr::null(),
+    }
+}
+
+/// Positional arguments of a C-called function.
+pub struct Args(*mut PyObject);
+
+impl Args {
+    /// # Safety
+    /// `tuple` is the argument tuple of the call, or NULL for none; it outlives the value.
+    pub unsafe fn new(tuple: *mut PyObject) -> Args {
+        Args(tuple)
+    }
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        if self.0.is_null() {
+            return 0;
+        }
+        // SAFETY: a tuple by the contract of `new`.
+        (unsafe { PyTuple_Size(self.0) }) as usize
+    }
+    /// Argument `i`.
+    pub fn get(&self, i: usize) -> Option<Py> {
+        if i >= self.len() {
+            return None;
+        }
+        // SAFETY: a tuple, the index is in range.
+        unsafe { Py::borrowed(PyTuple_GetItem(self.0, i as Py_ssize_t)) }.ok()
+    }
+    /// Argument `i`, or a TypeError that names the function.
+    pub fn need(&self, i: usize, function: &str) -> PyResult<Py> {
+        self.get(i)
+            .ok_or_else(|| type_error(&format!("{function}() needs at least {} arguments", i + 1)))
+    }
+    /// Argument `i` as int, or the default when it is missing.
+    pub fn int(&self, i: usize, default: i64) -> PyResult<i64> {
+        let Some(value) = self.get(i) else {
+            return Ok(default);
+        };
+        // SAFETY: a live object.
+        let n = unsafe { PyLong_AsLongLong(value.as_ptr()) };
+        // SAFETY: the GIL is held.
+        if n == -1 && !unsafe { PyErr_Occurred() }.is_null() {
+            Err(Raised)
+        } else {
+            Ok(n)
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! One request: find the application, call it, send what it returns, close it, tell what went wrong.
+
+use crate::exchange::Exchange;
+use crate::py::{self, Py, PyResult};
+use crate::{environ, exception, file_wrapper, gil, input, module, response};
+use libc::iovec;
+use pyo3_ffi::*;
+use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
+use rsgi_plugin_api::{log, sys};
+
+/// More parts than this in a list are sent in several calls.
+const PARTS: usize = 64;
+
+/// Serves a request. `UWSGI_OK`, or -1: the connection is to be cut.
+pub fn serve(req: *mut WsgiRequest) -> i32 {
+    // SAFETY: the host's request of this core.
+    if unsafe { sys::uwsgi_parse_vars(req) } != 0 {
+        return -1;
+    }
+    let Some(app) = find_app(req) else {
+        log::line("--- no python application found, check your startup logs for errors ---");
+        // SAFETY: as above.
+        unsafe { sys::uwsgi_500(req) };
+        return UWSGI_OK;
+    };
+    gil::with(|| Exchange::new(req).enter(|exchange| run(exchange, app)))
+}
+
+/// The app of the request's mountpoint, else the default one.
+fn find_app(req: *mut WsgiRequest) -> Option<&'static mut UwsgiApp> {
+    // SAFETY: the host's request of this core; the apps' array lives as long as the process.
+    unsafe {
+        let r = &mut *req;
+        let mut id = -1;
+        if r.appid_len > 0 {
+            id = sys::uwsgi_get_app_id(req, r.appid, r.appid_len, 0);
+        }
+        if id < 0 && sys::uwsgi.no_default_app == 0 {
+            id = sys::uwsgi.default_app;
+        }
+        if id < 0 || id >= *sys::uwsgi_apps_cnt_of_process() {
+            return None;
+        }
+        let app = &mut *sys::uwsgi_apps_of_process().add(id as usize);
+        if app.modifier1 != 0 || app.callable.is_null() {
+            return None;
+        }
+        (*req).app_id = id;
+        Some(app)
+    }
+}
+
+/// How the answer ended.
+enum Sent {
+    /// Complete.
+    Whole,
+    /// The client has gone.
+    Gone,
+    /// `start_response` was never called.
+    NotStarted,
+}
+
+fn run(exchange: &mut Exchange, app: &mut UwsgiApp) -> i32 {
+    app.requests += 1;
+    let this: *mut Exchange = exchange;
+    let (input, responder) = match (input::new(this), response::new(this)) {
+        (Ok(input), Ok(responder)) => (input, responder),
+        _ => return exception::report(exchange),
+    };
+    let outcome = call(exchange, app, &input, &responder);
+    // the application may have kept them: they must not reach into the next request
+    // SAFETY: instances of the two classes.
+    unsafe {
+        crate::exchange::Handle::tie(input.as_ptr(), std::ptr::null_mut());
+        crate::exchange::Handle::tie(responder.as_ptr(), std::ptr::null_mut());
+    }
+    outcome
+}
+
+fn call(exchange: &mut Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> i32 {
+    // SAFETY: the host's request of this core.
+    let environ = match environ::build(unsafe { &*exchange.req() }, input) {
+        Ok(environ) => environ,
+        Err(_) => return exception::report(exchange),
+    };
+    module::set_env(&environ);
+    // SAFETY: the callable is alive, since the app's record owns a reference; the list ends with NULL.
+    let result = unsafe {
+        Py::new(PyObject_CallFunctionObjArgs(
+            app.callable.cast(),
+            environ.as_ptr(),
+            responder.as_ptr(),
+            std::ptr::null_mut::<PyObject>(),
+        ))
+    };
+    drop(environ);
+    let result = match result {
+        Ok(result) => result,
+        Err(_) => return exception::report(exchange),
+    };
+    let sent = send(exchange, &result);
+    let code = match &sent {
+        Ok(Sent::Whole) => UWSGI_OK,
+        Ok(Sent::Gone) => gone(exchange),
+        Ok(Sent::NotStarted) => not_started(exchange),
+        Err(_) => exception::report(exchange),
+    };
+    close(exchange, &result, code)
+}
+
+/// The one call of the result's `close`, whatever happened before.
+fn close(exchange: &mut Exchange, result: &Py, code: i32) -> i32 {
+    // SAFETY: a live object; the exact types of Python have no close.
+    if unsafe {
+        PyList_CheckExact(result.as_ptr()) != 0 || PyBytes_CheckExact(result.as_ptr()) != 0
+    } {
+        return code;
+    }
+    let closed = match result.attr_opt(c"close") {
+        Some(close) => close.call(&[]).map(drop),
+        None => Ok(()),
+    };
+    match closed {
+        Ok(()) => code,
+        Err(_) if code == UWSGI_OK => {
+            // the answer is complete: an exception here is logged and counted, but cannot change it
+            exception::report(exchange);
+            code
+        }
+        Err(_) => {
+            exception::print_current();
+            code
+        }
+    }
+}
+
+/// The client went away: silent, unless the operator wants to hear of it.
+fn gone(exchange: &mut Exchange) -> i32 {
+    // SAFETY: plain reads of the published view.
+    let silent =
+        unsafe { sys::uwsgi.disable_write_exception != 0 || sys::uwsgi.ignore_write_errors != 0 };
+    if !silent {
+        py::os_error("write error");
+        exception::report(exchange);
+    }
+    -1
+}
+
+fn not_started(exchange: &Exchange) -> i32 {
+    log::line(&format!(
+        "the application returned from {} without calling start_response: 500 is sent; call start_response(status, headers) before the body",
+        exchange.place()
+    ));
+    // SAFETY: the host's request of this core.
+    unsafe { sys::uwsgi_500(exchange.req()) };
+    UWSGI_OK
+}
+
+/// Sends the application's result.
+fn send(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
+    let object = result.as_ptr();
+    // SAFETY: a live object.
+    unsafe {
+        if PyList_CheckExact(object) != 0 {
+            return send_sequence(
+                exchange,
+                PyList_Size(object),
+                |i| PyList_GetItem(object, i),
+                result,
+            );
+        }
+        if PyTuple_CheckExact(object) != 0 {
+            return send_sequence(
+                exchange,
+                PyTuple_Size(object),
+                |i| PyTuple_GetItem(object, i),
+                result,
+            );
+        }
+        if PyBytes_Check(object) != 0 {
+            return Ok(finish(exchange, &[vector(result)]));
+        }
+        if PyUnicode_Check(object) != 0 {
+            // a str is an iterable of strs; say it of the whole, not of its first letter
+            return Err(response::not_bytes(result, "returned"));
+        }
+    }
+    if file_wrapper::is_wrapper(result) {
+        if !exchange.started {
+            return Ok(Sent::NotStarted);
+        }
+        if let Some(there) = file_wrapper::send(result, exchange) {
+            return Ok(if there { Sent::Whole } else { Sent::Gone });
+        }
+    }
+    send_iterable(exchange, result)
+}
+
+/// The bytes of a part, for the host.
+fn vector(part: &Py) -> iovec {
+    // SAFETY: `body_part` made sure that these are bytes; the caller keeps the object.
+    let bytes = unsafe { py::bytes_of(part.as_ptr()) }.unwrap_or_default();
+    iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    }
+}
+
+/// A list or tuple: everything in one go, so that the host can state the length.
+fn send_sequence(
+    exchange: &mut Exchange,
+    len: Py_ssize_t,
+    get: impl Fn(Py_ssize_t) -> *mut PyObject,
+    whole: &Py,
+) -> PyResult<Sent> {
+    if len == 1 {
+        // SAFETY: index 0 exists; the reference is ours from here on, since the GIL is given away while sending.
+        let part = response::body_part(unsafe { Py::borrowed(get(0))? })?;
+        return Ok(finish(exchange, &[vector(&part)]));
+    }
+    if len as usize > PARTS {
+        return send_iterable(exchange, whole);
+    }
+    let mut parts: [Option<Py>; PARTS] = [const { None }; PARTS];
+    let empty = iovec {
+        iov_base: std::ptr::null_mut(),
+        iov_len: 0,
+    };
+    let mut vectors = [empty; PARTS];
+    let mut count = 0;
+    for i in 0..len {
+        // SAFETY: the index exists; the reference is ours from here on.
+        let part = response::body_part(unsafe { Py::borrowed(get(i))? })?;
+        vectors[count] = vector(&part);
+        if vectors[count].iov_len > 0 {
+            parts[count] = Some(part);
+            count += 1;
+        }
+    }
+    let sent = finish(exchange, &vectors[..count]);
+    drop(parts);
+    Ok(sent)
+}
+
+/// The last bytes of the body.
+fn finish(exchange: &mut Exchange, parts: &[iovec]) -> Sent {
+    if !exchange.started {
+        return Sent::NotStarted;
+    }
+    let parts = if parts.len() == 1 && parts[0].iov_len == 0 {
+        &[]
+    } else {
+        parts
+    };
+    if exchange.gone || !exchange.send(parts, true) {
+        Sent::Gone
+    } else {
+        Sent::Whole
+    }
+}
+
+/// Anything else: each part is sent as it comes.
+fn send_iterable(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
+    // SAFETY: a live object.
+    let iterator = unsafe { Py::new(PyObject_GetIter(result.as_ptr())) };
+    let iterator = match iterator {
+        Ok(iterator) => iterator,
+        Err(raised) => return Err(not_iterable(result, raised)),
+    };
+    loop {
+        if exchange.gone {
+            return Ok(Sent::Gone);
+        }
+        // SAFETY: an iterator; NULL means the end, or an exception.
+        let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {
+            // SAFETY: the GIL is held.
+            if !unsafe { PyErr_Occurred() }.is_null() {
+                return Err(py::Raised);
+            }
+            return Ok(finish(exchange, &[]));
+        };
+        let part = response::body_part(part)?;
+        let vector = vector(&part);
+        if vector.iov_len == 0 {
+            continue;
+        }
+        if !exchange.started {
+            return Ok(Sent::NotStarted);
+        }
+        if !exchange.send(&[vector], false) {
+            return Ok(Sent::Gone);
+        }
+    }
+}
+
+/// What to say of a result that cannot be iterated: None and the like get a line of ours, an `__iter__` that raised
+/// keeps its exception.
+fn not_iterable(result: &Py, raised: py::Raised) -> py::Raised {
+    // SAFETY: live objects; a class is asked, not the instance, so that no code of the application runs here.
+    let iterable = unsafe { !PyType_GetSlot(Py_TYPE(result.as_ptr()), Py_tp_iter).is_null() };
+    if iterable {
+        return raised;
+    }
+    py::clear();
+    response::not_bytes(result, "returned")
+}

@@ -1,0 +1,198 @@
+"""Python's half of the plugin: loading, importing, running scripts, telling why something failed. Runs in a private
+namespace; nothing here is on the path of a request except the text of an exception."""
+import builtins
+import glob
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+import traceback
+import types
+
+
+def setup(argv, paths, executable, log):
+    sys.argv = argv
+    sys.path.insert(0, "")
+    sys.path.insert(0, ".")
+    for pattern in paths:
+        found = glob.glob(os.path.expanduser(pattern)) or [pattern]
+        for folder in found:
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
+            log("added %s/ to pythonpath." % folder.rstrip("/"))
+    if executable:
+        sys.executable = executable
+    for stream in (sys.stdout, sys.stderr):
+        # a line printed by the application is in the log at once, not after 8 KiB of them
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+
+
+class OwnModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds modules that the plugin brings along, after all other places."""
+
+    def __init__(self, sources):
+        self.sources = sources
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.sources:
+            return importlib.machinery.ModuleSpec(name, self, origin="built-in")
+        return None
+
+    def exec_module(self, module):
+        name = module.__name__
+        exec(compile(self.sources[name], "<%s of rsgi>" % name, "exec", dont_inherit=True), module.__dict__)
+
+
+def bring(sources):
+    sys.meta_path.append(OwnModules(sources))
+
+
+def module_name(path):
+    name = path[:-3] if path.endswith(".py") else path
+    return "uwsgi_file_" + name.replace("/", "_").replace(".", "_")
+
+
+def load_code(source, name, path):
+    module = types.ModuleType(name)
+    if path:
+        module.__file__ = os.path.abspath(path)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, path or "<%s>" % name, "exec", dont_inherit=True), module.__dict__)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def load_file(path):
+    with open(path, "rb") as f:
+        source = f.read()
+    return load_code(source, module_name(path), path)
+
+
+def load_eval(code):
+    return load_code(code, "uwsgi_eval_config", None)
+
+
+def load_module(name):
+    __import__(name)  # unlike importlib's function it leaves no frames of its own in a traceback
+    return sys.modules[name]
+
+
+def split_module(spec):
+    """'pkg.mod:callable' -> both parts; the second may be empty."""
+    name, _, callable_name = spec.partition(":")
+    return name, callable_name
+
+
+def find_callable(module, name):
+    """The application called `name` in a module: 'app', 'obj.app', 'make()', 'make("x")'; None if there is none."""
+    if name.endswith(")"):
+        return eval(compile(name, "<callable>", "eval", dont_inherit=True), module.__dict__)
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            return None
+    return found
+
+
+def load_paste(path, name, logged):
+    if logged:
+        try:
+            from paste.script.util.logging_config import fileConfig
+        except ImportError:
+            from logging.config import fileConfig
+        fileConfig(path)
+    from paste.deploy import loadapp
+    path = path if path.startswith(("config:", "egg:")) else "config:" + os.path.abspath(path)
+    return loadapp(path, **({"name": name} if name else {}))
+
+
+def import_by_name(name):
+    """--import: a module, or a .py file."""
+    if name.endswith(".py"):
+        return load_file(name)
+    return load_module(name)
+
+
+def run_main(path, argv=None):
+    """Runs a script as __main__; the exit code it asks for."""
+    import __main__
+    if argv is not None:
+        sys.argv = argv
+    try:
+        with open(path, "rb") as f:
+            source = f.read()
+        __main__.__file__ = path
+        __main__.__builtins__ = builtins
+        exec(compile(source, path, "exec", dont_inherit=True), __main__.__dict__)
+    except SystemExit as e:
+        if e.code is None:
+            return 0
+        if isinstance(e.code, int):
+            return e.code & 255
+        print(e.code, file=sys.stderr, flush=True)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def run_mule(script):
+    """A mule's program: a .py file, or module:function."""
+    if script.endswith(".py"):
+        return run_main(script)
+    name, function = split_module(script)
+    module = load_module(name)
+    if function:
+        found = find_callable(module, function)
+        if not function.endswith(")"):
+            found()
+    return 0
+
+
+def format_exception(kind, value, tb):
+    if tb is not None and isinstance(kind, type) and not issubclass(kind, SyntaxError):
+        # our own frames are of no use to the reader
+        while tb is not None and tb.tb_frame.f_globals is globals() and tb.tb_next is not None:
+            tb = tb.tb_next
+    return "".join(traceback.format_exception(kind, value, tb))
+
+
+def format_stack(tb):
+    return "".join(traceback.format_tb(tb))
+
+
+def hint(value, wanted):
+    """What to do about a failed load, in one line; '' when the traceback says it all."""
+    if isinstance(value, ModuleNotFoundError) and value.name:
+        if wanted and (value.name == wanted or wanted.startswith(value.name + ".")):
+            return ("no module %s on sys.path (%s): put its folder there with --pythonpath, or start from it with --chdir"
+                    % (value.name, ":".join(p for p in sys.path if p)))
+        return ("no module named %s in the Python of %s: install it there (%s -m pip install ...), "
+                "or name the virtualenv that has it with --virtualenv"
+                % (value.name, sys.prefix, sys.executable))
+    if isinstance(value, SyntaxError):
+        return ("%s:%s: Python %d.%d does not understand this line"
+                % (value.filename, value.lineno, sys.version_info[0], sys.version_info[1]))
+    if isinstance(value, FileNotFoundError) and value.filename:
+        return "%s does not exist (the current directory is %s)" % (value.filename, os.getcwd())
+    return ""
+
+
+def finish():
+    """The end of the process: what a normal Python would run."""
+    try:
+        import atexit
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            pass

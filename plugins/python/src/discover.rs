@@ -1,0 +1,326 @@
+//! Which Python to embed, and where its library lies: the one of the virtualenv, else the first on PATH that can be
+//! embedded, else /usr/bin/python3. The interpreter itself is asked, so that pyenv shims, links and distributions'
+//! own layouts need no rules here. Runs in the master, once.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A Python that can be embedded.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// The executable that `sys.prefix` and `sys.executable` come from; inside the virtualenv when there is one.
+    pub program: PathBuf,
+    /// Its shared library.
+    pub library: PathBuf,
+    /// For messages, as in 3.11.7.
+    pub version: String,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PythonError {
+    #[error(
+        "!!! Python Home is not a directory: {0} !!! (--virtualenv names it; create it with: python3 -m venv {0})"
+    )]
+    NoHome(String),
+    #[error(
+        "{home} has no bin/python3: it is no virtualenv (create one with: python3 -m venv {home})"
+    )]
+    NotAVenv { home: String },
+    #[error(
+        "{program} does not start ({cause}): recreate the virtualenv with a Python that is installed"
+    )]
+    Broken { program: String, cause: String },
+    #[error(
+        "no python3 was found on PATH and in /usr/bin: install one (apt install python3 libpython3-dev) or name one with --virtualenv"
+    )]
+    None,
+    #[error(
+        "Python {version} ({program}) is too old: 3.9 or later is needed; name another one with --virtualenv"
+    )]
+    TooOld { version: String, program: String },
+    #[error(
+        "Python {version} ({program}) is a free-threaded build, whose ABI this plugin does not speak: use a regular build of it"
+    )]
+    FreeThreaded { version: String, program: String },
+    #[error(
+        "{program} is {name}, not CPython: only CPython can be embedded; name one with --virtualenv"
+    )]
+    NotCPython { name: String, program: String },
+    #[error("Python {version} ({program}) has no shared library and cannot be embedded: {fix}")]
+    NoLibrary {
+        version: String,
+        program: String,
+        fix: String,
+    },
+}
+
+/// What an interpreter says about itself.
+#[derive(Debug)]
+struct Answers {
+    version: String,
+    executable: PathBuf,
+    libdir: PathBuf,
+    soname: String,
+    multiarch: String,
+    base: PathBuf,
+    implementation: String,
+    free_threaded: bool,
+}
+
+const QUESTIONS: &str = "import sys, sysconfig as s; g = s.get_config_var
+for a in ('%d.%d.%d' % tuple(sys.version_info[:3]), sys.executable, g('LIBDIR'), g('INSTSONAME'), g('MULTIARCH'), \
+          getattr(sys, 'base_prefix', sys.prefix), getattr(getattr(sys, 'implementation', None), 'name', 'cpython'), \
+          g('Py_GIL_DISABLED')):
+    sys.stdout.write('%s\\n' % (a,))
+";
+
+/// Asks an interpreter; `Err` is why it did not answer.
+fn ask(program: &Path) -> Result<Answers, String> {
+    let output = Command::new(program)
+        .args(["-E", "-s", "-S", "-c", QUESTIONS])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| e.to_string())?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let line = text.lines().last().unwrap_or_default().trim();
+        return Err(format!("{}: {line}", output.status));
+    }
+    let lines: Vec<&[u8]> = output.stdout.split(|b| *b == b'\n').collect();
+    let text = |i: usize| {
+        let bytes = lines.get(i).copied().unwrap_or_default();
+        if bytes == b"None" { &[][..] } else { bytes }
+    };
+    let path = |i| PathBuf::from(OsStr::from_bytes(text(i)));
+    let string = |i| String::from_utf8_lossy(text(i)).into_owned();
+    if text(0).is_empty() {
+        return Err("it is no Python".into());
+    }
+    Ok(Answers {
+        version: string(0),
+        executable: path(1),
+        libdir: path(2),
+        soname: string(3),
+        multiarch: string(4),
+        base: path(5),
+        implementation: string(6),
+        free_threaded: text(7) == b"1",
+    })
+}
+
+/// `(3, 11)` of `"3.11.7"`.
+fn minor(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|p| p.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// The library of an interpreter, or the sentence that says how to get one.
+fn library(a: &Answers) -> Result<PathBuf, String> {
+    let (major, minor) = minor(&a.version);
+    let standard = format!("libpython{major}.{minor}.so.1.0");
+    let mut names = vec![standard.as_str()];
+    if a.soname.contains(".so") {
+        names.insert(0, &a.soname);
+    }
+    let debian = Path::new("/usr/lib").join(&a.multiarch);
+    let folders = [
+        a.libdir.clone(),
+        a.libdir.join(&a.multiarch),
+        a.base.join("lib"),
+        a.base.join("lib").join(&a.multiarch),
+    ];
+    // a build without a library must not be given the distribution's by chance: same minor, other build
+    let of_debian = a.base == Path::new("/usr");
+    let found = folders
+        .iter()
+        .chain(of_debian.then_some(&debian))
+        .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+        .find(|file| file.is_absolute() && file.is_file());
+    found.ok_or_else(|| {
+        if of_debian {
+            format!("install libpython{major}.{minor} (apt install libpython{major}.{minor})")
+        } else if a.base.components().any(|c| c.as_os_str() == ".pyenv") {
+            format!(
+                "rebuild it with --enable-shared (PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force {})",
+                a.version
+            )
+        } else {
+            "rebuild it with ./configure --enable-shared".to_owned()
+        }
+    })
+}
+
+/// Whether an interpreter that answered can be embedded.
+fn judge(program: PathBuf, a: &Answers) -> Result<Interpreter, PythonError> {
+    let (version, name) = (a.version.clone(), program.display().to_string());
+    if a.implementation != "cpython" {
+        return Err(PythonError::NotCPython {
+            name: a.implementation.clone(),
+            program: name,
+        });
+    }
+    if minor(&a.version) < (3, 9) {
+        return Err(PythonError::TooOld {
+            version,
+            program: name,
+        });
+    }
+    if a.free_threaded {
+        return Err(PythonError::FreeThreaded {
+            version,
+            program: name,
+        });
+    }
+    match library(a) {
+        Ok(library) => Ok(Interpreter {
+            program,
+            library,
+            version,
+        }),
+        Err(fix) => Err(PythonError::NoLibrary {
+            version,
+            program: name,
+            fix,
+        }),
+    }
+}
+
+/// The Python of a virtualenv, or of an installation's prefix.
+pub fn in_home(home: &Path) -> Result<Interpreter, PythonError> {
+    let home = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
+    let shown = home.display().to_string();
+    if !home.is_dir() {
+        return Err(PythonError::NoHome(shown));
+    }
+    let inside = ["bin/python3", "bin/python"].map(|p| home.join(p));
+    let Some(program) = inside.into_iter().find(|p| p.symlink_metadata().is_ok()) else {
+        return Err(PythonError::NotAVenv { home: shown });
+    };
+    match ask(&program) {
+        Ok(answers) => judge(program, &answers),
+        Err(cause) => Err(PythonError::Broken {
+            program: program.display().to_string(),
+            cause,
+        }),
+    }
+}
+
+/// The Python of no virtualenv: the first that can be embedded, and why those before it cannot.
+pub fn on_path(path: &OsStr) -> Result<(Interpreter, Vec<PythonError>), PythonError> {
+    let mut refused = Vec::new();
+    let folders = std::env::split_paths(path).chain([PathBuf::from("/usr/bin")]);
+    for program in folders.map(|d| d.join("python3")).filter(|p| p.is_file()) {
+        let Ok(answers) = ask(&program) else { continue };
+        let real = match answers.executable.is_absolute() {
+            true => answers.executable.clone(),
+            false => program,
+        };
+        match judge(real, &answers) {
+            Ok(found) => return Ok((found, refused)),
+            Err(error) => refused.push(error),
+        }
+    }
+    Err(refused.into_iter().next().unwrap_or(PythonError::None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn answers(version: &str) -> Answers {
+        Answers {
+            version: version.into(),
+            executable: "/opt/py/bin/python3".into(),
+            libdir: "/opt/py/lib".into(),
+            soname: "libpython3.11.a".into(),
+            multiarch: String::new(),
+            base: "/opt/py".into(),
+            implementation: "cpython".into(),
+            free_threaded: false,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_embedded_is_named_with_its_fix() {
+        let refusal = |a: Answers| {
+            judge("/opt/py/bin/python3".into(), &a)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refusal(answers("3.8.18")).contains("3.8.18 (/opt/py/bin/python3) is too old"));
+        assert!(refusal(answers("2.7.18")).contains("too old"));
+        assert!(refusal(answers("3.11.7")).contains("./configure --enable-shared"));
+        let mut a = answers("3.11.7");
+        a.base = "/root/.pyenv/versions/3.11.7".into();
+        a.libdir = "/nowhere".into();
+        a.version = "3.99.1".into();
+        assert!(refusal(a).contains("pyenv install --force 3.99.1"));
+        let mut a = answers("3.99.1");
+        (a.base, a.libdir) = ("/usr".into(), "/usr/lib".into());
+        assert!(refusal(a).contains("apt install libpython3.99"));
+        let mut a = answers("3.13.0");
+        a.free_threaded = true;
+        assert!(refusal(a).contains("free-threaded"));
+        let mut a = answers("3.10.1");
+        a.implementation = "pypy".into();
+        assert!(refusal(a).contains("is pypy, not CPython"));
+    }
+
+    #[test]
+    fn homes_that_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let refusal = |p: &Path| in_home(p).unwrap_err().to_string();
+        assert!(refusal(&dir.path().join("x")).contains("Python Home is not a directory"));
+        assert!(refusal(dir.path()).contains("python3 -m venv"));
+        std::fs::create_dir(dir.path().join("bin")).unwrap();
+        symlink("/no/such/python", dir.path().join("bin/python3")).unwrap();
+        assert!(refusal(dir.path()).contains("does not start"));
+    }
+
+    #[test]
+    fn a_static_python_on_the_path_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = dir.path().join("python3");
+        std::fs::write(
+            &fake,
+            "#!/bin/sh\nprintf '3.8.1\\n/x/python3\\n/x\\nNone\\nNone\\n/x\\ncpython\\n0\\n'\n",
+        )
+        .unwrap();
+        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+        match on_path(dir.path().as_os_str()) {
+            Ok((found, refused)) => {
+                assert!(found.library.is_file());
+                assert!(refused[0].to_string().contains("3.8.1"));
+            }
+            // a machine without a usable system Python
+            Err(e) => assert!(e.to_string().contains("3.8.1"), "{e}"),
+        }
+    }
+
+    #[test]
+    fn every_python_of_this_machine_is_found_or_refused_with_a_reason() {
+        let versions = std::env::home_dir()
+            .unwrap_or_default()
+            .join(".pyenv/versions");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(versions).into_iter().flatten().flatten() {
+            seen += 1;
+            let name = entry.file_name().into_string().unwrap();
+            match in_home(&entry.path()) {
+                Ok(found) => {
+                    assert!(found.library.starts_with(entry.path()), "{found:?}");
+                    assert!(minor(&name) >= (3, 9), "{name}");
+                }
+                Err(e) => assert!(e.to_string().contains("Python"), "{e}"),
+            }
+        }
+        if seen == 0 {
+            eprintln!("no pyenv here: nothing to look at");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Opens libpython for everybody in this process to see, then the abi3 core privately, and keeps the core's table of
+//! hooks. Runs in the process that needs Python first: mostly the master, in `init`.
+
+use crate::bridge::{Hooks, SYMBOL, Start, StartFn, VERSION};
+use crate::discover::{self, Interpreter};
+use crate::options;
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
+use rsgi_plugin_api::{HookError, log};
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+static HOOKS: OnceLock<Option<&'static Hooks>> = OnceLock::new();
+
+/// The core's hooks, if Python was started.
+#[inline]
+pub fn hooks() -> Option<&'static Hooks> {
+    *HOOKS.get()?
+}
+
+/// The core's hooks; starts Python at the first call. `None`: it cannot be started, said in the log once.
+pub fn start() -> Option<&'static Hooks> {
+    *HOOKS.get_or_init(|| match open() {
+        Ok(hooks) => Some(hooks),
+        Err(error) => {
+            log::line(&format!("python: {error}"));
+            None
+        }
+    })
+}
+
+fn open() -> Result<&'static Hooks, HookError> {
+    let python = choose()?;
+    open_library(&python.library, RTLD_NOW | RTLD_GLOBAL)
+        .map_err(|e| {
+            HookError::new(format!(
+                "cannot open {} of Python {}: {e}; reinstall that Python, or name another one with --virtualenv",
+                python.library.display(),
+                python.version
+            ))
+        })?;
+    let core = open_core()?;
+    // SAFETY: the symbol, if there, is the function of that type: both files are checked for one VERSION below.
+    let start = unsafe { core.get::<StartFn>(SYMBOL.to_bytes_with_nul()) }.map_err(|e| {
+        HookError::new(format!(
+            "{e}: python_plugin.so and libpython_abi3.so are of different builds"
+        ))
+    })?;
+    let program = options::last("py-programname").map_or(python.program, PathBuf::from);
+    let program = CString::new(program.as_os_str().as_bytes())
+        .map_err(|_| HookError::new("the path of Python has a NUL inside"))?;
+    let settings = options::settings();
+    let table = {
+        let arguments = Start {
+            version: VERSION,
+            program: program.into_raw(),
+            settings: settings.as_ptr(),
+            settings_len: settings.len(),
+        };
+        // SAFETY: the core reads the struct during the call; program and settings live for ever.
+        unsafe { start(&arguments) }
+    };
+    std::mem::forget(core); // never unmapped: Python holds pointers into it
+    // SAFETY: NULL or a constant of the core.
+    match unsafe { table.as_ref() } {
+        Some(hooks) if hooks.version == VERSION => Ok(hooks),
+        Some(_) => Err(HookError::new(
+            "python_plugin.so and libpython_abi3.so are of different builds: reinstall them together",
+        )),
+        None => Err(HookError::new(format!(
+            "Python {} could not be started",
+            python.version
+        ))),
+    }
+}
+
+/// The Python that the options, or else PATH, name.
+fn choose() -> Result<Interpreter, HookError> {
+    let failed = |e: discover::PythonError| HookError::new(e.to_string());
+    if let Some(home) = options::last("virtualenv") {
+        return discover::in_home(Path::new(&home)).map_err(failed);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let (found, refused) = discover::on_path(&path).map_err(failed)?;
+    for error in refused {
+        log::line(&format!(
+            "python: {error}; using {} instead",
+            found.program.display()
+        ));
+    }
+    Ok(found)
+}
+
+fn open_library(file: &Path, flags: std::ffi::c_int) -> Result<(), libloading::Error> {
+    // SAFETY: a libpython's constructors have no preconditions; it stays open for ever.
+    let library = unsafe { Library::open(Some(file), flags) }?;
+    std::mem::forget(library);
+    Ok(())
+}
+
+/// The abi3 core lies beside this very file.
+fn open_core() -> Result<Library, HookError> {
+    let folder = own_folder().unwrap_or_default();
+    let names = ["libpython_abi3.so", "python_abi3.so"];
+    let Some(file) = names.iter().map(|n| folder.join(n)).find(|f| f.is_file()) else {
+        return Err(HookError::new(format!(
+            "{} is not in {}: install it beside python_plugin.so",
+            names[0],
+            folder.display()
+        )));
+    };
+    // SAFETY: our own second stage; its constructors do nothing.
+    unsafe { Library::open(Some(&file), RTLD_NOW | RTLD_LOCAL) }
+        .map_err(|e| HookError::new(format!("cannot open {}: {e}", file.display())))
+}
+
+/// The folder this shared object was loaded from.
+fn own_folder() -> Option<PathBuf> {
+    // SAFETY: all-zero is a valid Dl_info.
+    let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
+    // SAFETY: any address inside this object will do; `info` is filled when the result is not 0.
+    if unsafe { libc::dladdr(own_folder as *const libc::c_void, &mut info) } == 0
+        || info.dli_fname.is_null()
+    {
+        return None;
+    }
+    // SAFETY: a NUL-terminated name that the dynamic linker owns.
+    let name = unsafe { std::ffi::CStr::from_ptr(info.dli_fname) };
+    let file = Path::new(OsStr::from_bytes(name.to_bytes()));
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    file.parent().map(Path::to_path_buf)
+}
