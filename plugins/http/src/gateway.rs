@@ -191,9 +191,10 @@ impl Gateway {
                 outcome => outcome?,
             }
             self.now = Instant::now();
+            let mut ordered = false;
             for event in &events {
                 match Subject::of(event.token()) {
-                    Subject::Orders => {}
+                    Subject::Orders => ordered = true,
                     Subject::Listener(key) => self.accepting.push(key),
                     Subject::Session(key, serial) => {
                         if let Some(session) = self
@@ -226,10 +227,11 @@ impl Gateway {
                 self.next_sweep = self.now + SWEEP;
                 self.sweep();
             }
-            while let Some(order) = (orders.next)() {
-                match order {
-                    Order::Stop => return Ok(()),
-                    Order::Drain => self.leave(),
+            while ordered {
+                match (orders.next)() {
+                    Some(Order::Stop) => return Ok(()),
+                    Some(Order::Drain) => self.leave(),
+                    None => ordered = false,
                 }
             }
             if self.leaving && self.sessions.is_empty() {
