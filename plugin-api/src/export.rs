@@ -36,6 +36,8 @@ macro_rules! export_plugin {
         #[unsafe(link_section = ".note.uwsgi.abi")]
         static ABI_NOTE: $crate::abi::AbiNote = $crate::abi::AbiNote::CURRENT;
 
+        $crate::__layout!();
+
         /// The plugin as the host finds it.
         #[unsafe(no_mangle)]
         #[allow(non_upper_case_globals)]
@@ -50,6 +52,28 @@ macro_rules! export_plugin {
             $crate::export::Exported(plugin)
         };
     };
+}
+
+/// The function that hands the layouts out; not for direct use.
+#[doc(hidden)]
+#[cfg(feature = "layout-check")]
+#[macro_export]
+macro_rules! __layout {
+    () => {
+        /// The layouts that this plugin was compiled with.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn rsgi_plugin_layout() -> *const ::std::ffi::c_void {
+            $crate::layout::own()
+        }
+    };
+}
+
+/// Without the check there is nothing to hand out.
+#[doc(hidden)]
+#[cfg(not(feature = "layout-check"))]
+#[macro_export]
+macro_rules! __layout {
+    () => {};
 }
 
 /// One hook's C function; not for direct use.

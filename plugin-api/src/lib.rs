@@ -24,6 +24,8 @@
 pub mod abi;
 pub mod export;
 pub mod guard;
+#[cfg(feature = "layout-check")]
+pub mod layout;
 
 pub mod log;
 pub mod option;

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::new().filter("RSGI_LOG"))
         .format_target(false)
         .init();
-    let arguments: Vec<_> = std::env::args_os().collect();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let variables = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {

@@ -87,6 +87,14 @@ pub enum LoadError {
         /// the function's name
         function: String,
     },
+    /// A Rust plugin whose structs differ from ours.
+    #[error("{path}: compiled with other layouts of the plugin structs; rebuild it against this rsgi-plugin-api. {report}", path = path.display())]
+    Layout {
+        /// the file
+        path: PathBuf,
+        /// the differences
+        report: String,
+    },
     /// `.name` is NULL.
     #[error("the loaded plugin ({path}) has no .name attribute; give its struct a name", path = path.display())]
     NoName {
@@ -164,6 +172,7 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
                     .map_or_else(|| e.to_string(), ToString::to_string),
             }
         })?;
+    check_layout(&library, file)?;
     if let Some(function) = function {
         // SAFETY: uWSGI's contract: a function without arguments or result.
         unsafe {
@@ -193,6 +202,23 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
         copy,
         original,
     })
+}
+
+/// Rust plugins tell the layouts that they were compiled with; C plugins have no such function.
+fn check_layout(library: &Library, file: &PluginFile) -> Result<(), LoadError> {
+    use rsgi_plugin_api::layout;
+    // SAFETY: the symbol is ours to define: `export_plugin!` adds it with this signature.
+    unsafe {
+        let Ok(own) =
+            library.get::<extern "C" fn() -> *const std::ffi::c_void>(layout::SYMBOL.as_bytes())
+        else {
+            return Ok(());
+        };
+        layout::check(own()).map_err(|report| LoadError::Layout {
+            path: file.path.clone(),
+            report,
+        })
+    }
 }
 
 /// Copies as much as both sides know into a zeroed struct: an older plugin's missing hooks read as NULL.

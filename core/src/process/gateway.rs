@@ -90,6 +90,7 @@ pub fn bind(address: &str) -> Option<RawFd> {
     match bound {
         Ok(listener) => {
             let fd = listener.as_raw_fd();
+            say!("rsgi gateway bound on {} fd {fd}", listener.name);
             wishes().sockets.push((address.to_owned(), listener));
             Some(fd)
         }

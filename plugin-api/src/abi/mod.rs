@@ -11,7 +11,7 @@ mod stamp;
 pub use buffer::UwsgiBuffer;
 pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
-pub use plugin::UwsgiPlugin;
+pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
 pub use server::{
     UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiServer, UwsgiSocket,

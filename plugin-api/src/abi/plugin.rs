@@ -6,9 +6,20 @@
 use super::{UwsgiBuffer, UwsgiInstance, UwsgiOption, WsgiRequest};
 use std::ffi::{c_char, c_int, c_void};
 
+/// What a `jail` hook calls inside its jail; a type of its own because the layout check knows no nested functions.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi))]
+pub struct JailStart(pub Option<unsafe extern "C" fn(*mut c_void) -> c_int>);
+
 /// `struct uwsgi_plugin`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiPlugin {
     pub name: *const c_char,
     pub alias: *const c_char,
@@ -55,9 +66,7 @@ pub struct UwsgiPlugin {
     pub rpc: Option<
         unsafe extern "C" fn(*mut c_void, u8, *mut *mut c_char, *mut u16, *mut *mut c_char) -> u64,
     >,
-    pub jail: Option<
-        unsafe extern "C" fn(Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut *mut c_char),
-    >,
+    pub jail: Option<unsafe extern "C" fn(JailStart, *mut *mut c_char)>,
     pub post_jail: Option<unsafe extern "C" fn()>,
     pub before_privileges_drop: Option<unsafe extern "C" fn()>,
     pub mule: Option<unsafe extern "C" fn(*mut c_char) -> c_int>,

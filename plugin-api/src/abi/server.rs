@@ -10,6 +10,11 @@ use std::ffi::{c_char, c_int, c_void};
 /// `struct uwsgi_socket`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiSocket {
     pub fd: c_int,
     pub name: *mut c_char,
@@ -36,6 +41,11 @@ pub struct UwsgiSocket {
 /// `struct uwsgi_app`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiApp {
     pub modifier1: u8,
     pub mountpoint: [c_char; 255],
@@ -74,6 +84,11 @@ pub struct UwsgiApp {
 /// `struct uwsgi_core`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiCore {
     pub requests: u64,
     pub failed_requests: u64,
@@ -91,6 +106,11 @@ pub struct UwsgiCore {
 /// `struct uwsgi_worker`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiWorker {
     pub id: c_int,
     pub pid: pid_t,
@@ -128,6 +148,11 @@ pub struct UwsgiWorker {
 /// `struct uwsgi_harakiri_options`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiHarakiriOptions {
     pub workers: c_int,
     pub mules: c_int,
@@ -137,6 +162,11 @@ pub struct UwsgiHarakiriOptions {
 /// `struct uwsgi_instance_status`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiInstanceStatus {
     pub gracefully_reloading: c_int,
     pub brutally_reloading: c_int,
@@ -151,6 +181,11 @@ pub struct UwsgiInstanceStatus {
 /// `struct uwsgi_server`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "layout-check",
+    derive(abi_stable::StableAbi),
+    sabi(unsafe_opaque_fields)
+)]
 pub struct UwsgiServer {
     pub hostname: [c_char; 256],
     pub hostname_len: c_int,

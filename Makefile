@@ -1,0 +1,54 @@
+# rsgi: build, run, test, install. `make help` lists the targets.
+
+CARGO   ?= cargo
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+PLUGINS  = $(LIBDIR)/rsgi/plugins
+RELEASE  = target/release
+
+.PHONY: help build run test lint fuzz bench install clean dependencies
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+dependencies: ## install what the build and the tests need (as root), or say what is missing
+	@packaging/dependencies.sh
+
+build: dependencies ## build everything, optimised
+	$(CARGO) build --release --workspace --locked
+
+run: build ## build and serve an example at http://127.0.0.1:9090
+	@echo "rsgi serves examples/hello.py at http://127.0.0.1:9090 (Ctrl-C stops it)"
+	@$(RELEASE)/rsgi --http 127.0.0.1:9090 --wsgi-file examples/hello.py --master --processes 4 --threads 2
+
+test: dependencies ## build and run all tests
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --workspace --locked
+
+lint: ## formatting and clippy
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fuzz: ## run each fuzz target for a minute (needs a nightly compiler and cargo-fuzz)
+	packaging/fuzz.sh 60
+
+bench: build ## requests per second of one worker, with wrk
+	packaging/bench.sh
+
+install: ## install to $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(PLUGINS) $(DESTDIR)$(PREFIX)/include/rsgi \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/rsgi
+	install -m 755 $(RELEASE)/rsgi $(RELEASE)/uwsgiconfig $(DESTDIR)$(BINDIR)/
+	for name in http logfile lua python; do \
+	    install -m 644 $(RELEASE)/lib$${name}_plugin.so $(DESTDIR)$(PLUGINS)/$${name}_plugin.so || exit 1; \
+	done
+	install -m 644 $(RELEASE)/libpython_abi3.so $(DESTDIR)$(PLUGINS)/python_abi3.so
+	install -m 644 plugin-api/include/uwsgi.h $(DESTDIR)$(PREFIX)/include/rsgi/uwsgi.h
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+	    -e "s|@VERSION@|$$($(RELEASE)/rsgi --version)|g" packaging/rsgi.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/rsgi.pc
+	$(RELEASE)/rsgi --man > $(DESTDIR)$(PREFIX)/share/man/man1/rsgi.1
+	install -m 644 README.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(PREFIX)/share/doc/rsgi/
+
+clean: ## remove what was built
+	$(CARGO) clean
