@@ -398,12 +398,15 @@ impl Gateway {
             return false;
         };
         session.begin_request(keep_alive);
+        let length = match session.head.as_ref().map(|head| head.body) {
+            Some(BodyLength::Fixed(n)) => n,
+            _ => 0,
+        };
+        if length > self.config.stamp.limit_post {
+            return self.refuse(key, HttpError::new(413, "the body is over limit-post"));
+        }
         if session.awaits_continue() {
-            if let (Some(BodyLength::Fixed(n)), Some(limit)) = (
-                session.head.as_ref().map(|head| head.body),
-                self.config.expect_limit,
-            ) && n > limit
-            {
+            if self.config.expect_limit.is_some_and(|limit| length > limit) {
                 return self.refuse(key, HttpError::new(413, "the announced body is too large"));
             }
             let sent = session

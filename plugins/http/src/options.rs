@@ -121,14 +121,14 @@ const ACTIVE: [OptionRow; 23] = [
             Some(text) => store(settings::number(text, 0, u64::MAX), |s, n| s.expect_limit = Some(n)),
         }
     }),
-    OptionRow::optional(c"http-server-name-as-http-host", c"SERVER_NAME is what the client asked for", |v| {
+    OptionRow::value(c"http-server-name-as-http-host", c"SERVER_NAME is what the client asked for", |v| {
         store(Ok(settings::is_on(optional(v))), |s, on| s.name_from_host = on)
     }),
-    OptionRow::optional(c"http-quiet", c"do not log failing backends", |v| store(Ok(settings::is_on(optional(v))), |s, on| s.quiet = on)),
-    OptionRow::optional(c"http-auto-chunked", c"always on: answers without a length are sent in chunks", always_on),
-    OptionRow::optional(c"http-raw-body", c"always on: bodies of any kind are passed on", always_on),
-    OptionRow::optional(c"http-chunked-input", c"always on: chunked bodies are passed on", always_on),
-    OptionRow::optional(c"http-websockets", c"always on: upgraded connections pass both ways", always_on),
+    OptionRow::value(c"http-quiet", c"do not log failing backends", |v| store(Ok(settings::is_on(optional(v))), |s, on| s.quiet = on)),
+    OptionRow::flag(c"http-auto-chunked", c"always on: answers without a length are sent in chunks", always_on),
+    OptionRow::flag(c"http-raw-body", c"always on: bodies of any kind are passed on", always_on),
+    OptionRow::flag(c"http-chunked-input", c"always on: chunked bodies are passed on", always_on),
+    OptionRow::flag(c"http-websockets", c"always on: upgraded connections pass both ways", always_on),
     OptionRow::value(c"https", c"not in this version: refuses to start", no_tls),
     OptionRow::value(c"https2", c"not in this version: refuses to start", no_tls),
     OptionRow::value(c"http-to-https", c"not in this version: refuses to start", no_tls),
@@ -136,7 +136,7 @@ const ACTIVE: [OptionRow; 23] = [
 
 /// Rows that are only known.
 const IGNORED: [OptionRow; 30] = ignored! {
-    optional c"http-auto-gzip",
+    flag c"http-auto-gzip",
     value c"http-buffer-size",
     optional c"http-enable-proxy-protocol",
     value c"http-gid",
@@ -147,14 +147,14 @@ const IGNORED: [OptionRow; 30] = ignored! {
     value c"http-subscription-server",
     value c"http-subscription-fallback-key",
     value c"http-resubscribe",
-    optional c"http-backend-http",
-    optional c"http-cheap",
+    flag c"http-backend-http",
+    flag c"http-cheap",
     value c"http-events",
     value c"http-fallback",
     value c"http-gracetime",
     value c"http-harakiri",
-    optional c"http-manage-rtsp",
-    optional c"http-manage-source",
+    flag c"http-manage-rtsp",
+    flag c"http-manage-source",
     value c"http-post-buffering",
     value c"http-post-buffering-dir",
     value c"http-stud-prefix",
@@ -164,7 +164,7 @@ const IGNORED: [OptionRow; 30] = ignored! {
     value c"http-use-pattern",
     optional c"http-use-socket",
     value c"http-zerg",
-    optional c"https-export-cert",
+    flag c"https-export-cert",
     value c"https-session-context",
 };
 

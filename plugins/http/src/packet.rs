@@ -14,8 +14,8 @@ pub enum Body {
     Done,
     /// So many bytes.
     Fixed(u64),
-    /// Chunks, decoded and framed anew.
-    Chunked(Decoder),
+    /// Chunks, decoded and framed anew, of so many bytes at most.
+    Chunked(Decoder, u64),
     /// Whatever the client sends, both ways, after an upgrade.
     Raw,
 }
@@ -24,6 +24,15 @@ impl Body {
     /// Whether all of it was taken from the client.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done)
+    }
+
+    /// The body that a head announces; a chunked one of at most `most` bytes.
+    pub fn new(length: BodyLength, most: u64) -> Self {
+        match length {
+            BodyLength::None | BodyLength::Fixed(0) => Self::Done,
+            BodyLength::Fixed(n) => Self::Fixed(n),
+            BodyLength::Chunked => Self::Chunked(Decoder::new(), most),
+        }
     }
 
     /// Takes body bytes from the front of `input`, at most about `room`, and hands them to `emit` as the backend gets
@@ -53,11 +62,14 @@ impl Body {
                 }
                 Ok(n)
             }
-            Self::Chunked(decoder) => {
+            Self::Chunked(decoder, most) => {
                 let (mut used, mut emitted, mut size) = (0, 0, [0; 18]);
                 while emitted < room {
                     let (n, event) = decoder.decode(&input[used..])?;
                     used += n;
+                    if decoder.total() > *most {
+                        return Err(HttpError::new(413, "the body is over limit-post"));
+                    }
                     match event {
                         Event::More => break,
                         Event::Data(data) => {
@@ -79,23 +91,25 @@ impl Body {
     }
 }
 
-impl From<BodyLength> for Body {
-    fn from(length: BodyLength) -> Self {
-        match length {
-            BodyLength::None | BodyLength::Fixed(0) => Self::Done,
-            BodyLength::Fixed(n) => Self::Fixed(n),
-            BodyLength::Chunked => Self::Chunked(Decoder::new()),
-        }
-    }
-}
-
 /// What goes into every packet of a gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stamp {
     /// Which plugin of the backend is meant.
     pub modifiers: (u8, u8),
     /// Variables added to every request.
     pub vars: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of the longest body that is passed on.
+    pub limit_post: u64,
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self {
+            modifiers: (0, 0),
+            vars: Vec::new(),
+            limit_post: u64::MAX,
+        }
+    }
 }
 
 /// Writes the packet for the head at the front of `input` into `packet`, and behind it the body bytes that are there.
@@ -119,7 +133,7 @@ pub fn write(
     sink.0
         .finish()
         .map_err(|_| HttpError::new(431, "the request's variables exceed a uwsgi packet"))?;
-    let mut body = Body::from(head.body);
+    let mut body = Body::new(head.body, stamp.limit_post);
     let used = body.take(&input[head.len..], usize::MAX, |bytes| {
         packet.extend_from_slice(bytes)
     })?;
@@ -158,6 +172,7 @@ mod tests {
         let stamp = Stamp {
             modifiers: (5, 7),
             vars: vec![(b"K".to_vec(), b"v".to_vec())],
+            limit_post: 20,
         };
         let mut packet = Vec::new();
         let (used, body) = write(
@@ -214,6 +229,10 @@ mod tests {
         assert_eq!(
             (body.as_slice(), used, done),
             (&b"2\r\nab\r\n"[..], head.len() + 5, false)
+        );
+        assert_eq!(
+            with(b"15\r\n").map(|_| ()).map_err(|e| e.status()),
+            Err(413)
         );
         assert_eq!(with(b"5\nab").map_err(|e| e.status()).map(|_| ()), Err(400));
     }

@@ -165,6 +165,7 @@ struct Facts {
     hostname: Vec<u8>,
     buffer_size: usize,
     cores: usize,
+    limit_post: u64,
 }
 
 impl Facts {
@@ -181,6 +182,7 @@ impl Facts {
             Self {
                 hostname: bytes.collect(),
                 buffer_size: positive((*server).buffer_size),
+                limit_post: (*server).limit_post as u64,
                 cores: positive((*server).numproc) * positive((*server).cores).max(1),
             }
         }
@@ -207,6 +209,11 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
                 .iter()
                 .map(|(key, value)| (bytes(key), bytes(value)))
                 .collect(),
+            // The limit of this server's own workers; foreign ones have theirs.
+            limit_post: match facts.limit_post {
+                n if n > 0 && settings.backends.is_empty() => n,
+                _ => u64::MAX,
+            },
         },
         keep_alive: settings.keep_alive,
         timeout: settings.timeout,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Address, Backends, Node};
 use crate::gateway::Config;
+use crate::packet::Stamp;
 use support::{Worker, config, get, logged, start, started};
 
 #[test]
@@ -147,6 +148,42 @@ fn refusals_have_a_page_and_end_the_connection() {
     assert!(
         worker.served.lock().expect("no panic").is_empty(),
         "the worker saw none of it"
+    );
+}
+
+#[test]
+fn bodies_over_the_limit_are_refused() {
+    let worker = Worker::start();
+    let stamp = Stamp {
+        limit_post: 10,
+        ..Stamp::default()
+    };
+    let gateway = start(
+        Config { stamp, ..config() },
+        Backends::Workers {
+            link: worker.node(),
+            cores: 0,
+        },
+    );
+    let post = |fields: &str, body: &str| {
+        let mut client = gateway.connect();
+        client.put(format!("POST /p HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n"));
+        std::thread::sleep(Duration::from_millis(20));
+        let _ = client.stream.write_all(body.as_bytes());
+        client.answer(false).status
+    };
+    assert_eq!(post("Content-Length: 10", "0123456789"), 200);
+    assert_eq!(post("Content-Length: 11", "0123456789a"), 413);
+    assert_eq!(
+        post("Transfer-Encoding: chunked", "a\r\n0123456789\r\n0\r\n\r\n"),
+        200
+    );
+    assert_eq!(
+        post(
+            "Transfer-Encoding: chunked",
+            "a\r\n0123456789\r\n1\r\nx\r\n"
+        ),
+        413
     );
 }
 
