@@ -201,6 +201,10 @@ impl Master {
     pub(super) fn close(&mut self, ending: Ending, then: Then) {
         self.stop_daemons();
         if matches!(then, Then::Exit(_)) {
+            gateway::release_sockets();
+            for socket in &self.server.sockets {
+                socket.listener.release();
+            }
             self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
             startup::notify::stopping();
         }
