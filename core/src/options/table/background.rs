@@ -19,6 +19,7 @@ static ROWS: &[OptionSpec] = &[
         "a command that lives and dies with the instance",
         |s, v| daemon(s, Daemon::child(v)),
     )
+    .later()
     .verbatim()
     .master(),
     parsed(
@@ -34,6 +35,7 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .later()
     .verbatim()
     .master(),
     parsed(
@@ -49,6 +51,7 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .later()
     .verbatim()
     .master(),
     parsed(
@@ -56,6 +59,7 @@ static ROWS: &[OptionSpec] = &[
         "a command watched through its pidfile: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
+    .later()
     .verbatim()
     .master(),
     parsed(
@@ -63,6 +67,7 @@ static ROWS: &[OptionSpec] = &[
         "the same for a command that goes to the background by itself",
         |s, v| smart(s, v, true),
     )
+    .later()
     .verbatim()
     .master(),
     parsed(

@@ -23,7 +23,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("hook-post-jail", "an action after the jail", |s, v| {
         s.hooks.post_jail.push(Hook(v.into()))
-    }),
+    })
+    .later(),
     text(
         "hook-as-root",
         "an action before privileges are dropped",
@@ -93,6 +94,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .later()
     .verbatim()
     .master(),
     text(
@@ -108,7 +110,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("exec-post-jail", "a command after the jail", |s, v| {
         s.hooks.post_jail.push(Exec(v.into()))
-    }),
+    })
+    .later(),
     text(
         "exec-as-root",
         "a command before privileges are dropped",
@@ -151,7 +154,8 @@ static ROWS: &[OptionSpec] = &[
         "call-post-jail",
         "call a function after the jail",
         |s, v| s.hooks.post_jail.push(Call(v.into())),
-    ),
+    )
+    .later(),
     text(
         "call-as-root",
         "call a function before privileges are dropped",

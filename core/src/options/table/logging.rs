@@ -41,7 +41,8 @@ static ROWS: &[OptionSpec] = &[
         "log-master-bufsize",
         "bytes that the master reads at once",
         |s, n| s.logging.log_master_bufsize = n as usize,
-    ),
+    )
+    .later(),
     no_effect(
         "log-master-stream",
         No,
@@ -84,29 +85,35 @@ static ROWS: &[OptionSpec] = &[
         "log-route",
         "lines that match go to a sink: NAME REGEXP",
         |s, v| s.logging.log_route.push(v.into()),
-    ),
+    )
+    .later(),
     text(
         "log-req-route",
         "request lines that match go to a sink: NAME REGEXP",
         |s, v| s.logging.log_req_route.push(v.into()),
-    ),
+    )
+    .later(),
     text("log-drain", "drop lines that match", |s, v| {
         s.logging.log_drain.push(v.into())
-    }),
+    })
+    .later(),
     text("log-filter", "keep only lines that match", |s, v| {
         s.logging.log_filter.push(v.into())
-    }),
+    })
+    .later(),
     text(
         "log-encoder",
         "change lines on their way: ENCODER[:ARGUMENT][ SINK]",
         |s, v| s.logging.log_encoder.push(v.into()),
     )
+    .later()
     .template(),
     text(
         "log-req-encoder",
         "change request lines on their way",
         |s, v| s.logging.log_req_encoder.push(v.into()),
     )
+    .later()
     .template(),
     optional("log-syslog", "write to syslog, under this name", |s, v| {
         s.logging.log_syslog = Some(v.unwrap_or("rsgi").into());
@@ -118,6 +125,7 @@ static ROWS: &[OptionSpec] = &[
         "template of request lines, with %(uri), %(status) and so on",
         |s, v| s.logging.log_format = Some(v.into()),
     )
+    .later()
     .aliases(&["logformat"])
     .template(),
     flag(
@@ -125,6 +133,7 @@ static ROWS: &[OptionSpec] = &[
         "the template also has strftime letters",
         |s, on| s.logging.logformat_strftime = on,
     )
+    .later()
     .aliases(&["log-format-strftime"]),
     optional(
         "log-date",
@@ -141,7 +150,8 @@ static ROWS: &[OptionSpec] = &[
     .template(),
     optional("log-prefix", "text in front of lines", |s, v| {
         s.logging.log_prefix = Some(v.unwrap_or("").into())
-    }),
+    })
+    .later(),
     flag(
         "log-micros",
         "microseconds instead of milliseconds",
@@ -180,21 +190,25 @@ static ROWS: &[OptionSpec] = &[
         "log-sendfile",
         "log answers sent by sendfile even so",
         |s, on| s.logging.log_sendfile = on,
-    ),
+    )
+    .later(),
     demanded_flag(
         "log-ioerror",
         "log requests with a failed read or write even so",
         |s, on| s.logging.log_ioerror = on,
-    ),
+    )
+    .later(),
     bytes(
         "log-maxsize",
         "rotate the log beyond these bytes",
         |s, n| s.logging.log_maxsize = Some(n).filter(|n| *n > 0),
     )
+    .later()
     .master(),
     path("log-backupname", "name of the rotated log", |s, v| {
         s.logging.log_backupname = Some(v.into())
-    }),
+    })
+    .later(),
     flag("log-reopen", "open the log anew at a reload", |s, on| {
         s.logging.log_reopen = on
     }),
@@ -213,7 +227,8 @@ static ROWS: &[OptionSpec] = &[
         "logfile-chown",
         "log files belong to the user of uid",
         |s, on| s.logging.logfile_chown = on,
-    ),
+    )
+    .later(),
     later("alarm", Required, "an alarm: NAME ACTION:ARGUMENT"),
     later(
         "alarm-log",

@@ -52,22 +52,26 @@ static ROWS: &[OptionSpec] = &[
         "mule-reload-mercy",
         "seconds that a mule gets to finish",
         |s, n| s.reload.mule_reload_mercy = n,
-    ),
+    )
+    .later(),
     path("touch-reload", "reload when this file changes", |s, v| {
         s.reload.touch_reload.push(v.into())
     })
+    .later()
     .master(),
     path(
         "touch-workers-reload",
         "reload the workers when this file changes",
         |s, v| s.reload.touch_workers_reload.push(v.into()),
     )
+    .later()
     .master(),
     path(
         "touch-chain-reload",
         "reload the workers one by one when this file changes",
         |s, v| s.reload.touch_chain_reload.push(v.into()),
     )
+    .later()
     .master(),
     path(
         "touch-mules-reload",
@@ -88,18 +92,21 @@ static ROWS: &[OptionSpec] = &[
         "stop gracefully when this file changes",
         |s, v| s.reload.touch_gracefully_stop.push(v.into()),
     )
+    .later()
     .master(),
     path(
         "touch-logrotate",
         "rotate the log when this file changes",
         |s, v| s.reload.touch_logrotate.push(v.into()),
     )
+    .later()
     .master(),
     path(
         "touch-logreopen",
         "open the log anew when this file changes",
         |s, v| s.reload.touch_logreopen.push(v.into()),
     )
+    .later()
     .master(),
     parsed(
         "touch-exec",
@@ -110,6 +117,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .later()
     .verbatim()
     .master(),
     parsed(
@@ -126,12 +134,14 @@ static ROWS: &[OptionSpec] = &[
     path("fs-reload", "reload at any event of this path", |s, v| {
         s.reload.fs_reload.push(v.into())
     })
+    .later()
     .master(),
     path(
         "fs-brutal-reload",
         "reload at once at any event of this path",
         |s, v| s.reload.fs_brutal_reload.push(v.into()),
     )
+    .later()
     .master(),
     later("die-on-no-workers", No, "end when no worker is left"),
 ];
