@@ -75,10 +75,7 @@ fn command(known: &[Known]) -> Command {
         match option.arg {
             ArgKind::Required => arg.num_args(1).allow_hyphen_values(true),
             // only `--name=value`: the next argument is another one
-            ArgKind::No | ArgKind::Optional => arg
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value(NO_VALUE),
+            ArgKind::No | ArgKind::Optional => arg.num_args(0..=1).require_equals(true).default_missing_value(NO_VALUE),
         }
     });
     Command::new("rsgi")
@@ -133,25 +130,14 @@ fn ordered(matches: &ArgMatches, known: &[Known]) -> Result<CommandLine, Vec<Str
         let Some(values) = matches.get_many::<OsString>(&option.name) else {
             continue;
         };
-        for (index, value) in matches
-            .indices_of(&option.name)
-            .into_iter()
-            .flatten()
-            .zip(values)
-        {
+        for (index, value) in matches.indices_of(&option.name).into_iter().flatten().zip(values) {
             let Some(value) = value.to_str() else {
-                problems.push(format!(
-                    "option '--{}': the value is not UTF-8",
-                    option.name
-                ));
+                problems.push(format!("option '--{}': the value is not UTF-8", option.name));
                 continue;
             };
             let value = Some(value.to_owned()).filter(|v| v != NO_VALUE);
             if option.arg == ArgKind::No && value.as_deref().is_some_and(|v| !is_word(v)) {
-                problems.push(format!(
-                    "option '--{}' doesn't allow an argument",
-                    option.name
-                ));
+                problems.push(format!("option '--{}' doesn't allow an argument", option.name));
             }
             found.push((index, option, value));
         }
@@ -185,10 +171,7 @@ fn is_word(value: &str) -> bool {
 
 /// `-C660` becomes `-C=660`: clap wants the sign where a value may be left out.
 fn getopt_spelling(arguments: &[OsString], known: &[Known]) -> Vec<OsString> {
-    let kinds: HashMap<char, ArgKind> = known
-        .iter()
-        .filter_map(|o| o.short.map(|s| (s, o.arg)))
-        .collect();
+    let kinds: HashMap<char, ArgKind> = known.iter().filter_map(|o| o.short.map(|s| (s, o.arg))).collect();
     let mut rest_is_bare = false;
     let rewrite = |argument: &OsString| {
         rest_is_bare |= argument == "--";
@@ -231,18 +214,8 @@ fn is_argument(argument: &OsString, wrong: &str) -> bool {
         return false;
     };
     match wrong.strip_prefix("--") {
-        Some(_) => {
-            text == wrong
-                || text
-                    .strip_prefix(wrong)
-                    .is_some_and(|rest| rest.starts_with('='))
-        }
-        None => {
-            text.starts_with('-')
-                && !text.starts_with("--")
-                && wrong.len() > 1
-                && text.contains(&wrong[1..])
-        }
+        Some(_) => text == wrong || text.strip_prefix(wrong).is_some_and(|rest| rest.starts_with('=')),
+        None => text.starts_with('-') && !text.starts_with("--") && wrong.len() > 1 && text.contains(&wrong[1..]),
     }
 }
 
@@ -268,13 +241,10 @@ fn describe(
             match beginning[..] {
                 [] => {
                     if let Some(owner) = owner_of(name) {
-                        text +=
-                            &format!(": it belongs to the plugin {owner}, add --plugin {owner}");
+                        text += &format!(": it belongs to the plugin {owner}, add --plugin {owner}");
                     } else if let Some(refusal) = table::refused::find(name) {
                         text += &format!(": {}; {}", refusal.reason, refusal.instead);
-                    } else if let Some(near) =
-                        suggestion(name, known.iter().map(|o| o.name.as_str()))
-                    {
+                    } else if let Some(near) = suggestion(name, known.iter().map(|o| o.name.as_str())) {
                         text += &format!(": did you mean '--{near}'?");
                     } else {
                         text += " (rsgi --help WORD searches the options)";
@@ -286,24 +256,14 @@ fn describe(
         }
         (ErrorKind::UnknownArgument, None) => match wrong.strip_prefix('-') {
             Some(letter) => format!("invalid option -- '{letter}'"),
-            None => error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            None => error.to_string().lines().next().unwrap_or_default().to_owned(),
         },
         (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, _)
             if !wrong.is_empty() =>
         {
             format!("option '{wrong}' requires an argument")
         }
-        _ => error
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -414,10 +374,7 @@ mod tests {
             line("--processes").unwrap_err(),
             ["option '--processes' requires an argument"]
         );
-        assert_eq!(
-            line("-p").unwrap_err(),
-            ["option '--processes' requires an argument"]
-        );
+        assert_eq!(line("-p").unwrap_err(), ["option '--processes' requires an argument"]);
         assert_eq!(
             line("--master=2").unwrap_err(),
             ["option '--master' doesn't allow an argument"]

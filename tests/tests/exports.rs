@@ -101,8 +101,7 @@ fn layouts_agree_with_the_compiled_header() {
         .iter()
         .map(|(_, what, _)| format!("    printf(\"%zu\\n\", {what});\n"))
         .collect();
-    let source =
-        format!("#include <uwsgi.h>\n#undef exit\nint main(void) {{\n{checks}    return 0;\n}}\n");
+    let source = format!("#include <uwsgi.h>\n#undef exit\nint main(void) {{\n{checks}    return 0;\n}}\n");
     std::fs::write(dir.join("probe.c"), source).unwrap();
     let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/../plugin-api/include");
     let built = Command::new("gcc")
@@ -139,10 +138,7 @@ fn the_header_is_clean_c99_and_cpp11() {
                 "-fsyntax-only",
                 include,
             ])
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../plugin-api/include/uwsgi.h"
-            ))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api/include/uwsgi.h"))
             .args(["-Wno-pragma-once-outside-header", "-Wno-unused-variable"])
             .output()
             .expect("gcc can be run");

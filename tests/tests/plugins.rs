@@ -37,10 +37,7 @@ fn the_tutorials_plugin_is_built_loaded_and_initialised() {
     let setup = Setup::new();
     build_plugin(setup.dir(), "foobar.c", FOOBAR);
     let app = "def application(e, sr):\n    sr('200 OK', [])\n    return [b'beside']\n";
-    let server = setup
-        .wsgi(app)
-        .args(["--plugin", "./foobar_plugin.so"])
-        .start();
+    let server = setup.wsgi(app).args(["--plugin", "./foobar_plugin.so"]).start();
     assert_eq!(server.log().matches("Hello World\n").count(), 1);
     assert_eq!(server.get("/").text(), "beside");
 }
@@ -60,25 +57,15 @@ fn a_plugin_is_found_by_name_in_plugins_dir() {
     for name in ["foobar", "foobar_plugin.so"] {
         let setup = Setup::new();
         build_plugin(setup.dir(), "foobar.c", FOOBAR);
-        let ended = setup
-            .args(["--plugins-dir", "@DIR@", "--plugin", name])
-            .run();
-        assert!(
-            ended.output.contains("Hello World\n"),
-            "{name}: {}",
-            ended.output
-        );
+        let ended = setup.args(["--plugins-dir", "@DIR@", "--plugin", name]).run();
+        assert!(ended.output.contains("Hello World\n"), "{name}: {}", ended.output);
     }
 }
 
 #[test]
 fn hooks_run_in_their_order_and_processes() {
     let setup = Setup::new();
-    build_plugin(
-        setup.dir(),
-        "every_hook.c",
-        include_str!("../c/every_hook.c"),
-    );
+    build_plugin(setup.dir(), "every_hook.c", include_str!("../c/every_hook.c"));
     let mut server = setup
         .args([
             "--plugin",
@@ -95,10 +82,7 @@ fn hooks_run_in_their_order_and_processes() {
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0));
     let log = server.log();
-    let seen: Vec<&str> = log
-        .lines()
-        .filter_map(|l| l.strip_prefix("HOOK "))
-        .collect();
+    let seen: Vec<&str> = log.lines().filter_map(|l| l.strip_prefix("HOOK ")).collect();
     let order = |names: &[&str]| {
         let places: Vec<usize> = names
             .iter()
@@ -140,11 +124,7 @@ fn hooks_run_in_their_order_and_processes() {
 #[test]
 fn the_harakiri_hook_runs_before_the_worker_is_killed() {
     let setup = Setup::new();
-    build_plugin(
-        setup.dir(),
-        "every_hook.c",
-        include_str!("../c/every_hook.c"),
-    );
+    build_plugin(setup.dir(), "every_hook.c", include_str!("../c/every_hook.c"));
     let mut server = setup
         .args([
             "--plugin",
@@ -160,9 +140,7 @@ fn the_harakiri_hook_runs_before_the_worker_is_killed() {
     let stuck = std::thread::spawn(move || {
         use std::io::{Read, Write};
         let mut stream = rsgi_tests::http::connect(port);
-        stream
-            .write_all(b"GET /sleep HTTP/1.1\r\nHost: t\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"GET /sleep HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
         let mut left = Vec::new();
         let _ = stream.read_to_end(&mut left);
         left
@@ -178,11 +156,7 @@ fn the_harakiri_hook_runs_before_the_worker_is_killed() {
 #[test]
 fn a_crash_ends_one_worker_and_names_the_plugin() {
     let setup = Setup::new();
-    build_plugin(
-        setup.dir(),
-        "every_hook.c",
-        include_str!("../c/every_hook.c"),
-    );
+    build_plugin(setup.dir(), "every_hook.c", include_str!("../c/every_hook.c"));
     let mut server = setup
         .args([
             "--plugin",
@@ -195,9 +169,7 @@ fn a_crash_ends_one_worker_and_names_the_plugin() {
         .start();
     use std::io::{Read, Write};
     let mut stream = server.connect(server.port());
-    stream
-        .write_all(b"GET /crash HTTP/1.1\r\nHost: t\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET /crash HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
     let _ = stream.read_to_end(&mut Vec::new());
     server.wait_log(
         "worker 1 crashed in the request hook of plugin every_hook: 127.0.0.1 - GET /crash",
@@ -222,7 +194,10 @@ fn requests_bodies_and_answers_of_the_c_api() {
         ])
         .start();
     let port = server.port();
-    let plain = exchange(port, b"GET /x?p=0&q=1%202 HTTP/1.1\r\nHost: h\r\nCookie: a=1; c=two\r\nConnection: close\r\n\r\n");
+    let plain = exchange(
+        port,
+        b"GET /x?p=0&q=1%202 HTTP/1.1\r\nHost: h\r\nCookie: a=1; c=two\r\nConnection: close\r\n\r\n",
+    );
     assert_eq!(plain.line, "HTTP/1.1 202 Accepted Here");
     assert_eq!(
         plain.text(),
@@ -241,10 +216,7 @@ fn requests_bodies_and_answers_of_the_c_api() {
     assert_eq!(get(port, "/404").status, 404);
     assert_eq!(get(port, "/error").status, 500);
     let split = get(port, "/split");
-    assert_eq!(
-        (split.text().as_str(), split.header("x-evil")),
-        ("refused", None)
-    );
+    assert_eq!((split.text().as_str(), split.header("x-evil")), ("refused", None));
 }
 
 #[test]
@@ -279,10 +251,7 @@ fn options_of_plugins_are_set_and_their_plugin_is_found_by_them() {
         "{log}"
     );
     assert!(log.contains("ITEM one (3)\nITEM two (3)\n"), "{log}");
-    assert!(
-        log.contains("KV a=1 b=two\n") && log.contains("KV refused\n"),
-        "{log}"
-    );
+    assert!(log.contains("KV a=1 b=two\n") && log.contains("KV refused\n"), "{log}");
     assert!(log.contains("STR concatenated 0 1\n"), "{log}");
 }
 
@@ -290,11 +259,7 @@ fn options_of_plugins_are_set_and_their_plugin_is_found_by_them() {
 fn refused_files_run_no_code_and_say_what_to_do() {
     let cases: [(&str, &[&str], &str); 3] = [
         ("constructor.so", &[], "carries no rsgi stamp"),
-        (
-            "constructor.so",
-            &["-DFOREIGN_MAJOR"],
-            "built for plugin ABI 99",
-        ),
+        ("constructor.so", &["-DFOREIGN_MAJOR"], "built for plugin ABI 99"),
         (
             "other.so",
             &["-DWITH_HEADER", "-Dconstructor_plugin=misnamed"],
@@ -305,20 +270,11 @@ fn refused_files_run_no_code_and_say_what_to_do() {
         let setup = Setup::new();
         gcc(setup.dir(), file, flags);
         let ended = setup
-            .args([
-                "--need-plugin",
-                &format!("./{file}"),
-                "--http-socket",
-                "127.0.0.1:0",
-            ])
+            .args(["--need-plugin", &format!("./{file}"), "--http-socket", "127.0.0.1:0"])
             .run();
         assert_eq!(ended.code, 1, "{}", ended.output);
         assert!(ended.output.contains(why), "{why}: {}", ended.output);
-        assert!(
-            !ended.output.contains("CONSTRUCTOR RAN"),
-            "{}",
-            ended.output
-        );
+        assert!(!ended.output.contains("CONSTRUCTOR RAN"), "{}", ended.output);
     }
     // the same file, acceptable: its constructor is heard, so the silence above means something
     let setup = Setup::new();
@@ -380,12 +336,7 @@ struct uwsgi_plugin wrk_plugin = { .name = "wrk", .worker = worker };
     let setup = Setup::new();
     build_plugin(setup.dir(), "wrk.c", source);
     let mut server = setup
-        .args([
-            "--plugin",
-            "./wrk_plugin.so",
-            "--http-socket",
-            "127.0.0.1:0",
-        ])
+        .args(["--plugin", "./wrk_plugin.so", "--http-socket", "127.0.0.1:0"])
         .start();
     assert_eq!(server.get("/").text(), "hand-made by worker 1");
     let (_, pid) = server.workers()[0];
@@ -405,21 +356,13 @@ fn a_logger_plugin_gets_what_server_and_application_print() {
         .start_unready();
     let read = |name: &str| std::fs::read_to_string(server.dir().join(name)).unwrap_or_default();
     wait_for("the worker's line in the file", || {
-        read("app.log")
-            .contains("spawned rsgi worker 1")
-            .then_some(())
+        read("app.log").contains("spawned rsgi worker 1").then_some(())
     });
-    assert!(
-        read("app.log").contains("printed by the app"),
-        "{}",
-        read("app.log")
-    );
+    assert!(read("app.log").contains("printed by the app"), "{}", read("app.log"));
     std::fs::rename(server.dir().join("app.log"), server.dir().join("old.log")).unwrap();
     send(server.pid(), libc::SIGUSR1);
     wait_for("a new file after the old one was moved away", || {
-        read("app.log")
-            .contains("rsgi instance configuration")
-            .then_some(())
+        read("app.log").contains("rsgi instance configuration").then_some(())
     });
 }
 
@@ -429,11 +372,7 @@ fn an_unknown_logger_is_an_error() {
         .args(["--logger", "nolog:x", "--http-socket", "127.0.0.1:0"])
         .run();
     assert_eq!(ended.code, 1);
-    assert!(
-        ended.output.contains("unable to find logger nolog"),
-        "{}",
-        ended.output
-    );
+    assert!(ended.output.contains("unable to find logger nolog"), "{}", ended.output);
 }
 
 #[test]
@@ -488,11 +427,7 @@ fn a_folder_with_uwsgiplugin_py_is_built() {
         .current_dir(setup.dir())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(
         setup
             .args(["--plugin", "./dirplug_plugin.so"])
@@ -520,10 +455,7 @@ fn compiler_errors_are_shown_and_end_the_build() {
     };
     let (code, words) = build("broken.c");
     assert_eq!(code, Some(1));
-    assert!(
-        words.contains("broken.c:2:") && words.contains("error:"),
-        "{words}"
-    );
+    assert!(words.contains("broken.c:2:") && words.contains("error:"), "{words}");
     let (code, words) = build("curl.c");
     assert_eq!(code, Some(1));
     assert!(

@@ -46,14 +46,12 @@ impl<'a> Applier<'a> {
     pub fn finish(mut self) -> (Settings, Vec<String>) {
         if let Some(option) = self.master_for.filter(|_| !self.settings.processes.master) {
             if !self.settings.classic {
-                self.host
-                    .say(&format!("{option} needs the master: it is turned on"));
+                self.host.say(&format!("{option} needs the master: it is turned on"));
             }
             self.settings.processes.master = true;
         }
         let host = self.host;
-        self.problems
-            .extend(self.settings.validate(&mut |line| host.say(line)));
+        self.problems.extend(self.settings.validate(&mut |line| host.say(line)));
         (self.settings, self.problems)
     }
 
@@ -78,11 +76,7 @@ impl<'a> Applier<'a> {
     }
 
     /// The value with everything resolved; `None` when that is impossible (reported).
-    fn resolved(
-        &mut self,
-        directive: &Directive,
-        row: Option<&OptionSpec>,
-    ) -> Option<Option<String>> {
+    fn resolved(&mut self, directive: &Directive, row: Option<&OptionSpec>) -> Option<Option<String>> {
         let Some(value) = &directive.value else {
             return Some(None);
         };
@@ -115,14 +109,8 @@ impl<'a> Applier<'a> {
         }
     }
 
-    fn core(
-        &mut self,
-        row: &OptionSpec,
-        directive: &Directive,
-        value: Option<&str>,
-    ) -> Result<(), String> {
-        let is_empty_variable =
-            matches!(directive.origin, Origin::Environment(_)) && value == Some("");
+    fn core(&mut self, row: &OptionSpec, directive: &Directive, value: Option<&str>) -> Result<(), String> {
+        let is_empty_variable = matches!(directive.origin, Origin::Environment(_)) && value == Some("");
         if is_empty_variable && row.arg == ArgKind::Required {
             return Ok(());
         }
@@ -135,10 +123,7 @@ impl<'a> Applier<'a> {
         if row.needs_master && !self.is_off(row, value) {
             self.master_for.get_or_insert_with(|| directive.key.clone());
         }
-        let sockets = (
-            self.settings.sockets.bind.len(),
-            self.settings.sockets.shared.len(),
-        );
+        let sockets = (self.settings.sockets.bind.len(), self.settings.sockets.shared.len());
         self.set(row, directive, value)?;
         for socket in &mut self.settings.sockets.bind[sockets.0..] {
             socket.origin = directive.origin.clone();
@@ -149,16 +134,10 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    fn set(
-        &mut self,
-        row: &OptionSpec,
-        directive: &Directive,
-        value: Option<&str>,
-    ) -> Result<(), String> {
+    fn set(&mut self, row: &OptionSpec, directive: &Directive, value: Option<&str>) -> Result<(), String> {
         match row.apply {
             Apply::Flag(set) => {
-                let on =
-                    self.switch(directive, value) != (Some(directive.key.as_str()) == row.negation);
+                let on = self.switch(directive, value) != (Some(directive.key.as_str()) == row.negation);
                 set(&mut self.settings, on);
             }
             Apply::Number { set, min, max } => {
@@ -184,16 +163,8 @@ impl<'a> Applier<'a> {
             Apply::OptionalParsed(set) => set(&mut self.settings, value)?,
             Apply::Reader => match row.name {
                 "print" => self.host.say(value.unwrap_or("")),
-                "plugin" | "need-plugin" => self
-                    .settings
-                    .plugins
-                    .loaded
-                    .push(value.unwrap_or("").to_owned()),
-                "plugins-dir" => self
-                    .settings
-                    .plugins
-                    .directories
-                    .push(value.unwrap_or("").to_owned()),
+                "plugin" | "need-plugin" => self.settings.plugins.loaded.push(value.unwrap_or("").to_owned()),
+                "plugins-dir" => self.settings.plugins.directories.push(value.unwrap_or("").to_owned()),
                 _ => {}
             },
             Apply::Later => {
@@ -210,9 +181,7 @@ impl<'a> Applier<'a> {
 
     fn is_off(&self, row: &OptionSpec, value: Option<&str>) -> bool {
         match row.apply {
-            Apply::Flag(_) => {
-                value.is_some_and(|v| parse::boolean(without_comment(v).value) == Some(false))
-            }
+            Apply::Flag(_) => value.is_some_and(|v| parse::boolean(without_comment(v).value) == Some(false)),
             Apply::Number { .. } => value == Some("0"),
             _ => false,
         }
@@ -278,9 +247,7 @@ impl<'a> Applier<'a> {
         {
             self.host
                 .load(&owner, true, &directive.origin)
-                .map_err(|e| {
-                    format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}")
-                })?;
+                .map_err(|e| format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}"))?;
             self.warn_of_comment(directive, value);
             return match self.plugin_option(key) {
                 Some(option) => self.plugin(&option, value),
@@ -297,10 +264,7 @@ impl<'a> Applier<'a> {
     }
 
     fn plugin_option(&self, name: &str) -> Option<PluginOption> {
-        self.host
-            .options()
-            .into_iter()
-            .find(|option| option.name == name)
+        self.host.options().into_iter().find(|option| option.name == name)
     }
 
     fn plugin(&mut self, option: &PluginOption, value: Option<&str>) -> Result<(), String> {
@@ -329,9 +293,7 @@ impl<'a> Applier<'a> {
         };
         let place = &directive.origin;
         if place.is_command_line() {
-            return self
-                .problems
-                .push(format!("unrecognized option '--{key}'{hint}"));
+            return self.problems.push(format!("unrecognized option '--{key}'{hint}"));
         }
         let from_environment = matches!(place, Origin::Environment(_));
         if self.settings.strict && !from_environment {
@@ -346,19 +308,13 @@ impl<'a> Applier<'a> {
             true => ": it has no effect",
             false => &hint,
         };
-        self.host
-            .say(&format!("{place}: unknown option \"{key}\"{hint}"));
+        self.host.say(&format!("{place}: unknown option \"{key}\"{hint}"));
     }
 
     /// Whether the configuration itself uses the name.
     fn is_placeholder(&self, name: &str) -> bool {
-        let values = self
-            .collected
-            .directives
-            .iter()
-            .filter_map(|d| d.value.as_deref());
-        self.collected.consulted.contains(name)
-            || values.into_iter().any(|value| mentions(value, name))
+        let values = self.collected.directives.iter().filter_map(|d| d.value.as_deref());
+        self.collected.consulted.contains(name) || values.into_iter().any(|value| mentions(value, name))
     }
 
     fn say_once(&mut self, directive: &Directive, what: &str) {

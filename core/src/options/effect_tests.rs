@@ -31,9 +31,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
         let indent = line.len() - line.trim_start().len();
         let name = line.trim().split(':').next().unwrap_or("");
         match indent {
-            4 if !line.trim().starts_with(['}', ']']) => {
-                (section, field) = (name.to_owned(), String::new())
-            }
+            4 if !line.trim().starts_with(['}', ']']) => (section, field) = (name.to_owned(), String::new()),
             8 if !line.trim().starts_with(['}', ']']) => field = name.to_owned(),
             _ => {}
         }
@@ -56,38 +54,46 @@ fn changed(row: &OptionSpec) -> Vec<String> {
             let mut settings = Settings::with_defaults(classic);
             if apply(&mut settings) {
                 let after = fields(&settings);
-                let differs = after
-                    .iter()
-                    .filter(|(key, text)| before.get(*key) != Some(*text));
-                names.extend(
-                    differs.map(|(key, _)| key.rsplit('.').next().unwrap_or(key).to_owned()),
-                );
+                let differs = after.iter().filter(|(key, text)| before.get(*key) != Some(*text));
+                names.extend(differs.map(|(key, _)| key.rsplit('.').next().unwrap_or(key).to_owned()));
             }
         }
         !names.is_empty()
     };
-    let done = |()| true;
     match row.apply {
         Apply::Flag(set) => {
-            let _ = attempt(&|s| done(set(s, true))) || attempt(&|s| done(set(s, false)));
+            let _ = attempt(&|s| {
+                set(s, true);
+                true
+            }) || attempt(&|s| {
+                set(s, false);
+                true
+            });
         }
         Apply::Number { set, min, max } => {
-            let _ = attempt(&|s| done(set(s, 77.clamp(min, max))));
+            let _ = attempt(&|s| {
+                set(s, 77.clamp(min, max));
+                true
+            });
         }
         Apply::Text(set) | Apply::Path(set) => {
-            let _ = attempt(&|s| done(set(s, "x y")));
+            let _ = attempt(&|s| {
+                set(s, "x y");
+                true
+            });
         }
         Apply::Optional(set) => {
-            let _ = attempt(&|s| done(set(s, Some("x"))));
+            let _ = attempt(&|s| {
+                set(s, Some("x"));
+                true
+            });
         }
         Apply::Parsed(set) => {
             let _ = SAMPLES.iter().any(|v| attempt(&|s| set(s, v).is_ok()));
         }
-        Apply::OptionalParsed(set) => drop(
-            SAMPLES
-                .iter()
-                .any(|v| attempt(&|s| set(s, Some(v)).is_ok())),
-        ),
+        Apply::OptionalParsed(set) => {
+            let _ = SAMPLES.iter().any(|v| attempt(&|s| set(s, Some(v)).is_ok()));
+        }
         _ => {}
     }
     names.sort();
@@ -113,14 +119,10 @@ fn host_sources(folder: &Path, out: &mut String) {
 #[test]
 fn every_option_has_an_effect_or_says_that_it_comes_later() {
     let mut sources = String::new();
-    host_sources(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut sources,
-    );
+    host_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
     // read while the options are applied
-    let is_read = |field: &String| {
-        ["strict", "autoload"].contains(&field.as_str()) || sources.contains(&format!(".{field}"))
-    };
+    let is_read =
+        |field: &String| ["strict", "autoload"].contains(&field.as_str()) || sources.contains(&format!(".{field}"));
     let mut silent = Vec::new();
     let mut premature = Vec::new();
     for row in table::rows() {

@@ -28,9 +28,7 @@ const NOT_OPTIONS: [&str; 14] = [
 pub fn directives(environment: &Environment) -> Vec<Directive> {
     let mut found: Vec<(bool, &str, &str, &str)> = environment
         .iter()
-        .filter(|(name, _)| {
-            !NOT_OPTIONS.contains(&name.as_str()) && !name.starts_with(INTERNAL_PREFIX)
-        })
+        .filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str()) && !name.starts_with(INTERNAL_PREFIX))
         .filter_map(|(name, value)| {
             let (own, option) = match name.strip_prefix("UWSGI_") {
                 Some(option) => (false, option),

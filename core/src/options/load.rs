@@ -7,9 +7,7 @@ use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::Apply;
 use super::{environment, help, man, parse, table};
 use crate::cli;
-use crate::config::{
-    Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source,
-};
+use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
 use crate::settings::Settings;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -124,10 +122,7 @@ fn known_options(host: &dyn PluginHost, autoload: bool) -> Vec<PluginOption> {
 }
 
 /// Commands that need no configuration; the first one counts.
-fn immediate(
-    typed: &cli::CommandLine,
-    plugins: &[PluginOption],
-) -> Result<Option<Startup>, ConfigErrors> {
+fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Option<Startup>, ConfigErrors> {
     for directive in &typed.directives {
         let Some(Apply::Command(make)) = table::find(&directive.key).map(|row| row.apply) else {
             continue;
@@ -135,8 +130,7 @@ fn immediate(
         let text = match make(directive.value.as_deref()) {
             Command::CheckConfig | Command::Get(_) => continue,
             Command::Help => {
-                let words: Vec<String> =
-                    directive.value.iter().chain(&typed.bare).cloned().collect();
+                let words: Vec<String> = directive.value.iter().chain(&typed.bare).cloned().collect();
                 help::text(&words, plugins)
             }
             Command::Version => format!("{}\n", env!("CARGO_PKG_VERSION")),
@@ -168,10 +162,7 @@ fn late_command(collected: &Collected, settings: &Settings) -> Option<Startup> {
             Apply::Command(make) => match make(directive.value.as_deref()) {
                 Command::CheckConfig => Some(Startup::Checked),
                 Command::Get(name) => Some(Startup::Print(
-                    settings
-                        .values(&name)
-                        .map(|value| format!("{value}\n"))
-                        .collect(),
+                    settings.values(&name).map(|value| format!("{value}\n")).collect(),
                 )),
                 _ => None,
             },
@@ -263,18 +254,12 @@ impl<'a> PluginDirectives<'a> {
                 _ => continue,
             };
             self.obey(key, value, &Origin::CommandLine);
-            *self
-                .done
-                .entry((key.to_owned(), value.to_owned()))
-                .or_insert(0) += 1;
+            *self.done.entry((key.to_owned(), value.to_owned())).or_insert(0) += 1;
         }
     }
 
     fn obey(&mut self, key: &str, value: &str, origin: &Origin) {
-        let names = value
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
+        let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
         match key {
             "plugins-dir" | "plugin-dir" => self.host.add_directory(value),
             "plugin" | "plugins" => {

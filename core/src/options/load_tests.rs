@@ -22,9 +22,7 @@ const ON_DISK: [(&str, &str, ArgKind, u64); 4] = [
     ("http", "http", ArgKind::Required, UWSGI_OPT_MASTER),
 ];
 
-fn option(
-    (index, (plugin, name, arg, flags)): (usize, (&str, &str, ArgKind, u64)),
-) -> PluginOption {
+fn option((index, (plugin, name, arg, flags)): (usize, (&str, &str, ArgKind, u64))) -> PluginOption {
     PluginOption {
         name: name.into(),
         short: (name == "module").then_some('w'),
@@ -55,16 +53,14 @@ impl PluginHost for FakePlugins {
     }
     fn options(&self) -> Vec<PluginOption> {
         let all = self.catalogue().into_iter();
-        all.filter(|option| self.is_loaded(&option.plugin))
-            .collect()
+        all.filter(|option| self.is_loaded(&option.plugin)).collect()
     }
     fn apply(&mut self, index: usize, name: &str, value: Option<&str>) -> Result<(), PluginError> {
         if value == Some("bad") {
             return Err(PluginError("cannot be bad".into()));
         }
         assert_eq!(ON_DISK[index].1, name);
-        self.applied
-            .push(format!("{name}={}", value.unwrap_or("-")));
+        self.applied.push(format!("{name}={}", value.unwrap_or("-")));
         Ok(())
     }
     fn owner_of(&self, option: &str) -> Option<String> {
@@ -134,55 +130,32 @@ impl Run {
 #[test]
 fn nothing_gives_the_defaults_and_classic_gives_uwsgis() {
     let new = line("").settings();
-    assert!(
-        new.processes.master
-            && new.paths.vacuum
-            && new.processes.enable_threads
-            && new.http.keep_alive
-    );
+    assert!(new.processes.master && new.paths.vacuum && new.processes.enable_threads && new.http.keep_alive);
     assert_eq!(
-        (
-            new.limits.buffer_size,
-            new.sockets.listen,
-            new.apps.need_app
-        ),
+        (new.limits.buffer_size, new.sockets.listen, new.apps.need_app),
         (65536, None, None)
     );
     let old = ini("processes = 3\nclassic-defaults = true\n").settings();
-    assert!(
-        !old.processes.master && !old.paths.vacuum && !old.http.keep_alive && old.apps.dynamic_apps
-    );
+    assert!(!old.processes.master && !old.paths.vacuum && !old.http.keep_alive && old.apps.dynamic_apps);
     assert_eq!(
-        (
-            old.limits.buffer_size,
-            old.sockets.listen,
-            old.processes.workers
-        ),
+        (old.limits.buffer_size, old.sockets.listen, old.processes.workers),
         (4096, Some(100), 3)
     );
 }
 
 #[test]
 fn changed_defaults_have_a_form_that_turns_them_off() {
-    let s =
-        line("--no-master --no-vacuum --no-need-app --no-enable-threads --no-single-interpreter")
-            .settings();
-    assert!(
-        !s.processes.master
-            && !s.paths.vacuum
-            && !s.processes.enable_threads
-            && !s.apps.single_interpreter
-    );
+    let s = line("--no-master --no-vacuum --no-need-app --no-enable-threads --no-single-interpreter").settings();
+    assert!(!s.processes.master && !s.paths.vacuum && !s.processes.enable_threads && !s.apps.single_interpreter);
     assert_eq!(s.apps.need_app, Some(false));
     let s = ini("master = false\nvacuum = 0\nno-orphans = off\nkeep-alive = no\n").settings();
-    assert!(
-        !s.processes.master && !s.paths.vacuum && !s.processes.no_orphans && !s.http.keep_alive
-    );
+    assert!(!s.processes.master && !s.paths.vacuum && !s.processes.no_orphans && !s.http.keep_alive);
 }
 
 #[test]
 fn sockets_keep_their_order_protocol_and_place() {
-    let s = ini("socket = :3031\nshared-socket = :80\nhttp-socket = =0\nprotocol = http\nchmod-socket = 660\n").settings();
+    let s =
+        ini("socket = :3031\nshared-socket = :80\nhttp-socket = =0\nprotocol = http\nchmod-socket = 660\n").settings();
     assert_eq!(s.sockets.bind[0].address, ":3031");
     assert_eq!(
         (s.sockets.bind[0].protocol, s.sockets.protocol),
@@ -196,24 +169,11 @@ fn sockets_keep_their_order_protocol_and_place() {
 
 #[test]
 fn the_last_single_value_wins_and_the_command_line_beats_the_environment() {
-    assert_eq!(
-        ini("processes = 4\nprocesses = 2\n")
-            .settings()
-            .processes
-            .workers,
-        2
-    );
-    let run = run_with(
-        &["-p", "1"],
-        &[("UWSGI_PROCESSES", "3"), ("RSGI_THREADS", "5")],
-        &[],
-    );
+    assert_eq!(ini("processes = 4\nprocesses = 2\n").settings().processes.workers, 2);
+    let run = run_with(&["-p", "1"], &[("UWSGI_PROCESSES", "3"), ("RSGI_THREADS", "5")], &[]);
     let s = run.settings();
     assert_eq!((s.processes.workers, s.processes.threads), (1, 5));
-    assert_eq!(
-        s.exported.last(),
-        Some(&("processes".into(), Some("1".into())))
-    );
+    assert_eq!(s.exported.last(), Some(&("processes".into(), Some("1".into()))));
 }
 
 #[test]
@@ -249,32 +209,23 @@ fn strict_makes_it_an_error_wherever_it_stands() {
         problem.starts_with("[strict-mode] unknown config directive: proceses ("),
         "{problem}"
     );
-    assert!(
-        problem.ends_with("c.ini:2): did you mean \"processes\"?"),
-        "{problem}"
-    );
+    assert!(problem.ends_with("c.ini:2): did you mean \"processes\"?"), "{problem}");
 }
 
 #[test]
 fn all_problems_are_collected() {
-    let run = ini(
-        "processes = abc\nhttp-socket = :99999\nharakiri = 30s\nlegion = x\nmount = /x\ninclude = no.conf\n",
-    );
+    let run = ini("processes = abc\nhttp-socket = :99999\nharakiri = 30s\nlegion = x\nmount = /x\ninclude = no.conf\n");
     let problems = run.problems();
     assert_eq!(problems.len(), 6, "{problems:?}");
     let all = problems.join("\n");
     assert!(all.contains("c.ini:2: processes: invalid number \"abc\""));
     assert!(all.contains("invalid port 99999") && all.contains("legions are not in rsgi"));
-    assert!(
-        line("--processes abc").problems()[0].starts_with("--processes: invalid number \"abc\"")
-    );
+    assert!(line("--processes abc").problems()[0].starts_with("--processes: invalid number \"abc\""));
 }
 
 #[test]
 fn a_comment_behind_a_value_is_said() {
-    let run = ini(
-        "processes = 4 ; four\nmaster = true # yes\nhttp-socket = :8080 ; web\nlog-format = %(uri) ; x\n",
-    );
+    let run = ini("processes = 4 ; four\nmaster = true # yes\nhttp-socket = :8080 ; web\nlog-format = %(uri) ; x\n");
     assert!(run.said("c.ini:2: processes: \"; four\" behind the value is taken as a comment"));
     let s = run.settings();
     assert_eq!((s.processes.workers, s.processes.master), (4, true));
@@ -317,10 +268,7 @@ fn the_plugin_that_owns_an_option_is_loaded_by_itself() {
     let run = run_with(
         &["--ini", "@DIR@/c.ini", "app.py"],
         &[],
-        &[(
-            "c.ini",
-            "[uwsgi]\nstrict = 1\nmodule = x\npy-verbose = false\n",
-        )],
+        &[("c.ini", "[uwsgi]\nstrict = 1\nmodule = x\npy-verbose = false\n")],
     );
     assert_eq!(run.plugins.applied, ["module=x", "wsgi-file=app.py"]);
     assert!(line("--wsgi-file bad").problems()[0].contains("--wsgi-file: cannot be bad"));
@@ -329,12 +277,7 @@ fn the_plugin_that_owns_an_option_is_loaded_by_itself() {
 #[test]
 fn the_command_line_may_declare_its_own_options() {
     let run = run_with(
-        &[
-            "--declare-option",
-            "hello=print=P:hi $1",
-            "--hello",
-            "ann bob",
-        ],
+        &["--declare-option", "hello=print=P:hi $1", "--hello", "ann bob"],
         &[],
         &[],
     );
@@ -360,15 +303,11 @@ fn classic_defaults_do_not_look_for_plugins() {
             .starts_with("unrecognized option '--wsgi-file': it belongs to the plugin python")
     );
     assert_eq!(
-        line("--classic-defaults --plugin python --wsgi-file x")
-            .plugins
-            .applied,
+        line("--classic-defaults --plugin python --wsgi-file x").plugins.applied,
         ["wsgi-file=x"]
     );
     assert_eq!(
-        line("--classic-defaults --autoload --wsgi-file x")
-            .plugins
-            .applied,
+        line("--classic-defaults --autoload --wsgi-file x").plugins.applied,
         ["wsgi-file=x"]
     );
 }
@@ -377,10 +316,7 @@ fn classic_defaults_do_not_look_for_plugins() {
 fn named_plugins_are_loaded_once_in_order() {
     let run = line("--plugins-dir /p --plugin python,nosuch --need-plugin http");
     assert_eq!(
-        (
-            run.plugins.directories.as_slice(),
-            run.plugins.loaded.as_slice()
-        ),
+        (run.plugins.directories.as_slice(), run.plugins.loaded.as_slice()),
         (
             ["/p".to_owned()].as_slice(),
             ["python".to_owned(), "http".to_owned()].as_slice()
@@ -389,9 +325,7 @@ fn named_plugins_are_loaded_once_in_order() {
     assert_eq!(run.settings().plugins.loaded, ["python,nosuch", "http"]);
     let run = line("--need-plugin nosuch");
     assert!(run.problems()[0].contains("unable to load plugin \"nosuch\""));
-    let run = ini(
-        "if-plugin = python\nthreads = 9\nendif\nplugin = python\nif-plugin = python\nthreads = 3\nendif\n",
-    );
+    let run = ini("if-plugin = python\nthreads = 9\nendif\nplugin = python\nif-plugin = python\nthreads = 3\nendif\n");
     assert_eq!(run.settings().processes.threads, 3);
 }
 
@@ -409,9 +343,7 @@ fn commands_need_no_configuration() {
             .iter()
             .all(|n| names.lines().any(|l| l == *n))
     );
-    assert!(
-        matches!(line("--stop /p.pid").result, Ok(Startup::Command(Command::Stop(file))) if file == "/p.pid")
-    );
+    assert!(matches!(line("--stop /p.pid").result, Ok(Startup::Command(Command::Stop(file))) if file == "/p.pid"));
     assert_eq!(line("--extract data://x").printed(), "x");
     assert!(line("--man").printed().starts_with(".TH RSGI 1"));
 }
@@ -422,12 +354,7 @@ fn check_config_and_get_read_everything() {
         line("--check-config --processes 2").result,
         Ok(Startup::Checked)
     ));
-    assert_eq!(
-        line("--check-config --processes x --threads y")
-            .problems()
-            .len(),
-        2
-    );
+    assert_eq!(line("--check-config --processes x --threads y").problems().len(), 2);
     assert_eq!(line("--get processes -p 3").printed(), "3\n");
 }
 
@@ -436,10 +363,7 @@ fn show_config_prints_a_configuration_with_places() {
     let run = run_with(
         &["--ini", "@DIR@/c.ini", "--show-config"],
         &[],
-        &[(
-            "c.ini",
-            "[uwsgi]\nmaster = true\nfoo = 5\nprocesses = %(foo)\n",
-        )],
+        &[("c.ini", "[uwsgi]\nmaster = true\nfoo = 5\nprocesses = %(foo)\n")],
     );
     let said = run.plugins.said.join("\n");
     for line in [
@@ -453,27 +377,14 @@ fn show_config_prints_a_configuration_with_places() {
     ] {
         assert!(said.contains(line), "{line:?} in {said}");
     }
-    assert_eq!(
-        run.settings().values("processes").collect::<Vec<_>>(),
-        ["5"]
-    );
+    assert_eq!(run.settings().values("processes").collect::<Vec<_>>(), ["5"]);
 }
 
 #[test]
 fn options_about_processes_turn_the_master_on() {
-    assert!(
-        line("--classic-defaults --stats :1717")
-            .settings()
-            .processes
-            .master
-    );
+    assert!(line("--classic-defaults --stats :1717").settings().processes.master);
     assert!(!line("--classic-defaults").settings().processes.master);
-    assert!(
-        !line("--classic-defaults --cheaper 0")
-            .settings()
-            .processes
-            .master
-    );
+    assert!(!line("--classic-defaults --cheaper 0").settings().processes.master);
 }
 
 #[test]
@@ -492,18 +403,12 @@ fn values_of_many_forms_arrive() {
         [Action::Exec("true".into()), Action::Hook("print:x".into())]
     );
     assert_eq!(
-        (
-            s.logging.logger[0].name.as_deref(),
-            s.logging.logger[0].kind.as_str()
-        ),
+        (s.logging.logger[0].name.as_deref(), s.logging.logger[0].kind.as_str()),
         (Some("n"), "file")
     );
     assert_eq!(s.logging.log_date.as_deref(), Some("%Y"));
     assert_eq!(
-        (
-            s.apps.mounts[0].prefix.as_str(),
-            s.statics.maps[0].target.as_str()
-        ),
+        (s.apps.mounts[0].prefix.as_str(), s.statics.maps[0].target.as_str()),
         ("/a", "/d")
     );
     assert_eq!(s.sockets.remap_modifier, [(1, 2), (3, 4)]);

@@ -20,10 +20,7 @@ pub fn without_comment(value: &str) -> Trimmed<'_> {
             value: value[..at].trim_end(),
             comment: Some(value[at..].trim_start()),
         },
-        None => Trimmed {
-            value,
-            comment: None,
-        },
+        None => Trimmed { value, comment: None },
     }
 }
 
@@ -53,9 +50,7 @@ pub fn number(value: &str, min: u64, max: u64) -> Result<u64, String> {
     };
     match u64::try_from(number) {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
-        _ if number < i128::from(min) => {
-            Err(format!("invalid number \"{value}\": the least is {min}"))
-        }
+        _ if number < i128::from(min) => Err(format!("invalid number \"{value}\": the least is {min}")),
         _ => Err(format!("invalid number \"{value}\": the most is {max}")),
     }
 }
@@ -128,18 +123,10 @@ mod tests {
     #[test]
     fn numbers_are_whole_and_within_limits() {
         assert_eq!(number(" 4 ", 0, 10), Ok(4));
-        assert!(
-            number("abc", 0, 10)
-                .unwrap_err()
-                .starts_with("invalid number \"abc\"")
-        );
+        assert!(number("abc", 0, 10).unwrap_err().starts_with("invalid number \"abc\""));
         assert!(number("30s", 0, 100).unwrap_err().ends_with("write 30"));
         assert!(number("5m", 0, 100).unwrap_err().ends_with("write 300"));
-        assert!(
-            number("50M", 0, u64::MAX)
-                .unwrap_err()
-                .ends_with("write 52428800")
-        );
+        assert!(number("50M", 0, u64::MAX).unwrap_err().ends_with("write 52428800"));
         assert!(number("-1", 0, 10).unwrap_err().ends_with("the least is 0"));
         assert!(number("11", 0, 10).unwrap_err().ends_with("the most is 10"));
         assert!(
@@ -147,11 +134,7 @@ mod tests {
                 .unwrap_err()
                 .ends_with("the most is 10")
         );
-        assert!(
-            number("$(WORKERS)", 0, 10)
-                .unwrap_err()
-                .contains("WORKERS is not set")
-        );
+        assert!(number("$(WORKERS)", 0, 10).unwrap_err().contains("WORKERS is not set"));
     }
 
     #[test]

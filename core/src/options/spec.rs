@@ -161,29 +161,17 @@ impl OptionSpec {
 }
 
 /// On or off.
-pub const fn flag(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, bool),
-) -> OptionSpec {
+pub const fn flag(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::No, help, Apply::Flag(set))
 }
 
 /// On or off, by a value that must be written.
-pub const fn demanded_flag(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, bool),
-) -> OptionSpec {
+pub const fn demanded_flag(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Required, help, Apply::Flag(set))
 }
 
 /// A whole number.
-pub const fn number(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, u64),
-) -> OptionSpec {
+pub const fn number(name: &'static str, help: &'static str, set: fn(&mut Settings, u64)) -> OptionSpec {
     let apply = Apply::Number {
         set,
         min: 0,
@@ -193,38 +181,22 @@ pub const fn number(
 }
 
 /// A whole number of bytes.
-pub const fn bytes(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, u64),
-) -> OptionSpec {
+pub const fn bytes(name: &'static str, help: &'static str, set: fn(&mut Settings, u64)) -> OptionSpec {
     number(name, help, set).range(0, i64::MAX as u64)
 }
 
 /// Any text.
-pub const fn text(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, &str),
-) -> OptionSpec {
+pub const fn text(name: &'static str, help: &'static str, set: fn(&mut Settings, &str)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Required, help, Apply::Text(set))
 }
 
 /// A path, an address or a name.
-pub const fn path(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, &str),
-) -> OptionSpec {
+pub const fn path(name: &'static str, help: &'static str, set: fn(&mut Settings, &str)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Required, help, Apply::Path(set))
 }
 
 /// A text or nothing.
-pub const fn optional(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, Option<&str>),
-) -> OptionSpec {
+pub const fn optional(name: &'static str, help: &'static str, set: fn(&mut Settings, Option<&str>)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Optional, help, Apply::Optional(set))
 }
 

@@ -36,6 +36,17 @@ fn level(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     }
 }
 
+/// A number of seconds, 0 for never.
+fn seconds(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+    match value.and_then(OsStr::to_str).map(str::parse::<u32>) {
+        Some(Ok(_)) => add(name, value),
+        _ => Err(HookError::new(format!(
+            "--{name} takes a number of seconds, not {:?}",
+            value.unwrap_or_default()
+        ))),
+    }
+}
+
 /// The last value of an option.
 pub fn last(name: &str) -> Option<OsString> {
     let given = GIVEN.lock().unwrap_or_else(|e| e.into_inner());
@@ -57,16 +68,12 @@ pub fn any() -> bool {
 /// The list for the second stage; it lives for the rest of the process.
 pub fn settings() -> &'static [Setting] {
     let given = GIVEN.lock().unwrap_or_else(|e| e.into_inner());
-    let text = |bytes: Vec<u8>| {
-        CString::new(bytes).map_or(std::ptr::null(), |c| c.into_raw().cast_const())
-    };
+    let text = |bytes: Vec<u8>| CString::new(bytes).map_or(std::ptr::null(), |c| c.into_raw().cast_const());
     let list: Vec<Setting> = given
         .iter()
         .map(|(name, value)| Setting {
             key: text(name.as_bytes().to_vec()),
-            value: value
-                .as_ref()
-                .map_or(std::ptr::null(), |v| text(v.as_bytes().to_vec())),
+            value: value.as_ref().map_or(std::ptr::null(), |v| text(v.as_bytes().to_vec())),
         })
         .collect();
     list.leak()
@@ -145,11 +152,11 @@ rows! {
     value "early-python-import" = "shared-import": "import a module before all others";
     value "early-pythonpath" = "pythonpath": "put a directory first on sys.path";
     value "early-python-path" = "pythonpath": "put a directory first on sys.path";
-    value "py-autoreload" = "py-autoreload" via not_yet: "watch the modules and reload when one changes";
-    value "py-auto-reload" = "py-autoreload" via not_yet: "watch the modules and reload when one changes";
-    value "python-autoreload" = "py-autoreload" via not_yet: "watch the modules and reload when one changes";
-    value "python-auto-reload" = "py-autoreload" via not_yet: "watch the modules and reload when one changes";
-    value "py-auto-reload-ignore" = "py-autoreload-ignore" via not_yet: "a module that the watcher leaves alone";
+    value "py-autoreload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
+    value "py-auto-reload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
+    value "python-autoreload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
+    value "python-auto-reload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
+    value "py-auto-reload-ignore" = "py-autoreload-ignore": "a module that the watcher leaves alone";
     value "py-tracebacker" = "py-tracebacker" via not_yet: "sockets that show where each worker is";
     value "paste" = "paste": "load a PasteDeploy application";
     value "ini-paste" = "paste": "load a PasteDeploy application from an INI file";
@@ -185,10 +192,7 @@ mod tests {
         level("optimize", Some(OsStr::new("2"))).unwrap();
         let all = settings();
         // SAFETY: the list's keys are NUL-terminated and live for ever.
-        let keys: Vec<_> = all
-            .iter()
-            .map(|s| unsafe { std::ffi::CStr::from_ptr(s.key) })
-            .collect();
+        let keys: Vec<_> = all.iter().map(|s| unsafe { std::ffi::CStr::from_ptr(s.key) }).collect();
         assert_eq!(keys, [c"pythonpath", c"pythonpath", c"optimize"]);
     }
 }

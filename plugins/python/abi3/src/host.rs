@@ -25,6 +25,10 @@ optional! {
     logvar_add: unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u8, *mut c_char, u8) = c"uwsgi_logvar_add";
     /// Reads one: its value into the pointer, the length returned; -1: none.
     logvar_get: unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u8, *mut *mut c_char) -> c_int = c"rsgi_logvar_get";
+    /// What a one-letter placeholder of the configuration stands for: written to the buffer, its length; -1: unknown.
+    magic: unsafe extern "C" fn(c_char, *mut c_char, usize) -> c_int = c"rsgi_magic";
+    /// The next chunk of a chunked body: request, place of the length (0 at the end), seconds to wait, non-blocking.
+    chunked_read: unsafe extern "C" fn(*mut WsgiRequest, *mut usize, c_int, c_int) -> *mut c_char = c"uwsgi_chunked_read";
     /// Ends the client's connection while the request goes on.
     disconnect: unsafe extern "C" fn(*mut WsgiRequest) = c"uwsgi_disconnect";
 }

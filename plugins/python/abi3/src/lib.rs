@@ -57,18 +57,12 @@ pub unsafe extern "C" fn rsgi_python_start(start: *const Start) -> *const Hooks 
         // SAFETY: by the contract.
         unsafe {
             if (*start).version != VERSION {
-                log::line(
-                    "python_plugin.so and libpython_abi3.so are of different builds: reinstall them together",
-                );
+                log::line("python_plugin.so and libpython_abi3.so are of different builds: reinstall them together");
                 return std::ptr::null();
             }
             settings::keep(&*start);
         }
-        if interpreter::start() {
-            &HOOKS
-        } else {
-            std::ptr::null()
-        }
+        if interpreter::start() { &HOOKS } else { std::ptr::null() }
     })
 }
 
@@ -83,17 +77,17 @@ unsafe extern "C" fn run_script() -> c_int {
         };
         gil::with(|| {
             module::refresh();
-            let code = run_main(script);
+            let code = run_main(c"run_main", script);
             finish();
             code
         })
     })
 }
 
-/// Runs a script as `__main__`; its exit code.
-fn run_main(script: &[u8]) -> c_int {
+/// Runs a script as `__main__` through a function of `support.py`; its exit code.
+fn run_main(how: &CStr, script: &[u8]) -> c_int {
     let code = py::path(script).and_then(|path| {
-        let code = interpreter::support(c"run_main", &[&path])?;
+        let code = interpreter::support(how, &[&path])?;
         // SAFETY: a live object.
         Ok(unsafe { pyo3_ffi::PyLong_AsLong(code.as_ptr()) } as c_int)
     });
@@ -141,6 +135,9 @@ unsafe extern "C" fn post_fork() {
         gil::with(|| {
             module::refresh();
             app::call_module_hook(c"post_fork_hook");
+            if module::is_first_worker() && module::watch().is_err() {
+                exception::print_current();
+            }
         })
     });
 }
@@ -159,7 +156,7 @@ unsafe extern "C" fn worker() -> c_int {
         let Some(script) = &settings::get().worker_override else {
             return 0;
         };
-        gil::with(|| run_main(script));
+        gil::with(|| run_main(c"run_override", script));
         1
     })
 }
@@ -175,8 +172,7 @@ unsafe extern "C" fn mule(script: *const c_char) -> c_int {
         // SAFETY: the host passes a NUL-terminated string.
         let script = unsafe { CStr::from_ptr(script) };
         gil::with(|| {
-            let ran =
-                py::path(script.to_bytes()).and_then(|s| interpreter::support(c"run_mule", &[&s]));
+            let ran = py::path(script.to_bytes()).and_then(|s| interpreter::support(c"run_mule", &[&s]));
             if ran.is_err() {
                 exception::print_current();
             }
@@ -219,18 +215,13 @@ unsafe extern "C" fn atexit() {
 
 /// What a normal Python runs at its end; threads are not waited for.
 fn finish() {
-    if interpreter::support(c"finish", &[])
-        .map(Py::into_ptr)
-        .is_err()
-    {
+    if interpreter::support(c"finish", &[]).map(Py::into_ptr).is_err() {
         exception::print_current();
     }
 }
 
 unsafe extern "C" fn exception_text(which: ExceptionText) -> *mut UwsgiBuffer {
-    guarded("exception", std::ptr::null_mut(), || {
-        exception::text_for_host(which)
-    })
+    guarded("exception", std::ptr::null_mut(), || exception::text_for_host(which))
 }
 
 unsafe extern "C" fn exception_log() {

@@ -142,6 +142,50 @@ def run_main(path, argv=None):
     return 0
 
 
+def run_override(path):
+    """The script that serves in place of the request loop. Until it has handlers of its own, the server's orders to
+    leave end it the Python way, with its `finally` blocks and atexit functions."""
+    import signal
+
+    def leave(number, frame):
+        sys.exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, leave)
+    return run_main(path)
+
+
+def watch_modules(seconds, ignored, log, reload):
+    """--py-autoreload: a thread that asks for a reload when the file of a loaded module changes."""
+    import threading
+    import time
+
+    def stamp(path):
+        try:
+            return os.stat(path).st_mtime
+        except OSError:
+            return None
+
+    def watch():
+        seen = {}
+        while True:
+            time.sleep(seconds)
+            for name, module in list(sys.modules.items()):
+                path = getattr(module, "__file__", None)
+                if not path or name in ignored:
+                    continue
+                now = stamp(path)
+                if now is None:
+                    continue
+                if seen.setdefault(path, now) != now:
+                    log("[python-reloader] module/file %s has been modified" % path)
+                    if not reload():
+                        log("[python-reloader] there is no master to reload: start with --master")
+                    return
+
+    threading.Thread(target=watch, name="python-reloader", daemon=True).start()
+
+
 def run_mule(script):
     """A mule's program: a .py file, or module:function."""
     if script.endswith(".py"):

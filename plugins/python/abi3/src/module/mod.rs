@@ -5,8 +5,8 @@ mod net;
 mod process;
 mod request;
 
-use crate::input;
 use crate::py::{self, Args, Py, PyResult};
+use crate::{host, input, interpreter, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::sys;
 use std::ffi::{CStr, c_char};
@@ -94,10 +94,7 @@ fn attributes(dict: &Py) -> PyResult<()> {
         set(c"is_a_reload", Ok(py::boolean((*view).is_a_reload != 0)))?;
         set(c"version", py::c_bytes((*view).version))?;
         set(c"version_info", version_info((*view).version))?;
-        set(
-            c"hostname",
-            py::c_bytes((&raw const (*view).hostname).cast()),
-        )?;
+        set(c"hostname", py::c_bytes((&raw const (*view).hostname).cast()))?;
         set(c"loop", py::c_bytes((*view).r#loop))?;
         if !(*view).pidfile.is_null() {
             set(c"pidfile", py::c_bytes((*view).pidfile))?;
@@ -108,6 +105,9 @@ fn attributes(dict: &Py) -> PyResult<()> {
             set(c"mode", Ok(mode))?;
         }
         set(c"opt", Ok(options))?;
+        if host::magic().is_some() {
+            set(c"magic_table", magic_table())?;
+        }
         set(c"sockets", sockets())?;
         set(c"applications", Ok(py::none()))?;
         set(c"env", Ok(py::none()))?;
@@ -125,9 +125,7 @@ unsafe fn version_info(version: *const c_char) -> PyResult<Py> {
     let text = match version.is_null() {
         true => "",
         // SAFETY: the host's NUL-terminated string.
-        false => unsafe { CStr::from_ptr(version) }
-            .to_str()
-            .unwrap_or_default(),
+        false => unsafe { CStr::from_ptr(version) }.to_str().unwrap_or_default(),
     };
     let (numbers, rest) = split_version(text);
     py::tuple(&[
@@ -184,6 +182,27 @@ unsafe fn options() -> PyResult<Py> {
     }
 }
 
+/// `uwsgi.magic_table`: the one-letter placeholders of the configuration and what they stand for, as bytes.
+fn magic_table() -> PyResult<Py> {
+    // SAFETY: a new dict.
+    let dict = unsafe { Py::new(PyDict_New())? };
+    let Some(magic) = host::magic() else {
+        return Ok(dict);
+    };
+    let mut buffer = [0u8; 4096];
+    for letter in (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z') {
+        // SAFETY: the host writes at most so many bytes and returns how many.
+        let len = unsafe { magic(letter as c_char, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let Some(value) = usize::try_from(len).ok().and_then(|n| buffer.get(..n)) else {
+            continue;
+        };
+        let (key, value) = (py::bytes(&[letter])?, py::bytes(value)?);
+        // SAFETY: a dict, live key and value.
+        py::check(unsafe { PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })?;
+    }
+    Ok(dict)
+}
+
 /// The descriptors of the workers' sockets.
 fn sockets() -> PyResult<Py> {
     // SAFETY: the host's list, which does not change while a hook runs.
@@ -215,6 +234,25 @@ pub fn refresh() {
     if done.is_err() {
         py::clear();
     }
+}
+
+/// Whether this process is worker 1, which does the jobs that one worker does for all.
+pub fn is_first_worker() -> bool {
+    // SAFETY: a plain read of the published view.
+    unsafe { sys::uwsgi.mywid == 1 }
+}
+
+/// `--py-autoreload`: starts the watching thread of this process.
+pub fn watch() -> PyResult<()> {
+    let settings = settings::get();
+    if settings.autoreload == 0 {
+        return Ok(());
+    }
+    let module = interpreter::import(c"uwsgi")?;
+    let ignored = interpreter::list(settings.autoreload_ignore.iter().map(Vec::as_slice))?;
+    let (log, reload) = (module.attr(c"log")?, module.attr(c"reload")?);
+    let seconds = py::int(settings.autoreload.into())?;
+    interpreter::support(c"watch_modules", &[&seconds, &ignored, &log, &reload]).map(drop)
 }
 
 /// `uwsgi.env`: the environ of the request in work, where there is only one at a time.

@@ -1,6 +1,7 @@
 //! `uwsgi.*`: calls about the request that this thread serves.
 
 use crate::exchange::{self, Exchange};
+use crate::gil;
 use crate::host;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::sys;
@@ -19,6 +20,8 @@ super::functions! {
     set_logvar if host::logvar_add().is_some();
     get_logvar if host::logvar_get().is_some();
     disconnect if host::disconnect().is_some();
+    chunked_read if host::chunked_read().is_some();
+    chunked_read_nb if host::chunked_read().is_some();
 }
 
 /// The request of this thread, or an error that says there is none.
@@ -75,8 +78,7 @@ fn add_var(args: &Args) -> PyResult<Py> {
     );
     let request = current("add_var")?.req();
     let too_long = || py::value_error("unable to add request var, check your buffer size");
-    let (Ok(key_len), Ok(value_len)) = (u16::try_from(key.len()), u16::try_from(value.len()))
-    else {
+    let (Ok(key_len), Ok(value_len)) = (u16::try_from(key.len()), u16::try_from(value.len())) else {
         return Err(too_long());
     };
     // SAFETY: the host copies key and value.
@@ -130,17 +132,11 @@ fn sendfile(args: &Args) -> PyResult<Py> {
 fn descriptor(what: &Py) -> PyResult<Option<i32>> {
     // SAFETY: a live object.
     unsafe {
-        if pyo3_ffi::PyUnicode_Check(what.as_ptr()) != 0
-            || pyo3_ffi::PyBytes_Check(what.as_ptr()) != 0
-        {
+        if pyo3_ffi::PyUnicode_Check(what.as_ptr()) != 0 || pyo3_ffi::PyBytes_Check(what.as_ptr()) != 0 {
             return Ok(None);
         }
         let fd = pyo3_ffi::PyObject_AsFileDescriptor(what.as_ptr());
-        if fd < 0 {
-            Err(py::Raised)
-        } else {
-            Ok(Some(fd))
-        }
+        if fd < 0 { Err(py::Raised) } else { Ok(Some(fd)) }
     }
 }
 
@@ -203,4 +199,38 @@ fn disconnect(_: &Args) -> PyResult<Py> {
         exchange.gone = true;
     }
     Ok(py::none())
+}
+
+/// `chunked_read([timeout])`: the next chunk of the body, empty at the end.
+fn chunked_read(args: &Args) -> PyResult<Py> {
+    let timeout = args.int(0, 0)?.clamp(0, i32::MAX.into()) as i32;
+    match chunk("chunked_read", timeout, false)? {
+        Some(chunk) => Ok(chunk),
+        None => Err(py::os_error("unable to receive chunked part")),
+    }
+}
+
+/// `chunked_read_nb()`: the same without waiting; None when nothing is there yet.
+fn chunked_read_nb(_: &Args) -> PyResult<Py> {
+    match chunk("chunked_read_nb", 0, true)? {
+        Some(chunk) => Ok(chunk),
+        None if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => Ok(py::none()),
+        None => Err(py::os_error("unable to receive chunked part")),
+    }
+}
+
+/// `None`: errno tells why there is none.
+fn chunk(function: &str, timeout: i32, at_once: bool) -> PyResult<Option<Py>> {
+    let request = current(function)?.req() as usize;
+    let Some(read) = host::chunked_read() else {
+        return Ok(None);
+    };
+    let mut len = 0usize;
+    // SAFETY: the host's request of this core; the chunk is valid until the next read.
+    let data = gil::released(|| unsafe { read(request as *mut _, &mut len, timeout, at_once.into()) } as usize);
+    match data {
+        0 => Ok(None),
+        // SAFETY: the host returned so many valid bytes.
+        p => py::bytes(unsafe { std::slice::from_raw_parts(p as *const u8, len) }).map(Some),
+    }
 }
