@@ -14,7 +14,7 @@ static ROWS: &[OptionSpec] = &[
         s.limits.buffer_size = n as usize
     })
     .short('b')
-    .range(1024, 16 * 1024 * 1024),
+    .range(128, 16 * 1024 * 1024),
     bytes("limit-post", "largest request body in bytes", |s, n| {
         s.limits.limit_post = n
     }),
