@@ -121,9 +121,12 @@ pub fn run(id: usize) -> ! {
     }
     crate::startup::hooks::run(&server.settings.hooks.post_fork);
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
+    let slot = server.shared.worker_slot(id);
+    slot.in_override.store(std::process::id() as i32, Ordering::Release);
     if hooks::worker() {
         process::exit(0);
     }
+    slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
     serve(server, id, &bell);
