@@ -23,6 +23,21 @@ const SAMPLES: [&str; 14] = [
     "-1 -1 -1 -1 -1 c",
 ];
 
+/// Nothing in the host acts on these; their fields are shown to C plugins or share their name with something else.
+const PUBLISHED_ONLY: [&str; 11] = [
+    "attach-daemon2",
+    "smart-attach-daemon",
+    "smart-attach-daemon2",
+    "https-socket",
+    "async",
+    "loop",
+    "cheaper",
+    "cheaper-step",
+    "cheap",
+    "cap",
+    "stats-push",
+];
+
 /// `section.field` → text, read from the pretty debug form.
 fn fields(settings: &Settings) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
@@ -138,10 +153,10 @@ fn every_option_has_an_effect_or_says_that_it_comes_later() {
         "nothing reads what these set; mark them .later(): {}",
         silent.join(" ")
     );
-    if !premature.is_empty() {
-        println!(
-            "marked .later() although something reads what they set: {}",
-            premature.join(" ")
-        );
-    }
+    premature.retain(|name| !PUBLISHED_ONLY.contains(name));
+    assert!(
+        premature.is_empty(),
+        "something reads what these set; take .later() away: {}",
+        premature.join(" ")
+    );
 }

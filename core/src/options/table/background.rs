@@ -17,7 +17,6 @@ static ROWS: &[OptionSpec] = &[
         "a command that lives and dies with the instance",
         |s, v| daemon(s, Daemon::child(v)),
     )
-    .later()
     .verbatim()
     .master(),
     parsed(
@@ -33,7 +32,6 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
-    .later()
     .verbatim()
     .master(),
     parsed(
@@ -49,25 +47,25 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
-    .later()
     .verbatim()
-    .master(),
+    .master()
+    .later(),
     parsed(
         "smart-attach-daemon",
         "a command watched through its pidfile: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
-    .later()
     .verbatim()
-    .master(),
+    .master()
+    .later(),
     parsed(
         "smart-attach-daemon2",
         "the same for a command that goes to the background by itself",
         |s, v| smart(s, v, true),
     )
-    .later()
     .verbatim()
-    .master(),
+    .master()
+    .later(),
     parsed(
         "cron",
         "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",

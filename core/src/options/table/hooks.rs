@@ -80,7 +80,6 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
-    .later()
     .verbatim()
     .master(),
     text("exec-asap", "a command as soon as options are read", |s, v| {

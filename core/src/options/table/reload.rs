@@ -43,21 +43,18 @@ static ROWS: &[OptionSpec] = &[
     path("touch-reload", "reload when this file changes", |s, v| {
         s.reload.touch_reload.push(v.into())
     })
-    .later()
     .master(),
     path(
         "touch-workers-reload",
         "reload the workers when this file changes",
         |s, v| s.reload.touch_workers_reload.push(v.into()),
     )
-    .later()
     .master(),
     path(
         "touch-chain-reload",
         "reload the workers one by one when this file changes",
         |s, v| s.reload.touch_chain_reload.push(v.into()),
     )
-    .later()
     .master(),
     path(
         "touch-mules-reload",
@@ -78,7 +75,6 @@ static ROWS: &[OptionSpec] = &[
         "stop gracefully when this file changes",
         |s, v| s.reload.touch_gracefully_stop.push(v.into()),
     )
-    .later()
     .master(),
     path("touch-logrotate", "rotate the log when this file changes", |s, v| {
         s.reload.touch_logrotate.push(v.into())
@@ -99,7 +95,6 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
-    .later()
     .verbatim()
     .master(),
     parsed(
@@ -116,7 +111,6 @@ static ROWS: &[OptionSpec] = &[
     path("fs-reload", "reload at any event of this path", |s, v| {
         s.reload.fs_reload.push(v.into())
     })
-    .later()
     .master(),
     path(
         "fs-brutal-reload",
