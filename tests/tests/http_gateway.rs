@@ -182,6 +182,15 @@ fn a_gateway_that_dies_is_replaced_and_none_outlives_the_master() {
     for _ in 0..20 {
         assert_eq!(get(port, "/").status, 200);
     }
+    // One that is told to leave, by hand, is replaced too.
+    send(new[0], libc::SIGHUP);
+    let new = wait_for("a newer gateway", || {
+        let now = gateways(&server);
+        (now.len() == 2 && now != new).then_some(now)
+    });
+    for _ in 0..20 {
+        assert_eq!(get(port, "/").status, 200);
+    }
     server.signal(libc::SIGKILL);
     wait_for("the gateways to end", || {
         new.iter().all(|pid| !is_alive(*pid)).then_some(())
