@@ -64,6 +64,8 @@ impl CoreSlot {
 pub struct WorkerSlot {
     /// Pid of the process that takes requests; for number 0: unused.
     pub ready: AtomicI32,
+    /// Pid of the process whose request loop a plugin has taken over.
+    pub in_override: AtomicI32,
     /// Pid of a process that is leaving; for number 0: 1 when the whole server stops.
     pub leaving: AtomicI32,
     /// Pid of a process that has done enough and asks for a replacement.

@@ -105,6 +105,22 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Lets go of the socket in this process, at once and for good: when the last process has done so, the kernel
+    /// refuses new connections instead of queueing them for nobody. The descriptor stays valid and leads nowhere.
+    pub fn release(&self) {
+        release(self.as_raw_fd());
+    }
+}
+
+/// Puts nothing in the place of a descriptor that this process has no use for.
+pub fn release(fd: RawFd) {
+    if let Ok(null) = std::fs::File::open("/dev/null") {
+        // SAFETY: both descriptors are open; the old one is closed by the call.
+        unsafe { libc::dup3(null.as_raw_fd(), fd, libc::O_CLOEXEC) };
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -122,6 +122,13 @@ pub fn sockets() -> Vec<(String, RawFd)> {
         .collect()
 }
 
+/// Lets go of the gateways' sockets in a process that is none.
+pub fn release_sockets() {
+    for (_, listener) in &wishes().sockets {
+        listener.release();
+    }
+}
+
 /// The paths of the gateways' unix sockets.
 pub fn paths() -> Vec<(String, std::path::PathBuf)> {
     wishes()

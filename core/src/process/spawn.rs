@@ -40,7 +40,10 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
 pub fn worker(id: usize) -> nix::Result<Pid> {
     match fork_with_hooks(Role::Worker, id)? {
         Some(pid) => Ok(pid),
-        None => worker::run(id),
+        None => {
+            super::gateway::release_sockets();
+            worker::run(id)
+        }
     }
 }
 
@@ -54,6 +57,9 @@ pub fn gateway(gateway: &Gateway) -> nix::Result<Pid> {
         None => {
             unix_signal::reset();
             unix_signal::unblock();
+            for socket in &server().sockets {
+                socket.listener.release();
+            }
             let settings = &server().settings;
             crate::startup::procname::gateway(&settings.processes.names, gateway.name, gateway.number);
             crate::startup::hooks::run(&settings.hooks.as_gateway);

@@ -25,6 +25,13 @@ pub fn run(actions: &[Action]) {
     }
 }
 
+/// Runs one action while the server serves: a failure is said, nothing ends.
+pub fn run_or_say(action: &str) {
+    if let Err(why) = hook(action) {
+        say!("{why}");
+    }
+}
+
 /// Actions that end the start when they are unknown, so that a typo is not found in production.
 const KNOWN: &[&str] = &[
     "exec",

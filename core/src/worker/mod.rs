@@ -121,9 +121,12 @@ pub fn run(id: usize) -> ! {
     }
     crate::startup::hooks::run(&server.settings.hooks.post_fork);
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
+    let slot = server.shared.worker_slot(id);
+    slot.in_override.store(std::process::id() as i32, Ordering::Release);
     if hooks::worker() {
         process::exit(0);
     }
+    slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
     serve(server, id, &bell);
@@ -337,18 +340,34 @@ fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
         return shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0;
     }
     // nobody may be there to take what the kernel has accepted for us
-    if process::is_last_generation() {
-        for socket in &server.sockets {
-            while let Ok(Some(conn)) = Connection::accept(socket, spare) {
-                serve::connection(core, &shared.poll, conn, spare, true);
-            }
-        }
+    let last = process::is_last_generation();
+    if last {
+        take_queued(shared, core, spare);
     }
     let now = monotonic();
     for conn in shared.poll.sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE) {
         shared.poll.forget(conn);
     }
-    shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0
+    let is_done = || shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0;
+    if is_done() && last {
+        // what came since is served, then the socket is let go before anything else: the work of an orderly end
+        // takes time, and whoever connects meanwhile must be refused, not left hanging
+        take_queued(shared, core, spare);
+        for socket in &server.sockets {
+            socket.listener.release();
+        }
+    }
+    // a connection taken just now may not have sent its request yet
+    is_done()
+}
+
+/// Serves the connections that wait to be accepted, one request each.
+fn take_queued(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) {
+    for socket in &server().sockets {
+        while let Ok(Some(conn)) = Connection::accept(socket, spare) {
+            serve::connection(core, &shared.poll, conn, spare, true);
+        }
+    }
 }
 
 /// SIGTSTP: holds still until the next one, or an order.

@@ -1,0 +1,209 @@
+//! Children of the master: forked, reaped, forked again with growing pauses when they cannot live.
+
+use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then};
+use crate::plugin::registry;
+use crate::process::reload::OldProcess;
+use crate::process::{harakiri, spawn};
+use crate::{say, startup};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+impl Master {
+    pub(super) fn spawn_worker(&mut self, id: usize) {
+        let shared = &self.server.shared;
+        let record = shared.worker(id);
+        shared.worker_slot(id).wants_replacement.store(0, Ordering::Release);
+        // SAFETY: the record of this worker; its fields below are the master's to write.
+        let again = unsafe {
+            (*record).delta_requests = 0;
+            (*record).last_spawn = crate::exports::now();
+            (*record).respawn_count += 1;
+            (*record).respawn_count > 1
+        };
+        match spawn::worker(id) {
+            Ok(pid) => {
+                let pid = pid.as_raw();
+                // SAFETY: as above.
+                unsafe { (*record).pid = pid };
+                self.add(pid, Kind::Worker(id));
+                if again {
+                    say!("Respawned rsgi worker {id} (new pid: {pid})");
+                } else {
+                    say!("spawned rsgi worker {id} (pid: {pid}, cores: {})", shared.core_count());
+                }
+            }
+            Err(e) => {
+                say!("cannot fork worker {id}: fork(): {e}");
+                self.pause_worker(id);
+            }
+        }
+    }
+
+    pub(super) fn spawn_gateway(&mut self, at: usize) {
+        let gateway = self.gateways[at];
+        match spawn::gateway(&gateway) {
+            Ok(pid) => {
+                self.add(pid.as_raw(), Kind::Gateway(at));
+                say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number);
+            }
+            Err(e) => say!("cannot fork gateway {} {}: fork(): {e}", gateway.name, gateway.number),
+        }
+    }
+
+    pub(super) fn add(&mut self, pid: i32, kind: Kind) {
+        self.processes.push(Process {
+            pid,
+            kind,
+            born: Instant::now(),
+            leaving: None,
+            was_ready: false,
+        });
+    }
+
+    /// Takes over the processes of the image before.
+    pub(super) fn adopt(&mut self, old: &[OldProcess]) {
+        for process in old {
+            self.add(process.pid, Kind::Old(process.worker));
+        }
+    }
+
+    pub(super) fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => self.ended(pid.as_raw(), Some(code), 0),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => self.ended(pid.as_raw(), None, signal as i32),
+                Ok(WaitStatus::StillAlive) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, pid: i32, code: Option<i32>, signal: i32) {
+        if self.trial.as_ref().is_some_and(|t| t.pid() == pid) {
+            return self.trial_ended(code);
+        }
+        let Some(at) = self.processes.iter().position(|p| p.pid == pid) else {
+            // an orphan that fell to us as the first process of a container
+            return;
+        };
+        let process = self.processes.remove(at);
+        match process.kind {
+            Kind::Worker(id) => self.worker_ended(&process, id, code, signal),
+            Kind::Gateway(at) => {
+                if self.closing.is_none() && process.leaving.is_none() {
+                    let gateway = self.gateways[at];
+                    let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
+                    say!(
+                        "gateway {} {} (pid: {pid}) ended ({how}); respawning it",
+                        gateway.name,
+                        gateway.number
+                    );
+                    if process.born.elapsed() < INFANT {
+                        // a gateway that cannot live must not make us spin
+                        std::thread::sleep(Duration::from_millis(200));
+                    }
+                    self.spawn_gateway(at);
+                }
+            }
+            Kind::Old(worker) if worker > 0 => {
+                say!("worker {worker} killed successfully (pid: {pid})")
+            }
+            Kind::Old(_) => {}
+            Kind::Daemon(at) => self.daemon_ended(at, process.born.elapsed()),
+        }
+    }
+
+    pub(super) fn worker_ended(&mut self, process: &Process, id: usize, code: Option<i32>, signal: i32) {
+        let pid = process.pid;
+        let replaced = self.processes.iter().any(|p| p.kind == Kind::Worker(id));
+        if !replaced {
+            self.blame_plugin(id, signal);
+            harakiri::clear(self.server, id);
+        }
+        let asked = self
+            .server
+            .shared
+            .worker_slot(id)
+            .wants_replacement
+            .load(Ordering::Acquire)
+            == pid;
+        if process.leaving.is_some() || self.closing.is_some() || asked {
+            say!("worker {id} killed successfully (pid: {pid})");
+        }
+        if self.closing.is_some() || replaced {
+            return;
+        }
+        match code {
+            Some(startup::NEED_APP) => {
+                say!("need-app requested, destroying the instance...");
+                return self.close(Ending::Fast, Then::Exit(startup::NEED_APP));
+            }
+            Some(code) if !self.ever_ready && self.server.settings.limits.worker_boot_error_halt && code != 0 => {
+                let code = if code == startup::APP_LOAD { code } else { 3 };
+                say!("worker {id} failed to boot (exit code {code}); stopping (--worker-boot-error-halt)");
+                return self.close(Ending::Fast, Then::Exit(code));
+            }
+            _ => {}
+        }
+        if process.leaving.is_none() {
+            match code {
+                Some(0) => {}
+                Some(code) => say!("DAMN ! worker {id} (pid: {pid}) died with exit code {code} :( trying respawn ..."),
+                None => say!("DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."),
+            }
+        }
+        if !process.was_ready && process.born.elapsed() < INFANT {
+            self.pause_worker(id);
+        } else {
+            self.pauses[id] = None;
+            self.spawn_worker(id);
+        }
+    }
+
+    /// A crash inside a hook is the plugin's: say which.
+    pub(super) fn blame_plugin(&self, id: usize, signal: i32) {
+        if !matches!(
+            signal,
+            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT
+        ) {
+            return;
+        }
+        for core in 0..self.server.shared.core_count() {
+            let slot = self.server.shared.core_slot(id, core);
+            let hook = slot.in_hook.load(Ordering::Relaxed);
+            if hook > 0 {
+                let name = registry::name_of_modifier((hook - 1) as u8);
+                say!(
+                    "worker {id} crashed in the request hook of plugin {name}: {}",
+                    slot.description()
+                );
+            }
+        }
+    }
+
+    pub(super) fn pause_worker(&mut self, id: usize) {
+        let failures = self.pauses[id].as_ref().map_or(0, |p| p.failures) + 1;
+        let pause = Duration::from_millis(100)
+            .saturating_mul(1 << failures.min(10))
+            .min(LONGEST_PAUSE);
+        say!("worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}");
+        self.pauses[id] = Some(Pause {
+            until: Instant::now() + pause,
+            failures,
+        });
+    }
+
+    pub(super) fn respawn_due(&mut self) {
+        let now = Instant::now();
+        for id in 1..self.pauses.len() {
+            let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);
+            if due && self.closing.is_none() && !self.processes.iter().any(|p| p.kind == Kind::Worker(id)) {
+                if let Some(pause) = &mut self.pauses[id] {
+                    pause.until = now + LONGEST_PAUSE;
+                }
+                self.spawn_worker(id);
+            }
+        }
+    }
+}

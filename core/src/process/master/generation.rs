@@ -1,0 +1,171 @@
+//! Generations of workers: who is ready, who may leave, whose replacement is due. New ones serve before old ones go.
+
+use super::{Kind, Master, Process, tell};
+use crate::server::Server;
+use crate::shared::int;
+use crate::{say, startup};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long an override that never says `uwsgi.accepting()` is waited for.
+const OVERRIDE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether a worker takes requests: its loop says so; an override says so with `uwsgi.accepting()`, or is believed
+/// after a while.
+fn is_ready(server: &Server, id: usize, process: &Process) -> bool {
+    let slot = server.shared.worker_slot(id);
+    if slot.ready.load(Ordering::Acquire) == process.pid {
+        return true;
+    }
+    if slot.in_override.load(Ordering::Acquire) != process.pid {
+        return false;
+    }
+    // SAFETY: a field in shared memory.
+    let accepting = unsafe { int(&raw mut (*server.shared.worker(id)).accepting) }.load(Ordering::Acquire);
+    if accepting == 0 && process.born.elapsed() > OVERRIDE_PATIENCE {
+        say!("worker {id} runs an override that never called uwsgi.accepting(); it is taken as ready");
+        return true;
+    }
+    accepting != 0
+}
+
+impl Master {
+    pub(super) fn settle_generations(&mut self) {
+        let mut newly_ready = 0;
+        for process in &mut self.processes {
+            if let Kind::Worker(id) = process.kind
+                && !process.was_ready
+                && is_ready(self.server, id, process)
+            {
+                process.was_ready = true;
+                newly_ready += 1;
+                self.pauses[id] = None;
+            }
+        }
+        if newly_ready > 0 && !self.ever_ready {
+            self.ever_ready = true;
+        }
+        if self.all_ready() {
+            startup::notify::ready();
+        }
+        self.retire_old_workers();
+        self.retire_old_gateways();
+        self.replace_recycled();
+    }
+
+    pub(super) fn all_ready(&self) -> bool {
+        (1..=self.server.shared.worker_count())
+            .all(|id| self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready))
+    }
+
+    /// One old worker leaves for each new one that is ready; with all new ones ready, all old ones.
+    pub(super) fn retire_old_workers(&mut self) {
+        let ready = self
+            .processes
+            .iter()
+            .filter(|p| matches!(p.kind, Kind::Worker(_)) && p.was_ready)
+            .count();
+        let is_old_worker = |p: &&mut Process| matches!(p.kind, Kind::Old(w) if w > 0);
+        let gone = self
+            .processes
+            .iter_mut()
+            .filter(is_old_worker)
+            .filter(|p| p.leaving.is_some())
+            .count();
+        let all = self.all_ready();
+        let mercy = self.worker_mercy();
+        let mut may_go = if all { usize::MAX } else { ready.saturating_sub(gone) };
+        for process in self.processes.iter_mut().filter(is_old_worker) {
+            if process.leaving.is_none() && may_go > 0 {
+                may_go -= 1;
+                tell(process, Signal::SIGHUP, mercy);
+            }
+        }
+    }
+
+    /// Old gateways leave when a new worker can answer for the new ones.
+    pub(super) fn retire_old_gateways(&mut self) {
+        if !self.ever_ready {
+            return;
+        }
+        let mercy = self.worker_mercy();
+        for process in self
+            .processes
+            .iter_mut()
+            .filter(|p| p.kind == Kind::Old(0) && p.leaving.is_none())
+        {
+            tell(process, Signal::SIGHUP, mercy);
+        }
+    }
+
+    /// Workers that have done enough: one replacement at a time; the old one goes when the new one is ready.
+    pub(super) fn replace_recycled(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
+        let mercy = self.worker_mercy();
+        let mut starting = false;
+        for id in 1..=self.server.shared.worker_count() {
+            let ready = self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready);
+            let all = self.processes.iter().filter(|p| p.kind == Kind::Worker(id)).count();
+            starting |= !ready
+                || self
+                    .processes
+                    .iter()
+                    .any(|p| p.kind == Kind::Worker(id) && !p.was_ready);
+            if all < 2 {
+                continue;
+            }
+            let newest = self
+                .processes
+                .iter()
+                .filter(|p| p.kind == Kind::Worker(id))
+                .max_by_key(|p| p.born);
+            let Some(newest) = newest.filter(|p| p.was_ready).map(|p| p.pid) else {
+                continue;
+            };
+            for process in &mut self.processes {
+                if process.kind == Kind::Worker(id) && process.pid != newest && process.leaving.is_none() {
+                    tell(process, Signal::SIGHUP, mercy);
+                }
+            }
+        }
+        if starting {
+            return;
+        }
+        let wants = (1..=self.server.shared.worker_count()).find(|id| {
+            let pid = self
+                .server
+                .shared
+                .worker_slot(*id)
+                .wants_replacement
+                .load(Ordering::Acquire);
+            pid != 0
+                && self
+                    .processes
+                    .iter()
+                    .filter(|p| p.kind == Kind::Worker(*id))
+                    .any(|p| p.pid == pid)
+        });
+        if let Some(id) = wants {
+            self.spawn_worker(id);
+        }
+    }
+
+    pub(super) fn worker_mercy(&self) -> Duration {
+        Duration::from_secs(self.server.settings.reload.worker_reload_mercy)
+    }
+
+    pub(super) fn kill_overdue(&mut self) {
+        let now = Instant::now();
+        for process in &mut self.processes {
+            if process.leaving.is_some_and(|at| at <= now) {
+                say!("process {} did not leave in time; killing it", process.pid);
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+                process.leaving = Some(now + Duration::from_secs(5));
+            }
+        }
+    }
+}

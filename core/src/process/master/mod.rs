@@ -1,0 +1,262 @@
+//! The master: forks workers and gateways, reaps and respawns them, ends requests that are over time, and carries
+//! out what operators ask by signal. Single-threaded; one mio loop.
+
+mod children;
+mod daemons;
+mod generation;
+mod orders;
+mod touch;
+mod watch;
+
+use super::gateway::{self, Gateway};
+use super::reload::{self, Trial};
+use super::{Role, hear_bell, spawn};
+use crate::plugin::hooks;
+use crate::server::Server;
+use crate::{log, say, startup, unix_signal};
+use daemons::AttachedDaemon;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+use touch::Touch;
+
+const SIGNALS: Token = Token(0);
+const BELL: Token = Token(1);
+const LOG: Token = Token(2);
+/// A worker that ends sooner than this after its start has failed to live.
+const INFANT: Duration = Duration::from_secs(2);
+/// The longest pause before a failing worker is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a fast stop waits for workers before it kills them.
+const FAST_STOP_MERCY: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Worker(usize),
+    Gateway(usize),
+    /// Of the image before this one: a worker, or a gateway (0).
+    Old(usize),
+    /// A program of `--attach-daemon`.
+    Daemon(usize),
+}
+
+/// A child of the master.
+#[derive(Debug)]
+struct Process {
+    pid: i32,
+    kind: Kind,
+    born: Instant,
+    /// It was told to leave; killed at this moment.
+    leaving: Option<Instant>,
+    /// It was ready once.
+    was_ready: bool,
+}
+
+/// How the server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Finish what is in flight.
+    Graceful,
+    /// Now.
+    Fast,
+}
+
+/// What follows when the last process has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Exit(i32),
+    Exec,
+}
+
+struct Closing {
+    ending: Ending,
+    then: Then,
+    /// Gateways leave first: the workers still answer for them.
+    workers_told: bool,
+}
+
+/// A worker id that waits for its next try.
+struct Pause {
+    until: Instant,
+    failures: u32,
+}
+
+struct Master {
+    server: &'static Server,
+    poll: Poll,
+    signals: SignalFd,
+    log_pipe: Option<std::io::PipeReader>,
+    gateways: Vec<Gateway>,
+    processes: Vec<Process>,
+    pauses: Vec<Option<Pause>>,
+    closing: Option<Closing>,
+    trial: Option<Trial>,
+    reloads: u64,
+    cycle: Instant,
+    ever_ready: bool,
+    paused: bool,
+    touches: Vec<Touch>,
+    daemons: Vec<AttachedDaemon>,
+    /// A chain reload is under way.
+    chain: bool,
+}
+
+/// Runs the master to its end.
+///
+/// # Errors
+/// What the system refused at the start.
+pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> std::io::Result<i32> {
+    let handover = reload::take();
+    unix_signal::block_master();
+    let bell = super::make_master_bell()?;
+    let signals = SignalFd::with_flags(
+        &unix_signal::master_set(),
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )?;
+    let poll = Poll::new()?;
+    poll.registry()
+        .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
+    if let Some(pipe) = &log_pipe {
+        poll.registry()
+            .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
+    }
+    let mut master = Master {
+        server,
+        poll,
+        signals,
+        log_pipe,
+        gateways: gateway::all(),
+        processes: Vec::new(),
+        pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
+        closing: None,
+        trial: None,
+        reloads: handover.as_ref().map_or(0, |h| h.reloads),
+        cycle: Instant::now(),
+        ever_ready: false,
+        paused: false,
+        touches: touch::watched(&server.settings),
+        daemons: daemons::configured(&server.settings),
+        chain: false,
+    };
+    if let Some(handover) = handover {
+        master.adopt(&handover.processes);
+    }
+    // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
+    unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
+    say!("spawned rsgi master process (pid: {})", std::process::id());
+    startup::hooks::run(&server.settings.hooks.master_start);
+    hooks::master_fixup(0);
+    for id in 1..=server.shared.worker_count() {
+        master.spawn_worker(id);
+    }
+    for at in 0..master.gateways.len() {
+        master.spawn_gateway(at);
+    }
+    master.start_daemons();
+    startup::notify::started();
+    Ok(master.run())
+}
+
+impl Master {
+    fn run(&mut self) -> i32 {
+        let mut events = Events::with_capacity(16);
+        loop {
+            let wait = self.next_deadline().saturating_duration_since(Instant::now());
+            // interrupted or not: whatever there is to do is looked at below
+            let _ = self.poll.poll(&mut events, Some(wait));
+            self.read_signals();
+            hear_bell();
+            self.drain_log();
+            self.reap();
+            self.settle_generations();
+            self.kill_overdue();
+            self.respawn_due();
+            if self.cycle <= Instant::now() {
+                self.cycle = Instant::now() + Duration::from_secs(1);
+                self.once_a_second();
+            }
+            if let Some(then) = self.closed() {
+                self.drain_log();
+                hooks::master_cleanup();
+                match then {
+                    Then::Exit(code) => return code,
+                    Then::Exec => self.exec(),
+                }
+            }
+        }
+    }
+
+    /// The next moment at which something is due.
+    fn next_deadline(&self) -> Instant {
+        let pauses = self.pauses.iter().flatten().map(|p| p.until);
+        let kills = self.processes.iter().filter_map(|p| p.leaving);
+        pauses.chain(kills).chain([self.cycle]).min().unwrap_or(self.cycle)
+    }
+
+    fn drain_log(&mut self) {
+        let Some(pipe) = &mut self.log_pipe else {
+            return;
+        };
+        let mut buffer = [0u8; 64 * 1024];
+        while let Ok(n) = pipe.read(&mut buffer) {
+            if n == 0 {
+                return;
+            }
+            log::sink::deliver(&buffer[..n], false);
+        }
+    }
+}
+
+/// Tells a process to leave, once; it is killed when its time is up.
+fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
+    if process.leaving.is_none() {
+        process.leaving = Some(Instant::now() + mercy);
+        let _ = kill(Pid::from_raw(process.pid), signal);
+    }
+}
+
+/// The life of a server without a master: this process is worker 1, the others are its children.
+pub fn run_without(server: &'static Server) -> ! {
+    for id in 2..=server.shared.worker_count() {
+        match spawn::worker(id) {
+            Ok(pid) => say!(
+                "spawned rsgi worker {id} (pid: {pid}, cores: {})",
+                server.shared.core_count()
+            ),
+            Err(e) => say!("cannot fork worker {id}: fork(): {e}"),
+        }
+    }
+    for gateway in gateway::all() {
+        match spawn::gateway(&gateway) {
+            Ok(pid) => say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number),
+            Err(e) => say!("cannot fork gateway {}: fork(): {e}", gateway.name),
+        }
+    }
+    super::set_role(Role::Worker);
+    crate::server::publish_process(1);
+    // SAFETY: the record of worker 1, which is this process.
+    unsafe {
+        let record = server.shared.worker(1);
+        (*record).pid = std::process::id() as i32;
+        (*record).last_spawn = crate::exports::now();
+        (*record).respawn_count = 1;
+    }
+    let cores = server.shared.core_count();
+    let only = if server.shared.worker_count() == 1 {
+        "(and the only) "
+    } else {
+        ""
+    };
+    say!(
+        "spawned rsgi worker 1 {only}(pid: {}, cores: {cores})",
+        std::process::id()
+    );
+    crate::worker::run(1)
+}

@@ -1,0 +1,279 @@
+//! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
+
+use super::{Closing, Ending, FAST_STOP_MERCY, Kind, Master, Then, tell};
+use crate::process::gateway;
+use crate::process::reload::{self, OldProcess, Trial};
+use crate::{say, startup};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+impl Master {
+    pub(super) fn read_signals(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            match Signal::try_from(info.ssi_signo as i32) {
+                Ok(Signal::SIGTERM) => self.on_term(),
+                Ok(Signal::SIGINT) => self.stop(Ending::Fast),
+                Ok(Signal::SIGQUIT) => self.on_quit(),
+                Ok(Signal::SIGHUP) => self.on_hup(),
+                Ok(Signal::SIGTSTP) => self.on_pause(),
+                Ok(Signal::SIGUSR1) => self.print_status(),
+                Ok(Signal::SIGUSR2) => self.reload(),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn on_term(&mut self) {
+        let settings = &self.server.settings;
+        if settings.classic && !settings.reload.die_on_term {
+            return self.classic_reload(Ending::Fast);
+        }
+        if settings.classic {
+            return self.stop(Ending::Fast);
+        }
+        self.stop(Ending::Graceful);
+    }
+
+    pub(super) fn on_quit(&mut self) {
+        let settings = &self.server.settings;
+        if settings.classic && settings.reload.die_on_term {
+            return self.classic_reload(Ending::Fast);
+        }
+        self.stop(Ending::Fast);
+    }
+
+    pub(super) fn on_hup(&mut self) {
+        if self.server.settings.reload.exit_on_reload {
+            say!("rsgi: GAME OVER (insert coin)");
+            return self.stop(Ending::Graceful);
+        }
+        self.reload();
+    }
+
+    pub(super) fn on_pause(&mut self) {
+        self.paused = !self.paused;
+        if self.paused {
+            say!("*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***");
+        } else {
+            say!("*** resuming workers ***");
+        }
+        for process in &self.processes {
+            if matches!(process.kind, Kind::Worker(_)) {
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGTSTP);
+            }
+        }
+    }
+
+    pub(super) fn print_status(&self) {
+        startup::print_configuration(&self.server.settings);
+        let shared = &self.server.shared;
+        // SAFETY: records in shared memory; the figures are informative.
+        let total: u64 = (1..=shared.worker_count())
+            .map(|id| unsafe { (*shared.worker(id)).requests })
+            .sum();
+        say!("workers total requests: {total}");
+        let apps = crate::server::apps();
+        for id in 1..=shared.worker_count() {
+            for app in 0..apps.len() as i32 {
+                let Some(record) = apps.app(app) else {
+                    continue;
+                };
+                // SAFETY: as above; the mountpoint was written before the fork.
+                let (mount, requests, exceptions) = unsafe {
+                    let mount = std::slice::from_raw_parts(
+                        (&raw const (*record).mountpoint).cast::<u8>(),
+                        usize::from((*record).mountpoint_len),
+                    );
+                    (mount, (*shared.worker(id)).requests, (*shared.worker(id)).exceptions)
+                };
+                let mount = String::from_utf8_lossy(mount);
+                say!("worker {id} app {app} [{mount}] requests: {requests} exceptions: {exceptions}");
+            }
+        }
+    }
+
+    /// Tries the new configuration and code in a child; if that works, becomes the new image.
+    pub(super) fn reload(&mut self) {
+        if self.closing.is_some() || self.trial.is_some() {
+            return;
+        }
+        if self.processes.iter().any(|p| matches!(p.kind, Kind::Old(_))) {
+            say!("a reload is under way: old workers have not left yet; asking again");
+        }
+        match Trial::start() {
+            Ok(trial) => {
+                say!(
+                    "reload: trying the new configuration and applications (pid: {})",
+                    trial.pid()
+                );
+                self.trial = Some(trial);
+            }
+            Err(e) => say!("reload: cannot start the trial: {e}; nothing changes"),
+        }
+    }
+
+    pub(super) fn trial_ended(&mut self, code: Option<i32>) {
+        let Some(trial) = self.trial.take() else {
+            return;
+        };
+        if code == Some(0) {
+            match self.closing {
+                None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
+                None => self.exec(),
+                Some(_) => {}
+            }
+            return;
+        }
+        let output = trial.output();
+        for line in output.lines() {
+            say!("reload: {line}");
+        }
+        let why = code.map_or("it was killed".to_owned(), |c| format!("exit code {c}"));
+        say!("reload refused: the trial failed ({why}); the workers that run go on");
+    }
+
+    /// uWSGI's order: stop, exec, start.
+    pub(super) fn classic_reload(&mut self, ending: Ending) {
+        if self.closing.is_some() {
+            return;
+        }
+        match ending {
+            Ending::Graceful => say!("...gracefully killing workers..."),
+            Ending::Fast => say!("...brutally killing workers..."),
+        }
+        self.close(ending, Then::Exec);
+    }
+
+    /// Becomes the new image; the processes stay and go on serving.
+    pub(super) fn exec(&mut self) {
+        say!("binary reloading rsgi...");
+        let mut sockets = gateway::sockets();
+        sockets.extend(
+            self.server
+                .sockets
+                .iter()
+                .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
+        );
+        // attached daemons end here and start again with the new image: it may want others
+        self.stop_daemons();
+        let old: Vec<OldProcess> = self
+            .processes
+            .iter()
+            .filter(|p| !matches!(p.kind, Kind::Daemon(_)))
+            .map(|p| OldProcess {
+                pid: p.pid,
+                worker: match p.kind {
+                    Kind::Worker(id) | Kind::Old(id) => id,
+                    Kind::Gateway(_) | Kind::Daemon(_) => 0,
+                },
+            })
+            .collect();
+        startup::before_exec();
+        let failed = reload::exec(&sockets, &old, self.reloads + 1);
+        say!("reload: cannot run the binary again: {failed}; the workers that run go on");
+    }
+
+    pub(super) fn stop(&mut self, ending: Ending) {
+        if let Some(closing) = &mut self.closing {
+            // the second word is final
+            if ending == Ending::Fast {
+                if closing.ending == Ending::Fast && closing.then != Then::Exec {
+                    for process in &self.processes {
+                        let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+                    }
+                }
+                closing.ending = Ending::Fast;
+                closing.then = Then::Exit(0);
+                closing.workers_told = false;
+                self.tell_workers();
+            }
+            return;
+        }
+        if ending == Ending::Graceful {
+            say!("graceful shutdown triggered...");
+        }
+        self.close(ending, Then::Exit(0));
+    }
+
+    pub(super) fn close(&mut self, ending: Ending, then: Then) {
+        self.stop_daemons();
+        if matches!(then, Then::Exit(_)) {
+            gateway::release_sockets();
+            for socket in &self.server.sockets {
+                socket.listener.release();
+            }
+            self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
+            startup::notify::stopping();
+        }
+        self.closing = Some(Closing {
+            ending,
+            then,
+            workers_told: false,
+        });
+        let mercy = self.ending_mercy();
+        let keep_gateways = then == Then::Exec && ending == Ending::Graceful;
+        for process in &mut self.processes {
+            if matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways {
+                tell(
+                    process,
+                    if ending == Ending::Fast {
+                        Signal::SIGINT
+                    } else {
+                        Signal::SIGTERM
+                    },
+                    mercy,
+                );
+            }
+        }
+        self.tell_workers();
+    }
+
+    pub(super) fn ending_mercy(&self) -> Duration {
+        match self.closing.as_ref().map(|c| c.ending) {
+            Some(Ending::Fast) => FAST_STOP_MERCY,
+            _ => Duration::from_secs(self.server.settings.reload.reload_mercy),
+        }
+    }
+
+    /// Tells the workers, once no gateway needs them any more (or at once, if it is to be fast).
+    pub(super) fn tell_workers(&mut self) {
+        let Some(closing) = &self.closing else { return };
+        let gateways = self
+            .processes
+            .iter()
+            .any(|p| matches!(p.kind, Kind::Gateway(_) | Kind::Old(0)) && p.leaving.is_some());
+        if closing.workers_told || (gateways && closing.ending == Ending::Graceful) {
+            return;
+        }
+        let signal = if closing.ending == Ending::Fast {
+            Signal::SIGINT
+        } else {
+            Signal::SIGHUP
+        };
+        let mercy = self.ending_mercy();
+        for process in &mut self.processes {
+            if matches!(process.kind, Kind::Worker(_)) || matches!(process.kind, Kind::Old(w) if w > 0) {
+                process.leaving = None;
+                tell(process, signal, mercy);
+            }
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.workers_told = true;
+        }
+    }
+
+    /// What follows, when the server is closing and nobody is left.
+    pub(super) fn closed(&mut self) -> Option<Then> {
+        self.tell_workers();
+        let closing = self.closing.as_ref()?;
+        let left = self.processes.iter().any(|p| match p.kind {
+            Kind::Gateway(_) => closing.then != Then::Exec || p.leaving.is_some(),
+            Kind::Daemon(_) => false,
+            _ => true,
+        });
+        (!left).then_some(closing.then)
+    }
+}
