@@ -5,7 +5,7 @@ use crate::config::{Directive, Origin};
 use crate::options::{ArgKind, PluginOption, suggestion, table};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 /// What was typed.
@@ -169,32 +169,64 @@ fn is_word(value: &str) -> bool {
     ["true", "false", "yes", "no", "on", "off", "1", "0"].contains(&value)
 }
 
-/// `-C660` becomes `-C=660`: clap wants the sign where a value may be left out.
+/// The two spellings of getopt that clap does not read: `-C660` (clap wants `-C=660` where a value may be left out)
+/// and an abbreviation that one name shares with longer ones that begin with it.
 fn getopt_spelling(arguments: &[OsString], known: &[Known]) -> Vec<OsString> {
-    let kinds: HashMap<char, ArgKind> = known.iter().filter_map(|o| o.short.map(|s| (s, o.arg))).collect();
-    let mut rest_is_bare = false;
-    let rewrite = |argument: &OsString| {
-        rest_is_bare |= argument == "--";
-        let text = argument
-            .to_str()
-            .filter(|t| !rest_is_bare && t.starts_with('-') && !t.starts_with("--"))?;
-        for (at, letter) in text.char_indices().skip(1) {
-            let end = at + letter.len_utf8();
-            match kinds.get(&letter)? {
-                ArgKind::No => {}
-                ArgKind::Optional if end < text.len() && !text[end..].starts_with('=') => {
-                    return Some(OsString::from(format!("{}={}", &text[..end], &text[end..])));
-                }
-                _ => return None,
-            }
+    let mut arguments = arguments.iter();
+    let mut out = Vec::with_capacity(arguments.len());
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            out.push(argument.clone());
+            break;
         }
-        None
-    };
-    let mut rewrite = rewrite;
-    arguments
-        .iter()
-        .map(|a| rewrite(a).unwrap_or_else(|| a.clone()))
-        .collect()
+        let (spelt, takes_next) = match argument.to_str() {
+            Some(text) if text.starts_with("--") => long_spelling(text, known),
+            Some(text) if text.starts_with('-') => short_spelling(text, known),
+            _ => (None, false),
+        };
+        out.push(spelt.map_or_else(|| argument.clone(), OsString::from));
+        // a value is never an option, whatever it looks like
+        out.extend(takes_next.then(|| arguments.next().cloned()).flatten());
+    }
+    out.extend(arguments.cloned());
+    out
+}
+
+/// `--max-req` is max-requests, although max-requests-delta begins so too. Also whether the next argument is its value.
+fn long_spelling(text: &str, known: &[Known]) -> (Option<String>, bool) {
+    let typed = text[2..].split('=').next().unwrap_or("");
+    let rest = &text[2 + typed.len()..];
+    let takes_next = |option: &Known| option.arg == ArgKind::Required && rest.is_empty();
+    if let Some(option) = known.iter().find(|option| option.name == typed) {
+        return (None, takes_next(option));
+    }
+    let candidates = || known.iter().filter(|option| option.name.starts_with(typed));
+    match candidates().min_by_key(|option| option.name.len()) {
+        Some(shortest) if candidates().all(|option| option.name.starts_with(&shortest.name)) => {
+            (Some(format!("--{}{rest}", shortest.name)), takes_next(shortest))
+        }
+        _ => (None, false),
+    }
+}
+
+/// A cluster of letters. Also whether the next argument is the value of the last one.
+fn short_spelling(text: &str, known: &[Known]) -> (Option<String>, bool) {
+    for (at, letter) in text.char_indices().skip(1) {
+        let end = at + letter.len_utf8();
+        match known
+            .iter()
+            .find(|option| option.short == Some(letter))
+            .map(|option| option.arg)
+        {
+            Some(ArgKind::No) => {}
+            Some(ArgKind::Optional) if end < text.len() && !text[end..].starts_with('=') => {
+                return (Some(format!("{}={}", &text[..end], &text[end..])), false);
+            }
+            Some(ArgKind::Required) => return (None, end == text.len()),
+            _ => return (None, false),
+        }
+    }
+    (None, false)
 }
 
 /// What clap could not understand: `--name`, `-x`, or empty.
@@ -338,6 +370,14 @@ mod tests {
         assert_eq!(
             options("--lazy-ap --disable-log --wsgi-f a.py"),
             ["lazy-apps", "disable-logging", "wsgi-file=a.py"]
+        );
+        assert_eq!(
+            options("--max-req 5 --cheaper-rss-limit-s=1"),
+            ["max-requests=5", "cheaper-rss-limit-soft=1"]
+        );
+        assert_eq!(
+            options("--env -C660 -p4 --env -- -M"),
+            ["env=-C660", "processes=4", "env=--", "master"]
         );
         assert_eq!(options("--master=false --ini -"), ["master=false", "ini=-"]);
     }

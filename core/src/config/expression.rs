@@ -61,6 +61,8 @@ fn tokens(text: &str, lookup: &mut dyn FnMut(&str) -> Option<String>) -> Vec<Tok
         match piece {
             "(" => out.push(Token::Open),
             ")" => out.push(Token::Close),
+            // a point between values joins them, as nothing does
+            "." => {}
             _ => split_piece(piece, lookup, &mut out),
         }
     }
@@ -240,6 +242,7 @@ mod tests {
         assert_eq!(value("a - -3").unwrap(), "4");
         assert_eq!(value("a --").unwrap(), "0");
         assert_eq!(value("name a").unwrap(), "foo1");
+        assert_eq!(value("name . a").unwrap(), "foo1");
         assert_eq!(value("7 / 2").unwrap(), "3");
     }
 

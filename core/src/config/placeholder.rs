@@ -76,6 +76,9 @@ impl Resolver<'_> {
         }
         let text = replace(value, "$(", &mut |name| Ok::<_, String>(self.names.variable(name)))?;
         let text = replace(&text, "@(", &mut |name| {
+            if name.trim().is_empty() {
+                return Ok(None);
+            }
             let (text, _) = scheme::read(name).map_err(|e| e.to_string())?;
             Ok::<_, String>(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
         })?;
@@ -207,7 +210,7 @@ mod tests {
         assert_eq!(text("x%(c)y"), "x123y");
         assert_eq!(text("%(env) $(HOME)"), "/home/u/x /home/u");
         assert_eq!(text("@(exec://echo out)!"), "out!");
-        assert_eq!(text("@(data://(x))"), "(x)");
+        assert_eq!(text("@(data://(x))@()"), "(x)@()");
         assert_eq!(text("%(a + 1) %((b * 2) + 1)"), "2 25");
     }
 

@@ -114,7 +114,8 @@ fn http(rest: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(HTTP_TIMEOUT))?;
     stream.set_write_timeout(Some(HTTP_TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let answer = limited(stream)?;
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
     let end = end.ok_or_else(|| io::Error::other("no HTTP answer"))?;

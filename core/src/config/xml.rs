@@ -105,7 +105,9 @@ fn opened(element: &BytesStart<'_>, section: Option<&str>, parent: Option<&Open>
     if name == "uwsgi" || name == "rsgi" {
         let id = element.attributes().flatten().find(|a| a.key.as_ref() == "id");
         let id = id.map(|a| a.value.into_owned());
-        return Open::Section(id.as_deref() == section);
+        // the root counts also when it has a name and none is asked for
+        let is_root = parent.is_none() && section.is_none();
+        return Open::Section(is_root || id.as_deref() == section);
     }
     match parent {
         Some(Open::Section(true)) => Open::Directive(name, String::new(), line),
@@ -173,6 +175,13 @@ mod tests {
         assert_eq!(read(text, None).unwrap(), [("a".into(), Some("1".into()))]);
         assert_eq!(read(text, Some("b")).unwrap(), [("a".into(), Some("2".into()))]);
         assert_eq!(read(text, Some("c")).unwrap(), [("a".into(), Some("3".into()))]);
+    }
+
+    #[test]
+    fn a_named_root_is_read_without_its_name() {
+        let text = "<uwsgi id=\"z\"><a>1</a><uwsgi id=\"y\"><a>2</a></uwsgi></uwsgi>";
+        assert_eq!(read(text, None).unwrap(), [("a".into(), Some("1".into()))]);
+        assert_eq!(read(text, Some("y")).unwrap(), [("a".into(), Some("2".into()))]);
     }
 
     #[test]

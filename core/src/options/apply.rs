@@ -160,7 +160,10 @@ impl<'a> Applier<'a> {
                 }
                 set(&mut self.settings, text)?;
             }
-            Apply::OptionalParsed(set) => set(&mut self.settings, value)?,
+            Apply::OptionalParsed(set) => {
+                let value = value.map(|value| self.without_comment(directive, value));
+                set(&mut self.settings, value)?;
+            }
             Apply::Reader => match row.name {
                 "print" => self.host.say(value.unwrap_or("")),
                 "plugin" | "need-plugin" => self.settings.plugins.loaded.push(value.unwrap_or("").to_owned()),

@@ -81,6 +81,10 @@ pub fn load(
         return Err(ConfigErrors { problems });
     }
     match late_command(&collected, &settings) {
+        Some(Startup::Checked) => {
+            host.say("the configuration has no mistake");
+            Ok(Startup::Checked)
+        }
         Some(startup) => Ok(startup),
         None => Ok(Startup::Run(Box::new(settings))),
     }

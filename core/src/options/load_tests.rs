@@ -225,10 +225,13 @@ fn all_problems_are_collected() {
 
 #[test]
 fn a_comment_behind_a_value_is_said() {
-    let run = ini("processes = 4 ; four\nmaster = true # yes\nhttp-socket = :8080 ; web\nlog-format = %(uri) ; x\n");
+    let run = ini(
+        "processes = 4 ; four\nmaster = true # yes\nhttp-socket = :8080 ; web\nchmod-socket = 660 # x\nlog-format = %(uri) ; x\n",
+    );
     assert!(run.said("c.ini:2: processes: \"; four\" behind the value is taken as a comment"));
     let s = run.settings();
     assert_eq!((s.processes.workers, s.processes.master), (4, true));
+    assert_eq!(s.sockets.chmod_socket, Some(0o660));
     assert_eq!(s.logging.log_format.as_deref(), Some("%(uri) ; x"));
 }
 

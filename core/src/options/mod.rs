@@ -25,4 +25,6 @@ pub use suggest::suggestion;
 pub use crate::settings::Settings;
 
 #[cfg(test)]
+mod effect_tests;
+#[cfg(test)]
 mod load_tests;

@@ -19,10 +19,6 @@ pub struct Processes {
     pub thread_stack_size: usize,
     /// Do not join threads at the end of a worker.
     pub no_threads_wait: bool,
-    /// Serialise accept over the workers.
-    pub thunder_lock: bool,
-    /// Lock engine by name.
-    pub lock_engine: Option<String>,
     /// User locks beyond the first (`uwsgi.lock(n)`).
     pub locks: u32,
     /// Workers end when their master is gone.
@@ -33,8 +29,6 @@ pub struct Processes {
     pub cpu_affinity: u32,
     /// Nice level.
     pub prio: Option<i32>,
-    /// Seconds between two rounds of the master.
-    pub check_interval: u32,
     /// Seconds to sleep when workers die too fast.
     pub forkbomb_delay: u32,
     /// Collect zombies after each request.
@@ -93,7 +87,6 @@ impl Processes {
         self.enable_threads = !classic;
         self.workers = 1;
         self.threads = 1;
-        self.check_interval = 1;
         self.forkbomb_delay = 2;
         self.cheaper_step = 1;
         self.cheaper_overload = 3;

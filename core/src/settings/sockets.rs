@@ -114,8 +114,6 @@ pub struct Sockets {
     pub so_keepalive: bool,
     /// TCP_NODELAY
     pub tcp_nodelay: bool,
-    /// Leave TCP_DEFER_ACCEPT alone.
-    pub no_defer_accept: bool,
     /// Length of the TCP_FASTOPEN queue; 0: off.
     pub tcp_fast_open: u32,
     /// SO_SNDBUF, bytes; 0: the system's.

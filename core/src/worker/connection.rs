@@ -5,9 +5,18 @@ use rsgi_protocol::http1::Head;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Room for a first read; requests seldom have more.
 const FIRST_READ: usize = 16 * 1024;
+
+/// Connections of this worker that are open: parked, being served, or between the two.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// How many connections this worker has open.
+pub fn open_connections() -> usize {
+    OPEN.load(Ordering::SeqCst)
+}
 
 /// Who connected.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +119,7 @@ impl Connection {
                 _ => Err(e),
             };
         }
+        OPEN.fetch_add(1, Ordering::SeqCst);
         Ok(Some(Box::new(Self {
             // SAFETY: the kernel just gave us this descriptor.
             fd: unsafe { OwnedFd::from_raw_fd(fd) },
@@ -225,5 +235,11 @@ impl Connection {
                 return;
             }
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -150,8 +150,6 @@ fn ready(server: &Server, id: usize) {
 struct Cores {
     poll: Poll,
     stopped_accepting: AtomicBool,
-    /// Cores inside a request, or about to be.
-    active: AtomicUsize,
     /// Seconds when the last sweep of parked connections was.
     swept: std::sync::atomic::AtomicU64,
     /// Cores that may be asleep without a time limit, so that the bell is still needed to wake them.
@@ -170,7 +168,6 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let shared = Cores {
         poll,
         stopped_accepting: AtomicBool::new(false),
-        active: AtomicUsize::new(0),
         swept: 0.into(),
         dozing: AtomicUsize::new(0),
     };
@@ -236,7 +233,6 @@ fn core_loop(shared: &Cores, id: usize) {
             housekeeping(shared, server, &limits);
         }
         for ready in batch.drain(..) {
-            shared.active.fetch_add(1, Ordering::AcqRel);
             if id == 0 {
                 MAIN_BUSY.store(true, Ordering::Release);
             }
@@ -254,7 +250,6 @@ fn core_loop(shared: &Cores, id: usize) {
             if id == 0 {
                 MAIN_BUSY.store(false, Ordering::Release);
             }
-            shared.active.fetch_sub(1, Ordering::AcqRel);
         }
         limits.check(server);
     }
@@ -337,7 +332,7 @@ fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
         shared.poll.unwatch_bell(BELL.load(Ordering::Acquire));
     }
     if core.id != 0 {
-        return shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0;
+        return connection::open_connections() == 0;
     }
     // nobody may be there to take what the kernel has accepted for us
     let last = process::is_last_generation();
@@ -348,7 +343,7 @@ fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
     for conn in shared.poll.sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE) {
         shared.poll.forget(conn);
     }
-    let is_done = || shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0;
+    let is_done = || connection::open_connections() == 0;
     if is_done() && last {
         // what came since is served, then the socket is let go before anything else: the work of an orderly end
         // takes time, and whoever connects meanwhile must be refused, not left hanging

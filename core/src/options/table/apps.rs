@@ -30,7 +30,8 @@ static ROWS: &[OptionSpec] = &[
         "ignore-script-name",
         "drop a SCRIPT_NAME that comes with the request",
         |s, on| s.apps.ignore_script_name = on,
-    ),
+    )
+    .later(),
     flag("no-default-app", "404 where no application is mounted", |s, on| {
         s.apps.no_default_app = on
     }),

@@ -48,21 +48,24 @@ static ROWS: &[OptionSpec] = &[
         },
     )
     .verbatim()
-    .master(),
+    .master()
+    .later(),
     parsed(
         "smart-attach-daemon",
         "a command watched through its pidfile: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
     .verbatim()
-    .master(),
+    .master()
+    .later(),
     parsed(
         "smart-attach-daemon2",
         "the same for a command that goes to the background by itself",
         |s, v| smart(s, v, true),
     )
     .verbatim()
-    .master(),
+    .master()
+    .later(),
     parsed(
         "cron",
         "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",

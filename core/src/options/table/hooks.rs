@@ -23,7 +23,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("hook-post-jail", "an action after the jail", |s, v| {
         s.hooks.post_jail.push(Hook(v.into()))
-    }),
+    })
+    .later(),
     text("hook-as-root", "an action before privileges are dropped", |s, v| {
         s.hooks.as_root.push(Hook(v.into()))
     }),
@@ -92,7 +93,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("exec-post-jail", "a command after the jail", |s, v| {
         s.hooks.post_jail.push(Exec(v.into()))
-    }),
+    })
+    .later(),
     text("exec-as-root", "a command before privileges are dropped", |s, v| {
         s.hooks.as_root.push(Exec(v.into()))
     }),
@@ -119,7 +121,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("call-post-jail", "call a function after the jail", |s, v| {
         s.hooks.post_jail.push(Call(v.into()))
-    }),
+    })
+    .later(),
     text(
         "call-as-root",
         "call a function before privileges are dropped",

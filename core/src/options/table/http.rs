@@ -14,7 +14,7 @@ static ROWS: &[OptionSpec] = &[
         s.limits.buffer_size = n as usize
     })
     .short('b')
-    .range(1024, 16 * 1024 * 1024),
+    .range(128, 16 * 1024 * 1024),
     bytes("limit-post", "largest request body in bytes", |s, n| {
         s.limits.limit_post = n
     }),
@@ -31,15 +31,18 @@ static ROWS: &[OptionSpec] = &[
         "response-headers-limit",
         "largest header block of an answer in bytes",
         |s, n| s.limits.response_headers_limit = n,
-    ),
+    )
+    .later(),
     bytes(
         "chunked-input-limit",
         "largest chunk of a request body in bytes",
         |s, n| s.limits.chunked_input_limit = n,
-    ),
+    )
+    .later(),
     number("chunked-input-timeout", "seconds to wait for a chunk", |s, n| {
         s.limits.chunked_input_timeout = n
-    }),
+    })
+    .later(),
     optional_parsed(
         "keep-alive",
         "keep connections open after an answer, idle at most SECONDS",
@@ -77,18 +80,21 @@ static ROWS: &[OptionSpec] = &[
     text("rem-header", "take a header out of every answer", |s, v| {
         s.http.rem_headers.push(v.into())
     })
+    .later()
     .aliases(&["del-header"]),
     text(
         "collect-header",
         "an answer's header becomes a request variable: HEADER VAR",
         |s, v| s.http.collect_headers.push(v.into()),
     )
+    .later()
     .aliases(&["response-header-collect"]),
     text(
         "pull-header",
         "as collect-header, and the header is taken out",
         |s, v| s.http.pull_headers.push(v.into()),
-    ),
+    )
+    .later(),
     flag(
         "ignore-sigpipe",
         "no line about clients that left (on unless classic-defaults)",
@@ -111,12 +117,14 @@ static ROWS: &[OptionSpec] = &[
         "write-errors-exception-only",
         "failed writes raise and the request goes on",
         |s, on| s.http.write_errors_exception_only = on,
-    ),
+    )
+    .later(),
     number(
         "write-errors-tolerance",
         "failed writes before a request is given up",
         |s, n| s.http.write_errors_tolerance = Some(n),
-    ),
+    )
+    .later(),
     flag(
         "catch-exceptions",
         "show tracebacks to the client (never in production)",
@@ -125,18 +133,21 @@ static ROWS: &[OptionSpec] = &[
     number("websockets-max-size", "kilobytes of a websocket message", |s, n| {
         s.http.websockets_max_size = n
     })
+    .later()
     .aliases(&["websocket-max-size"]),
     number(
         "websockets-ping-freq",
         "seconds between pings of a websocket",
         |s, n| s.http.websockets_ping_freq = n,
     )
+    .later()
     .aliases(&["websocket-ping-freq"]),
     number(
         "websockets-pong-tolerance",
         "seconds to wait for a websocket's pong",
         |s, n| s.http.websockets_pong_tolerance = n,
     )
+    .later()
     .aliases(&["websocket-pong-tolerance"]),
     no_effect("pcre-jit", No, "nothing to do: regular expressions are compiled"),
     no_effect(

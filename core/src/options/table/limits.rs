@@ -22,25 +22,30 @@ static ROWS: &[OptionSpec] = &[
         "harakiri-graceful-timeout",
         "seconds between the soft signal and the kill",
         |s, n| s.limits.harakiri_graceful_timeout = n,
-    ),
+    )
+    .later(),
     number("harakiri-graceful-signal", "number of the soft signal", |s, n| {
         s.limits.harakiri_graceful_signal = n as i32
     })
+    .later()
     .range(1, 64),
     number(
         "harakiri-queue-threshold",
         "kill only when more connections than these wait",
         |s, n| s.limits.harakiri_queue_threshold = n,
-    ),
+    )
+    .later(),
     flag(
         "harakiri-no-arh",
         "the deadline ends before the after_request hooks",
         |s, on| s.limits.harakiri_no_arh = on,
     )
+    .later()
     .aliases(&["no-harakiri-arh", "no-harakiri-after-req-hook"]),
     flag("use-abort", "end faulty workers by SIGABRT", |s, on| {
         s.limits.use_abort = on
-    }),
+    })
+    .later(),
     number("spooler-harakiri", "seconds of a spooler's task", |s, n| {
         s.limits.spooler_harakiri = n
     })
@@ -82,7 +87,8 @@ static ROWS: &[OptionSpec] = &[
         "max-worker-lifetime-jitter",
         "random share added to max-worker-lifetime",
         |s, n| s.limits.max_worker_lifetime_jitter = n,
-    ),
+    )
+    .later(),
     number(
         "reload-on-rss",
         "megabytes of resident memory that replace a worker",
@@ -103,12 +109,14 @@ static ROWS: &[OptionSpec] = &[
         "reload-on-uss",
         "megabytes of unshared memory that replace a worker",
         |s, n| s.limits.reload_on_uss = n,
-    ),
+    )
+    .later(),
     number(
         "reload-on-pss",
         "megabytes of proportional memory that replace a worker",
         |s, n| s.limits.reload_on_pss = n,
-    ),
+    )
+    .later(),
     number(
         "evil-reload-on-rss",
         "megabytes of resident memory at which the master kills a worker",
@@ -147,10 +155,12 @@ static ROWS: &[OptionSpec] = &[
     .short('m'),
     number("limit-as", "address space of each process in megabytes", |s, n| {
         s.limits.limit_as = n
-    }),
+    })
+    .later(),
     number("limit-nproc", "processes that the user may have", |s, n| {
         s.limits.limit_nproc = n
-    }),
+    })
+    .later(),
     no_effect(
         "mem-collector-freq",
         Required,

@@ -34,7 +34,8 @@ static ROWS: &[OptionSpec] = &[
     .master(),
     bytes("log-master-bufsize", "bytes that the master reads at once", |s, n| {
         s.logging.log_master_bufsize = n as usize
-    }),
+    })
+    .later(),
     no_effect(
         "log-master-stream",
         No,
@@ -71,27 +72,33 @@ static ROWS: &[OptionSpec] = &[
     .master(),
     text("log-route", "lines that match go to a sink: NAME REGEXP", |s, v| {
         s.logging.log_route.push(v.into())
-    }),
+    })
+    .later(),
     text(
         "log-req-route",
         "request lines that match go to a sink: NAME REGEXP",
         |s, v| s.logging.log_req_route.push(v.into()),
-    ),
+    )
+    .later(),
     text("log-drain", "drop lines that match", |s, v| {
         s.logging.log_drain.push(v.into())
-    }),
+    })
+    .later(),
     text("log-filter", "keep only lines that match", |s, v| {
         s.logging.log_filter.push(v.into())
-    }),
+    })
+    .later(),
     text(
         "log-encoder",
         "change lines on their way: ENCODER[:ARGUMENT][ SINK]",
         |s, v| s.logging.log_encoder.push(v.into()),
     )
+    .later()
     .template(),
     text("log-req-encoder", "change request lines on their way", |s, v| {
         s.logging.log_req_encoder.push(v.into())
     })
+    .later()
     .template(),
     optional("log-syslog", "write to syslog, under this name", |s, v| {
         s.logging.log_syslog = Some(v.unwrap_or("rsgi").into());
@@ -103,6 +110,7 @@ static ROWS: &[OptionSpec] = &[
         "template of request lines, with %(uri), %(status) and so on",
         |s, v| s.logging.log_format = Some(v.into()),
     )
+    .later()
     .aliases(&["logformat"])
     .template(),
     flag(
@@ -110,6 +118,7 @@ static ROWS: &[OptionSpec] = &[
         "the template also has strftime letters",
         |s, on| s.logging.logformat_strftime = on,
     )
+    .later()
     .aliases(&["log-format-strftime"]),
     optional(
         "log-date",
@@ -126,7 +135,8 @@ static ROWS: &[OptionSpec] = &[
     .template(),
     optional("log-prefix", "text in front of lines", |s, v| {
         s.logging.log_prefix = Some(v.unwrap_or("").into())
-    }),
+    })
+    .later(),
     flag("log-micros", "microseconds instead of milliseconds", |s, on| {
         s.logging.log_micros = on
     }),
@@ -159,19 +169,23 @@ static ROWS: &[OptionSpec] = &[
     }),
     demanded_flag("log-sendfile", "log answers sent by sendfile even so", |s, on| {
         s.logging.log_sendfile = on
-    }),
+    })
+    .later(),
     demanded_flag(
         "log-ioerror",
         "log requests with a failed read or write even so",
         |s, on| s.logging.log_ioerror = on,
-    ),
+    )
+    .later(),
     bytes("log-maxsize", "rotate the log beyond these bytes", |s, n| {
         s.logging.log_maxsize = Some(n).filter(|n| *n > 0)
     })
+    .later()
     .master(),
     path("log-backupname", "name of the rotated log", |s, v| {
         s.logging.log_backupname = Some(v.into())
-    }),
+    })
+    .later(),
     flag("log-reopen", "open the log anew at a reload", |s, on| {
         s.logging.log_reopen = on
     }),
@@ -184,7 +198,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     flag("logfile-chown", "log files belong to the user of uid", |s, on| {
         s.logging.logfile_chown = on
-    }),
+    })
+    .later(),
     later("alarm", Required, "an alarm: NAME ACTION:ARGUMENT"),
     later("alarm-log", Required, "raise an alarm at lines that match: NAME REGEXP").aliases(&["log-alarm"]),
     later(

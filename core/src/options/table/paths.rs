@@ -23,7 +23,8 @@ static ROWS: &[OptionSpec] = &[
     ),
     path("force-cwd", "stay in this directory", |s, v| {
         s.paths.force_cwd = Some(v.into())
-    }),
+    })
+    .later(),
     parsed("env", "set an environment variable: NAME=VALUE", |s, v| {
         let (name, value) = v.split_once('=').unwrap_or((v, ""));
         if name.trim().is_empty() {
@@ -76,23 +77,29 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     path("wait-for-fs", "wait until this path is there", |s, v| {
         wait(s, WaitKind::Path, v)
-    }),
+    })
+    .later(),
     path("wait-for-file", "wait until this file is there", |s, v| {
         wait(s, WaitKind::File, v)
-    }),
+    })
+    .later(),
     path("wait-for-dir", "wait until this directory is there", |s, v| {
         wait(s, WaitKind::Directory, v)
-    }),
+    })
+    .later(),
     path("wait-for-socket", "wait until this socket accepts", |s, v| {
         wait(s, WaitKind::Socket, v)
-    }),
+    })
+    .later(),
     number("wait-for-fs-timeout", "seconds to wait for each", |s, n| {
         s.paths.wait_for_timeout = n
     })
+    .later()
     .aliases(&["wait-for-socket-timeout"]),
     path("binsh", "the shell of exec commands", |s, v| {
         s.paths.binsh.push(v.into())
-    }),
+    })
+    .later(),
     command(
         "connect-and-read",
         Required,

@@ -37,13 +37,16 @@ static ROWS: &[OptionSpec] = &[
         "drop-after-init",
         "drop privileges after plugins are initialised",
         |s, on| s.privileges.drop_after_init = on,
-    ),
+    )
+    .later(),
     flag(
         "drop-after-apps",
         "drop privileges after applications are loaded",
         |s, on| s.privileges.drop_after_apps = on,
-    ),
+    )
+    .later(),
     flag("master-as-root", "the master keeps its privileges", |s, on| {
         s.privileges.master_as_root = on
-    }),
+    })
+    .later(),
 ];

@@ -43,7 +43,8 @@ static ROWS: &[OptionSpec] = &[
         "no-threads-wait",
         "do not wait for threads at the end of a worker",
         |s, on| s.processes.no_threads_wait = on,
-    ),
+    )
+    .later(),
     number("async", "request cores of each worker in the async mode", |s, n| {
         s.processes.async_cores = n as u32
     })
@@ -61,21 +62,24 @@ static ROWS: &[OptionSpec] = &[
         "let gevent patch before the application is loaded",
     ),
     later("asyncio", Required, "asyncio as loop engine with this many cores"),
-    flag("loop-list", "print the loop engines", |s, on| s.plugins.loop_list = on).aliases(&["loops-list"]),
-    flag("thunder-lock", "accept under a lock shared by all workers", |s, on| {
-        s.processes.thunder_lock = on
-    }),
+    flag("loop-list", "print the loop engines", |s, on| s.plugins.loop_list = on)
+        .later()
+        .aliases(&["loops-list"]),
+    no_effect(
+        "thunder-lock",
+        No,
+        "nothing to do: the kernel wakes one worker for each connection",
+    ),
     no_effect(
         "thunder-lock-watchdog",
         No,
         "nothing to do: the lock of a dead worker is recovered",
     ),
-    text("lock-engine", "how locks are made", |s, v| {
-        s.processes.lock_engine = Some(v.into())
-    }),
+    no_effect("lock-engine", Required, "nothing to do: locks are robust mutexes"),
     number("locks", "locks of the application beyond the first", |s, n| {
         s.processes.locks = n as u32
     })
+    .later()
     .range(0, 65535),
     no_effect(
         "ftok",
@@ -105,27 +109,32 @@ static ROWS: &[OptionSpec] = &[
         let level = v.trim().parse::<i32>().ok().filter(|n| (-20..=19).contains(n));
         s.processes.prio = Some(level.ok_or_else(|| format!("invalid number \"{v}\": give -20 to 19"))?);
         Ok(())
-    }),
-    number("check-interval", "seconds between two rounds of the master", |s, n| {
-        s.processes.check_interval = n as u32
     })
-    .master()
-    .range(1, 3600),
+    .later(),
+    no_effect(
+        "check-interval",
+        Required,
+        "nothing to do: the master acts on events, not in rounds",
+    ),
     number("forkbomb-delay", "seconds to wait when workers die too fast", |s, n| {
         s.processes.forkbomb_delay = n as u32
-    }),
+    })
+    .later(),
     flag("reaper", "collect zombies after each request", |s, on| {
         s.processes.reaper = on
     })
+    .later()
     .short('r'),
     flag("skip-atexit", "skip the exit handlers of the application", |s, on| {
         s.processes.skip_atexit = on
-    }),
+    })
+    .later(),
     flag(
         "skip-atexit-teardown",
         "skip the teardown of the interpreter",
         |s, on| s.processes.skip_atexit_teardown = on,
-    ),
+    )
+    .later(),
     flag("auto-procname", "give processes telling titles", |s, on| {
         s.processes.names.auto = on
     }),
@@ -148,10 +157,12 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("worker-exec", "a command that takes the place of a worker", |s, v| {
         s.processes.worker_exec.push(v.into())
-    }),
+    })
+    .later(),
     text("worker-exec2", "the same, after post_fork", |s, v| {
         s.processes.worker_exec2.push(v.into())
-    }),
+    })
+    .later(),
     number(
         "worker-heartbeat",
         "seconds without a sign of life after which a worker is replaced",

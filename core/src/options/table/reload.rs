@@ -38,7 +38,8 @@ static ROWS: &[OptionSpec] = &[
     }),
     number("mule-reload-mercy", "seconds that a mule gets to finish", |s, n| {
         s.reload.mule_reload_mercy = n
-    }),
+    })
+    .later(),
     path("touch-reload", "reload when this file changes", |s, v| {
         s.reload.touch_reload.push(v.into())
     })
@@ -78,10 +79,12 @@ static ROWS: &[OptionSpec] = &[
     path("touch-logrotate", "rotate the log when this file changes", |s, v| {
         s.reload.touch_logrotate.push(v.into())
     })
+    .later()
     .master(),
     path("touch-logreopen", "open the log anew when this file changes", |s, v| {
         s.reload.touch_logreopen.push(v.into())
     })
+    .later()
     .master(),
     parsed(
         "touch-exec",
@@ -114,6 +117,7 @@ static ROWS: &[OptionSpec] = &[
         "reload at once at any event of this path",
         |s, v| s.reload.fs_brutal_reload.push(v.into()),
     )
+    .later()
     .master(),
     later("die-on-no-workers", No, "end when no worker is left"),
 ];

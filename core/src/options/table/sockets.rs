@@ -100,38 +100,46 @@ static ROWS: &[OptionSpec] = &[
         "https-socket-modifier1",
         "plugin number of requests on HTTPS sockets",
         |s, n| s.sockets.https_modifiers.first = n as u8,
-    ),
+    )
+    .later(),
     modifier(
         "https-socket-modifier2",
         "second number of requests on HTTPS sockets",
         |s, n| s.sockets.https_modifiers.second = n as u8,
-    ),
+    )
+    .later(),
     modifier(
         "fastcgi-modifier1",
         "plugin number of requests on FastCGI sockets",
         |s, n| s.sockets.fastcgi_modifiers.first = n as u8,
-    ),
+    )
+    .later(),
     modifier(
         "fastcgi-modifier2",
         "second number of requests on FastCGI sockets",
         |s, n| s.sockets.fastcgi_modifiers.second = n as u8,
-    ),
+    )
+    .later(),
     modifier("scgi-modifier1", "plugin number of requests on SCGI sockets", |s, n| {
         s.sockets.scgi_modifiers.first = n as u8
-    }),
+    })
+    .later(),
     modifier("scgi-modifier2", "second number of requests on SCGI sockets", |s, n| {
         s.sockets.scgi_modifiers.second = n as u8
-    }),
+    })
+    .later(),
     modifier(
         "raw-modifier1",
         "plugin number of connections on raw sockets",
         |s, n| s.sockets.raw_modifiers.first = n as u8,
-    ),
+    )
+    .later(),
     modifier(
         "raw-modifier2",
         "second number of connections on raw sockets",
         |s, n| s.sockets.raw_modifiers.second = n as u8,
-    ),
+    )
+    .later(),
     number("listen", "length of the queue of waiting connections", |s, n| {
         s.sockets.listen = Some(n as u32)
     })
@@ -178,6 +186,7 @@ static ROWS: &[OptionSpec] = &[
     number("so-send-timeout", "seconds that the kernel waits to send", |s, n| {
         s.sockets.so_send_timeout = n
     })
+    .later()
     .aliases(&["so-write-timeout", "socket-send-timeout", "socket-write-timeout"]),
     flag("so-keepalive", "probe idle connections", |s, on| {
         s.sockets.so_keepalive = on
@@ -187,22 +196,22 @@ static ROWS: &[OptionSpec] = &[
         "send small packets at once (on unless classic-defaults)",
         |s, on| s.sockets.tcp_nodelay = on,
     )
+    .later()
     .negation("no-tcp-nodelay"),
-    flag(
-        "no-defer-accept",
-        "accept connections before their first data",
-        |s, on| s.sockets.no_defer_accept = on,
-    ),
+    no_effect("no-defer-accept", No, "nothing to do: connections are accepted at once"),
     number("tcp-fast-open", "queue length of TCP fast open", |s, n| {
         s.sockets.tcp_fast_open = n as u32
     })
+    .later()
     .aliases(&["tcp-fastopen"]),
     bytes("socket-sndbuf", "bytes of the kernel's send buffer", |s, n| {
         s.sockets.socket_sndbuf = n
-    }),
+    })
+    .later(),
     bytes("socket-rcvbuf", "bytes of the kernel's receive buffer", |s, n| {
         s.sockets.socket_rcvbuf = n
-    }),
+    })
+    .later(),
     flag("honour-stdin", "leave descriptor 0 open to the application", |s, on| {
         s.sockets.honour_stdin = on
     }),
@@ -210,12 +219,14 @@ static ROWS: &[OptionSpec] = &[
         "close-on-exec",
         "close connections in programs that requests start",
         |s, on| s.sockets.close_on_exec = on,
-    ),
+    )
+    .later(),
     flag(
         "close-on-exec2",
         "close sockets in programs that workers start",
         |s, on| s.sockets.close_on_exec2 = on,
-    ),
+    )
+    .later(),
     number("max-fd", "limit of open descriptors to ask the system for", |s, n| {
         s.sockets.max_fd = n
     }),
@@ -223,17 +234,20 @@ static ROWS: &[OptionSpec] = &[
         "map-socket",
         "give a socket to some workers: SOCKET:WORKER,WORKER",
         |s, v| s.sockets.map_socket.push(v.into()),
-    ),
+    )
+    .later(),
     flag(
         "enable-proxy-protocol",
         "read the PROXY line on HTTP sockets",
         |s, on| s.sockets.enable_proxy_protocol = on,
-    ),
+    )
+    .later(),
     path(
         "trusted-proxy",
         "a peer (address or network) whose forwarded headers count",
         |s, v| s.sockets.trusted_proxies.push(v.into()),
-    ),
+    )
+    .later(),
     parsed(
         "allowed-modifiers",
         "plugin numbers that requests may ask for: 0,5,9",
@@ -257,6 +271,7 @@ static ROWS: &[OptionSpec] = &[
     number("safe-fd", "a descriptor that programs keep open", |s, n| {
         s.sockets.safe_fds.push(n as i32)
     })
+    .later()
     .aliases(&["fd-safe"])
     .range(0, 1 << 20),
     demanded_flag(

@@ -28,7 +28,8 @@ static ROWS: &[OptionSpec] = &[
     .aliases(&["static-check"]),
     flag("check-static-docroot", "the same for DOCUMENT_ROOT", |s, on| {
         s.statics.check_static_docroot = on
-    }),
+    })
+    .later(),
     path("static-index", "a name that stands for a directory", |s, v| {
         s.statics.index.push(v.into())
     }),
@@ -58,6 +59,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .later()
     .aliases(&["fileserve-mode"]),
     flag(
         "honour-range",
@@ -67,40 +69,49 @@ static ROWS: &[OptionSpec] = &[
     .negation("no-honour-range"),
     number("static-cache-paths", "seconds to remember where files are", |s, n| {
         s.statics.cache_paths = n
-    }),
+    })
+    .later(),
     text("static-expires", "expiry by file name: REGEXP SECONDS", |s, v| {
         s.statics.expires.push(v.into())
-    }),
+    })
+    .later(),
     text("static-expires-uri", "expiry by URI: REGEXP SECONDS", |s, v| {
         s.statics.expires_uri.push(v.into())
-    }),
+    })
+    .later(),
     text("static-expires-type", "expiry by content type: TYPE=SECONDS", |s, v| {
         s.statics.expires_type.push(v.into())
-    }),
+    })
+    .later(),
     text(
         "static-gzip",
         "prefer the .gz neighbour where the expression matches",
         |s, v| s.statics.gzip.push(v.into()),
-    ),
+    )
+    .later(),
     flag("static-gzip-all", "prefer the .gz neighbour everywhere", |s, on| {
         s.statics.gzip_all = on
-    }),
+    })
+    .later(),
     path("mime-file", "a file of MIME types", |s, v| {
         s.statics.mime_file.push(v.into())
     })
+    .later()
     .aliases(&["mimefile"]),
     number(
         "offload-threads",
         "threads that send files in place of the worker",
         |s, n| s.statics.offload_threads = n as u32,
     )
+    .later()
     .aliases(&["offload-thread"])
     .range(0, 1024),
     flag(
         "disable-sendfile",
         "read and write files instead of sendfile",
         |s, on| s.statics.disable_sendfile = on,
-    ),
+    )
+    .later(),
     later(
         "static-cache-paths-name",
         Required,
