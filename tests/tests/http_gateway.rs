@@ -265,3 +265,21 @@ fn unix_sockets_are_served() {
         "{answer}"
     );
 }
+
+#[test]
+fn a_gateway_alone_needs_no_socket_of_the_workers() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let setup = Setup::new().args(["--http", "127.0.0.1:0", "--http-to", &free.to_string()]);
+    let mut server = setup.start_unready();
+    server.wait_log("spawned rsgi http 1", 1);
+    let answer = get(server.gateway_port(), "/");
+    assert!(matches!(answer.status, 502 | 503), "{answer:?}");
+    let backend = Setup::new()
+        .file("app.py", APP)
+        .args(["--wsgi-file", "@DIR@/app.py", "--socket", &free.to_string()]);
+    let _backend = backend.start();
+    assert_eq!(get(server.gateway_port(), "/").text(), "hello");
+}
