@@ -221,7 +221,9 @@ fn chunked_read(args: &Args) -> PyResult<Py> {
 fn chunked_read_nb(_: &Args) -> PyResult<Py> {
     match chunk("chunked_read_nb", 0, true)? {
         Some(chunk) => Ok(chunk),
-        None if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => Ok(py::none()),
+        None if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => {
+            Ok(py::none())
+        }
         None => Err(py::os_error("unable to receive chunked part")),
     }
 }
@@ -234,7 +236,10 @@ fn chunk(function: &str, timeout: i32, at_once: bool) -> PyResult<Option<Py>> {
     };
     let mut len = 0usize;
     // SAFETY: the host's request of this core; the chunk is valid until the next read.
-    let data = gil::released(|| unsafe { read(request as *mut _, &mut len, timeout, at_once.into()) } as usize);
+    let data =
+        gil::released(
+            || unsafe { read(request as *mut _, &mut len, timeout, at_once.into()) } as usize,
+        );
     match data {
         0 => Ok(None),
         // SAFETY: the host returned so many valid bytes.
