@@ -19,17 +19,10 @@ fn main() {
         .map(str::trim)
         .filter(|l| !l.is_empty() && !l.starts_with('#'))
     {
-        let _ = writeln!(
-            response,
-            "--undefined={symbol}\n--export-dynamic-symbol={symbol}"
-        );
+        let _ = writeln!(response, "--undefined={symbol}\n--export-dynamic-symbol={symbol}");
     }
-    let file =
-        PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("exports.rsp");
+    let file = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("exports.rsp");
     fs::write(&file, response).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-arg-bin=rsgi=-Wl,@{}", file.display());
-    println!(
-        "cargo:rustc-env=RSGI_TARGET={}",
-        env::var("TARGET").unwrap_or_default()
-    );
+    println!("cargo:rustc-env=RSGI_TARGET={}", env::var("TARGET").unwrap_or_default());
 }

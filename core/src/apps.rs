@@ -27,9 +27,7 @@ impl AppTable {
         static TABLE: OnceLock<AppTable> = OnceLock::new();
         TABLE.get_or_init(|| {
             // SAFETY: all fields are pointers, integers and byte arrays: zero is valid.
-            let apps: Vec<UwsgiApp> = (0..MAX_APPS)
-                .map(|_| unsafe { std::mem::zeroed() })
-                .collect();
+            let apps: Vec<UwsgiApp> = (0..MAX_APPS).map(|_| unsafe { std::mem::zeroed() }).collect();
             AppTable {
                 apps: Box::leak(apps.into_boxed_slice()).as_mut_ptr(),
                 count: Box::leak(Box::new(0)),

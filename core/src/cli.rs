@@ -29,8 +29,8 @@ struct Known {
     arg: ArgKind,
 }
 
-/// Every name once: the core's first, then those of plugins.
-fn known(plugins: &[PluginOption]) -> Vec<Known> {
+/// Every name once: the core's first, then those of plugins and of `--declare-option`.
+fn known(plugins: &[PluginOption], declared: &[String]) -> Vec<Known> {
     let mut names = HashSet::new();
     let mut letters = HashSet::new();
     let mut out = Vec::new();
@@ -46,7 +46,12 @@ fn known(plugins: &[PluginOption]) -> Vec<Known> {
         short: option.short,
         arg: option.arg,
     });
-    for mut option in core.chain(plugins) {
+    let declared = declared.iter().map(|name| Known {
+        name: name.clone(),
+        short: None,
+        arg: ArgKind::Required,
+    });
+    for mut option in core.chain(plugins).chain(declared) {
         if option.name.is_empty() || !names.insert(option.name.clone()) {
             continue;
         }
@@ -70,10 +75,7 @@ fn command(known: &[Known]) -> Command {
         match option.arg {
             ArgKind::Required => arg.num_args(1).allow_hyphen_values(true),
             // only `--name=value`: the next argument is another one
-            ArgKind::No | ArgKind::Optional => arg
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value(NO_VALUE),
+            ArgKind::No | ArgKind::Optional => arg.num_args(0..=1).require_equals(true).default_missing_value(NO_VALUE),
         }
     });
     Command::new("rsgi")
@@ -90,9 +92,15 @@ fn command(known: &[Known]) -> Command {
         )
 }
 
-/// Parses the arguments behind the program's name; every problem is one line.
-pub fn parse(arguments: &[OsString], plugins: &[PluginOption]) -> Result<CommandLine, Vec<String>> {
-    let known = known(plugins);
+/// Parses the arguments behind the program's name; every problem is one line. `declared` are names of
+/// `--declare-option`; `owner_of` knows the plugin of an option that is not among `plugins`.
+pub fn parse(
+    arguments: &[OsString],
+    plugins: &[PluginOption],
+    declared: &[String],
+    owner_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<CommandLine, Vec<String>> {
+    let known = known(plugins, declared);
     let mut arguments = getopt_spelling(arguments, &known);
     let command = command(&known);
     let mut problems = Vec::new();
@@ -103,7 +111,7 @@ pub fn parse(arguments: &[OsString], plugins: &[PluginOption]) -> Result<Command
             Ok(_) => return Err(problems),
             Err(error) => {
                 let wrong = offending(&error);
-                problems.push(describe(&error, &wrong, &arguments, &known));
+                problems.push(describe(&error, &wrong, &arguments, &known, owner_of));
                 let index = arguments.iter().position(|a| is_argument(a, &wrong));
                 match index {
                     Some(index) if wrong.starts_with('-') => arguments.remove(index),
@@ -122,25 +130,14 @@ fn ordered(matches: &ArgMatches, known: &[Known]) -> Result<CommandLine, Vec<Str
         let Some(values) = matches.get_many::<OsString>(&option.name) else {
             continue;
         };
-        for (index, value) in matches
-            .indices_of(&option.name)
-            .into_iter()
-            .flatten()
-            .zip(values)
-        {
+        for (index, value) in matches.indices_of(&option.name).into_iter().flatten().zip(values) {
             let Some(value) = value.to_str() else {
-                problems.push(format!(
-                    "option '--{}': the value is not UTF-8",
-                    option.name
-                ));
+                problems.push(format!("option '--{}': the value is not UTF-8", option.name));
                 continue;
             };
             let value = Some(value.to_owned()).filter(|v| v != NO_VALUE);
             if option.arg == ArgKind::No && value.as_deref().is_some_and(|v| !is_word(v)) {
-                problems.push(format!(
-                    "option '--{}' doesn't allow an argument",
-                    option.name
-                ));
+                problems.push(format!("option '--{}' doesn't allow an argument", option.name));
             }
             found.push((index, option, value));
         }
@@ -174,10 +171,7 @@ fn is_word(value: &str) -> bool {
 
 /// `-C660` becomes `-C=660`: clap wants the sign where a value may be left out.
 fn getopt_spelling(arguments: &[OsString], known: &[Known]) -> Vec<OsString> {
-    let kinds: HashMap<char, ArgKind> = known
-        .iter()
-        .filter_map(|o| o.short.map(|s| (s, o.arg)))
-        .collect();
+    let kinds: HashMap<char, ArgKind> = known.iter().filter_map(|o| o.short.map(|s| (s, o.arg))).collect();
     let mut rest_is_bare = false;
     let rewrite = |argument: &OsString| {
         rest_is_bare |= argument == "--";
@@ -220,22 +214,18 @@ fn is_argument(argument: &OsString, wrong: &str) -> bool {
         return false;
     };
     match wrong.strip_prefix("--") {
-        Some(_) => {
-            text == wrong
-                || text
-                    .strip_prefix(wrong)
-                    .is_some_and(|rest| rest.starts_with('='))
-        }
-        None => {
-            text.starts_with('-')
-                && !text.starts_with("--")
-                && wrong.len() > 1
-                && text.contains(&wrong[1..])
-        }
+        Some(_) => text == wrong || text.strip_prefix(wrong).is_some_and(|rest| rest.starts_with('=')),
+        None => text.starts_with('-') && !text.starts_with("--") && wrong.len() > 1 && text.contains(&wrong[1..]),
     }
 }
 
-fn describe(error: &clap::Error, wrong: &str, arguments: &[OsString], known: &[Known]) -> String {
+fn describe(
+    error: &clap::Error,
+    wrong: &str,
+    arguments: &[OsString],
+    known: &[Known],
+    owner_of: &dyn Fn(&str) -> Option<String>,
+) -> String {
     match (error.kind(), wrong.strip_prefix("--")) {
         (ErrorKind::UnknownArgument, Some(name)) => {
             let typed = arguments
@@ -250,11 +240,11 @@ fn describe(error: &clap::Error, wrong: &str, arguments: &[OsString], known: &[K
                 .collect();
             match beginning[..] {
                 [] => {
-                    if let Some(refusal) = table::refused::find(name) {
+                    if let Some(owner) = owner_of(name) {
+                        text += &format!(": it belongs to the plugin {owner}, add --plugin {owner}");
+                    } else if let Some(refusal) = table::refused::find(name) {
                         text += &format!(": {}; {}", refusal.reason, refusal.instead);
-                    } else if let Some(near) =
-                        suggestion(name, known.iter().map(|o| o.name.as_str()))
-                    {
+                    } else if let Some(near) = suggestion(name, known.iter().map(|o| o.name.as_str())) {
                         text += &format!(": did you mean '--{near}'?");
                     } else {
                         text += " (rsgi --help WORD searches the options)";
@@ -266,24 +256,14 @@ fn describe(error: &clap::Error, wrong: &str, arguments: &[OsString], known: &[K
         }
         (ErrorKind::UnknownArgument, None) => match wrong.strip_prefix('-') {
             Some(letter) => format!("invalid option -- '{letter}'"),
-            None => error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            None => error.to_string().lines().next().unwrap_or_default().to_owned(),
         },
         (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, _)
             if !wrong.is_empty() =>
         {
             format!("option '{wrong}' requires an argument")
         }
-        _ => error
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -311,7 +291,7 @@ mod tests {
             plugin("py-tracebacker", None, ArgKind::Optional),
         ];
         let arguments: Vec<OsString> = text.split_whitespace().map(OsString::from).collect();
-        parse(&arguments, &plugins)
+        parse(&arguments, &plugins, &[], &|_| None)
     }
 
     fn options(text: &str) -> Vec<String> {
@@ -367,9 +347,9 @@ mod tests {
         let found = line("a.ini --print 1 --ini b.ini b.xml --print 2").unwrap();
         assert_eq!(
             options("--print 1 --ini b.ini --print 2"),
-            ["print", "ini=b.ini", "print"]
+            ["print=1", "ini=b.ini", "print=2"]
         );
-        assert_eq!(found.bare, ["a.ini", "1", "b.xml", "2"]);
+        assert_eq!(found.bare, ["a.ini", "b.xml"]);
     }
 
     #[test]
@@ -394,10 +374,7 @@ mod tests {
             line("--processes").unwrap_err(),
             ["option '--processes' requires an argument"]
         );
-        assert_eq!(
-            line("-p").unwrap_err(),
-            ["option '--processes' requires an argument"]
-        );
+        assert_eq!(line("-p").unwrap_err(), ["option '--processes' requires an argument"]);
         assert_eq!(
             line("--master=2").unwrap_err(),
             ["option '--master' doesn't allow an argument"]

@@ -46,19 +46,13 @@ fn signal(pidfile: &str, signal: Signal) -> ExitCode {
         }
     };
     let Some(pid) = text.trim().parse::<i32>().ok().filter(|p| *p > 0) else {
-        say!(
-            "signal_pidfile(): {pidfile} does not hold a pid but {:?}",
-            text.trim()
-        );
+        say!("signal_pidfile(): {pidfile} does not hold a pid but {:?}", text.trim());
         return ExitCode::FAILURE;
     };
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            say!(
-                "signal_pidfile(): {signal} to pid {pid} of {pidfile}: {}",
-                e.desc()
-            );
+            say!("signal_pidfile(): {signal} to pid {pid} of {pidfile}: {}", e.desc());
             ExitCode::FAILURE
         }
     }
@@ -66,9 +60,7 @@ fn signal(pidfile: &str, signal: Signal) -> ExitCode {
 
 /// `--build-plugin "SOURCE [NAME]"`
 fn build(target: &str) -> ExitCode {
-    let (source, name) = target
-        .split_once(' ')
-        .map_or((target, None), |(s, n)| (s, Some(n)));
+    let (source, name) = target.split_once(' ').map_or((target, None), |(s, n)| (s, Some(n)));
     match uwsgiconfig::build(Path::new(source), name, Path::new(".")) {
         Ok(file) => print(&format!("built {}", file.display())),
         Err(error) => {

@@ -277,9 +277,7 @@ pub fn keep(text: impl AsRef<[u8]>) -> *mut std::ffi::c_char {
 /// What the configuration says, for C plugins; before their `init`.
 pub fn publish_settings(settings: &Settings, is_reload: bool) {
     let view = view();
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     // SAFETY: single-threaded start, no hook running.
     unsafe {
         let v = &mut *view;
@@ -305,18 +303,8 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
         let args: Vec<_> = std::env::args_os().map(|a| keep(a.as_bytes())).collect();
         v.argc = args.len() as i32;
         v.argv = Box::leak(args.into_iter().chain([std::ptr::null_mut()]).collect()).as_mut_ptr();
-        v.cwd = keep(
-            std::env::current_dir()
-                .unwrap_or_default()
-                .as_os_str()
-                .as_bytes(),
-        );
-        v.binary_path = keep(
-            std::env::current_exe()
-                .unwrap_or_default()
-                .as_os_str()
-                .as_bytes(),
-        );
+        v.cwd = keep(std::env::current_dir().unwrap_or_default().as_os_str().as_bytes());
+        v.binary_path = keep(std::env::current_exe().unwrap_or_default().as_os_str().as_bytes());
     }
 }
 

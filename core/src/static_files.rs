@@ -154,11 +154,7 @@ fn try_send(core: &mut Core, file: File, path: &[u8]) -> Result<(), ResponseErro
     if let Some(kind) = mime_type(path) {
         response::header(core, b"Content-Type", kind.as_bytes())?;
     }
-    response::header(
-        core,
-        b"Content-Length",
-        metadata.len().to_string().as_bytes(),
-    )?;
+    response::header(core, b"Content-Length", metadata.len().to_string().as_bytes())?;
     response::header(core, b"Last-Modified", date.as_bytes())?;
     response::send_file(core, file.into_raw_fd(), 0, metadata.len())
 }

@@ -4,9 +4,7 @@
 //! master on. A worker has handlers that set a flag and ring a bell which its epoll watches; they restart system
 //! calls, so that a request in progress is not disturbed.
 
-use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
-};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
@@ -155,12 +153,7 @@ pub fn install_worker() -> nix::Result<OwnedFd> {
     }
     set(Signal::SIGTSTP, SigHandler::Handler(on_pause));
     set(Signal::SIGUSR2, SigHandler::Handler(on_describe));
-    for signal in [
-        Signal::SIGUSR1,
-        Signal::SIGTTIN,
-        Signal::SIGTTOU,
-        Signal::SIGWINCH,
-    ] {
+    for signal in [Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH] {
         set(signal, SigHandler::SigIgn);
     }
     set(Signal::SIGCHLD, SigHandler::SigDfl);

@@ -5,12 +5,7 @@ use crate::HookError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a hook; an error or a panic is logged as `plugin: hook: text` and becomes `failed`.
-pub fn hook<T>(
-    plugin: &str,
-    hook: &str,
-    failed: T,
-    body: impl FnOnce() -> Result<T, HookError>,
-) -> T {
+pub fn hook<T>(plugin: &str, hook: &str, failed: T, body: impl FnOnce() -> Result<T, HookError>) -> T {
     let text = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value,
         Ok(Err(error)) => error.to_string(),

@@ -3,8 +3,8 @@
 //! for them the header is the contract.
 
 use crate::abi::{
-    UwsgiApp, UwsgiBuffer, UwsgiCore, UwsgiLogger, UwsgiOpt, UwsgiOption, UwsgiPlugin, UwsgiServer,
-    UwsgiSocket, UwsgiStringList, UwsgiWorker, WsgiRequest,
+    UwsgiApp, UwsgiBuffer, UwsgiCore, UwsgiLogger, UwsgiOpt, UwsgiOption, UwsgiPlugin, UwsgiServer, UwsgiSocket,
+    UwsgiStringList, UwsgiWorker, WsgiRequest,
 };
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::check_layout_compatibility;

@@ -1,8 +1,6 @@
 //! Options of a Rust plugin: constant rows, so that the host can read them from the file without loading it.
 
-use crate::abi::{
-    NO_ARGUMENT, OPTIONAL_ARGUMENT, REQUIRED_ARGUMENT, UWSGI_OPT_MASTER, UwsgiOption,
-};
+use crate::abi::{NO_ARGUMENT, OPTIONAL_ARGUMENT, REQUIRED_ARGUMENT, UWSGI_OPT_MASTER, UwsgiOption};
 use crate::{HookError, guard, sys};
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;

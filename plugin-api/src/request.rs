@@ -73,16 +73,12 @@ impl<'a> Request<'a> {
             // SAFETY: the host keeps `var_cnt` entries valid in `hvec`.
             unsafe { std::slice::from_raw_parts(req.hvec, count) }
         };
-        parts
-            .chunks_exact(2)
-            .map(|pair| (bytes(&pair[0]), bytes(&pair[1])))
+        parts.chunks_exact(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1])))
     }
 
     /// The value of one variable.
     pub fn var(&self, key: &str) -> Option<&[u8]> {
-        self.vars()
-            .find(|(k, _)| *k == key.as_bytes())
-            .map(|(_, v)| v)
+        self.vars().find(|(k, _)| *k == key.as_bytes()).map(|(_, v)| v)
     }
 
     /// `PATH_INFO`, after [`Request::parse`].
@@ -136,9 +132,7 @@ impl<'a> Request<'a> {
             return Err(HookError::new("status line too long"));
         };
         // SAFETY: pointer and length describe `status`, which the host copies.
-        let rc = unsafe {
-            sys::uwsgi_response_prepare_headers(self.raw, status.as_ptr().cast_mut().cast(), len)
-        };
+        let rc = unsafe { sys::uwsgi_response_prepare_headers(self.raw, status.as_ptr().cast_mut().cast(), len) };
         self.check(rc, "cannot begin the answer")
     }
 
@@ -146,11 +140,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// Headers were sent already, or name or value are not allowed in a header.
-    pub fn header(
-        &mut self,
-        name: impl AsRef<[u8]>,
-        value: impl AsRef<[u8]>,
-    ) -> Result<(), HookError> {
+    pub fn header(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), HookError> {
         let (name, value) = (name.as_ref(), value.as_ref());
         let (Ok(nlen), Ok(vlen)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
             return Err(HookError::new("header too long"));
@@ -174,9 +164,7 @@ impl<'a> Request<'a> {
     /// The client has gone.
     pub fn write(&mut self, part: &[u8]) -> Result<(), HookError> {
         // SAFETY: pointer and length describe `part`; the host has sent or copied it when it returns.
-        let rc = unsafe {
-            sys::uwsgi_response_write_body_do(self.raw, part.as_ptr().cast_mut().cast(), part.len())
-        };
+        let rc = unsafe { sys::uwsgi_response_write_body_do(self.raw, part.as_ptr().cast_mut().cast(), part.len()) };
         self.check(rc, "the client has gone")
     }
 
@@ -204,11 +192,7 @@ impl<'a> Request<'a> {
     }
 
     fn check(&self, rc: i32, text: &str) -> Result<(), HookError> {
-        if rc == 0 {
-            Ok(())
-        } else {
-            Err(HookError::new(text))
-        }
+        if rc == 0 { Ok(()) } else { Err(HookError::new(text)) }
     }
 }
 

@@ -19,12 +19,7 @@ unsafe extern "C" {
     pub fn uwsgi_calloc(a0: usize) -> *mut c_void;
     pub fn uwsgi_concat2(a0: *mut c_char, a1: *mut c_char) -> *mut c_char;
     pub fn uwsgi_concat3(a0: *mut c_char, a1: *mut c_char, a2: *mut c_char) -> *mut c_char;
-    pub fn uwsgi_concat4(
-        a0: *mut c_char,
-        a1: *mut c_char,
-        a2: *mut c_char,
-        a3: *mut c_char,
-    ) -> *mut c_char;
+    pub fn uwsgi_concat4(a0: *mut c_char, a1: *mut c_char, a2: *mut c_char, a3: *mut c_char) -> *mut c_char;
     pub fn uwsgi_concat2n(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int) -> *mut c_char;
     pub fn uwsgi_concat3n(
         a0: *mut c_char,
@@ -46,17 +41,11 @@ unsafe extern "C" {
     ) -> *mut c_char;
     pub fn uwsgi_strncopy(a0: *mut c_char, a1: c_int) -> *mut c_char;
     pub fn uwsgi_startswith(text: *mut c_char, prefix: *mut c_char, len: c_int) -> c_int;
-    pub fn uwsgi_starts_with(
-        text: *mut c_char,
-        len: c_int,
-        prefix: *mut c_char,
-        plen: c_int,
-    ) -> c_int;
+    pub fn uwsgi_starts_with(text: *mut c_char, len: c_int, prefix: *mut c_char, plen: c_int) -> c_int;
     pub fn uwsgi_endswith(text: *mut c_char, suffix: *mut c_char) -> c_int;
     pub fn uwsgi_strncmp(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int) -> c_int;
     pub fn uwsgi_strnicmp(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int) -> c_int;
-    pub fn uwsgi_contains_n(text: *mut c_char, len: usize, what: *mut c_char, wlen: usize)
-    -> c_int;
+    pub fn uwsgi_contains_n(text: *mut c_char, len: usize, what: *mut c_char, wlen: usize) -> c_int;
     pub fn uwsgi_get_last_char(a0: *mut c_char, a1: c_char) -> *mut c_char;
     pub fn uwsgi_get_last_charn(a0: *mut c_char, a1: usize, a2: c_char) -> *mut c_char;
     pub fn uwsgi_num2str(a0: c_int) -> *mut c_char;
@@ -93,12 +82,7 @@ unsafe extern "C" {
         a9: *mut *mut c_char,
         a10: *mut usize,
     ) -> *mut c_char;
-    pub fn uwsgi_split_quoted(
-        a0: *mut c_char,
-        a1: usize,
-        sep: *mut c_char,
-        count: *mut usize,
-    ) -> *mut *mut c_char;
+    pub fn uwsgi_split_quoted(a0: *mut c_char, a1: usize, sep: *mut c_char, count: *mut usize) -> *mut *mut c_char;
     pub fn uwsgi_uuid(buf37: *mut c_char);
     pub fn escape_json(src: *mut c_char, len: usize, dst: *mut c_char);
     pub fn escape_shell_arg(src: *mut c_char, len: usize, dst: *mut c_char);
@@ -111,12 +95,7 @@ unsafe extern "C" {
     pub fn uwsgi_buffer_ensure(a0: *mut UwsgiBuffer, len: usize) -> c_int;
     pub fn uwsgi_buffer_append(a0: *mut UwsgiBuffer, a1: *mut c_char, a2: usize) -> c_int;
     pub fn uwsgi_buffer_append_json(a0: *mut UwsgiBuffer, a1: *mut c_char, a2: usize) -> c_int;
-    pub fn uwsgi_buffer_insert(
-        a0: *mut UwsgiBuffer,
-        at: usize,
-        a2: *mut c_char,
-        a3: usize,
-    ) -> c_int;
+    pub fn uwsgi_buffer_insert(a0: *mut UwsgiBuffer, at: usize, a2: *mut c_char, a3: usize) -> c_int;
     pub fn uwsgi_buffer_insert_chunked(a0: *mut UwsgiBuffer, at: usize, len: usize) -> c_int;
     pub fn uwsgi_buffer_append_chunked(a0: *mut UwsgiBuffer, len: usize) -> c_int;
     pub fn uwsgi_buffer_decapitate(a0: *mut UwsgiBuffer, a1: usize) -> c_int;
@@ -146,12 +125,7 @@ unsafe extern "C" {
         a3: *mut c_char,
         a4: u32,
     ) -> c_int;
-    pub fn uwsgi_buffer_append_keynum(
-        a0: *mut UwsgiBuffer,
-        a1: *mut c_char,
-        a2: u16,
-        a3: i64,
-    ) -> c_int;
+    pub fn uwsgi_buffer_append_keynum(a0: *mut UwsgiBuffer, a1: *mut c_char, a2: u16, a3: i64) -> c_int;
     pub fn uwsgi_buffer_append_valnum(a0: *mut UwsgiBuffer, a1: i64) -> c_int;
     pub fn uwsgi_buffer_set_uh(a0: *mut UwsgiBuffer, modifier1: u8, modifier2: u8) -> c_int;
     pub fn uwsgi_buffer_send(a0: *mut UwsgiBuffer, fd: c_int) -> c_int;
@@ -166,15 +140,8 @@ unsafe extern "C" {
     pub fn uwsgi_opt_add_string_list(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
     pub fn uwsgi_opt_add_addr_list(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
     pub fn uwsgi_opt_print(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
-    pub fn uwsgi_string_new_list(
-        a0: *mut *mut UwsgiStringList,
-        a1: *mut c_char,
-    ) -> *mut UwsgiStringList;
-    pub fn uwsgi_string_list_has_item(
-        a0: *mut UwsgiStringList,
-        a1: *mut c_char,
-        a2: usize,
-    ) -> *mut UwsgiStringList;
+    pub fn uwsgi_string_new_list(a0: *mut *mut UwsgiStringList, a1: *mut c_char) -> *mut UwsgiStringList;
+    pub fn uwsgi_string_list_has_item(a0: *mut UwsgiStringList, a1: *mut c_char, a2: usize) -> *mut UwsgiStringList;
     pub fn uwsgi_kvlist_parse_pairs(
         a0: *mut c_char,
         a1: usize,
@@ -191,24 +158,9 @@ unsafe extern "C" {
         data: *mut c_void,
     ) -> c_int;
     pub fn uwsgi_parse_vars(a0: *mut WsgiRequest) -> c_int;
-    pub fn uwsgi_get_var(
-        a0: *mut WsgiRequest,
-        key: *mut c_char,
-        len: u16,
-        vallen: *mut u16,
-    ) -> *mut c_char;
-    pub fn uwsgi_get_qs(
-        a0: *mut WsgiRequest,
-        key: *mut c_char,
-        len: u16,
-        vallen: *mut u16,
-    ) -> *mut c_char;
-    pub fn uwsgi_get_cookie(
-        a0: *mut WsgiRequest,
-        key: *mut c_char,
-        len: u16,
-        vallen: *mut u16,
-    ) -> *mut c_char;
+    pub fn uwsgi_get_var(a0: *mut WsgiRequest, key: *mut c_char, len: u16, vallen: *mut u16) -> *mut c_char;
+    pub fn uwsgi_get_qs(a0: *mut WsgiRequest, key: *mut c_char, len: u16, vallen: *mut u16) -> *mut c_char;
+    pub fn uwsgi_get_cookie(a0: *mut WsgiRequest, key: *mut c_char, len: u16, vallen: *mut u16) -> *mut c_char;
     pub fn uwsgi_req_append(
         a0: *mut WsgiRequest,
         key: *mut c_char,
@@ -216,54 +168,22 @@ unsafe extern "C" {
         val: *mut c_char,
         vallen: u16,
     ) -> *mut c_char;
-    pub fn uwsgi_request_body_read(
-        a0: *mut WsgiRequest,
-        hint: isize,
-        rlen: *mut isize,
-    ) -> *mut c_char;
-    pub fn uwsgi_request_body_readline(
-        a0: *mut WsgiRequest,
-        hint: isize,
-        rlen: *mut isize,
-    ) -> *mut c_char;
+    pub fn uwsgi_request_body_read(a0: *mut WsgiRequest, hint: isize, rlen: *mut isize) -> *mut c_char;
+    pub fn uwsgi_request_body_readline(a0: *mut WsgiRequest, hint: isize, rlen: *mut isize) -> *mut c_char;
     pub fn uwsgi_request_body_seek(a0: *mut WsgiRequest, a1: off_t);
-    pub fn uwsgi_get_app_id(
-        a0: *mut WsgiRequest,
-        key: *mut c_char,
-        len: u16,
-        modifier1: c_int,
-    ) -> c_int;
+    pub fn uwsgi_get_app_id(a0: *mut WsgiRequest, key: *mut c_char, len: u16, modifier1: c_int) -> c_int;
     pub fn uwsgi_manage_exception(a0: *mut WsgiRequest, catch_it: c_int) -> c_int;
-    pub fn uwsgi_response_prepare_headers(
-        a0: *mut WsgiRequest,
-        status: *mut c_char,
-        len: u16,
-    ) -> c_int;
+    pub fn uwsgi_response_prepare_headers(a0: *mut WsgiRequest, status: *mut c_char, len: u16) -> c_int;
     pub fn uwsgi_response_prepare_headers_int(a0: *mut WsgiRequest, status: c_int) -> c_int;
-    pub fn uwsgi_response_add_header(
-        a0: *mut WsgiRequest,
-        a1: *mut c_char,
-        a2: u16,
-        a3: *mut c_char,
-        a4: u16,
-    ) -> c_int;
+    pub fn uwsgi_response_add_header(a0: *mut WsgiRequest, a1: *mut c_char, a2: u16, a3: *mut c_char, a4: u16)
+    -> c_int;
     pub fn uwsgi_response_add_content_length(a0: *mut WsgiRequest, a1: u64) -> c_int;
-    pub fn uwsgi_response_add_content_range(
-        a0: *mut WsgiRequest,
-        from: i64,
-        to: i64,
-        size: i64,
-    ) -> c_int;
+    pub fn uwsgi_response_add_content_range(a0: *mut WsgiRequest, from: i64, to: i64, size: i64) -> c_int;
     pub fn uwsgi_response_add_last_modified(a0: *mut WsgiRequest, seconds: u64) -> c_int;
     pub fn uwsgi_response_add_expires(a0: *mut WsgiRequest, seconds: u64) -> c_int;
     pub fn uwsgi_response_write_headers_do(a0: *mut WsgiRequest) -> c_int;
     pub fn uwsgi_response_write_body_do(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
-    pub fn uwsgi_response_sendfile_do(
-        a0: *mut WsgiRequest,
-        fd: c_int,
-        pos: usize,
-        len: usize,
-    ) -> c_int;
+    pub fn uwsgi_response_sendfile_do(a0: *mut WsgiRequest, fd: c_int, pos: usize, len: usize) -> c_int;
     pub fn uwsgi_403(a0: *mut WsgiRequest);
     pub fn uwsgi_404(a0: *mut WsgiRequest);
     pub fn uwsgi_405(a0: *mut WsgiRequest);
@@ -295,12 +215,7 @@ unsafe extern "C" {
     ) -> *mut UwsgiGateway;
     pub fn rsgi_gateway_bind(address: *const c_char) -> c_int;
     pub fn rsgi_gateway_link(buf: *mut c_char, size: usize) -> isize;
-    pub fn rsgi_response_writev(
-        a0: *mut WsgiRequest,
-        parts: *const iovec,
-        count: usize,
-        last: c_int,
-    ) -> c_int;
+    pub fn rsgi_response_writev(a0: *mut WsgiRequest, parts: *const iovec, count: usize, last: c_int) -> c_int;
     pub fn rsgi_request_client_gone(a0: *mut WsgiRequest) -> c_int;
     pub fn rsgi_plugin_modifier(a0: *const UwsgiPlugin) -> c_int;
 }

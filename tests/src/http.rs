@@ -44,12 +44,8 @@ impl Response {
 /// The port is closed.
 pub fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a limit above zero");
-    stream
-        .set_write_timeout(Some(PATIENCE))
-        .expect("a limit above zero");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a limit above zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a limit above zero");
     stream
 }
 
@@ -57,10 +53,7 @@ pub fn connect(port: u16) -> TcpStream {
 ///
 /// # Errors
 /// The connection broke in the middle, or what came is no HTTP.
-pub fn read_response(
-    reader: &mut BufReader<TcpStream>,
-    to_head: bool,
-) -> std::io::Result<Option<Response>> {
+pub fn read_response(reader: &mut BufReader<TcpStream>, to_head: bool) -> std::io::Result<Option<Response>> {
     let bad = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
@@ -103,8 +96,7 @@ pub fn read_response(
         loop {
             let mut size = String::new();
             reader.read_line(&mut size)?;
-            let size = usize::from_str_radix(size.trim(), 16)
-                .map_err(|_| bad(format!("bad chunk size {size:?}")))?;
+            let size = usize::from_str_radix(size.trim(), 16).map_err(|_| bad(format!("bad chunk size {size:?}")))?;
             let mut chunk = vec![0; size + 2];
             reader.read_exact(&mut chunk)?;
             response.body.extend_from_slice(&chunk[..size]);
@@ -113,9 +105,7 @@ pub fn read_response(
             }
         }
     } else if let Some(length) = response.header("content-length") {
-        let length = length
-            .parse()
-            .map_err(|_| bad(format!("bad length {length:?}")))?;
+        let length = length.parse().map_err(|_| bad(format!("bad length {length:?}")))?;
         response.body = vec![0; length];
         reader.read_exact(&mut response.body)?;
     } else {

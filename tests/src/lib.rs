@@ -23,9 +23,9 @@ pub fn build_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a running test has a file");
     let mut dir = exe.parent().expect("it lies in a folder");
     while !dir.join("rsgi").is_file() {
-        dir = dir.parent().expect(
-            "no rsgi in the target folder: run `cargo build --workspace` first (make test does)",
-        );
+        dir = dir
+            .parent()
+            .expect("no rsgi in the target folder: run `cargo build --workspace` first (make test does)");
     }
     dir.to_path_buf()
 }
@@ -101,8 +101,7 @@ impl Setup {
     /// Adds arguments; `@DIR@` becomes the folder.
     pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
         let dir = self.dir.path().display().to_string();
-        self.args
-            .extend(args.into_iter().map(|a| a.replace("@DIR@", &dir)));
+        self.args.extend(args.into_iter().map(|a| a.replace("@DIR@", &dir)));
         self
     }
 
@@ -114,12 +113,8 @@ impl Setup {
 
     /// A Python application on `--http-socket`, and a port of the kernel's choice.
     pub fn wsgi(self, app: &str) -> Self {
-        self.file("app.py", app).args([
-            "--http-socket",
-            "127.0.0.1:0",
-            "--wsgi-file",
-            "@DIR@/app.py",
-        ])
+        self.file("app.py", app)
+            .args(["--http-socket", "127.0.0.1:0", "--wsgi-file", "@DIR@/app.py"])
     }
 
     fn spawn(self) -> Server {
@@ -136,9 +131,7 @@ impl Setup {
             .env("TZ", "UTC")
             .env_remove("VIRTUAL_ENV")
             .process_group(0);
-        for (key, _) in
-            std::env::vars().filter(|(k, _)| k.starts_with("UWSGI_") || k.starts_with("RSGI_"))
-        {
+        for (key, _) in std::env::vars().filter(|(k, _)| k.starts_with("UWSGI_") || k.starts_with("RSGI_")) {
             command.env_remove(key);
         }
         command.envs(self.env);
@@ -293,12 +286,8 @@ impl Server {
             let Some(rest) = line.split("pawned rsgi worker ").nth(1) else {
                 continue;
             };
-            let mut words = rest
-                .split(|c: char| !c.is_ascii_digit())
-                .filter(|w| !w.is_empty());
-            if let (Some(Ok(id)), Some(Ok(pid))) =
-                (words.next().map(str::parse), words.next().map(str::parse))
-            {
+            let mut words = rest.split(|c: char| !c.is_ascii_digit()).filter(|w| !w.is_empty());
+            if let (Some(Ok(id)), Some(Ok(pid))) = (words.next().map(str::parse), words.next().map(str::parse)) {
                 all.retain(|(i, _)| *i != id);
                 all.push((id, pid));
             }
@@ -327,11 +316,7 @@ impl Server {
     pub fn wait_exit(&mut self) -> ExitStatus {
         let end = Instant::now() + PATIENCE;
         while !self.ended() {
-            assert!(
-                Instant::now() < end,
-                "the server does not end:\n{}",
-                self.log()
-            );
+            assert!(Instant::now() < end, "the server does not end:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
         self.status.expect("it has ended")
@@ -370,10 +355,7 @@ fn handles_term(pid: i32) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {
         return true;
     };
-    let caught = status
-        .lines()
-        .find_map(|l| l.strip_prefix("SigCgt:"))
-        .unwrap_or("0");
+    let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap_or("0");
     u64::from_str_radix(caught.trim(), 16).is_ok_and(|bits| bits & (1 << (libc::SIGTERM - 1)) != 0)
 }
 
@@ -388,11 +370,7 @@ pub fn build_plugin(dir: &Path, file: &str, source: &str) -> PathBuf {
         .current_dir(dir)
         .output()
         .expect("uwsgiconfig can be run");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let name = file.split('.').next().unwrap_or_default();
     dir.join(format!("{name}_plugin.so"))
 }

@@ -44,9 +44,7 @@ pub enum BuildError {
         path: PathBuf,
     },
     /// No compiler.
-    #[error(
-        "no C compiler: {compiler} cannot be run ({reason}); install one with: apt-get install gcc libc6-dev"
-    )]
+    #[error("no C compiler: {compiler} cannot be run ({reason}); install one with: apt-get install gcc libc6-dev")]
     NoCompiler {
         /// its name
         compiler: String,
@@ -60,9 +58,7 @@ pub enum BuildError {
         name: String,
     },
     /// The compiler misses a header of some package.
-    #[error(
-        "{name}: not built: the header {header} is missing; install it with: apt-get install {package}"
-    )]
+    #[error("{name}: not built: the header {header} is missing; install it with: apt-get install {package}")]
     NoHeader {
         /// the plugin
         name: String,
@@ -139,11 +135,7 @@ pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf
     if let Some(name) = name
         && name != plugin.name
     {
-        renamed.push(format!(
-            "-D{}_plugin={}_plugin",
-            symbol(&plugin.name),
-            symbol(name)
-        ));
+        renamed.push(format!("-D{}_plugin={}_plugin", symbol(&plugin.name), symbol(name)));
         plugin.name = name.to_owned();
     }
     let headers = tempfile::tempdir()?;
@@ -164,10 +156,7 @@ pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf
         .args(CFLAGS)
         .arg("-I")
         .arg(headers.path());
-    command
-        .args(from_env("CFLAGS"))
-        .args(&plugin.cflags)
-        .args(renamed);
+    command.args(from_env("CFLAGS")).args(&plugin.cflags).args(renamed);
     command
         .args(&plugin.sources)
         .args(from_env("LDFLAGS"))
@@ -208,9 +197,7 @@ fn run(mut command: Command, compiler: &str, name: &str) -> Result<(), BuildErro
                 package: package.to_owned(),
             })
         }
-        None => Err(BuildError::Refused {
-            name: name.to_owned(),
-        }),
+        None => Err(BuildError::Refused { name: name.to_owned() }),
     }
 }
 
@@ -227,9 +214,7 @@ fn missing_header(words: &str) -> Option<String> {
 
 fn requires_source(names: &[String]) -> String {
     let text: String = names.iter().map(|n| format!("requires={n}\\n")).collect();
-    format!(
-        "static const char rsgi_requires[] __attribute__((section(\"uwsgi\"), used)) = \"{text}\";\n"
-    )
+    format!("static const char rsgi_requires[] __attribute__((section(\"uwsgi\"), used)) = \"{text}\";\n")
 }
 
 fn is_cpp(source: &Path) -> bool {
@@ -270,8 +255,7 @@ mod tests {
 
     #[test]
     fn a_missing_header_is_recognised() {
-        let words =
-            "x.c:1:10: fatal error: curl/curl.h: No such file or directory\n    1 | #include\n";
+        let words = "x.c:1:10: fatal error: curl/curl.h: No such file or directory\n    1 | #include\n";
         assert_eq!(missing_header(words).as_deref(), Some("curl/curl.h"));
         assert_eq!(missing_header("x.c:1: error: expected ';'"), None);
         let package = |h: &str| PACKAGES.iter().find(|(p, _)| h.starts_with(p)).unwrap().1;

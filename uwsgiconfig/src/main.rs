@@ -58,9 +58,6 @@ fn build(source: &str, rest: &[&str]) -> ExitCode {
 }
 
 fn plugin_name(file: &Path) -> String {
-    let stem = file
-        .file_stem()
-        .and_then(|s| s.to_str())
-        .unwrap_or_default();
+    let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
     stem.trim_end_matches("_plugin").to_owned()
 }

@@ -32,14 +32,9 @@ impl Metadata {
             return Self::of_folder(target);
         }
         if !target.is_file() {
-            return Err(BuildError::NoSource {
-                path: target.into(),
-            });
+            return Err(BuildError::NoSource { path: target.into() });
         }
-        let file = target
-            .file_name()
-            .and_then(|n| n.to_str())
-            .unwrap_or_default();
+        let file = target.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let name = file.split('.').next().unwrap_or(file).to_owned();
         Ok(Self {
             name,
@@ -50,9 +45,7 @@ impl Metadata {
 
     fn of_folder(folder: &Path) -> Result<Self, BuildError> {
         let script = folder.join("uwsgiplugin.py");
-        let text = std::fs::read_to_string(&script).map_err(|_| BuildError::NoScript {
-            path: script.clone(),
-        })?;
+        let text = std::fs::read_to_string(&script).map_err(|_| BuildError::NoScript { path: script.clone() })?;
         let values = match literals(&text) {
             Some(values) => values,
             None => evaluate(folder, &script)?,
@@ -67,9 +60,7 @@ impl Metadata {
         let name = list("NAME")
             .into_iter()
             .next()
-            .ok_or_else(|| BuildError::NoName {
-                path: script.clone(),
-            })?;
+            .ok_or_else(|| BuildError::NoName { path: script.clone() })?;
         Ok(Self {
             name,
             cflags: list("CFLAGS"),
@@ -83,9 +74,7 @@ impl Metadata {
 
 /// An entry of GCC_LIST: relative to the folder; without a suffix it is a C source.
 fn source(folder: &Path, entry: &str) -> PathBuf {
-    let known = [
-        ".c", ".cc", ".cpp", ".cxx", ".m", ".o", ".a", ".go", ".s", ".S",
-    ];
+    let known = [".c", ".cc", ".cpp", ".cxx", ".m", ".o", ".a", ".go", ".s", ".S"];
     match known.iter().any(|suffix| entry.ends_with(suffix)) {
         true => folder.join(entry),
         false => folder.join(format!("{entry}.c")),
@@ -106,9 +95,7 @@ pub fn literals(text: &str) -> Option<Values> {
         }
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
         let key = &rest[..end];
-        rest = rest[end..]
-            .trim_start_matches([' ', '\t'])
-            .strip_prefix('=')?;
+        rest = rest[end..].trim_start_matches([' ', '\t']).strip_prefix('=')?;
         rest = rest.trim_start_matches([' ', '\t']);
         let (value, after) = value(rest)?;
         if key.is_empty() {
@@ -117,11 +104,7 @@ pub fn literals(text: &str) -> Option<Values> {
         values.retain(|(k, _)| k != key);
         values.push((key.to_owned(), value));
         let after = after.trim_start_matches([' ', '\t', ';']);
-        if !(after.is_empty()
-            || after.starts_with('\n')
-            || after.starts_with('\r')
-            || after.starts_with('#'))
-        {
+        if !(after.is_empty() || after.starts_with('\n') || after.starts_with('\r') || after.starts_with('#')) {
             return None;
         }
         rest = after;
@@ -217,15 +200,10 @@ fn evaluate(folder: &Path, script: &Path) -> Result<Values, BuildError> {
             reason: e.to_string(),
         })?;
     if !output.status.success() {
-        return Err(BuildError::ScriptFailed {
-            path: script.into(),
-        });
+        return Err(BuildError::ScriptFailed { path: script.into() });
     }
     let mut values = Values::new();
-    for line in String::from_utf8_lossy(&output.stdout)
-        .split('\x01')
-        .skip(1)
-    {
+    for line in String::from_utf8_lossy(&output.stdout).split('\x01').skip(1) {
         let Some((key, item)) = line.trim_end_matches('\n').split_once('\x02') else {
             continue;
         };
@@ -247,12 +225,7 @@ mod tests {
             "# a comment\nNAME='dirplug'\nCFLAGS = ['-DA=1', \"-I/x y\"]\nLDFLAGS=[]\nLIBS=[\n  '-lm', # math\n]\nGCC_LIST = ('one', 'two.cc')\n",
         )
         .unwrap();
-        let get = |k: &str| {
-            values
-                .iter()
-                .find(|(n, _)| n == k)
-                .map(|(_, v)| v.join("|"))
-        };
+        let get = |k: &str| values.iter().find(|(n, _)| n == k).map(|(_, v)| v.join("|"));
         assert_eq!(get("NAME").as_deref(), Some("dirplug"));
         assert_eq!(get("CFLAGS").as_deref(), Some("-DA=1|-I/x y"));
         assert_eq!(get("LDFLAGS").as_deref(), Some(""));
@@ -275,9 +248,6 @@ mod tests {
     #[test]
     fn sources_without_suffix_are_c() {
         assert_eq!(source(Path::new("p"), "one"), PathBuf::from("p/one.c"));
-        assert_eq!(
-            source(Path::new("p"), "two.cpp"),
-            PathBuf::from("p/two.cpp")
-        );
+        assert_eq!(source(Path::new("p"), "two.cpp"), PathBuf::from("p/two.cpp"));
     }
 }

@@ -60,9 +60,7 @@ impl Scratch {
         if self.bytes.len() < bound {
             self.bytes.resize(bound.next_power_of_two(), 0);
         }
-        Arena {
-            free: &mut self.bytes,
-        }
+        Arena { free: &mut self.bytes }
     }
 }
 
@@ -109,9 +107,7 @@ pub fn push_vars<'a, S: VarSink<'a>>(
     sink.var(b"QUERY_STRING", head.query.of(buf));
     sink.var(b"SERVER_PROTOCOL", head.version.as_bytes());
     sink.var(b"SCRIPT_NAME", b"");
-    let host = head
-        .host
-        .filter(|host| origin.name_from_host && !host.is_empty());
+    let host = head.host.filter(|host| origin.name_from_host && !host.is_empty());
     sink.var(
         b"SERVER_NAME",
         host.map_or(origin.server_name, |host| without_port(host.of(buf))),
@@ -147,12 +143,7 @@ fn scratch_bound(head: &Head) -> usize {
     fields + head.path.len() + 1
 }
 
-fn push_fields<'a, S: VarSink<'a>>(
-    head: &Head,
-    buf: &'a [u8],
-    arena: &mut Arena<'a>,
-    sink: &mut S,
-) {
+fn push_fields<'a, S: VarSink<'a>>(head: &Head, buf: &'a [u8], arena: &mut Arena<'a>, sink: &mut S) {
     let mut joined = [0u64; MAX_FIELDS / 64];
     for (i, field) in head.fields.iter().enumerate() {
         if joined[i / 64] & 1 << (i % 64) != 0 {
@@ -167,25 +158,14 @@ fn push_fields<'a, S: VarSink<'a>>(
             _ => {}
         }
         let same = |other: &Field| {
-            other.known == field.known
-                && (field.known != Name::Other || other.name.of(buf).eq_ignore_ascii_case(name))
+            other.known == field.known && (field.known != Name::Other || other.name.of(buf).eq_ignore_ascii_case(name))
         };
         let may_repeat = field.known == Name::Other || head.repeated & field.known.bit() != 0;
         if may_repeat && head.fields[i + 1..].iter().any(same) {
-            let separator: &[u8] = if field.known == Name::Cookie {
-                b"; "
-            } else {
-                b", "
-            };
+            let separator: &[u8] = if field.known == Name::Cookie { b"; " } else { b", " };
             value = arena.take(|out| {
                 let mut at = put(out, 0, value);
-                for (j, other) in head
-                    .fields
-                    .iter()
-                    .enumerate()
-                    .skip(i + 1)
-                    .filter(|(_, f)| same(f))
-                {
+                for (j, other) in head.fields.iter().enumerate().skip(i + 1).filter(|(_, f)| same(f)) {
                     joined[j / 64] |= 1 << (j % 64);
                     at = put(out, at, separator);
                     at = put(out, at, other.value.of(buf));
@@ -216,11 +196,7 @@ fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
 fn write_key(name: &[u8], out: &mut [u8]) -> usize {
     let at = put(out, 0, b"HTTP_");
     for (to, &from) in out[at..at + name.len()].iter_mut().zip(name) {
-        *to = if from == b'-' {
-            b'_'
-        } else {
-            from.to_ascii_uppercase()
-        };
+        *to = if from == b'-' { b'_' } else { from.to_ascii_uppercase() };
     }
     at + name.len()
 }

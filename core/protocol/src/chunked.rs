@@ -103,9 +103,7 @@ impl Decoder {
             };
             if self.state == State::Data {
                 // A chunk is bounded by MAX_CHUNK, and a slice by the address space.
-                let n = usize::try_from(self.left)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len() - at);
+                let n = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len() - at);
                 self.left -= n as u64;
                 if self.left == 0 {
                     self.state = State::DataCr;
@@ -241,11 +239,7 @@ mod tests {
         for (input, body, rest) in [
             (&b"0\r\n\r\nnext"[..], &b""[..], 4),
             (b"3\r\nabc\r\n0\r\n\r\n", b"abc", 0),
-            (
-                b"A\r\n0123456789\r\n00003\r\nabc\r\n0\r\n\r\nGET",
-                b"0123456789abc",
-                3,
-            ),
+            (b"A\r\n0123456789\r\n00003\r\nabc\r\n0\r\n\r\nGET", b"0123456789abc", 3),
             (b"3;name=\"va\tlue\";x\r\nabc\r\n0;y\r\n\r\n", b"abc", 0),
             (b"3 \t;x\r\nabc\r\n0\r\n\r\n", b"abc", 0),
             (b"0\r\nX-T: v\r\nY:\r\n\r\nz", b"", 1),
@@ -314,12 +308,7 @@ mod tests {
     #[test]
     fn size_lines() {
         let mut out = [0; 18];
-        for (len, want) in [
-            (0, "0\r\n"),
-            (1, "1\r\n"),
-            (16, "10\r\n"),
-            (0xabcdef, "abcdef\r\n"),
-        ] {
+        for (len, want) in [(0, "0\r\n"), (1, "1\r\n"), (16, "10\r\n"), (0xabcdef, "abcdef\r\n")] {
             assert_eq!(encode_head(len, &mut out), want.as_bytes());
         }
         assert_eq!(encode_head(usize::MAX, &mut out).len(), 18);

@@ -223,9 +223,7 @@ mod tests {
             assert_eq!(Name::of(&wire.to_ascii_uppercase()), *id);
             assert_eq!(id.cgi(), Some(*cgi));
             let mut want = wire.to_ascii_uppercase();
-            want.iter_mut()
-                .filter(|b| **b == b'-')
-                .for_each(|b| *b = b'_');
+            want.iter_mut().filter(|b| **b == b'-').for_each(|b| *b = b'_');
             if !matches!(id, Name::ContentLength | Name::ContentType) {
                 want.splice(0..0, *b"HTTP_");
             }

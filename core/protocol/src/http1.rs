@@ -212,10 +212,7 @@ impl Head {
     /// The value of the first field of this name.
     #[must_use]
     pub fn value<'a>(&self, buf: &'a [u8], name: Name) -> Option<&'a [u8]> {
-        self.fields
-            .iter()
-            .find(|f| f.known == name)
-            .map(|f| f.value.of(buf))
+        self.fields.iter().find(|f| f.known == name).map(|f| f.value.of(buf))
     }
 }
 
@@ -244,10 +241,7 @@ const fn bad(cause: &'static str) -> HttpError {
 
 /// Finds the empty line, line by line; noise is refused at its first bytes, without waiting for an end.
 fn find_end(buf: &[u8], limits: &Limits, scan: &mut Scan) -> Result<Option<usize>, HttpError> {
-    while let Some(found) = buf
-        .get(scan.at..)
-        .and_then(|rest| memchr::memchr(b'\n', rest))
-    {
+    while let Some(found) = buf.get(scan.at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
         let lf = scan.at + found;
         if lf == scan.line || buf[lf - 1] != b'\r' {
             return Err(bad("a line does not end with CR LF"));
@@ -279,10 +273,7 @@ fn find_end(buf: &[u8], limits: &Limits, scan: &mut Scan) -> Result<Option<usize
     }
     if scan.lines == 0 {
         let line = buf.get(scan.begin..).unwrap_or_default();
-        if line
-            .first()
-            .is_some_and(|&b| !is_token_byte(b) && b != b'\r')
-        {
+        if line.first().is_some_and(|&b| !is_token_byte(b) && b != b'\r') {
             return Err(bad("not an HTTP request"));
         }
         // Room for the method, two spaces and the version.
@@ -300,13 +291,7 @@ fn too_large(scan: &Scan) -> HttpError {
     }
 }
 
-fn parse_whole(
-    buf: &[u8],
-    end: usize,
-    scan: Scan,
-    limits: &Limits,
-    head: &mut Head,
-) -> Result<(), HttpError> {
+fn parse_whole(buf: &[u8], end: usize, scan: Scan, limits: &Limits, head: &mut Head) -> Result<(), HttpError> {
     let whole = &buf[..end];
     let fields_at = request_line(whole, scan.begin, limits, head)?;
     let block = &whole[fields_at..];
@@ -319,20 +304,14 @@ fn parse_whole(
 }
 
 /// `method SP target SP version CR LF`, exactly; answers where the header lines begin.
-fn request_line(
-    buf: &[u8],
-    begin: usize,
-    limits: &Limits,
-    head: &mut Head,
-) -> Result<usize, HttpError> {
+fn request_line(buf: &[u8], begin: usize, limits: &Limits, head: &mut Head) -> Result<usize, HttpError> {
     let line_end = memchr::memchr(b'\r', &buf[begin..]).map_or(buf.len(), |i| begin + i);
     if buf.get(line_end + 1) != Some(&b'\n') {
         return Err(bad("CR in the request line"));
     }
     let line = &buf[begin..line_end];
     let mut words = line.split(|&b| b == b' ');
-    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next())
-    else {
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
         return Err(match line.contains(&b' ') {
             true => bad("no version in the request line"),
             false => bad("malformed request line"),
@@ -370,9 +349,7 @@ fn parse_version(version: &[u8]) -> Result<Version, HttpError> {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
         _ => Err(match version {
-            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-                if major.is_ascii_digit() && minor.is_ascii_digit() =>
-            {
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
                 HttpError::new(505, "HTTP version not supported")
             }
             _ => bad("malformed HTTP version"),
@@ -380,11 +357,7 @@ fn parse_version(version: &[u8]) -> Result<Version, HttpError> {
     }
 }
 
-fn read_fields<const N: usize>(
-    whole: &[u8],
-    block: &[u8],
-    head: &mut Head,
-) -> Result<(), HttpError> {
+fn read_fields<const N: usize>(whole: &[u8], block: &[u8], head: &mut Head) -> Result<(), HttpError> {
     let mut slots = [httparse::EMPTY_HEADER; N];
     let parsed = match httparse::parse_headers(block, &mut slots) {
         Ok(httparse::Status::Complete((_, parsed))) => parsed,
@@ -417,8 +390,7 @@ fn read_fields<const N: usize>(
 
 /// What the fields mean for the connection; everything that could be read in two ways is refused.
 fn digest(buf: &[u8], head: &mut Head) -> Result<(), HttpError> {
-    let (mut host, mut length, mut coding, mut expect, mut upgrade) =
-        (None, None, None, None, None);
+    let (mut host, mut length, mut coding, mut expect, mut upgrade) = (None, None, None, None, None);
     let (mut close, mut keep, mut names_upgrade) = (false, false, false);
     for field in &head.fields {
         let value = field.value.of(buf);
@@ -453,9 +425,7 @@ fn digest(buf: &[u8], head: &mut Head) -> Result<(), HttpError> {
         }
         (Some(digits), None) => BodyLength::Fixed(parse_length(digits)?),
         (None, Some(_)) if !http11 => return Err(bad("Transfer-Encoding in HTTP/1.0")),
-        (None, Some(coding))
-            if twice(Name::TransferEncoding) || !coding.eq_ignore_ascii_case(b"chunked") =>
-        {
+        (None, Some(coding)) if twice(Name::TransferEncoding) || !coding.eq_ignore_ascii_case(b"chunked") => {
             return Err(HttpError::new(501, "transfer coding not supported"));
         }
         (None, Some(_)) => BodyLength::Chunked,
@@ -480,9 +450,7 @@ pub fn parse_length(digits: &[u8]) -> Result<u64, HttpError> {
     }
     digits
         .iter()
-        .try_fold(0i64, |n, &d| {
-            n.checked_mul(10)?.checked_add(i64::from(d - b'0'))
-        })
+        .try_fold(0i64, |n, &d| n.checked_mul(10)?.checked_add(i64::from(d - b'0')))
         .map(i64::cast_unsigned)
         .ok_or(HttpError::new(413, "Content-Length is beyond all measure"))
 }

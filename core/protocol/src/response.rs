@@ -76,10 +76,7 @@ impl ResponseHead {
     /// The value of the first field of this name.
     #[must_use]
     pub fn value<'a>(&self, buf: &'a [u8], name: Name) -> Option<&'a [u8]> {
-        self.fields
-            .iter()
-            .find(|f| f.known == name)
-            .map(|f| f.value.of(buf))
+        self.fields.iter().find(|f| f.known == name).map(|f| f.value.of(buf))
     }
 }
 
@@ -102,9 +99,7 @@ pub fn parse_response(
 ) -> Result<Progress, ResponseError> {
     // Three bytes back: the end may have been cut in the middle.
     let from = head.scanned.saturating_sub(3);
-    let found = buf
-        .get(from..)
-        .and_then(|rest| memchr::memmem::find(rest, b"\r\n\r\n"));
+    let found = buf.get(from..).and_then(|rest| memchr::memmem::find(rest, b"\r\n\r\n"));
     let Some(end) = found.map(|i| from + i + 4) else {
         head.scanned = buf.len();
         return match () {
@@ -141,28 +136,20 @@ fn read(whole: &[u8], head: &mut ResponseHead) -> Result<(), ResponseError> {
     let (digits, rest) = rest.split_at_checked(3).ok_or(malformed)?;
     head.status = digits
         .iter()
-        .try_fold(0, |n, d| {
-            d.is_ascii_digit().then(|| n * 10 + u16::from(d - b'0'))
-        })
+        .try_fold(0, |n, d| d.is_ascii_digit().then(|| n * 10 + u16::from(d - b'0')))
         .ok_or(malformed)?;
     if head.status < 100 || rest.first().is_some_and(|&b| b != b' ') {
         return Err(malformed);
     }
     let reason = rest.get(1..).unwrap_or_default();
-    if reason
-        .iter()
-        .any(|&b| b != b'\t' && (b < b' ' || b == 0x7f))
-    {
-        return Err(ResponseError::Malformed(
-            "control character in the status line",
-        ));
+    if reason.iter().any(|&b| b != b'\t' && (b < b' ' || b == 0x7f)) {
+        return Err(ResponseError::Malformed("control character in the status line"));
     }
     head.reason = span_in(whole, reason);
     head.fields_at = line_end + 2;
     let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let block = whole.get(head.fields_at..).unwrap_or_default();
-    let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(block, &mut slots)
-    else {
+    let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(block, &mut slots) else {
         return Err(ResponseError::Malformed("broken header lines"));
     };
     head.fields.extend(parsed.iter().map(|header| Field {
@@ -182,8 +169,7 @@ fn digest(buf: &[u8], to_head: bool, head: &mut ResponseHead) -> Result<(), Resp
         head.has_hop_fields |= is_hop_field(field.known);
         match field.known {
             Name::ContentLength => {
-                let n = parse_length(value)
-                    .map_err(|_| ResponseError::Framing("malformed Content-Length"))?;
+                let n = parse_length(value).map_err(|_| ResponseError::Framing("malformed Content-Length"))?;
                 if length.is_some() {
                     return Err(ResponseError::Framing("several Content-Length fields"));
                 }
@@ -206,14 +192,10 @@ fn digest(buf: &[u8], to_head: bool, head: &mut ResponseHead) -> Result<(), Resp
         _ if head.status == 101 => ResponseBody::UntilClose,
         _ if bodyless => ResponseBody::None,
         (Some(_), Some(_)) => {
-            return Err(ResponseError::Framing(
-                "Content-Length and Transfer-Encoding",
-            ));
+            return Err(ResponseError::Framing("Content-Length and Transfer-Encoding"));
         }
         (Some(n), None) => ResponseBody::Fixed(n),
-        (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") && http11 => {
-            ResponseBody::Chunked
-        }
+        (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") && http11 => ResponseBody::Chunked,
         (None, Some(_)) => return Err(ResponseError::Framing("unknown transfer coding")),
         (None, None) => ResponseBody::UntilClose,
     };

@@ -49,9 +49,7 @@ pub fn split(method: &[u8], target: &[u8]) -> Option<Parts> {
 fn scheme_len(target: &[u8]) -> Option<usize> {
     [&b"http://"[..], b"https://"]
         .iter()
-        .find(|scheme| {
-            target.len() >= scheme.len() && target[..scheme.len()].eq_ignore_ascii_case(scheme)
-        })
+        .find(|scheme| target.len() >= scheme.len() && target[..scheme.len()].eq_ignore_ascii_case(scheme))
         .map(|scheme| scheme.len())
 }
 
@@ -73,9 +71,7 @@ pub struct PathRules {
 /// Whether PATH_INFO would differ from the path as sent; most paths stay, and need no copy.
 #[must_use]
 pub fn needs_rewrite(path: &[u8]) -> bool {
-    path.is_empty()
-        || memchr::memchr(b'%', path).is_some()
-        || memchr::memmem::find(path, b"/.").is_some()
+    path.is_empty() || memchr::memchr(b'%', path).is_some() || memchr::memmem::find(path, b"/.").is_some()
 }
 
 /// Writes PATH_INFO for `path` into `out`, which must be at least one byte and as long as the path; answers its length.
@@ -162,10 +158,7 @@ mod tests {
         assert_eq!(parts("GET", "/a#f?x"), Some((None, "/a", "")));
         assert_eq!(parts("GET", "/a?q#f"), Some((None, "/a", "q")));
         assert_eq!(parts("OPTIONS", "*"), Some((None, "*", "")));
-        assert_eq!(
-            parts("GET", "http://h:1/x?y"),
-            Some((Some("h:1"), "/x", "y"))
-        );
+        assert_eq!(parts("GET", "http://h:1/x?y"), Some((Some("h:1"), "/x", "y")));
         assert_eq!(parts("GET", "HTTPS://h?q"), Some((Some("h"), "", "q")));
         assert_eq!(parts("GET", "http://h"), Some((Some("h"), "", "")));
         for bad in [

@@ -65,10 +65,7 @@ pub struct Vars<'a> {
 
 impl<'a> Vars<'a> {
     fn string(&mut self) -> Result<&'a [u8], PacketError> {
-        let (size, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(PacketError::Truncated)?;
+        let (size, rest) = self.rest.split_first_chunk().ok_or(PacketError::Truncated)?;
         let (string, rest) = rest
             .split_at_checked(usize::from(u16::from_le_bytes(*size)))
             .ok_or(PacketError::Truncated)?;
@@ -125,8 +122,7 @@ impl<'b> Writer<'b> {
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
         for string in [key, value] {
             // A longer string makes the packet too large whatever the prefix says: `finish` refuses it.
-            self.out
-                .extend_from_slice(&(string.len() as u16).to_le_bytes());
+            self.out.extend_from_slice(&(string.len() as u16).to_le_bytes());
             self.out.extend_from_slice(string);
         }
     }
@@ -137,11 +133,7 @@ impl<'b> Writer<'b> {
             self.out.truncate(self.start);
             return Err(PacketError::TooLarge);
         };
-        let header = PacketHeader {
-            size,
-            ..self.header
-        }
-        .to_bytes();
+        let header = PacketHeader { size, ..self.header }.to_bytes();
         self.out[self.start..self.start + HEADER_LEN].copy_from_slice(&header);
         Ok(())
     }
@@ -179,11 +171,7 @@ mod tests {
             assert_eq!(read(body), Err(error), "{body:?}");
         }
         assert_eq!(read(b""), Ok(vec![]));
-        assert_eq!(
-            parse_vars(b"\x03\0abc").count(),
-            1,
-            "an error ends the iteration"
-        );
+        assert_eq!(parse_vars(b"\x03\0abc").count(), 1, "an error ends the iteration");
     }
 
     #[test]

@@ -11,8 +11,7 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let variables = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {
         Ok(Startup::Run(settings)) => match startup::run(*settings) {
             Ok(code) => process::exit(code),

@@ -61,12 +61,7 @@ impl Dialect {
     }
 
     /// Parses the text of `path`.
-    pub fn parse(
-        self,
-        text: &str,
-        section: Option<&str>,
-        path: &Arc<str>,
-    ) -> Result<Parsed, ConfigError> {
+    pub fn parse(self, text: &str, section: Option<&str>, path: &Arc<str>) -> Result<Parsed, ConfigError> {
         let name = section.unwrap_or(DEFAULT_SECTION);
         match self {
             Self::Ini => Ok(ini::parse(text, name, path)),

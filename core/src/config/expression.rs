@@ -32,16 +32,11 @@ const OPERATORS: [&str; 6] = ["++", "--", "+", "-", "*", "/"];
 /// Whether the text of a `%(…)` is more than a name.
 pub fn is_expression(text: &str) -> bool {
     let text = text.trim();
-    text.contains(['(', '+', '*', '/'])
-        || text.contains(char::is_whitespace)
-        || text.ends_with("--")
+    text.contains(['(', '+', '*', '/']) || text.contains(char::is_whitespace) || text.ends_with("--")
 }
 
 /// Computes the text between the parentheses; `lookup` gives the value of a name.
-pub fn evaluate(
-    text: &str,
-    lookup: &mut dyn FnMut(&str) -> Option<String>,
-) -> Result<Value, Failure> {
+pub fn evaluate(text: &str, lookup: &mut dyn FnMut(&str) -> Option<String>) -> Result<Value, Failure> {
     let mut parser = Parser {
         tokens: tokens(text, lookup),
         next: 0,
@@ -61,10 +56,7 @@ pub fn evaluate(
 fn tokens(text: &str, lookup: &mut dyn FnMut(&str) -> Option<String>) -> Vec<Token> {
     let mut out = Vec::new();
     // `%(` inside an expression is only a parenthesis
-    let spaced = text
-        .replace("%(", "(")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = text.replace("%(", "(").replace('(', " ( ").replace(')', " ) ");
     for piece in spaced.split_whitespace() {
         match piece {
             "(" => out.push(Token::Open),
@@ -86,10 +78,7 @@ fn split_piece(piece: &str, lookup: &mut dyn FnMut(&str) -> Option<String>, out:
     while word < rest.len() {
         let operator = OPERATORS.iter().find(|o| rest[word..].starts_with(**o));
         let operator = operator.filter(|o| {
-            !o.starts_with('-')
-                || word == 0
-                || is_number(&rest[..word])
-                || lookup(&rest[..word]).is_some()
+            !o.starts_with('-') || word == 0 || is_number(&rest[..word]) || lookup(&rest[..word]).is_some()
         });
         match operator {
             Some(operator) => {
@@ -190,12 +179,8 @@ impl Parser<'_> {
                     Err(_) => Err(Failure::Unknown(word)),
                 }
             }
-            Some(Token::Operator(operator)) => Err(Failure::Wrong(format!(
-                "a value is missing before {operator}"
-            ))),
-            Some(Token::Close) | None => {
-                Err(Failure::Wrong("a value is missing at the end".into()))
-            }
+            Some(Token::Operator(operator)) => Err(Failure::Wrong(format!("a value is missing before {operator}"))),
+            Some(Token::Close) | None => Err(Failure::Wrong("a value is missing at the end".into())),
         }
     }
 }
@@ -240,21 +225,9 @@ mod tests {
     #[test]
     fn runs_from_left_to_right_and_says_where_that_matters() {
         assert_eq!(value("a + 2 * 3").unwrap(), "9");
-        assert!(
-            evaluate("a + 2 * 3", &mut known)
-                .unwrap()
-                .precedence_matters
-        );
-        assert!(
-            !evaluate("2 * 3 + a", &mut known)
-                .unwrap()
-                .precedence_matters
-        );
-        assert!(
-            !evaluate("a + (2 * 3)", &mut known)
-                .unwrap()
-                .precedence_matters
-        );
+        assert!(evaluate("a + 2 * 3", &mut known).unwrap().precedence_matters);
+        assert!(!evaluate("2 * 3 + a", &mut known).unwrap().precedence_matters);
+        assert!(!evaluate("a + (2 * 3)", &mut known).unwrap().precedence_matters);
     }
 
     #[test]
@@ -283,14 +256,9 @@ mod tests {
     #[test]
     fn wrong_ones_are_said() {
         let wrong = |t: &str| matches!(value(t), Err(Failure::Wrong(_)));
-        assert!(
-            wrong("a / 0") && wrong("(a + 1") && wrong("a + 1)") && wrong("a +") && wrong("* 2")
-        );
+        assert!(wrong("a / 0") && wrong("(a + 1") && wrong("a + 1)") && wrong("a +") && wrong("* 2"));
         assert!(wrong("name + 1") && wrong("9223372036854775807 + 1"));
-        assert_eq!(
-            value("zed + 1").unwrap_err(),
-            Failure::Unknown("zed".into())
-        );
+        assert_eq!(value("zed + 1").unwrap_err(), Failure::Unknown("zed".into()));
     }
 
     proptest! {

@@ -42,11 +42,7 @@ mod tests {
 
     fn pairs(text: &str, section: &str) -> Vec<(String, Option<String>)> {
         let parsed = parse(text, section, &Arc::from("t.ini"));
-        parsed
-            .directives
-            .into_iter()
-            .map(|d| (d.key, d.value))
-            .collect()
+        parsed.directives.into_iter().map(|d| (d.key, d.value)).collect()
     }
 
     fn some(key: &str, value: &str) -> (String, Option<String>) {
@@ -65,11 +61,7 @@ mod tests {
         let text = "  [uwsgi]  \r\n\t a  =   x=y;z#q   \r\nbare\r\n; c\n# c\nlast = \"v\\n\"";
         assert_eq!(
             pairs(text, "uwsgi"),
-            [
-                some("a", "x=y;z#q"),
-                ("bare".into(), None),
-                some("last", "\"v\\n\"")
-            ]
+            [some("a", "x=y;z#q"), ("bare".into(), None), some("last", "\"v\\n\"")]
         );
     }
 

@@ -19,9 +19,7 @@ pub fn parse(text: &str, section: &str, path: &Arc<str>) -> Result<Parsed, Confi
     };
     let root: Node = serde_json::from_str(text).map_err(|e| {
         let text = e.to_string();
-        let reason = text
-            .rfind(" at line")
-            .map_or(text.as_str(), |end| &text[..end]);
+        let reason = text.rfind(" at line").map_or(text.as_str(), |end| &text[..end]);
         failed(
             u32::try_from(e.line()).unwrap_or(0),
             format!("{reason} (column {})", e.column()),
@@ -85,36 +83,24 @@ mod tests {
 
     fn read(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
         let parsed = parse(text, "uwsgi", &Arc::from("t.json")).map_err(|e| e.to_string())?;
-        Ok(parsed
-            .directives
-            .into_iter()
-            .map(|d| (d.key, d.value))
-            .collect())
+        Ok(parsed.directives.into_iter().map(|d| (d.key, d.value)).collect())
     }
 
     #[test]
     fn values_become_texts_and_repeats_are_kept() {
-        let rows = read(
-            r#"{"uwsgi": {"p": ["a", 2, true], "m": false, "p": "b", "endif": null, "f": 1.5}}"#,
-        );
+        let rows = read(r#"{"uwsgi": {"p": ["a", 2, true], "m": false, "p": "b", "endif": null, "f": 1.5}}"#);
         let texts: Vec<_> = rows
             .unwrap()
             .into_iter()
             .map(|(k, v)| format!("{k}={}", v.unwrap_or("-".into())))
             .collect();
-        assert_eq!(
-            texts,
-            ["p=a", "p=2", "p=true", "m=false", "p=b", "endif=-", "f=1.5"]
-        );
+        assert_eq!(texts, ["p=a", "p=2", "p=true", "m=false", "p=b", "endif=-", "f=1.5"]);
     }
 
     #[test]
     fn a_broken_file_names_line_and_column() {
         let error = read("{\"uwsgi\": {\n\"print\": \"P:x\",,}}").unwrap_err();
-        assert!(
-            error.starts_with("error parsing JSON data: t.json:2: "),
-            "{error}"
-        );
+        assert!(error.starts_with("error parsing JSON data: t.json:2: "), "{error}");
         assert!(read("[]").is_err());
         assert!(read(r#"{"uwsgi": {"a": {"b": 1}}}"#).is_err());
     }

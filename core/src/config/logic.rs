@@ -75,9 +75,7 @@ impl Opening {
             return Some(Self::For(looped));
         }
         let rest = key.strip_prefix("if-").or_else(|| match key {
-            "ifenv" | "ifdir" | "ifexists" | "ifplugin" | "ifopt" | "iffile" | "ifreload" => {
-                key.strip_prefix("if")
-            }
+            "ifenv" | "ifdir" | "ifexists" | "ifplugin" | "ifopt" | "iffile" | "ifreload" => key.strip_prefix("if"),
             _ => None,
         })?;
         let (negated, subject) = match rest.strip_prefix("not-") {
@@ -99,11 +97,7 @@ impl Opening {
     }
 
     /// The values of `%(_)` for which the block counts; `None`: the `else` part counts.
-    pub fn evaluate(
-        self,
-        argument: &str,
-        facts: &dyn Facts,
-    ) -> Result<Option<Vec<String>>, String> {
+    pub fn evaluate(self, argument: &str, facts: &dyn Facts) -> Result<Option<Vec<String>>, String> {
         match self {
             Self::For(walk) => walk.values(argument).map(Some),
             Self::If(condition, negated) => {
@@ -168,9 +162,7 @@ impl Loop {
             Self::Words => Ok(argument.split_whitespace().map(str::to_owned).collect()),
             Self::Glob => glob(argument),
             Self::Times => match argument.trim().parse::<usize>() {
-                Ok(times) if times <= MAX_ROUNDS => {
-                    Ok((1..=times).map(|n| n.to_string()).collect())
-                }
+                Ok(times) if times <= MAX_ROUNDS => Ok((1..=times).map(|n| n.to_string()).collect()),
                 Ok(_) => Err(format!("more than {MAX_ROUNDS} rounds")),
                 Err(_) => Err(format!(
                     "invalid number {argument:?}: give how often the lines are repeated"
@@ -267,10 +259,7 @@ mod tests {
     }
 
     fn test(key: &str, argument: &str) -> Option<Vec<String>> {
-        Opening::of(key)
-            .unwrap()
-            .evaluate(argument, &Fixed)
-            .unwrap()
+        Opening::of(key).unwrap().evaluate(argument, &Fixed).unwrap()
     }
 
     #[test]
@@ -283,10 +272,7 @@ mod tests {
         assert_eq!(test("if-not-opt", "zed"), None);
         assert_eq!(test("if-dir", "/"), Some(vec!["/".into()]));
         assert_eq!(test("if-file", "/"), None);
-        assert_eq!(
-            test("if-not-exists", "/no/such"),
-            Some(vec!["/no/such".into()])
-        );
+        assert_eq!(test("if-not-exists", "/no/such"), Some(vec!["/no/such".into()]));
         assert!(test("if-plugin", "python").is_some() && test("if-not-plugin", "python").is_none());
         assert!(test("if-reload", "").is_none());
     }
@@ -295,10 +281,7 @@ mod tests {
     fn loops_give_their_values() {
         assert_eq!(test("for", " a  b "), Some(vec!["a".into(), "b".into()]));
         assert_eq!(test("for-times", "2"), Some(vec!["1".into(), "2".into()]));
-        assert_eq!(
-            test("for-readline", "data://x\ny"),
-            Some(vec!["x".into(), "y".into()])
-        );
+        assert_eq!(test("for-readline", "data://x\ny"), Some(vec!["x".into(), "y".into()]));
         assert_eq!(test("for-glob", "/et[c]"), Some(vec!["/etc".into()]));
         assert_eq!(test("for-glob", "/no/such/*"), Some(vec![]));
         let times = Opening::of("for-times").unwrap();
@@ -307,13 +290,8 @@ mod tests {
 
     #[test]
     fn blocks_nest() {
-        let keys = [
-            "if-env", "a", "for", "b", "endfor", "else", "c", "endif", "d",
-        ];
-        let lines: Vec<_> = keys
-            .iter()
-            .map(|k| Directive::flag(*k, Origin::CommandLine))
-            .collect();
+        let keys = ["if-env", "a", "for", "b", "endfor", "else", "c", "endif", "d"];
+        let lines: Vec<_> = keys.iter().map(|k| Directive::flag(*k, Origin::CommandLine)).collect();
         let found = block(&lines, 0);
         assert_eq!(
             (found.then, found.otherwise, found.next, found.closed),

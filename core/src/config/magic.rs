@@ -46,24 +46,14 @@ impl FileContext {
             's' => self.file_name().to_owned(),
             'd' => self.directory().to_owned(),
             'e' => stem_and_ending().map_or("", |(_, e)| e).to_owned(),
-            'n' => stem_and_ending()
-                .map_or(self.file_name(), |(n, _)| n)
-                .to_owned(),
-            'c' => self
-                .directory()
-                .trim_end_matches('/')
-                .rsplit('/')
-                .next()?
-                .to_owned(),
+            'n' => stem_and_ending().map_or(self.file_name(), |(n, _)| n).to_owned(),
+            'c' => self.directory().trim_end_matches('/').rsplit('/').next()?.to_owned(),
             'x' => self.section.clone(),
             'i' => std::fs::metadata(&self.path).ok()?.ino().to_string(),
             'j' => hash(self.path.as_bytes()),
             digit @ '0'..='9' => {
                 let mut parts = self.directory().split('/').filter(|p| !p.is_empty());
-                parts
-                    .nth(digit as usize - '0' as usize)
-                    .unwrap_or("")
-                    .to_owned()
+                parts.nth(digit as usize - '0' as usize).unwrap_or("").to_owned()
             }
             _ => return None,
         })
@@ -75,10 +65,7 @@ fn hash(bytes: &[u8]) -> String {
     let hash = bytes
         .iter()
         .fold(5381u32, |h, b| h.wrapping_add(h << 5) ^ u32::from(*b));
-    hash.to_le_bytes()
-        .iter()
-        .map(|b| format!("{b:02X}"))
-        .collect()
+    hash.to_le_bytes().iter().map(|b| format!("{b:02X}")).collect()
 }
 
 /// Replaces the variables of `text`; a letter without a meaning and `%(name)` stay as they are.
@@ -113,19 +100,10 @@ pub fn substitute(text: &str, current: &FileContext, outermost: &FileContext) ->
 
 /// Facts that do not depend on the file.
 fn machine(letter: char) -> Option<String> {
-    let now = || {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-    };
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(match letter {
-        'h' => nix::unistd::gethostname()
-            .ok()?
-            .to_string_lossy()
-            .into_owned(),
-        'k' => std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .to_string(),
+        'h' => nix::unistd::gethostname().ok()?.to_string_lossy().into_owned(),
+        'k' => std::thread::available_parallelism().map_or(1, usize::from).to_string(),
         't' => now().as_secs().to_string(),
         'T' => now().as_micros().to_string(),
         'v' => std::env::current_dir().ok()?.to_string_lossy().into_owned(),

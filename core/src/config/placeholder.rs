@@ -58,10 +58,7 @@ pub fn bind(value: &str, current: &str) -> String {
         if !words.contains(&"_") {
             return Ok(None);
         }
-        let words: Vec<&str> = words
-            .iter()
-            .map(|w| if *w == "_" { current } else { w })
-            .collect();
+        let words: Vec<&str> = words.iter().map(|w| if *w == "_" { current } else { w }).collect();
         Ok(Some(format!("%({})", words.join(" "))))
     })
     .unwrap_or_else(|_: std::convert::Infallible| value.to_owned())
@@ -77,9 +74,7 @@ impl Resolver<'_> {
         if depth > MAX_DEPTH {
             return Err("the placeholders refer to each other in a circle".into());
         }
-        let text = replace(value, "$(", &mut |name| {
-            Ok::<_, String>(self.names.variable(name))
-        })?;
+        let text = replace(value, "$(", &mut |name| Ok::<_, String>(self.names.variable(name)))?;
         let text = replace(&text, "@(", &mut |name| {
             let (text, _) = scheme::read(name).map_err(|e| e.to_string())?;
             Ok::<_, String>(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
@@ -135,11 +130,7 @@ impl Resolver<'_> {
 }
 
 /// Replaces each `open…)` by what `with` gives; `None` leaves it as it is.
-fn replace<E>(
-    text: &str,
-    open: &str,
-    with: &mut dyn FnMut(&str) -> Result<Option<String>, E>,
-) -> Result<String, E> {
+fn replace<E>(text: &str, open: &str, with: &mut dyn FnMut(&str) -> Result<Option<String>, E>) -> Result<String, E> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(open) {
@@ -230,16 +221,8 @@ mod tests {
     #[test]
     fn what_cannot_be_resolved_is_an_error() {
         assert!(resolve("%(loop)", &Fixed).unwrap_err().contains("circle"));
-        assert!(
-            resolve("%(loop + 1)", &Fixed)
-                .unwrap_err()
-                .contains("circle")
-        );
-        assert!(
-            resolve("%(a / 0)", &Fixed)
-                .unwrap_err()
-                .contains("divided by zero")
-        );
+        assert!(resolve("%(loop + 1)", &Fixed).unwrap_err().contains("circle"));
+        assert!(resolve("%(a / 0)", &Fixed).unwrap_err().contains("divided by zero"));
         assert!(
             resolve("@(/no/absent)", &Fixed)
                 .unwrap_err()
@@ -249,19 +232,12 @@ mod tests {
 
     #[test]
     fn the_current_value_is_bound_also_in_expressions() {
-        assert_eq!(
-            bind("p%(_) %(_ + 8000) %(x) %(a_b)", "3"),
-            "p3 %(3 + 8000) %(x) %(a_b)"
-        );
+        assert_eq!(bind("p%(_) %(_ + 8000) %(x) %(a_b)", "3"), "p3 %(3 + 8000) %(x) %(a_b)");
     }
 
     #[test]
     fn mentions_are_found_in_expressions_too() {
-        assert!(
-            mentions("x %(foo)", "foo")
-                && mentions("%(foo+1)", "foo")
-                && mentions("%((foo * 2) + 1)", "foo")
-        );
+        assert!(mentions("x %(foo)", "foo") && mentions("%(foo+1)", "foo") && mentions("%((foo * 2) + 1)", "foo"));
         assert!(!mentions("%(food) foo", "foo"));
     }
 

@@ -109,10 +109,7 @@ impl<'a> Reader<'a> {
             }
             let Some(opening) = Opening::of(&line.key) else {
                 if logic::is_closing(&line.key) || line.key == "else" {
-                    let text = format!(
-                        "{}: {} without a block above it is ignored",
-                        line.origin, line.key
-                    );
+                    let text = format!("{}: {} without a block above it is ignored", line.origin, line.key);
                     self.observer.say(&text);
                 } else {
                     self.take(line);
@@ -184,9 +181,7 @@ impl<'a> Reader<'a> {
             return self.fail(directive, "give a name: name=value".into());
         }
         if directive.key != "set" && self.observer.is_option(key) {
-            let reason = format!(
-                "you cannot use {key} as a placeholder, it is already available as an option"
-            );
+            let reason = format!("you cannot use {key} as a placeholder, it is already available as an option");
             return self.fail(directive, reason);
         }
         let (key, origin) = (key.to_owned(), directive.origin.clone());
@@ -249,27 +244,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read(
-        &mut self,
-        dialect: Dialect,
-        file: &str,
-        section: Option<&str>,
-    ) -> Result<(), ConfigError> {
+    fn read(&mut self, dialect: Dialect, file: &str, section: Option<&str>) -> Result<(), ConfigError> {
         let format = dialect.name();
-        self.observer.say(&format!(
-            "[rsgi] getting {format} configuration from {file}"
-        ));
+        self.observer
+            .say(&format!("[rsgi] getting {format} configuration from {file}"));
         let (text, replaced) = scheme::read(file)?;
         if replaced {
-            self.observer.say(&format!(
-                "{file}: not UTF-8; its foreign bytes were replaced"
-            ));
+            self.observer
+                .say(&format!("{file}: not UTF-8; its foreign bytes were replaced"));
         }
         let path: Arc<str> = Arc::from(file);
         let parsed = dialect.parse(&text, section, &path);
         if let Err(ConfigError::Xml { .. }) = parsed {
-            self.observer
-                .say(&format!("[rsgi] could not parse file {file}."));
+            self.observer.say(&format!("[rsgi] could not parse file {file}."));
         }
         let parsed = parsed?;
         if !parsed.found {
@@ -280,10 +267,7 @@ impl<'a> Reader<'a> {
         }
         self.last_file.insert(format, file.to_owned());
         let context = FileContext::new(file, section);
-        let outermost = self
-            .outermost
-            .get_or_insert_with(|| context.clone())
-            .clone();
+        let outermost = self.outermost.get_or_insert_with(|| context.clone()).clone();
         let mut lines = parsed.directives;
         for line in &mut lines {
             if let Some(value) = &mut line.value {
@@ -425,9 +409,7 @@ mod tests {
         let mut reader = Reader::new(&mut noted, &environment);
         reader.run(&lines);
         let Collected {
-            directives,
-            problems,
-            ..
+            directives, problems, ..
         } = reader.finish();
         let config = ["ini", "xml", "yaml", "json", "include", "inherit"];
         Read {
@@ -442,10 +424,7 @@ mod tests {
     }
 
     fn body(text: &str) -> Read {
-        read(
-            &[("ini", "@DIR@/c.ini")],
-            &[("c.ini", &format!("[uwsgi]\n{text}"))],
-        )
+        read(&[("ini", "@DIR@/c.ini")], &[("c.ini", &format!("[uwsgi]\n{text}"))])
     }
 
     #[test]
@@ -457,18 +436,12 @@ mod tests {
                     "a.ini",
                     "[uwsgi]\ninherit=@DIR@/t.ini\np=1\nini=@DIR@/b.ini\np=4\nini=:more\n[more]\np=mine",
                 ),
-                (
-                    "b.ini",
-                    "[uwsgi]\np=2\ninclude=@DIR@/c.json\n[more]\np=theirs",
-                ),
+                ("b.ini", "[uwsgi]\np=2\ninclude=@DIR@/c.json\n[more]\np=theirs"),
                 ("c.json", "{\"uwsgi\":{\"p\":3}}"),
                 ("t.ini", "[uwsgi]\np=template"),
             ],
         );
-        assert_eq!(
-            found.lines,
-            ["p=1", "p=2", "p=3", "p=4", "p=theirs", "p=template"]
-        );
+        assert_eq!(found.lines, ["p=1", "p=2", "p=3", "p=4", "p=theirs", "p=template"]);
         assert_eq!(found.problems, [""; 0]);
     }
 
@@ -477,10 +450,7 @@ mod tests {
         let found = body(
             "if-env=IFV\nfor=a b\nif-opt=x\np=no\nelse=\np=%(_)\nendif=\nendfor=\nelse\np=never\nendif=\nif-env=NO\np=never\nelse\np=else\nendif\nfor-times=2\nq=%(_ + 1)\nendfor\n",
         );
-        assert_eq!(
-            found.lines,
-            ["p=x", "p=x", "p=else", "q=%(1 + 1)", "q=%(2 + 1)"]
-        );
+        assert_eq!(found.lines, ["p=x", "p=x", "p=else", "q=%(1 + 1)", "q=%(2 + 1)"]);
     }
 
     #[test]
@@ -494,19 +464,13 @@ mod tests {
         let found = body("set=a=1\nset-ph=b=2\nset-ph=processes=4\n");
         assert_eq!(found.lines[1], "a=1");
         assert!(found.lines.contains(&"b=2".to_owned()));
-        assert!(
-            found.problems[0]
-                .contains("c.ini:4: set-ph: you cannot use processes as a placeholder")
-        );
+        assert!(found.problems[0].contains("c.ini:4: set-ph: you cannot use processes as a placeholder"));
     }
 
     #[test]
     fn declared_options_expand_with_their_words() {
         let found = body("declare-option=hello=p=hi $1;p=bye $2 $9\nhello=ann bob\n");
-        assert_eq!(
-            found.lines[1..],
-            ["hello=ann bob", "p=hi ann", "p=bye bob $9"]
-        );
+        assert_eq!(found.lines[1..], ["hello=ann bob", "p=hi ann", "p=bye bob $9"]);
         assert!(body("declare-option=x=x=1\nx=1\n").problems[0].contains("stands for itself"));
     }
 
@@ -516,35 +480,22 @@ mod tests {
         assert!(found.problems[0].ends_with("none.ini: No such file or directory"));
         assert!(found.problems[1].contains("unable to load configuration from x.conf"));
         assert!(found.problems[2].contains("c.ini:4: for-times: invalid number"));
-        assert!(
-            found
-                .said
-                .last()
-                .unwrap()
-                .contains("c.ini:6: if-env is not closed")
-        );
+        assert!(found.said.last().unwrap().contains("c.ini:6: if-env is not closed"));
     }
 
     #[test]
     fn a_circle_of_includes_ends() {
-        let found = read(
-            &[("ini", "@DIR@/a.ini")],
-            &[("a.ini", "[uwsgi]\nini=@DIR@/a.ini\n")],
-        );
+        let found = read(&[("ini", "@DIR@/a.ini")], &[("a.ini", "[uwsgi]\nini=@DIR@/a.ini\n")]);
         assert!(found.problems[0].contains("includes itself"));
     }
 
     #[test]
     fn a_missing_section_is_said() {
-        let found = read(
-            &[("ini", "@DIR@/a.ini:nope")],
-            &[("a.ini", "[uwsgi]\np=1\n")],
-        );
+        let found = read(&[("ini", "@DIR@/a.ini:nope")], &[("a.ini", "[uwsgi]\np=1\n")]);
         assert!(found.lines.is_empty());
         let warning = found.said.last().unwrap();
         assert!(
-            warning
-                .starts_with("*** WARNING: Can't find section \"nope\" in INI configuration file "),
+            warning.starts_with("*** WARNING: Can't find section \"nope\" in INI configuration file "),
             "{warning}"
         );
     }

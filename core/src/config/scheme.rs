@@ -41,12 +41,7 @@ pub fn read(name: &str) -> Result<(String, bool), ConfigError> {
         reason: system_message(&e),
     })?;
     Ok(match String::from_utf8(bytes) {
-        Ok(text) => (
-            text.strip_prefix('\u{feff}')
-                .map(str::to_owned)
-                .unwrap_or(text),
-            false,
-        ),
+        Ok(text) => (text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text), false),
         Err(e) => (String::from_utf8_lossy(e.as_bytes()).into_owned(), true),
     })
 }
@@ -59,13 +54,12 @@ fn read_bytes(name: &str) -> io::Result<Vec<u8>> {
         Some(("data", text)) => Ok(text.as_bytes().to_vec()),
         Some(("file", path)) => limited(File::open(path)?),
         Some(("http", rest)) => http(rest),
-        Some((
-            scheme @ ("sym" | "section" | "emperor" | "call" | "callint" | "zerg" | "https"),
-            _,
-        )) => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("rsgi has no {scheme}:// source; use a file or exec://"),
-        )),
+        Some((scheme @ ("sym" | "section" | "emperor" | "call" | "callint" | "zerg" | "https"), _)) => {
+            Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("rsgi has no {scheme}:// source; use a file or exec://"),
+            ))
+        }
         _ => limited(File::open(name)?),
     }
 }
@@ -142,10 +136,7 @@ mod tests {
         assert_eq!(split_section(":x"), ("", Some("x")));
         assert_eq!(split_section("/a:b/c.ini"), ("/a:b/c.ini", None));
         assert_eq!(split_section("exec://cat a:b"), ("exec://cat a:b", None));
-        assert_eq!(
-            split_section("http://h:80/c.ini:x"),
-            ("http://h:80/c.ini", Some("x"))
-        );
+        assert_eq!(split_section("http://h:80/c.ini:x"), ("http://h:80/c.ini", Some("x")));
         assert_eq!(split_section("http://h:80"), ("http://h:80", None));
         assert_eq!(split_section("a.ini:"), ("a.ini", None));
     }
@@ -154,19 +145,11 @@ mod tests {
     fn texts_come_from_commands_data_and_http() {
         assert_eq!(read("exec://echo hi").unwrap(), ("hi\n".into(), false));
         assert_eq!(read("data://x").unwrap().0, "x");
-        assert!(
-            read("exec://exit 3")
-                .unwrap_err()
-                .to_string()
-                .contains("failed")
-        );
+        assert!(read("exec://exit 3").unwrap_err().to_string().contains("failed"));
         assert!(read("sym://x").is_err());
         assert!(read("fd://x").is_err());
         let missing = read("/no/none.ini").unwrap_err().to_string();
-        assert!(
-            missing.ends_with("none.ini: No such file or directory"),
-            "{missing}"
-        );
+        assert!(missing.ends_with("none.ini: No such file or directory"), "{missing}");
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

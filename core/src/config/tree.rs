@@ -54,13 +54,7 @@ pub fn directives(root: &Node, section: &str, path: &Arc<str>) -> Result<Parsed,
     Ok(parsed)
 }
 
-fn push(
-    out: &mut Vec<Directive>,
-    key: &str,
-    value: &Node,
-    line: u32,
-    path: &Arc<str>,
-) -> Result<(), Meaningless> {
+fn push(out: &mut Vec<Directive>, key: &str, value: &Node, line: u32, path: &Arc<str>) -> Result<(), Meaningless> {
     let origin = Origin::File {
         path: Arc::clone(path),
         line,

@@ -51,9 +51,7 @@ pub fn parse(text: &str, section: Option<&str>, path: &Arc<str>) -> Result<Parse
                 seen_root = true;
                 let number = line.at(position);
                 match opened(&element, section, open.last(), number) {
-                    Open::Directive(key, _, _) => parsed
-                        .directives
-                        .push(Directive::flag(key, at(&mut line, position))),
+                    Open::Directive(key, _, _) => parsed.directives.push(Directive::flag(key, at(&mut line, position))),
                     Open::Section(true) => parsed.found = true,
                     _ => {}
                 }
@@ -102,18 +100,10 @@ pub fn parse(text: &str, section: Option<&str>, path: &Arc<str>) -> Result<Parse
 }
 
 /// What an opening tag means where it stands.
-fn opened(
-    element: &BytesStart<'_>,
-    section: Option<&str>,
-    parent: Option<&Open>,
-    line: u32,
-) -> Open {
+fn opened(element: &BytesStart<'_>, section: Option<&str>, parent: Option<&Open>, line: u32) -> Open {
     let name = element.name().as_ref().to_owned();
     if name == "uwsgi" || name == "rsgi" {
-        let id = element
-            .attributes()
-            .flatten()
-            .find(|a| a.key.as_ref() == "id");
+        let id = element.attributes().flatten().find(|a| a.key.as_ref() == "id");
         let id = id.map(|a| a.value.into_owned());
         return Open::Section(id.as_deref() == section);
     }
@@ -160,16 +150,9 @@ impl<'a> Line<'a> {
 mod tests {
     use super::*;
 
-    fn read(
-        text: &str,
-        section: Option<&str>,
-    ) -> Result<Vec<(String, Option<String>)>, ConfigError> {
+    fn read(text: &str, section: Option<&str>) -> Result<Vec<(String, Option<String>)>, ConfigError> {
         let parsed = parse(text, section, &Arc::from("t.xml"))?;
-        Ok(parsed
-            .directives
-            .into_iter()
-            .map(|d| (d.key, d.value))
-            .collect())
+        Ok(parsed.directives.into_iter().map(|d| (d.key, d.value)).collect())
     }
 
     #[test]
@@ -188,14 +171,8 @@ mod tests {
     fn sections_have_an_id_and_may_be_nested() {
         let text = "<r><uwsgi><a>1</a><uwsgi id=\"b\"><a>2</a></uwsgi></uwsgi><uwsgi id=\"c\"><a>3</a></uwsgi></r>";
         assert_eq!(read(text, None).unwrap(), [("a".into(), Some("1".into()))]);
-        assert_eq!(
-            read(text, Some("b")).unwrap(),
-            [("a".into(), Some("2".into()))]
-        );
-        assert_eq!(
-            read(text, Some("c")).unwrap(),
-            [("a".into(), Some("3".into()))]
-        );
+        assert_eq!(read(text, Some("b")).unwrap(), [("a".into(), Some("2".into()))]);
+        assert_eq!(read(text, Some("c")).unwrap(), [("a".into(), Some("3".into()))]);
     }
 
     #[test]

@@ -100,8 +100,7 @@ impl<'a> Builder<'a> {
             _ => return Err(fail(line, "unexpected end")),
         };
         if anchor != 0 {
-            self.anchors
-                .insert(anchor, (node.clone(), self.nodes - before));
+            self.anchors.insert(anchor, (node.clone(), self.nodes - before));
         }
         Ok(node)
     }
@@ -150,14 +149,8 @@ mod tests {
 
     fn read(text: &str, section: &str) -> Result<Vec<String>, String> {
         let parsed = parse(text, section, &Arc::from("t.yml")).map_err(|e| e.to_string())?;
-        let show = |d: &super::super::Directive| {
-            format!(
-                "{}={}@{}",
-                d.key,
-                d.value.as_deref().unwrap_or("-"),
-                d.origin
-            )
-        };
+        let show =
+            |d: &super::super::Directive| format!("{}={}@{}", d.key, d.value.as_deref().unwrap_or("-"), d.origin);
         Ok(parsed.directives.iter().map(show).collect())
     }
 
@@ -199,11 +192,7 @@ mod tests {
             let p = format!("*a{}", i - 1);
             flood += &format!("l{i}: &a{i} [{}]\n", [p.as_str(); 10].join(","));
         }
-        assert!(
-            read(&flood, "uwsgi")
-                .unwrap_err()
-                .contains("too many values")
-        );
+        assert!(read(&flood, "uwsgi").unwrap_err().contains("too many values"));
     }
 
     proptest::proptest! {

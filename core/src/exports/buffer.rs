@@ -78,32 +78,20 @@ unsafe fn put(buffer: *mut UwsgiBuffer, data: &[u8]) -> c_int {
         if uwsgi_buffer_ensure(buffer, data.len()) != OK {
             return FULL;
         }
-        std::ptr::copy_nonoverlapping(
-            data.as_ptr(),
-            (*buffer).buf.add((*buffer).pos).cast(),
-            data.len(),
-        );
+        std::ptr::copy_nonoverlapping(data.as_ptr(), (*buffer).buf.add((*buffer).pos).cast(), data.len());
         (*buffer).pos += data.len();
     }
     OK
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_buffer_append(
-    buffer: *mut UwsgiBuffer,
-    data: *mut c_char,
-    len: usize,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_buffer_append(buffer: *mut UwsgiBuffer, data: *mut c_char, len: usize) -> c_int {
     // SAFETY: by the header.
     unsafe { put(buffer, bytes(data, len)) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_buffer_append_json(
-    buffer: *mut UwsgiBuffer,
-    data: *mut c_char,
-    len: usize,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_buffer_append_json(buffer: *mut UwsgiBuffer, data: *mut c_char, len: usize) -> c_int {
     let mut out = Vec::with_capacity(len + 8);
     // SAFETY: by the header.
     for b in unsafe { bytes(data, len) } {
@@ -142,21 +130,14 @@ pub unsafe extern "C" fn uwsgi_buffer_insert(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_buffer_insert_chunked(
-    buffer: *mut UwsgiBuffer,
-    at: usize,
-    len: usize,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_buffer_insert_chunked(buffer: *mut UwsgiBuffer, at: usize, len: usize) -> c_int {
     let head = format!("{len:X}\r\n");
     // SAFETY: by the header.
     unsafe { uwsgi_buffer_insert(buffer, at, head.as_ptr().cast_mut().cast(), head.len()) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_buffer_append_chunked(
-    buffer: *mut UwsgiBuffer,
-    len: usize,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_buffer_append_chunked(buffer: *mut UwsgiBuffer, len: usize) -> c_int {
     // SAFETY: by the header.
     unsafe { put(buffer, format!("{len:X}\r\n").as_bytes()) }
 }
@@ -257,29 +238,16 @@ pub unsafe extern "C" fn uwsgi_buffer_append_keynum(
         let size = (digits.len() as u16).to_le_bytes();
         put_all(
             buffer,
-            &[
-                &keylen.to_le_bytes(),
-                bytes(key, keylen),
-                &size,
-                digits.as_bytes(),
-            ],
+            &[&keylen.to_le_bytes(), bytes(key, keylen), &size, digits.as_bytes()],
         )
     }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_buffer_append_valnum(
-    buffer: *mut UwsgiBuffer,
-    number: i64,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_buffer_append_valnum(buffer: *mut UwsgiBuffer, number: i64) -> c_int {
     let digits = number.to_string();
     // SAFETY: by the header.
-    unsafe {
-        put_all(
-            buffer,
-            &[&(digits.len() as u16).to_le_bytes(), digits.as_bytes()],
-        )
-    }
+    unsafe { put_all(buffer, &[&(digits.len() as u16).to_le_bytes(), digits.as_bytes()]) }
 }
 
 /// Appends all parts or none.
@@ -300,25 +268,14 @@ unsafe fn put_all(buffer: *mut UwsgiBuffer, parts: &[&[u8]]) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_buffer_set_uh(
-    buffer: *mut UwsgiBuffer,
-    modifier1: u8,
-    modifier2: u8,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_buffer_set_uh(buffer: *mut UwsgiBuffer, modifier1: u8, modifier2: u8) -> c_int {
     // SAFETY: by the header; four bytes are checked to be there.
     unsafe {
-        let Some(size) = (*buffer)
-            .pos
-            .checked_sub(4)
-            .and_then(|n| u16::try_from(n).ok())
-        else {
+        let Some(size) = (*buffer).pos.checked_sub(4).and_then(|n| u16::try_from(n).ok()) else {
             return FULL;
         };
         let [low, high] = size.to_le_bytes();
-        (*buffer)
-            .buf
-            .cast::<[u8; 4]>()
-            .write([modifier1, low, high, modifier2]);
+        (*buffer).buf.cast::<[u8; 4]>().write([modifier1, low, high, modifier2]);
     }
     OK
 }
@@ -326,14 +283,7 @@ pub unsafe extern "C" fn uwsgi_buffer_set_uh(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_buffer_send(buffer: *mut UwsgiBuffer, fd: c_int) -> c_int {
     // SAFETY: by the header.
-    unsafe {
-        super::socket::uwsgi_write_nb(
-            fd,
-            (*buffer).buf,
-            (*buffer).pos,
-            crate::server::socket_timeout(),
-        )
-    }
+    unsafe { super::socket::uwsgi_write_nb(fd, (*buffer).buf, (*buffer).pos, crate::server::socket_timeout()) }
 }
 
 #[unsafe(no_mangle)]

@@ -45,9 +45,7 @@ pub unsafe extern "C" fn uwsgi_str_num(a: *mut c_char, len: c_int) -> u64 {
 fn digits(data: &[u8]) -> u64 {
     data.iter()
         .take_while(|b| b.is_ascii_digit())
-        .fold(0u64, |n, b| {
-            n.saturating_mul(10).saturating_add(u64::from(b - b'0'))
-        })
+        .fold(0u64, |n, b| n.saturating_mul(10).saturating_add(u64::from(b - b'0')))
 }
 
 #[unsafe(no_mangle)]

@@ -20,21 +20,14 @@ unsafe fn number(name: *const c_char, value: *const c_char) -> i64 {
         "true" | "yes" | "on" => 1,
         "false" | "no" | "off" => 0,
         digits => digits.parse().unwrap_or_else(|_| {
-            say!(
-                "option {}: {value:?} is not a number",
-                String::from_utf8_lossy(name)
-            );
+            say!("option {}: {value:?} is not a number", String::from_utf8_lossy(name));
             crate::process::exit(1)
         }),
     }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_set_str(
-    _name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_set_str(_name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: the row's data is a char *; the value lives as long as the process.
     unsafe {
         *data.cast::<*mut c_char>() = if value.is_null() {
@@ -46,31 +39,19 @@ pub unsafe extern "C" fn uwsgi_opt_set_str(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_set_int(
-    name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_set_int(name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: the row's data is an int.
     unsafe { *data.cast::<c_int>() = number(name, value) as c_int }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_set_16bit(
-    name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_set_16bit(name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: the row's data is a uint16_t.
     unsafe { *data.cast::<u16>() = number(name, value) as u16 }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_set_64bit(
-    name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_set_64bit(name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: the row's data is a uint64_t.
     unsafe { *data.cast::<u64>() = number(name, value) as u64 }
 }
@@ -87,21 +68,13 @@ pub unsafe extern "C" fn uwsgi_opt_true(_name: *mut c_char, value: *mut c_char, 
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_false(
-    _name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_false(_name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: the row's data is an int.
     unsafe { *data.cast::<c_int>() = c_int::from(says_no(text(value))) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_add_string_list(
-    _name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_add_string_list(_name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: the row's data is a list head; the value lives as long as the process.
     unsafe {
         uwsgi_string_new_list(
@@ -116,21 +89,13 @@ pub unsafe extern "C" fn uwsgi_opt_add_string_list(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_add_addr_list(
-    name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_add_addr_list(name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     // SAFETY: as for every list.
     unsafe { uwsgi_opt_add_string_list(name, value, data) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_opt_print(
-    _name: *mut c_char,
-    value: *mut c_char,
-    data: *mut c_void,
-) {
+pub unsafe extern "C" fn uwsgi_opt_print(_name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     let shown = if data.is_null() { value } else { data.cast() };
     // SAFETY: both are NULL or NUL-terminated by the header.
     println!("{}", String::from_utf8_lossy(unsafe { text(shown) }));
@@ -191,11 +156,7 @@ pub unsafe extern "C" fn uwsgi_kvlist_parse_pairs(
             };
             let known = (0..count).find(|i| text(*keys.add(*i)) == key);
             let (Some(index), Some(value)) = (known, value) else {
-                let what = if known.is_some() {
-                    "has no value"
-                } else {
-                    "is unknown"
-                };
+                let what = if known.is_some() { "has no value" } else { "is unknown" };
                 say!(
                     "key-value list {:?}: key {:?} {what}",
                     String::from_utf8_lossy(bytes(list, len)),
@@ -258,10 +219,7 @@ mod tests {
 
     #[test]
     fn lists_keep_escaped_separators() {
-        assert_eq!(
-            split_list(br"a=1,b=x\,y,", b','),
-            [b"a=1".to_vec(), b"b=x,y".to_vec()]
-        );
+        assert_eq!(split_list(br"a=1,b=x\,y,", b','), [b"a=1".to_vec(), b"b=x,y".to_vec()]);
     }
 
     #[test]
@@ -273,10 +231,7 @@ mod tests {
             let two = uwsgi_string_new_list(&mut head, c"two".as_ptr().cast_mut());
             assert_eq!((*head).next, two);
             assert_eq!((*two).len, 3);
-            assert_eq!(
-                uwsgi_string_list_has_item(head, c"two".as_ptr().cast_mut(), 3),
-                two
-            );
+            assert_eq!(uwsgi_string_list_has_item(head, c"two".as_ptr().cast_mut(), 3), two);
             assert!(uwsgi_string_list_has_item(head, c"tw".as_ptr().cast_mut(), 2).is_null());
         }
     }

@@ -73,11 +73,7 @@ pub unsafe extern "C" fn uwsgi_get_cookie(
     // SAFETY: as above.
     unsafe {
         found(
-            vars::pair_of(
-                bytes((*req).cookie, (*req).cookie_len),
-                b';',
-                bytes(key, len),
-            ),
+            vars::pair_of(bytes((*req).cookie, (*req).cookie_len), b';', bytes(key, len)),
             vallen,
         )
     }
@@ -96,19 +92,14 @@ pub unsafe extern "C" fn uwsgi_req_append(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_request_body_read(
-    req: *mut WsgiRequest,
-    hint: isize,
-    rlen: *mut isize,
-) -> *mut c_char {
+pub unsafe extern "C" fn uwsgi_request_body_read(req: *mut WsgiRequest, hint: isize, rlen: *mut isize) -> *mut c_char {
     // SAFETY: the header asks for a request of ours and a writable place.
     unsafe {
         let core = Core::of(req);
         let conn = core.conn;
         body_result(
             req,
-            core.body
-                .read(&mut *conn, usize::try_from(hint).unwrap_or(0)),
+            core.body.read(&mut *conn, usize::try_from(hint).unwrap_or(0)),
             rlen,
         )
     }
@@ -126,8 +117,7 @@ pub unsafe extern "C" fn uwsgi_request_body_readline(
         let conn = core.conn;
         body_result(
             req,
-            core.body
-                .read_line(&mut *conn, usize::try_from(hint).unwrap_or(0)),
+            core.body.read_line(&mut *conn, usize::try_from(hint).unwrap_or(0)),
             rlen,
         )
     }
@@ -135,11 +125,7 @@ pub unsafe extern "C" fn uwsgi_request_body_readline(
 
 /// # Safety
 /// `req` is a request of ours, `rlen` is writable.
-unsafe fn body_result(
-    req: *mut WsgiRequest,
-    read: Result<&[u8], BodyError>,
-    rlen: *mut isize,
-) -> *mut c_char {
+unsafe fn body_result(req: *mut WsgiRequest, read: Result<&[u8], BodyError>, rlen: *mut isize) -> *mut c_char {
     // SAFETY: by the contract.
     unsafe {
         match read {
@@ -154,11 +140,7 @@ unsafe fn body_result(
             }
             Err(e) => {
                 (*req).read_errors += 1;
-                *rlen = if matches!(e, BodyError::Timeout(_)) {
-                    0
-                } else {
-                    -1
-                };
+                *rlen = if matches!(e, BodyError::Timeout(_)) { 0 } else { -1 };
                 let uri = String::from_utf8_lossy(bytes((*req).uri, (*req).uri_len)).into_owned();
                 say!("unable to read the body of {uri}: {e}");
                 std::ptr::null_mut()
@@ -184,9 +166,7 @@ pub unsafe extern "C" fn uwsgi_get_app_id(
     modifier1: c_int,
 ) -> c_int {
     // SAFETY: the header asks for a key with its length.
-    apps()
-        .find(unsafe { bytes(key, len) }, modifier1)
-        .unwrap_or(-1)
+    apps().find(unsafe { bytes(key, len) }, modifier1).unwrap_or(-1)
 }
 
 #[unsafe(no_mangle)]
@@ -195,9 +175,7 @@ pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it:
     unsafe {
         count_exception(&*req);
         let plugin = &*(*crate::server::view()).p[usize::from(Core::of(req).modifier1())];
-        let ask = |hook: Option<
-            unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer,
-        >| {
+        let ask = |hook: Option<unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer>| {
             let buffer = hook?(req);
             if buffer.is_null() {
                 return None;
@@ -235,8 +213,7 @@ fn count_exception(req: &WsgiRequest) {
     // SAFETY: records in shared memory and of this process.
     unsafe {
         counter(&raw mut (*shared.worker(worker_id())).exceptions).fetch_add(1, Ordering::Relaxed);
-        counter(&raw mut (*shared.core(worker_id(), req.async_id as usize)).exceptions)
-            .fetch_add(1, Ordering::Relaxed);
+        counter(&raw mut (*shared.core(worker_id(), req.async_id as usize)).exceptions).fetch_add(1, Ordering::Relaxed);
         if let Some(app) = apps().app(req.app_id) {
             counter(&raw mut (*app).exceptions).fetch_add(1, Ordering::Relaxed);
         }
@@ -246,8 +223,7 @@ fn count_exception(req: &WsgiRequest) {
 /// `--reload-on-exception` and its filters.
 fn is_monitored(class: Option<&str>, message: Option<&str>, repr: Option<&str>) -> bool {
     let limits = &server().settings.limits;
-    let named =
-        |list: &[String], value: Option<&str>| value.is_some_and(|v| list.iter().any(|l| l == v));
+    let named = |list: &[String], value: Option<&str>| value.is_some_and(|v| list.iter().any(|l| l == v));
     let class_named = class.is_some_and(|c| {
         let plain = c.rsplit('.').next().unwrap_or(c);
         limits
@@ -255,10 +231,15 @@ fn is_monitored(class: Option<&str>, message: Option<&str>, repr: Option<&str>) 
             .iter()
             .any(|l| l == c || l.rsplit('.').next() == Some(plain))
     });
+    // uWSGI's own spelling of an exception: class and message
+    let spelled = class
+        .zip(message)
+        .map(|(c, m)| format!("{}: {m}", c.rsplit('.').next().unwrap_or(c)));
     limits.reload_on_exception
         || class_named
         || named(&limits.reload_on_exception_value, message)
         || named(&limits.reload_on_exception_repr, repr)
+        || named(&limits.reload_on_exception_repr, spelled.as_deref())
 }
 
 #[unsafe(no_mangle)]
@@ -295,11 +276,7 @@ pub extern "C" fn uwsgi_worker_is_busy(worker: c_int) -> c_int {
     match usize::try_from(worker) {
         Ok(id) if id <= shared.worker_count() => {
             // SAFETY: a record in shared memory.
-            c_int::from(
-                unsafe { crate::shared::int(&raw mut (*shared.worker(id)).busy) }
-                    .load(Ordering::Relaxed)
-                    > 0,
-            )
+            c_int::from(unsafe { crate::shared::int(&raw mut (*shared.worker(id)).busy) }.load(Ordering::Relaxed) > 0)
         }
         _ => 0,
     }

@@ -21,20 +21,13 @@ fn result(outcome: Result<(), ResponseError>) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_prepare_headers(
-    req: *mut WsgiRequest,
-    status: *mut c_char,
-    len: u16,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_prepare_headers(req: *mut WsgiRequest, status: *mut c_char, len: u16) -> c_int {
     // SAFETY: the header asks for a request of ours and a text with its length.
     unsafe { result(response::start(Core::of(req), bytes(status, len))) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(
-    req: *mut WsgiRequest,
-    status: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(req: *mut WsgiRequest, status: c_int) -> c_int {
     let reason = match status {
         100 => "Continue",
         101 => "Switching Protocols",
@@ -55,12 +48,7 @@ pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(
         other => rsgi_protocol::http1::reason(u16::try_from(other).unwrap_or(500)),
     };
     // SAFETY: the header asks for a request of ours.
-    unsafe {
-        result(response::start(
-            Core::of(req),
-            format!("{status} {reason}").as_bytes(),
-        ))
-    }
+    unsafe { result(response::start(Core::of(req), format!("{status} {reason}").as_bytes())) }
 }
 
 #[unsafe(no_mangle)]
@@ -85,20 +73,11 @@ pub unsafe extern "C" fn uwsgi_response_add_header(
 /// `req` is a request of ours.
 unsafe fn add(req: *mut WsgiRequest, name: &str, value: &str) -> c_int {
     // SAFETY: by the contract.
-    unsafe {
-        result(response::header(
-            Core::of(req),
-            name.as_bytes(),
-            value.as_bytes(),
-        ))
-    }
+    unsafe { result(response::header(Core::of(req), name.as_bytes(), value.as_bytes())) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_add_content_length(
-    req: *mut WsgiRequest,
-    length: u64,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_add_content_length(req: *mut WsgiRequest, length: u64) -> c_int {
     // SAFETY: the header asks for a request of ours.
     unsafe { add(req, "Content-Length", &length.to_string()) }
 }
@@ -124,10 +103,7 @@ fn http_date(seconds: u64) -> String {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_add_last_modified(
-    req: *mut WsgiRequest,
-    seconds: u64,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_add_last_modified(req: *mut WsgiRequest, seconds: u64) -> c_int {
     // SAFETY: the header asks for a request of ours.
     unsafe { add(req, "Last-Modified", &http_date(seconds)) }
 }
@@ -145,19 +121,9 @@ pub unsafe extern "C" fn uwsgi_response_write_headers_do(req: *mut WsgiRequest) 
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_response_write_body_do(
-    req: *mut WsgiRequest,
-    data: *mut c_char,
-    len: usize,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_response_write_body_do(req: *mut WsgiRequest, data: *mut c_char, len: usize) -> c_int {
     // SAFETY: the header asks for a request of ours and bytes with their length.
-    unsafe {
-        result(response::write(
-            Core::of(req),
-            &[place(bytes(data, len))],
-            false,
-        ))
-    }
+    unsafe { result(response::write(Core::of(req), &[place(bytes(data, len))], false)) }
 }
 
 #[unsafe(no_mangle)]
@@ -186,14 +152,7 @@ pub unsafe extern "C" fn uwsgi_response_sendfile_do(
     length: usize,
 ) -> c_int {
     // SAFETY: the header asks for a request of ours and a descriptor that becomes ours.
-    unsafe {
-        result(response::send_file(
-            Core::of(req),
-            fd,
-            position as u64,
-            length as u64,
-        ))
-    }
+    unsafe { result(response::send_file(Core::of(req), fd, position as u64, length as u64)) }
 }
 
 /// Short answers of the server's own.

@@ -4,9 +4,7 @@ use super::{bytes, text};
 use crate::net::address::Address;
 use crate::net::wait;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, connect, socket,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, connect, socket};
 use std::ffi::{c_char, c_int};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
@@ -44,11 +42,7 @@ fn limit(seconds: c_int) -> Duration {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_connect(
-    address: *mut c_char,
-    timeout: c_int,
-    nonblocking: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_connect(address: *mut c_char, timeout: c_int, nonblocking: c_int) -> c_int {
     // SAFETY: the header asks for a NUL-terminated address.
     let name = String::from_utf8_lossy(unsafe { text(address) }).into_owned();
     match connect_to(&name, limit(timeout), nonblocking != 0) {
@@ -112,12 +106,7 @@ fn connect_to(name: &str, limit: Duration, nonblocking: bool) -> nix::Result<Own
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_write_nb(
-    fd: c_int,
-    data: *mut c_char,
-    len: usize,
-    timeout: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_write_nb(fd: c_int, data: *mut c_char, len: usize, timeout: c_int) -> c_int {
     // SAFETY: the header asks for bytes with their length.
     match wait::write_all(fd, unsafe { bytes(data, len) }, limit(timeout)) {
         Ok(()) => 0,
@@ -126,12 +115,7 @@ pub unsafe extern "C" fn uwsgi_write_nb(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_read_nb(
-    fd: c_int,
-    data: *mut c_char,
-    len: usize,
-    timeout: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_read_nb(fd: c_int, data: *mut c_char, len: usize, timeout: c_int) -> c_int {
     if len == 0 {
         return 0;
     }
@@ -165,12 +149,7 @@ pub unsafe extern "C" fn wait_write(fd: c_int, timeout: c_int) -> c_int {
 }
 
 /// `uwsgi.wait_read2_hook`
-pub unsafe extern "C" fn wait_read2(
-    fd0: c_int,
-    fd1: c_int,
-    timeout: c_int,
-    which: *mut c_int,
-) -> c_int {
+pub unsafe extern "C" fn wait_read2(fd0: c_int, fd1: c_int, timeout: c_int, which: *mut c_int) -> c_int {
     let mut entries = [fd0, fd1].map(|fd| libc::pollfd {
         fd,
         events: libc::POLLIN,

@@ -30,33 +30,19 @@ pub unsafe extern "C" fn uwsgi_concat2(a: *mut c_char, b: *mut c_char) -> *mut c
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_concat3(
-    a: *mut c_char,
-    b: *mut c_char,
-    c: *mut c_char,
-) -> *mut c_char {
+pub unsafe extern "C" fn uwsgi_concat3(a: *mut c_char, b: *mut c_char, c: *mut c_char) -> *mut c_char {
     // SAFETY: the header asks for NUL-terminated texts.
     unsafe { joined(&[text(a), text(b), text(c)]) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_concat4(
-    a: *mut c_char,
-    b: *mut c_char,
-    c: *mut c_char,
-    d: *mut c_char,
-) -> *mut c_char {
+pub unsafe extern "C" fn uwsgi_concat4(a: *mut c_char, b: *mut c_char, c: *mut c_char, d: *mut c_char) -> *mut c_char {
     // SAFETY: the header asks for NUL-terminated texts.
     unsafe { joined(&[text(a), text(b), text(c), text(d)]) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_concat2n(
-    a: *mut c_char,
-    al: c_int,
-    b: *mut c_char,
-    bl: c_int,
-) -> *mut c_char {
+pub unsafe extern "C" fn uwsgi_concat2n(a: *mut c_char, al: c_int, b: *mut c_char, bl: c_int) -> *mut c_char {
     // SAFETY: the header asks for pointers with their lengths.
     unsafe { joined(&[bytes(a, al), bytes(b, bl)]) }
 }
@@ -97,22 +83,13 @@ pub unsafe extern "C" fn uwsgi_strncopy(a: *mut c_char, len: c_int) -> *mut c_ch
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_startswith(
-    a: *mut c_char,
-    prefix: *mut c_char,
-    len: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_startswith(a: *mut c_char, prefix: *mut c_char, len: c_int) -> c_int {
     // SAFETY: the header asks for a NUL-terminated text and a prefix with its length.
     unsafe { c_int::from(!text(a).starts_with(bytes(prefix, len))) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_starts_with(
-    a: *mut c_char,
-    len: c_int,
-    prefix: *mut c_char,
-    plen: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_starts_with(a: *mut c_char, len: c_int, prefix: *mut c_char, plen: c_int) -> c_int {
     // SAFETY: the header asks for pointers with their lengths.
     unsafe { c_int::from(!bytes(a, len).starts_with(bytes(prefix, plen))) }
 }
@@ -124,34 +101,19 @@ pub unsafe extern "C" fn uwsgi_endswith(a: *mut c_char, suffix: *mut c_char) -> 
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_strncmp(
-    a: *mut c_char,
-    al: c_int,
-    b: *mut c_char,
-    bl: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_strncmp(a: *mut c_char, al: c_int, b: *mut c_char, bl: c_int) -> c_int {
     // SAFETY: the header asks for pointers with their lengths.
     unsafe { c_int::from(bytes(a, al) != bytes(b, bl)) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_strnicmp(
-    a: *mut c_char,
-    al: c_int,
-    b: *mut c_char,
-    bl: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_strnicmp(a: *mut c_char, al: c_int, b: *mut c_char, bl: c_int) -> c_int {
     // SAFETY: the header asks for pointers with their lengths.
     unsafe { c_int::from(!bytes(a, al).eq_ignore_ascii_case(bytes(b, bl))) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_contains_n(
-    a: *mut c_char,
-    al: usize,
-    b: *mut c_char,
-    bl: usize,
-) -> c_int {
+pub unsafe extern "C" fn uwsgi_contains_n(a: *mut c_char, al: usize, b: *mut c_char, bl: usize) -> c_int {
     // SAFETY: the header asks for pointers with their lengths.
     let (a, b) = unsafe { (bytes(a, al), bytes(b, bl)) };
     c_int::from(!b.is_empty() && a.windows(b.len()).any(|w| w == b))
@@ -164,11 +126,7 @@ pub unsafe extern "C" fn uwsgi_get_last_char(a: *mut c_char, what: c_char) -> *m
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_get_last_charn(
-    a: *mut c_char,
-    len: usize,
-    what: c_char,
-) -> *mut c_char {
+pub unsafe extern "C" fn uwsgi_get_last_charn(a: *mut c_char, len: usize, what: c_char) -> *mut c_char {
     // SAFETY: the header asks for a pointer with its length; the result points into it.
     unsafe {
         match bytes(a, len).iter().rposition(|b| *b == what as u8) {
@@ -370,13 +328,7 @@ mod tests {
         let src = b"a\"b\\c\n\x01d";
         let mut dst = [0xffu8; 2 * 9 + 1];
         // SAFETY: `dst` has 2 * len + 1 bytes.
-        unsafe {
-            escape_json(
-                src.as_ptr().cast_mut().cast(),
-                src.len(),
-                dst.as_mut_ptr().cast(),
-            )
-        };
+        unsafe { escape_json(src.as_ptr().cast_mut().cast(), src.len(), dst.as_mut_ptr().cast()) };
         let end = dst.iter().position(|b| *b == 0).unwrap();
         assert_eq!(&dst[..end], b"a\\\"b\\\\c\\n d");
     }

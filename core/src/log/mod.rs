@@ -14,10 +14,7 @@ static STAMP: OnceLock<std::ffi::CString> = OnceLock::new();
 /// Puts a time stamp in front of each message of the server (`--log-date[=strftime format]`).
 pub fn stamp_lines(format: Option<&str>) {
     // uWSGI's own default, "Sat Nov 21 09:00:00 2026 - "; a format of the user's is used as it is
-    let format = format.map_or_else(
-        || "%a %b %d %H:%M:%S %Y - ".to_owned(),
-        |f| format!("{f} - "),
-    );
+    let format = format.map_or_else(|| "%a %b %d %H:%M:%S %Y - ".to_owned(), |f| format!("{f} - "));
     let _ = STAMP.set(std::ffi::CString::new(format).unwrap_or_default());
 }
 

@@ -21,9 +21,7 @@ pub fn wanted(req: &WsgiRequest) -> bool {
     let status = req.status;
     (log.log_4xx && (400..500).contains(&status))
         || (log.log_5xx && (500..600).contains(&status))
-        || (log
-            .log_slow
-            .is_some_and(|ms| micros(req) >= u64::from(ms) * 1000))
+        || (log.log_slow.is_some_and(|ms| micros(req) >= u64::from(ms) * 1000))
         || (log.log_zero && req.response_size == 0)
         || (log.log_big.is_some_and(|n| req.response_size as u64 >= n))
 }
@@ -70,9 +68,7 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, forwarded: bool, in_micro
     let id = worker_id();
     // SAFETY: the records live as long as the process; the figures are only informative.
     let (worker_requests, total) = unsafe {
-        let total: u64 = (0..=shared.worker_count())
-            .map(|w| (*shared.worker(w)).requests)
-            .sum();
+        let total: u64 = (0..=shared.worker_count()).map(|w| (*shared.worker(w)).requests).sum();
         ((*shared.worker(id)).requests, total)
     };
     let _ = write!(

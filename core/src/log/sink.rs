@@ -55,11 +55,7 @@ pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
             .iter()
             .map(|(n, _)| String::from_utf8_lossy(n).into_owned())
             .collect();
-        let all = if all.is_empty() {
-            "none".into()
-        } else {
-            all.join(", ")
-        };
+        let all = if all.is_empty() { "none".into() } else { all.join(", ") };
         return Err(format!(
             "unable to find logger {} (loaded loggers: {all}; load its plugin with --plugin)",
             sink.kind
@@ -74,23 +70,17 @@ pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
     record.func = Some(*func);
     record.fd = -1;
     let record = Box::into_raw(Box::new(record));
-    SINKS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(Sink {
-            record,
-            func: *func,
-            requests,
-        });
+    SINKS.lock().unwrap_or_else(PoisonError::into_inner).push(Sink {
+        record,
+        func: *func,
+        requests,
+    });
     Ok(())
 }
 
 /// Whether any logger is configured.
 pub fn any() -> bool {
-    !SINKS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .is_empty()
+    !SINKS.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
 }
 
 /// This process delivers lines to the loggers from now on (`true`), or leaves that to the master.
@@ -114,13 +104,7 @@ pub fn deliver(message: &[u8], request: bool) {
     let mut taken = false;
     for sink in sinks.iter().filter(|s| s.requests == own) {
         // SAFETY: the record is ours and used under the lock; the function only reads the message.
-        let written = unsafe {
-            (sink.func)(
-                sink.record,
-                message.as_ptr().cast_mut().cast(),
-                message.len(),
-            )
-        };
+        let written = unsafe { (sink.func)(sink.record, message.as_ptr().cast_mut().cast(), message.len()) };
         taken |= written >= 0;
     }
     if !taken {
@@ -134,10 +118,7 @@ static ORIGINAL: AtomicI32 = AtomicI32::new(-1);
 /// Keeps standard error, before a pipe takes its place.
 pub fn keep_stderr() {
     // SAFETY: a plain duplicate.
-    ORIGINAL.store(
-        unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 3) },
-        Ordering::Release,
-    );
+    ORIGINAL.store(unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 3) }, Ordering::Release);
 }
 
 /// In the process that reads the pipe: descriptor 2 would lead back to it.

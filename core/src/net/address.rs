@@ -64,21 +64,16 @@ impl Address {
                 .map_err(|_| AddressError::Shared(text.into()));
         }
         if let Some(number) = text.strip_prefix("fd://") {
-            return number
-                .parse()
-                .map(Self::Descriptor)
-                .map_err(|_| AddressError::Port {
-                    address: text.into(),
-                    port: number.into(),
-                });
+            return number.parse().map(Self::Descriptor).map_err(|_| AddressError::Port {
+                address: text.into(),
+                port: number.into(),
+            });
         }
         if let Some(name) = text.strip_prefix('@') {
             return Ok(Self::Abstract(name.into()));
         }
         match text.rsplit_once(':') {
-            Some((host, port)) if !text.starts_with('/') && !text.starts_with('.') => {
-                inet(text, host, port)
-            }
+            Some((host, port)) if !text.starts_with('/') && !text.starts_with('.') => inet(text, host, port),
             _ if abstract_names => Ok(Self::Abstract(text.into())),
             _ => Ok(Self::Unix(text.into())),
         }
@@ -92,10 +87,7 @@ fn inet(address: &str, host: &str, port: &str) -> Result<Address, AddressError> 
             port: port.into(),
         });
     };
-    let plain = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
+    let plain = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if plain.is_empty() || plain == "*" {
         let any = if plain.is_empty() && host.starts_with('[') {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, number))
@@ -109,9 +101,7 @@ fn inet(address: &str, host: &str, port: &str) -> Result<Address, AddressError> 
         host: host.into(),
         reason,
     };
-    let mut found = (plain, number)
-        .to_socket_addrs()
-        .map_err(|e| fail(e.to_string()))?;
+    let mut found = (plain, number).to_socket_addrs().map_err(|e| fail(e.to_string()))?;
     found
         .next()
         .map(Address::Inet)
@@ -146,10 +136,7 @@ mod tests {
         assert_eq!(ok("app.sock"), "app.sock");
         assert_eq!(ok("@name"), "@name");
         assert_eq!(ok("=1"), "=1");
-        assert_eq!(
-            Address::parse("name", true),
-            Ok(Address::Abstract(b"name".to_vec()))
-        );
+        assert_eq!(Address::parse("name", true), Ok(Address::Abstract(b"name".to_vec())));
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! Listening sockets: bound once by the master, or inherited over a reload or from systemd; shared by all workers.
 
 use super::address::Address;
-use nix::sys::socket::{
-    self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, sockopt,
-};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, sockopt};
 use nix::sys::stat::{Mode, umask};
 use std::ffi::CString;
 use std::io;
@@ -119,12 +117,7 @@ impl AsRawFd for Listener {
     }
 }
 
-fn system(
-    address: &str,
-    call: &'static str,
-    source: impl Into<io::Error>,
-    hint: &'static str,
-) -> BindError {
+fn system(address: &str, call: &'static str, source: impl Into<io::Error>, hint: &'static str) -> BindError {
     BindError::System {
         address: address.into(),
         call,
@@ -140,9 +133,7 @@ fn bind_error(address: &str, errno: nix::Error) -> BindError {
                 address: address.into(),
             };
         }
-        nix::Error::EACCES => {
-            "; ports below 1024 need root or CAP_NET_BIND_SERVICE, a path needs a writable folder"
-        }
+        nix::Error::EACCES => "; ports below 1024 need root or CAP_NET_BIND_SERVICE, a path needs a writable folder",
         nix::Error::EADDRNOTAVAIL => "; no interface of this machine has that address",
         nix::Error::ENOENT => "; its folder does not exist",
         nix::Error::ENAMETOOLONG => "; a unix socket's path has at most 107 bytes",
@@ -163,11 +154,8 @@ fn new_socket(name: &str, family: AddressFamily) -> Result<OwnedFd, BindError> {
 
 fn listen(name: &str, fd: &OwnedFd, options: &BindOptions) -> Result<i32, BindError> {
     let backlog = options.backlog.clamp(1, somaxconn());
-    socket::listen(
-        fd,
-        socket::Backlog::new(backlog).unwrap_or(socket::Backlog::MAXCONN),
-    )
-    .map_err(|e| system(name, "listen", e, ""))?;
+    socket::listen(fd, socket::Backlog::new(backlog).unwrap_or(socket::Backlog::MAXCONN))
+        .map_err(|e| system(name, "listen", e, ""))?;
     Ok(backlog)
 }
 
@@ -213,9 +201,7 @@ fn bind_unix(name: String, path: &Path, options: &BindOptions) -> Result<Listene
         let _ = std::fs::remove_file(path);
     }
     // the path appears with its final bits: nobody connects in between
-    let old = options
-        .mode
-        .map(|mode| umask(Mode::from_bits_truncate(!mode & 0o777)));
+    let old = options.mode.map(|mode| umask(Mode::from_bits_truncate(!mode & 0o777)));
     let bound = socket::bind(fd.as_raw_fd(), &address);
     if let Some(old) = old {
         umask(old);
@@ -244,8 +230,7 @@ fn bind_unix(name: String, path: &Path, options: &BindOptions) -> Result<Listene
 fn is_stale(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
     std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
-        && std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+        && std::os::unix::net::UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn bind_abstract(name: String, bytes: &[u8], options: &BindOptions) -> Result<Listener, BindError> {
@@ -304,9 +289,7 @@ pub fn somaxconn() -> i32 {
 /// # Errors
 /// The name is unknown.
 pub fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
-    let (user, group) = text
-        .split_once([':', ','])
-        .map_or((text, None), |(u, g)| (u, Some(g)));
+    let (user, group) = text.split_once([':', ',']).map_or((text, None), |(u, g)| (u, Some(g)));
     let uid = match user {
         "" => None,
         name => Some(match name.parse() {

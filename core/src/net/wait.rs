@@ -22,11 +22,7 @@ pub fn writable(fd: RawFd, limit: Duration) -> io::Result<()> {
 
 fn wait(fd: RawFd, events: libc::c_short, limit: Duration) -> io::Result<()> {
     let end = Instant::now() + limit;
-    let mut entry = libc::pollfd {
-        fd,
-        events,
-        revents: 0,
-    };
+    let mut entry = libc::pollfd { fd, events, revents: 0 };
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let millis = i32::try_from(left.as_millis())

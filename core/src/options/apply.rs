@@ -19,7 +19,7 @@ pub struct Applier<'a> {
     problems: Vec<String>,
     /// The option that wants the master, if one does.
     master_for: Option<String>,
-    /// Options whose lack of effect was said.
+    /// What is said once: options without effect, files with comments behind values.
     said: HashSet<String>,
 }
 
@@ -46,14 +46,12 @@ impl<'a> Applier<'a> {
     pub fn finish(mut self) -> (Settings, Vec<String>) {
         if let Some(option) = self.master_for.filter(|_| !self.settings.processes.master) {
             if !self.settings.classic {
-                self.host
-                    .say(&format!("{option} needs the master: it is turned on"));
+                self.host.say(&format!("{option} needs the master: it is turned on"));
             }
             self.settings.processes.master = true;
         }
         let host = self.host;
-        self.problems
-            .extend(self.settings.validate(&mut |line| host.say(line)));
+        self.problems.extend(self.settings.validate(&mut |line| host.say(line)));
         (self.settings, self.problems)
     }
 
@@ -78,11 +76,7 @@ impl<'a> Applier<'a> {
     }
 
     /// The value with everything resolved; `None` when that is impossible (reported).
-    fn resolved(
-        &mut self,
-        directive: &Directive,
-        row: Option<&OptionSpec>,
-    ) -> Option<Option<String>> {
+    fn resolved(&mut self, directive: &Directive, row: Option<&OptionSpec>) -> Option<Option<String>> {
         let Some(value) = &directive.value else {
             return Some(None);
         };
@@ -115,14 +109,8 @@ impl<'a> Applier<'a> {
         }
     }
 
-    fn core(
-        &mut self,
-        row: &OptionSpec,
-        directive: &Directive,
-        value: Option<&str>,
-    ) -> Result<(), String> {
-        let is_empty_variable =
-            matches!(directive.origin, Origin::Environment(_)) && value == Some("");
+    fn core(&mut self, row: &OptionSpec, directive: &Directive, value: Option<&str>) -> Result<(), String> {
+        let is_empty_variable = matches!(directive.origin, Origin::Environment(_)) && value == Some("");
         if is_empty_variable && row.arg == ArgKind::Required {
             return Ok(());
         }
@@ -135,10 +123,7 @@ impl<'a> Applier<'a> {
         if row.needs_master && !self.is_off(row, value) {
             self.master_for.get_or_insert_with(|| directive.key.clone());
         }
-        let sockets = (
-            self.settings.sockets.bind.len(),
-            self.settings.sockets.shared.len(),
-        );
+        let sockets = (self.settings.sockets.bind.len(), self.settings.sockets.shared.len());
         self.set(row, directive, value)?;
         for socket in &mut self.settings.sockets.bind[sockets.0..] {
             socket.origin = directive.origin.clone();
@@ -149,16 +134,10 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    fn set(
-        &mut self,
-        row: &OptionSpec,
-        directive: &Directive,
-        value: Option<&str>,
-    ) -> Result<(), String> {
+    fn set(&mut self, row: &OptionSpec, directive: &Directive, value: Option<&str>) -> Result<(), String> {
         match row.apply {
             Apply::Flag(set) => {
-                let on =
-                    self.switch(directive, value) != (Some(directive.key.as_str()) == row.negation);
+                let on = self.switch(directive, value) != (Some(directive.key.as_str()) == row.negation);
                 set(&mut self.settings, on);
             }
             Apply::Number { set, min, max } => {
@@ -172,7 +151,10 @@ impl<'a> Applier<'a> {
             }
             Apply::Optional(set) => set(&mut self.settings, value),
             Apply::Parsed(set) => {
-                let text = needed(value)?;
+                let text = match row.verbatim {
+                    true => needed(value)?,
+                    false => self.without_comment(directive, needed(value)?),
+                };
                 if row.name == "env" {
                     self.values.set_variable(text);
                 }
@@ -181,16 +163,8 @@ impl<'a> Applier<'a> {
             Apply::OptionalParsed(set) => set(&mut self.settings, value)?,
             Apply::Reader => match row.name {
                 "print" => self.host.say(value.unwrap_or("")),
-                "plugin" | "need-plugin" => self
-                    .settings
-                    .plugins
-                    .loaded
-                    .push(value.unwrap_or("").to_owned()),
-                "plugins-dir" => self
-                    .settings
-                    .plugins
-                    .directories
-                    .push(value.unwrap_or("").to_owned()),
+                "plugin" | "need-plugin" => self.settings.plugins.loaded.push(value.unwrap_or("").to_owned()),
+                "plugins-dir" => self.settings.plugins.directories.push(value.unwrap_or("").to_owned()),
                 _ => {}
             },
             Apply::Later => {
@@ -207,9 +181,7 @@ impl<'a> Applier<'a> {
 
     fn is_off(&self, row: &OptionSpec, value: Option<&str>) -> bool {
         match row.apply {
-            Apply::Flag(_) => {
-                value.is_some_and(|v| parse::boolean(without_comment(v).value) == Some(false))
-            }
+            Apply::Flag(_) => value.is_some_and(|v| parse::boolean(without_comment(v).value) == Some(false)),
             Apply::Number { .. } => value == Some("0"),
             _ => false,
         }
@@ -232,19 +204,39 @@ impl<'a> Applier<'a> {
     /// The value alone, if somebody wrote a comment behind it.
     fn without_comment<'v>(&mut self, directive: &Directive, value: &'v str) -> &'v str {
         let trimmed = without_comment(value);
-        if let Some(comment) = trimmed.comment {
+        let file = match &directive.origin {
+            Origin::File { path, .. } => path.to_string(),
+            place => place.to_string(),
+        };
+        if let Some(comment) = trimmed.comment
+            && self.said.insert(format!("comments of {file}"))
+        {
             let (place, key) = (&directive.origin, &directive.key);
             self.host.say(&format!(
-                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give it a line of its own"
+                "{place}: {key}: \"{comment}\" behind the value is taken as a comment: give comments a line of their own"
             ));
         }
         trimmed.value
+    }
+
+    /// A plugin's option gets its value as it is: only the author can know what was meant.
+    fn warn_of_comment(&mut self, directive: &Directive, value: Option<&str>) {
+        let trimmed = without_comment(value.unwrap_or(""));
+        if let Some(comment) = trimmed.comment
+            && !trimmed.value.contains(char::is_whitespace)
+        {
+            let (place, key) = (&directive.origin, &directive.key);
+            self.host.say(&format!(
+                "{place}: {key}: \"{comment}\" belongs to the value: give a comment a line of its own"
+            ));
+        }
     }
 
     /// No option of the core: a plugin's, a placeholder, or a mistake.
     fn foreign(&mut self, directive: &Directive, value: Option<&str>) -> Result<(), String> {
         let key = directive.key.as_str();
         if let Some(option) = self.plugin_option(key) {
+            self.warn_of_comment(directive, value);
             return self.plugin(&option, value);
         }
         if self.collected.declared.contains(key) {
@@ -255,9 +247,8 @@ impl<'a> Applier<'a> {
         {
             self.host
                 .load(&owner, true, &directive.origin)
-                .map_err(|e| {
-                    format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}")
-                })?;
+                .map_err(|e| format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}"))?;
+            self.warn_of_comment(directive, value);
             return match self.plugin_option(key) {
                 Some(option) => self.plugin(&option, value),
                 None => Err(format!(
@@ -273,10 +264,7 @@ impl<'a> Applier<'a> {
     }
 
     fn plugin_option(&self, name: &str) -> Option<PluginOption> {
-        self.host
-            .options()
-            .into_iter()
-            .find(|option| option.name == name)
+        self.host.options().into_iter().find(|option| option.name == name)
     }
 
     fn plugin(&mut self, option: &PluginOption, value: Option<&str>) -> Result<(), String> {
@@ -298,8 +286,15 @@ impl<'a> Applier<'a> {
         let candidates = self.host.options().into_iter().chain(self.host.catalogue());
         let names: Vec<String> = candidates.map(|option| option.name).collect();
         let near = suggestion(key, table::names().chain(names.iter().map(String::as_str)));
-        let hint = near.map_or_else(String::new, |near| format!(": did you mean \"{near}\"?"));
+        let hint = match (self.host.owner_of(key), near) {
+            (Some(owner), _) => format!(": it belongs to the plugin {owner}, which is not loaded"),
+            (None, Some(near)) => format!(": did you mean \"{near}\"?"),
+            (None, None) => String::new(),
+        };
         let place = &directive.origin;
+        if place.is_command_line() {
+            return self.problems.push(format!("unrecognized option '--{key}'{hint}"));
+        }
         let from_environment = matches!(place, Origin::Environment(_));
         if self.settings.strict && !from_environment {
             let text = format!("[strict-mode] unknown config directive: {key} ({place}){hint}");
@@ -313,19 +308,13 @@ impl<'a> Applier<'a> {
             true => ": it has no effect",
             false => &hint,
         };
-        self.host
-            .say(&format!("{place}: unknown option \"{key}\"{hint}"));
+        self.host.say(&format!("{place}: unknown option \"{key}\"{hint}"));
     }
 
     /// Whether the configuration itself uses the name.
     fn is_placeholder(&self, name: &str) -> bool {
-        let values = self
-            .collected
-            .directives
-            .iter()
-            .filter_map(|d| d.value.as_deref());
-        self.collected.consulted.contains(name)
-            || values.into_iter().any(|value| mentions(value, name))
+        let values = self.collected.directives.iter().filter_map(|d| d.value.as_deref());
+        self.collected.consulted.contains(name) || values.into_iter().any(|value| mentions(value, name))
     }
 
     fn say_once(&mut self, directive: &Directive, what: &str) {

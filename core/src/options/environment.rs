@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub const INTERNAL_PREFIX: &str = "RSGI_INTERNAL_";
 
 /// Variables that uWSGI and rsgi set or read for other purposes.
-const NOT_OPTIONS: [&str; 16] = [
+const NOT_OPTIONS: [&str; 14] = [
     "UWSGI_RELOADS",
     "UWSGI_VASSALS",
     "UWSGI_VASSAL",
@@ -19,20 +19,16 @@ const NOT_OPTIONS: [&str; 16] = [
     "UWSGI_ORIGINAL_PROC_NAME",
     "UWSGI_FORK_SERVER",
     "UWSGI_FORK_SOCKET",
-    "UWSGI_FILE",
-    "UWSGI_SCRIPT",
     "RSGI_LOG",
-    "RSGI_PLUGINS_DIR",
-    "RSGI_LOG_STYLE",
+    "RSGI_HANDOVER",
+    "RSGI_TRIAL",
 ];
 
 /// The directives of the environment, ordered by name; rsgi's own names come after uWSGI's, so that they win.
 pub fn directives(environment: &Environment) -> Vec<Directive> {
     let mut found: Vec<(bool, &str, &str, &str)> = environment
         .iter()
-        .filter(|(name, _)| {
-            !NOT_OPTIONS.contains(&name.as_str()) && !name.starts_with(INTERNAL_PREFIX)
-        })
+        .filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str()) && !name.starts_with(INTERNAL_PREFIX))
         .filter_map(|(name, value)| {
             let (own, option) = match name.strip_prefix("UWSGI_") {
                 Some(option) => (false, option),

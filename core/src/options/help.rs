@@ -13,8 +13,7 @@ pub fn text(words: &[String], plugins: &[PluginOption]) -> String {
     let words: Vec<String> = words.iter().map(|w| w.to_ascii_lowercase()).collect();
     let wanted = |names: &[&str], help: &str| {
         let found = |word: &String| {
-            names.iter().any(|n| n.contains(word.as_str()))
-                || help.to_ascii_lowercase().contains(word.as_str())
+            names.iter().any(|n| n.contains(word.as_str())) || help.to_ascii_lowercase().contains(word.as_str())
         };
         words.iter().all(found)
     };
@@ -42,13 +41,7 @@ pub fn text(words: &[String], plugins: &[PluginOption]) -> String {
         let mut lines = String::new();
         for option in plugins.iter().filter(|o| o.plugin == owner) {
             if wanted(&[&option.name, owner], &option.help) {
-                line(
-                    &mut lines,
-                    &option.name,
-                    option.short,
-                    option.arg,
-                    &option.help,
-                );
+                line(&mut lines, &option.name, option.short, option.arg, &option.help);
             }
         }
         if !lines.is_empty() {
@@ -109,24 +102,14 @@ mod tests {
         for row in table::rows() {
             assert!(text.contains(&format!("--{}", row.name)), "{}", row.name);
         }
-        assert!(
-            text.contains("\nSockets:\n")
-                && text.contains("Plugin python:\n      --wsgi-file VALUE")
-        );
+        assert!(text.contains("\nSockets:\n") && text.contains("Plugin python:\n      --wsgi-file VALUE"));
     }
 
     #[test]
     fn words_search_names_and_explanations() {
         let found = text(&["pidfile".into()], &plugins());
-        assert!(
-            found.contains("--safe-pidfile")
-                && found.contains("--stop")
-                && !found.contains("--threads")
-        );
+        assert!(found.contains("--safe-pidfile") && found.contains("--stop") && !found.contains("--threads"));
         assert!(text(&["python".into()], &plugins()).contains("--wsgi-file"));
-        assert_eq!(
-            text(&["xyzzy".into()], &plugins()),
-            "no option is about xyzzy\n"
-        );
+        assert_eq!(text(&["xyzzy".into()], &plugins()), "no option is about xyzzy\n");
     }
 }

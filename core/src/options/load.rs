@@ -7,9 +7,7 @@ use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::Apply;
 use super::{environment, help, man, parse, table};
 use crate::cli;
-use crate::config::{
-    Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source,
-};
+use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
 use crate::settings::Settings;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -56,7 +54,9 @@ pub fn load(
     plugins.scan(arguments);
     // 2. the command line
     let known = known_options(plugins.host, autoload);
-    let typed = cli::parse(arguments, &known).map_err(|problems| ConfigErrors { problems })?;
+    let owner_of = |name: &str| plugins.host.owner_of(name);
+    let typed = cli::parse(arguments, &known, &declared_options(arguments), &owner_of)
+        .map_err(|problems| ConfigErrors { problems })?;
     if let Some(startup) = immediate(&typed, &known)? {
         return Ok(startup);
     }
@@ -86,6 +86,25 @@ pub fn load(
     }
 }
 
+/// The options that `--declare-option` makes on the command line itself.
+fn declared_options(arguments: &[OsString]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut arguments = arguments.iter().filter_map(|a| a.to_str());
+    while let Some(argument) = arguments.next() {
+        let definition = match argument.strip_prefix("--declare-option") {
+            Some("") => arguments.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        names.extend(
+            definition
+                .and_then(|d| d.split_once('='))
+                .map(|(name, _)| name.trim().to_owned()),
+        );
+    }
+    names
+}
+
 /// Whether an argument stands on the command line as it is.
 fn mentions(arguments: &[OsString], name: &str) -> bool {
     arguments.iter().any(|a| a == name)
@@ -103,10 +122,7 @@ fn known_options(host: &dyn PluginHost, autoload: bool) -> Vec<PluginOption> {
 }
 
 /// Commands that need no configuration; the first one counts.
-fn immediate(
-    typed: &cli::CommandLine,
-    plugins: &[PluginOption],
-) -> Result<Option<Startup>, ConfigErrors> {
+fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Option<Startup>, ConfigErrors> {
     for directive in &typed.directives {
         let Some(Apply::Command(make)) = table::find(&directive.key).map(|row| row.apply) else {
             continue;
@@ -114,8 +130,7 @@ fn immediate(
         let text = match make(directive.value.as_deref()) {
             Command::CheckConfig | Command::Get(_) => continue,
             Command::Help => {
-                let words: Vec<String> =
-                    directive.value.iter().chain(&typed.bare).cloned().collect();
+                let words: Vec<String> = directive.value.iter().chain(&typed.bare).cloned().collect();
                 help::text(&words, plugins)
             }
             Command::Version => format!("{}\n", env!("CARGO_PKG_VERSION")),
@@ -147,10 +162,7 @@ fn late_command(collected: &Collected, settings: &Settings) -> Option<Startup> {
             Apply::Command(make) => match make(directive.value.as_deref()) {
                 Command::CheckConfig => Some(Startup::Checked),
                 Command::Get(name) => Some(Startup::Print(
-                    settings
-                        .values(&name)
-                        .map(|value| format!("{value}\n"))
-                        .collect(),
+                    settings.values(&name).map(|value| format!("{value}\n")).collect(),
                 )),
                 _ => None,
             },
@@ -242,18 +254,12 @@ impl<'a> PluginDirectives<'a> {
                 _ => continue,
             };
             self.obey(key, value, &Origin::CommandLine);
-            *self
-                .done
-                .entry((key.to_owned(), value.to_owned()))
-                .or_insert(0) += 1;
+            *self.done.entry((key.to_owned(), value.to_owned())).or_insert(0) += 1;
         }
     }
 
     fn obey(&mut self, key: &str, value: &str, origin: &Origin) {
-        let names = value
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
+        let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
         match key {
             "plugins-dir" | "plugin-dir" => self.host.add_directory(value),
             "plugin" | "plugins" => {
@@ -264,9 +270,9 @@ impl<'a> PluginDirectives<'a> {
             }
             _ => {
                 for name in names {
-                    if let Err(error) = self.host.load(name, true, origin) {
+                    if self.host.load(name, true, origin).is_err() {
                         self.problems.push(format!(
-                            "unable to load plugin \"{name}\" ({origin}): {error}"
+                            "unable to load plugin \"{name}\" ({origin}): the reason stands above"
                         ));
                     }
                 }

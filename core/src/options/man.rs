@@ -14,7 +14,8 @@ pub fn page(plugins: &[PluginOption]) -> String {
     out += ".SH SYNOPSIS\n.B rsgi\n[\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n";
     out += ".SH DESCRIPTION\nEvery option may stand on the command line, in a configuration file as a line\n";
     out += ".I name = value\nand in the environment as\n.BR RSGI_NAME .\n";
-    out += "A flag is turned off by the values false, no, off and 0.\nThe last of several values counts.\n.SH OPTIONS\n";
+    out +=
+        "A flag is turned off by the values false, no, off and 0.\nThe last of several values counts.\n.SH OPTIONS\n";
     for group in table::GROUPS {
         let _ = writeln!(out, ".SS \"{}\"", escape(group.title));
         for row in group.rows {
@@ -70,9 +71,7 @@ fn sentence(help: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('\n', " ")
+    text.replace('\\', "\\e").replace('-', "\\-").replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -23,3 +23,6 @@ pub use suggest::suggestion;
 
 #[doc(no_inline)]
 pub use crate::settings::Settings;
+
+#[cfg(test)]
+mod load_tests;

@@ -20,10 +20,7 @@ pub fn without_comment(value: &str) -> Trimmed<'_> {
             value: value[..at].trim_end(),
             comment: Some(value[at..].trim_start()),
         },
-        None => Trimmed {
-            value,
-            comment: None,
-        },
+        None => Trimmed { value, comment: None },
     }
 }
 
@@ -45,23 +42,33 @@ pub fn number(value: &str, min: u64, max: u64) -> Result<u64, String> {
         ));
     }
     let Ok(number) = value.parse::<i128>() else {
-        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-        let fix = match digits {
-            0 => "give a whole number".to_owned(),
-            _ => format!(
-                "give a whole number without a unit, like {}",
-                &value[..digits]
-            ),
+        let fix = match without_unit(value, max > u64::from(u32::MAX)) {
+            Some(meant) => format!("units are not understood, write {meant}"),
+            None => "give a whole number".to_owned(),
         };
         return Err(format!("invalid number \"{value}\": {fix}"));
     };
     match u64::try_from(number) {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
-        _ if number < i128::from(min) => {
-            Err(format!("invalid number \"{value}\": the least is {min}"))
-        }
+        _ if number < i128::from(min) => Err(format!("invalid number \"{value}\": the least is {min}")),
         _ => Err(format!("invalid number \"{value}\": the most is {max}")),
     }
+}
+
+/// What `30s`, `5m` or `50M` probably means: bytes or seconds.
+fn without_unit(value: &str, is_bytes: bool) -> Option<u64> {
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = value[..digits].parse().ok()?;
+    let unit = value[digits..].trim().to_ascii_lowercase();
+    let factor = match (unit.trim_end_matches("ib").trim_end_matches('b'), is_bytes) {
+        ("k", true) => 1024,
+        ("m", true) => 1024 * 1024,
+        ("g", true) => 1024 * 1024 * 1024,
+        ("m" | "min" | "minutes", false) => 60,
+        ("h" | "hours", false) => 3600,
+        _ => 1,
+    };
+    number.checked_mul(factor)
 }
 
 /// The name in a `$(NAME)` that was not resolved.
@@ -116,12 +123,10 @@ mod tests {
     #[test]
     fn numbers_are_whole_and_within_limits() {
         assert_eq!(number(" 4 ", 0, 10), Ok(4));
-        assert!(
-            number("abc", 0, 10)
-                .unwrap_err()
-                .starts_with("invalid number \"abc\"")
-        );
-        assert!(number("30s", 0, 100).unwrap_err().ends_with("like 30"));
+        assert!(number("abc", 0, 10).unwrap_err().starts_with("invalid number \"abc\""));
+        assert!(number("30s", 0, 100).unwrap_err().ends_with("write 30"));
+        assert!(number("5m", 0, 100).unwrap_err().ends_with("write 300"));
+        assert!(number("50M", 0, u64::MAX).unwrap_err().ends_with("write 52428800"));
         assert!(number("-1", 0, 10).unwrap_err().ends_with("the least is 0"));
         assert!(number("11", 0, 10).unwrap_err().ends_with("the most is 10"));
         assert!(
@@ -129,11 +134,7 @@ mod tests {
                 .unwrap_err()
                 .ends_with("the most is 10")
         );
-        assert!(
-            number("$(WORKERS)", 0, 10)
-                .unwrap_err()
-                .contains("WORKERS is not set")
-        );
+        assert!(number("$(WORKERS)", 0, 10).unwrap_err().contains("WORKERS is not set"));
     }
 
     #[test]

@@ -41,8 +41,7 @@ impl<'a> Values<'a> {
     /// `env = NAME=value`: later values see it unless the process has the variable itself.
     pub fn set_variable(&mut self, value: &str) {
         if let Some((name, value)) = value.split_once('=') {
-            self.overlay
-                .insert(name.trim().to_owned(), value.to_owned());
+            self.overlay.insert(name.trim().to_owned(), value.to_owned());
         }
     }
 }
@@ -53,9 +52,6 @@ impl Names for Values<'_> {
         Some(directive.value.clone().unwrap_or_else(|| "true".to_owned()))
     }
     fn variable(&self, name: &str) -> Option<String> {
-        self.environment
-            .get(name)
-            .or_else(|| self.overlay.get(name))
-            .cloned()
+        self.environment.get(name).or_else(|| self.overlay.get(name)).cloned()
     }
 }

@@ -34,7 +34,8 @@ pub enum Apply {
     Path(fn(&mut Settings, &str)),
     /// A text or nothing.
     Optional(fn(&mut Settings, Option<&str>)),
-    /// A text with a form of its own; the error says what is wrong and what is expected.
+    /// A text with a form of its own; the error says what is wrong and what is expected. A ` ; comment` behind it is
+    /// a mistake unless the row is `verbatim`.
     Parsed(fn(&mut Settings, &str) -> Result<(), String>),
     /// The same, or nothing.
     OptionalParsed(fn(&mut Settings, Option<&str>) -> Result<(), String>),
@@ -69,6 +70,8 @@ pub struct OptionSpec {
     pub needs_master: bool,
     /// Its value has `%(…)` of its own: unknown ones are no mistake.
     pub template: bool,
+    /// ` ; text` belongs to the value: it is a command or free text.
+    pub verbatim: bool,
     /// The value is kept and checked, but nothing uses it yet.
     pub later: bool,
 }
@@ -85,6 +88,7 @@ impl OptionSpec {
             apply,
             needs_master: false,
             template: false,
+            verbatim: false,
             later: false,
         }
     }
@@ -116,6 +120,12 @@ impl OptionSpec {
     /// Has `%(…)` of its own.
     pub const fn template(mut self) -> Self {
         self.template = true;
+        self
+    }
+
+    /// Signs of comments belong to the value.
+    pub const fn verbatim(mut self) -> Self {
+        self.verbatim = true;
         self
     }
 
@@ -151,20 +161,17 @@ impl OptionSpec {
 }
 
 /// On or off.
-pub const fn flag(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, bool),
-) -> OptionSpec {
+pub const fn flag(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::No, help, Apply::Flag(set))
 }
 
+/// On or off, by a value that must be written.
+pub const fn demanded_flag(name: &'static str, help: &'static str, set: fn(&mut Settings, bool)) -> OptionSpec {
+    OptionSpec::new(name, ArgKind::Required, help, Apply::Flag(set))
+}
+
 /// A whole number.
-pub const fn number(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, u64),
-) -> OptionSpec {
+pub const fn number(name: &'static str, help: &'static str, set: fn(&mut Settings, u64)) -> OptionSpec {
     let apply = Apply::Number {
         set,
         min: 0,
@@ -174,38 +181,22 @@ pub const fn number(
 }
 
 /// A whole number of bytes.
-pub const fn bytes(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, u64),
-) -> OptionSpec {
+pub const fn bytes(name: &'static str, help: &'static str, set: fn(&mut Settings, u64)) -> OptionSpec {
     number(name, help, set).range(0, i64::MAX as u64)
 }
 
 /// Any text.
-pub const fn text(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, &str),
-) -> OptionSpec {
+pub const fn text(name: &'static str, help: &'static str, set: fn(&mut Settings, &str)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Required, help, Apply::Text(set))
 }
 
 /// A path, an address or a name.
-pub const fn path(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, &str),
-) -> OptionSpec {
+pub const fn path(name: &'static str, help: &'static str, set: fn(&mut Settings, &str)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Required, help, Apply::Path(set))
 }
 
 /// A text or nothing.
-pub const fn optional(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, Option<&str>),
-) -> OptionSpec {
+pub const fn optional(name: &'static str, help: &'static str, set: fn(&mut Settings, Option<&str>)) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Optional, help, Apply::Optional(set))
 }
 

@@ -5,10 +5,7 @@
 use super::loader::LoadError;
 use object::elf::FileHeader64;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{
-    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget,
-    SymbolIndex, elf,
-};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget, SymbolIndex, elf};
 use rsgi_plugin_api::abi::{AbiStamp, NOTE_NAME, UwsgiOption, UwsgiPlugin};
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -91,22 +88,14 @@ impl<'d> Image<'d> {
         let wrong = || LoadError::WrongMachine { path: path.into() };
         let file = ElfFile64::<Endianness>::parse(data).map_err(|_| wrong())?;
         let header = file.elf_header();
-        if header.e_type(file.endian()) != elf::ET_DYN
-            || header.e_machine(file.endian()) != machine()
-        {
+        if header.e_type(file.endian()) != elf::ET_DYN || header.e_machine(file.endian()) != machine() {
             return Err(wrong());
         }
         let pointers = pointers(&file);
-        Ok(Self {
-            file,
-            data,
-            pointers,
-        })
+        Ok(Self { file, data, pointers })
     }
 
-    fn segments(
-        &self,
-    ) -> impl Iterator<Item = &'d <FileHeader64<Endianness> as FileHeader>::ProgramHeader> {
+    fn segments(&self) -> impl Iterator<Item = &'d <FileHeader64<Endianness> as FileHeader>::ProgramHeader> {
         self.file.elf_program_headers().iter()
     }
 
@@ -347,10 +336,7 @@ mod tests {
                 "python_plugin_plugin"
             ]
         );
-        assert!(
-            entry_names(Path::new("router-mkdir_plugin.so"))
-                .contains(&"router_mkdir_plugin".into())
-        );
+        assert!(entry_names(Path::new("router-mkdir_plugin.so")).contains(&"router_mkdir_plugin".into()));
     }
 
     #[test]

@@ -145,9 +145,9 @@ pub fn mount_app(mountpoint: &CStr, app: &CStr) -> Option<i32> {
 pub fn magic(file: &CStr) -> bool {
     plugins(Of::Both).into_iter().any(|plugin| {
         // SAFETY: the caller's text lives as long as the process; there is no mountpoint.
-        plugin.magic.is_some_and(
-            |hook| unsafe { hook(std::ptr::null_mut(), file.as_ptr().cast_mut()) } == 1,
-        )
+        plugin
+            .magic
+            .is_some_and(|hook| unsafe { hook(std::ptr::null_mut(), file.as_ptr().cast_mut()) } == 1)
     })
 }
 

@@ -22,10 +22,7 @@ fn kind(getopt: i32) -> ArgKind {
 }
 
 fn letter(shortcut: i32) -> Option<char> {
-    u8::try_from(shortcut)
-        .ok()
-        .filter(u8::is_ascii_graphic)
-        .map(char::from)
+    u8::try_from(shortcut).ok().filter(u8::is_ascii_graphic).map(char::from)
 }
 
 fn of_file(plugin: &str, option: &StaticOption) -> PluginOption {
@@ -107,9 +104,7 @@ impl PluginHost for Plugins {
 
     fn apply(&mut self, index: usize, name: &str, value: Option<&str>) -> Result<(), PluginError> {
         let Some((_, row)) = rows().get(index).copied() else {
-            return Err(PluginError(format!(
-                "option {name}: its plugin is not loaded"
-            )));
+            return Err(PluginError(format!("option {name}: its plugin is not loaded")));
         };
         registry::apply_option(row, value);
         Ok(())

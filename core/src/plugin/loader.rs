@@ -164,14 +164,9 @@ pub struct Opened {
 pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadError> {
     // SAFETY: the stamp says that the file was built against our header; its constructors are its author's to keep
     // harmless, as with any library.
-    let library =
-        unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| {
-            LoadError::Open {
-                text: e
-                    .source()
-                    .map_or_else(|| e.to_string(), ToString::to_string),
-            }
-        })?;
+    let library = unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| LoadError::Open {
+        text: e.source().map_or_else(|| e.to_string(), ToString::to_string),
+    })?;
     check_layout(&library, file)?;
     if let Some(function) = function {
         // SAFETY: uWSGI's contract: a function without arguments or result.
@@ -188,9 +183,7 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
     // SAFETY: the entry was found in the file as a data object.
     let original = unsafe { library.get::<*mut UwsgiPlugin>(file.entry.as_bytes()) }
         .map(|s| s.as_raw_ptr().cast::<UwsgiPlugin>())
-        .map_err(|e| LoadError::Open {
-            text: e.to_string(),
-        })?;
+        .map_err(|e| LoadError::Open { text: e.to_string() })?;
     let copy = copy_struct(original, file);
     if copy.name.is_null() {
         return Err(LoadError::NoName {
@@ -209,9 +202,7 @@ fn check_layout(library: &Library, file: &PluginFile) -> Result<(), LoadError> {
     use rsgi_plugin_api::layout;
     // SAFETY: the symbol is ours to define: `export_plugin!` adds it with this signature.
     unsafe {
-        let Ok(own) =
-            library.get::<extern "C" fn() -> *const std::ffi::c_void>(layout::SYMBOL.as_bytes())
-        else {
+        let Ok(own) = library.get::<extern "C" fn() -> *const std::ffi::c_void>(layout::SYMBOL.as_bytes()) else {
             return Ok(());
         };
         layout::check(own()).map_err(|report| LoadError::Layout {
@@ -228,11 +219,7 @@ fn copy_struct(original: *mut UwsgiPlugin, file: &PluginFile) -> Box<UwsgiPlugin
     let size = theirs.min(size_of::<UwsgiPlugin>());
     // SAFETY: the stamp says how large their struct is; ours is at least `size` long.
     unsafe {
-        std::ptr::copy_nonoverlapping(
-            original.cast::<u8>(),
-            std::ptr::from_mut(&mut *copy).cast(),
-            size,
-        );
+        std::ptr::copy_nonoverlapping(original.cast::<u8>(), std::ptr::from_mut(&mut *copy).cast(), size);
         let tail = std::slice::from_raw_parts(original.cast::<u8>().add(size), theirs - size);
         if tail.iter().any(|b| *b != 0) {
             crate::log::line(&format!(
@@ -250,7 +237,5 @@ pub fn name_of(plugin: &UwsgiPlugin) -> &str {
         return "?";
     }
     // SAFETY: plugins are never unloaded and `name` is a constant text by the header.
-    unsafe { CStr::from_ptr(plugin.name) }
-        .to_str()
-        .unwrap_or("?")
+    unsafe { CStr::from_ptr(plugin.name) }.to_str().unwrap_or("?")
 }

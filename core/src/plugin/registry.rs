@@ -63,9 +63,7 @@ static REGISTRY: Mutex<PluginRegistry> = Mutex::new(PluginRegistry {
 
 /// The registry of this process. No hook is called while it is held.
 pub fn registry() -> MutexGuard<'static, PluginRegistry> {
-    REGISTRY
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    REGISTRY.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl PluginRegistry {
@@ -88,8 +86,7 @@ impl PluginRegistry {
     /// The loadable plugins on disk.
     pub fn catalogue(&mut self) -> &[(String, PluginFile)] {
         let folders = &self.folders;
-        self.catalogue
-            .get_or_insert_with(|| search::catalogue(folders))
+        self.catalogue.get_or_insert_with(|| search::catalogue(folders))
     }
 
     /// The plugin on disk that has an option, not loading anything.
@@ -131,16 +128,10 @@ impl PluginRegistry {
 
 /// `[modifier1:]name[|function]`
 fn parse_spec(spec: &str) -> Result<(Option<u8>, &str, Option<&str>), LoadError> {
-    let (spec, function) = spec
-        .split_once('|')
-        .map_or((spec, None), |(s, f)| (s, Some(f)));
+    let (spec, function) = spec.split_once('|').map_or((spec, None), |(s, f)| (s, Some(f)));
     match spec.split_once(':') {
-        Some((number, name))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            let modifier = number
-                .parse()
-                .map_err(|_| LoadError::BadModifier(number.into()))?;
+        Some((number, name)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+            let modifier = number.parse().map_err(|_| LoadError::BadModifier(number.into()))?;
             Ok((Some(modifier), name, function))
         }
         _ => Ok((None, spec, function)),
@@ -217,11 +208,7 @@ fn load_file(path: &Path, modifier: Option<u8>, function: Option<&str>) -> Resul
     let copy: &'static UwsgiPlugin = Box::leak(copy);
     place(copy, &file)?;
     std::mem::forget(library); // never unloaded: hooks, names and tables are used for the life of the process
-    registry().plugins.push(LoadedPlugin {
-        copy,
-        original,
-        path,
-    });
+    registry().plugins.push(LoadedPlugin { copy, original, path });
     if let Some(on_load) = copy.on_load {
         // SAFETY: the hook's contract: master, single-threaded, nothing held.
         unsafe { on_load() };
@@ -260,17 +247,12 @@ pub fn name_of_modifier(modifier1: u8) -> String {
         .plugins()
         .iter()
         .find(|p| p.copy.request.is_some() && p.copy.modifier1 == modifier1)
-        .map_or_else(
-            || format!("of modifier1 {modifier1}"),
-            |p| p.name().to_owned(),
-        )
+        .map_or_else(|| format!("of modifier1 {modifier1}"), |p| p.name().to_owned())
 }
 
 /// The value of an option, kept for the life of the process since setters keep the pointer.
 fn keep(text: &str) -> *mut std::ffi::c_char {
-    CString::new(text.replace('\0', ""))
-        .unwrap_or_default()
-        .into_raw()
+    CString::new(text.replace('\0', "")).unwrap_or_default().into_raw()
 }
 
 /// Calls the setter of an option row.
@@ -290,10 +272,7 @@ mod tests {
     #[test]
     fn specs() {
         assert_eq!(parse_spec("foo").unwrap(), (None, "foo", None));
-        assert_eq!(
-            parse_spec("7:foo|init").unwrap(),
-            (Some(7), "foo", Some("init"))
-        );
+        assert_eq!(parse_spec("7:foo|init").unwrap(), (Some(7), "foo", Some("init")));
         assert_eq!(parse_spec("./a:b.so").unwrap(), (None, "./a:b.so", None));
         assert!(parse_spec("300:foo").is_err());
     }

@@ -112,9 +112,7 @@ pub fn candidates(name: &str, configured: &[PathBuf]) -> Vec<PathBuf> {
 
 /// The first candidate that exists.
 pub fn find(name: &str, configured: &[PathBuf]) -> Option<PathBuf> {
-    candidates(name, configured)
-        .into_iter()
-        .find(|p| p.is_file())
+    candidates(name, configured).into_iter().find(|p| p.is_file())
 }
 
 /// Every loadable plugin in the folders, by plain name; foreign files are passed over.
@@ -154,10 +152,7 @@ mod tests {
     fn exact_path_first_then_uwsgis_spelling() {
         assert_eq!(
             candidates("./foobar.so", &[]),
-            [
-                PathBuf::from("./foobar.so"),
-                PathBuf::from("./foobar_plugin.so")
-            ]
+            [PathBuf::from("./foobar.so"), PathBuf::from("./foobar_plugin.so")]
         );
     }
 

@@ -7,11 +7,7 @@ use std::sync::atomic::Ordering;
 
 /// A core of worker `id` whose deadline has passed.
 pub fn is_over_time(server: &Server, id: usize, now: i64) -> bool {
-    let user = server
-        .shared
-        .worker_slot(id)
-        .user_deadline
-        .load(Ordering::Relaxed);
+    let user = server.shared.worker_slot(id).user_deadline.load(Ordering::Relaxed);
     (user > 0 && now > user)
         || (0..server.shared.core_count()).any(|core| {
             let slot = server.shared.core_slot(id, core);
@@ -28,10 +24,7 @@ pub fn report(server: &Server, id: usize, pid: i32) {
         let slot = server.shared.core_slot(id, core);
         let since = slot.since.load(Ordering::Acquire);
         if since > 0 {
-            say!(
-                "HARAKIRI [core {core}] {} since {since}",
-                slot.description()
-            );
+            say!("HARAKIRI [core {core}] {} since {since}", slot.description());
         }
     }
     say!("HARAKIRI !!! end of worker {id} status !!!");
@@ -49,11 +42,7 @@ pub fn report(server: &Server, id: usize, pid: i32) {
 
 /// The worker is gone: its slots must not accuse its successor.
 pub fn clear(server: &Server, id: usize) {
-    server
-        .shared
-        .worker_slot(id)
-        .user_deadline
-        .store(0, Ordering::Relaxed);
+    server.shared.worker_slot(id).user_deadline.store(0, Ordering::Relaxed);
     for core in 0..server.shared.core_count() {
         let slot = server.shared.core_slot(id, core);
         slot.since.store(0, Ordering::Release);

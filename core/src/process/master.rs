@@ -107,11 +107,8 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
     )?;
     let poll = Poll::new()?;
-    poll.registry().register(
-        &mut SourceFd(&signals.as_raw_fd()),
-        SIGNALS,
-        Interest::READABLE,
-    )?;
+    poll.registry()
+        .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
     poll.registry()
         .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
     if let Some(pipe) = &log_pipe {
@@ -136,6 +133,8 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
     if let Some(handover) = handover {
         master.adopt(&handover.processes);
     }
+    // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
+    unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
@@ -153,9 +152,7 @@ impl Master {
     fn run(&mut self) -> i32 {
         let mut events = Events::with_capacity(16);
         loop {
-            let wait = self
-                .next_deadline()
-                .saturating_duration_since(Instant::now());
+            let wait = self.next_deadline().saturating_duration_since(Instant::now());
             // interrupted or not: whatever there is to do is looked at below
             let _ = self.poll.poll(&mut events, Some(wait));
             self.read_signals();
@@ -184,11 +181,7 @@ impl Master {
     fn next_deadline(&self) -> Instant {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
-        pauses
-            .chain(kills)
-            .chain([self.cycle])
-            .min()
-            .unwrap_or(self.cycle)
+        pauses.chain(kills).chain([self.cycle]).min().unwrap_or(self.cycle)
     }
 
     // ---- children
@@ -196,10 +189,7 @@ impl Master {
     fn spawn_worker(&mut self, id: usize) {
         let shared = &self.server.shared;
         let record = shared.worker(id);
-        shared
-            .worker_slot(id)
-            .wants_replacement
-            .store(0, Ordering::Release);
+        shared.worker_slot(id).wants_replacement.store(0, Ordering::Release);
         // SAFETY: the record of this worker; its fields below are the master's to write.
         let again = unsafe {
             (*record).delta_requests = 0;
@@ -216,10 +206,7 @@ impl Master {
                 if again {
                     say!("Respawned rsgi worker {id} (new pid: {pid})");
                 } else {
-                    say!(
-                        "spawned rsgi worker {id} (pid: {pid}, cores: {})",
-                        shared.core_count()
-                    );
+                    say!("spawned rsgi worker {id} (pid: {pid}, cores: {})", shared.core_count());
                 }
             }
             Err(e) => {
@@ -234,17 +221,9 @@ impl Master {
         match spawn::gateway(&gateway) {
             Ok(pid) => {
                 self.add(pid.as_raw(), Kind::Gateway(at));
-                say!(
-                    "spawned rsgi {} {} (pid: {pid})",
-                    gateway.name,
-                    gateway.number
-                );
+                say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number);
             }
-            Err(e) => say!(
-                "cannot fork gateway {} {}: fork(): {e}",
-                gateway.name,
-                gateway.number
-            ),
+            Err(e) => say!("cannot fork gateway {} {}: fork(): {e}", gateway.name, gateway.number),
         }
     }
 
@@ -269,9 +248,7 @@ impl Master {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) => self.ended(pid.as_raw(), Some(code), 0),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                    self.ended(pid.as_raw(), None, signal as i32)
-                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) => self.ended(pid.as_raw(), None, signal as i32),
                 Ok(WaitStatus::StillAlive) | Err(_) => return,
                 Ok(_) => {}
             }
@@ -292,9 +269,7 @@ impl Master {
             Kind::Gateway(at) => {
                 if self.closing.is_none() && process.leaving.is_none() {
                     let gateway = self.gateways[at];
-                    let how = code.map_or(format!("killed by signal {signal}"), |c| {
-                        format!("exit code {c}")
-                    });
+                    let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                     say!(
                         "gateway {} {} (pid: {pid}) ended ({how}); respawning it",
                         gateway.name,
@@ -321,7 +296,14 @@ impl Master {
             self.blame_plugin(id, signal);
             harakiri::clear(self.server, id);
         }
-        if process.leaving.is_some() || self.closing.is_some() {
+        let asked = self
+            .server
+            .shared
+            .worker_slot(id)
+            .wants_replacement
+            .load(Ordering::Acquire)
+            == pid;
+        if process.leaving.is_some() || self.closing.is_some() || asked {
             say!("worker {id} killed successfully (pid: {pid})");
         }
         if self.closing.is_some() || replaced {
@@ -332,19 +314,9 @@ impl Master {
                 say!("need-app requested, destroying the instance...");
                 return self.close(Ending::Fast, Then::Exit(crate::startup::NEED_APP));
             }
-            Some(code)
-                if !self.ever_ready
-                    && self.server.settings.limits.worker_boot_error_halt
-                    && code != 0 =>
-            {
-                let code = if code == crate::startup::APP_LOAD {
-                    code
-                } else {
-                    3
-                };
-                say!(
-                    "worker {id} failed to boot (exit code {code}); stopping (--worker-boot-error-halt)"
-                );
+            Some(code) if !self.ever_ready && self.server.settings.limits.worker_boot_error_halt && code != 0 => {
+                let code = if code == crate::startup::APP_LOAD { code } else { 3 };
+                say!("worker {id} failed to boot (exit code {code}); stopping (--worker-boot-error-halt)");
                 return self.close(Ending::Fast, Then::Exit(code));
             }
             _ => {}
@@ -352,12 +324,8 @@ impl Master {
         if process.leaving.is_none() {
             match code {
                 Some(0) => {}
-                Some(code) => say!(
-                    "DAMN ! worker {id} (pid: {pid}) died with exit code {code} :( trying respawn ..."
-                ),
-                None => say!(
-                    "DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."
-                ),
+                Some(code) => say!("DAMN ! worker {id} (pid: {pid}) died with exit code {code} :( trying respawn ..."),
+                None => say!("DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."),
             }
         }
         if !process.was_ready && process.born.elapsed() < INFANT {
@@ -394,9 +362,7 @@ impl Master {
         let pause = Duration::from_millis(100)
             .saturating_mul(1 << failures.min(10))
             .min(LONGEST_PAUSE);
-        say!(
-            "worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}"
-        );
+        say!("worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}");
         self.pauses[id] = Some(Pause {
             until: Instant::now() + pause,
             failures,
@@ -407,10 +373,7 @@ impl Master {
         let now = Instant::now();
         for id in 1..self.pauses.len() {
             let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);
-            if due
-                && self.closing.is_none()
-                && !self.processes.iter().any(|p| p.kind == Kind::Worker(id))
-            {
+            if due && self.closing.is_none() && !self.processes.iter().any(|p| p.kind == Kind::Worker(id)) {
                 if let Some(pause) = &mut self.pauses[id] {
                     pause.until = now + LONGEST_PAUSE;
                 }
@@ -426,13 +389,7 @@ impl Master {
         for process in &mut self.processes {
             if let Kind::Worker(id) = process.kind
                 && !process.was_ready
-                && self
-                    .server
-                    .shared
-                    .worker_slot(id)
-                    .ready
-                    .load(Ordering::Acquire)
-                    == process.pid
+                && self.server.shared.worker_slot(id).ready.load(Ordering::Acquire) == process.pid
             {
                 process.was_ready = true;
                 newly_ready += 1;
@@ -451,11 +408,8 @@ impl Master {
     }
 
     fn all_ready(&self) -> bool {
-        (1..=self.server.shared.worker_count()).all(|id| {
-            self.processes
-                .iter()
-                .any(|p| p.kind == Kind::Worker(id) && p.was_ready)
-        })
+        (1..=self.server.shared.worker_count())
+            .all(|id| self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready))
     }
 
     /// One old worker leaves for each new one that is ready; with all new ones ready, all old ones.
@@ -474,11 +428,7 @@ impl Master {
             .count();
         let all = self.all_ready();
         let mercy = self.worker_mercy();
-        let mut may_go = if all {
-            usize::MAX
-        } else {
-            ready.saturating_sub(gone)
-        };
+        let mut may_go = if all { usize::MAX } else { ready.saturating_sub(gone) };
         for process in self.processes.iter_mut().filter(is_old_worker) {
             if process.leaving.is_none() && may_go > 0 {
                 may_go -= 1;
@@ -510,15 +460,8 @@ impl Master {
         let mercy = self.worker_mercy();
         let mut starting = false;
         for id in 1..=self.server.shared.worker_count() {
-            let ready = self
-                .processes
-                .iter()
-                .any(|p| p.kind == Kind::Worker(id) && p.was_ready);
-            let all = self
-                .processes
-                .iter()
-                .filter(|p| p.kind == Kind::Worker(id))
-                .count();
+            let ready = self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready);
+            let all = self.processes.iter().filter(|p| p.kind == Kind::Worker(id)).count();
             starting |= !ready
                 || self
                     .processes
@@ -536,10 +479,7 @@ impl Master {
                 continue;
             };
             for process in &mut self.processes {
-                if process.kind == Kind::Worker(id)
-                    && process.pid != newest
-                    && process.leaving.is_none()
-                {
+                if process.kind == Kind::Worker(id) && process.pid != newest && process.leaving.is_none() {
                     tell(process, Signal::SIGHUP, mercy);
                 }
             }
@@ -611,23 +551,13 @@ impl Master {
             return;
         }
         let now = crate::worker::monotonic() as i64;
-        for process in self
-            .processes
-            .iter()
-            .filter(|p| p.was_ready && p.leaving.is_none())
-        {
+        for process in self.processes.iter().filter(|p| p.was_ready && p.leaving.is_none()) {
             let Kind::Worker(id) = process.kind else {
                 continue;
             };
-            let beat = self
-                .server
-                .shared
-                .worker_slot(id)
-                .heartbeat
-                .load(Ordering::Relaxed);
+            let beat = self.server.shared.worker_slot(id).heartbeat.load(Ordering::Relaxed);
             // SAFETY: a record in shared memory; the figure is only compared.
-            let busy = unsafe { int(&raw mut (*self.server.shared.worker(id)).busy) }
-                .load(Ordering::Relaxed);
+            let busy = unsafe { int(&raw mut (*self.server.shared.worker(id)).busy) }.load(Ordering::Relaxed);
             if beat > 0 && now - beat > limit + 1 && busy == 0 {
                 say!(
                     "worker {id} (pid: {}) was silent for {} seconds (--worker-heartbeat); killing it",
@@ -662,9 +592,7 @@ impl Master {
                 (*self.server.shared.worker(id)).vsz_size = vsz;
             }
             let over = (rss_limit > 0 && rss > rss_limit).then_some(("RSS", rss));
-            if let Some((what, size)) =
-                over.or((as_limit > 0 && vsz > as_limit).then_some(("AS", vsz)))
-            {
+            if let Some((what, size)) = over.or((as_limit > 0 && vsz > as_limit).then_some(("AS", vsz))) {
                 say!(
                     "*** EVIL RELOAD ON WORKER {id} {what}: {size} (pid: {}) ***",
                     process.pid
@@ -712,13 +640,10 @@ impl Master {
 
     fn on_hup(&mut self) {
         if self.server.settings.reload.exit_on_reload {
+            say!("rsgi: GAME OVER (insert coin)");
             return self.stop(Ending::Graceful);
         }
-        if self.server.settings.classic {
-            self.classic_reload(Ending::Graceful);
-        } else {
-            self.reload();
-        }
+        self.reload();
     }
 
     fn on_pause(&mut self) {
@@ -755,16 +680,10 @@ impl Master {
                         (&raw const (*record).mountpoint).cast::<u8>(),
                         usize::from((*record).mountpoint_len),
                     );
-                    (
-                        mount,
-                        (*shared.worker(id)).requests,
-                        (*shared.worker(id)).exceptions,
-                    )
+                    (mount, (*shared.worker(id)).requests, (*shared.worker(id)).exceptions)
                 };
                 let mount = String::from_utf8_lossy(mount);
-                say!(
-                    "worker {id} app {app} [{mount}] requests: {requests} exceptions: {exceptions}"
-                );
+                say!("worker {id} app {app} [{mount}] requests: {requests} exceptions: {exceptions}");
             }
         }
     }
@@ -776,11 +695,7 @@ impl Master {
         if self.closing.is_some() || self.trial.is_some() {
             return;
         }
-        if self
-            .processes
-            .iter()
-            .any(|p| matches!(p.kind, Kind::Old(_)))
-        {
+        if self.processes.iter().any(|p| matches!(p.kind, Kind::Old(_))) {
             say!("a reload is under way: old workers have not left yet; asking again");
         }
         match Trial::start() {
@@ -800,8 +715,10 @@ impl Master {
             return;
         };
         if code == Some(0) {
-            if self.closing.is_none() {
-                self.exec();
+            match self.closing {
+                None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
+                None => self.exec(),
+                Some(_) => {}
             }
             return;
         }
@@ -877,11 +794,7 @@ impl Master {
 
     fn close(&mut self, ending: Ending, then: Then) {
         if matches!(then, Then::Exit(_)) {
-            self.server
-                .shared
-                .worker_slot(0)
-                .leaving
-                .store(1, Ordering::Release);
+            self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
             startup::notify::stopping();
         }
         self.closing = Some(Closing {
@@ -931,9 +844,7 @@ impl Master {
         };
         let mercy = self.ending_mercy();
         for process in &mut self.processes {
-            if matches!(process.kind, Kind::Worker(_))
-                || matches!(process.kind, Kind::Old(w) if w > 0)
-            {
+            if matches!(process.kind, Kind::Worker(_)) || matches!(process.kind, Kind::Old(w) if w > 0) {
                 process.leaving = None;
                 tell(process, signal, mercy);
             }
@@ -991,11 +902,7 @@ pub fn run_without(server: &'static Server) -> ! {
     }
     for gateway in gateway::all() {
         match spawn::gateway(&gateway) {
-            Ok(pid) => say!(
-                "spawned rsgi {} {} (pid: {pid})",
-                gateway.name,
-                gateway.number
-            ),
+            Ok(pid) => say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number),
             Err(e) => say!("cannot fork gateway {}: fork(): {e}", gateway.name),
         }
     }
@@ -1009,8 +916,13 @@ pub fn run_without(server: &'static Server) -> ! {
         (*record).respawn_count = 1;
     }
     let cores = server.shared.core_count();
+    let only = if server.shared.worker_count() == 1 {
+        "(and the only) "
+    } else {
+        ""
+    };
     say!(
-        "spawned rsgi worker 1 (and the only) (pid: {}, cores: {cores})",
+        "spawned rsgi worker 1 {only}(pid: {}, cores: {cores})",
         std::process::id()
     );
     crate::worker::run(1)

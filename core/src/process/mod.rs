@@ -73,9 +73,7 @@ static MASTER_BELL: OnceLock<EventFd> = OnceLock::new();
 /// No descriptor is left.
 pub fn make_master_bell() -> nix::Result<BorrowedFd<'static>> {
     if MASTER_BELL.get().is_none() {
-        let _ = MASTER_BELL.set(EventFd::from_flags(
-            EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
-        )?);
+        let _ = MASTER_BELL.set(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     }
     MASTER_BELL.get().map(AsFd::as_fd).ok_or(nix::Error::EBADF)
 }
@@ -96,8 +94,7 @@ pub fn hear_bell() {
 
 /// Whether the whole server stops: nobody will take the connections that wait.
 pub fn is_last_generation() -> bool {
-    server::try_server()
-        .is_some_and(|s| s.shared.worker_slot(0).leaving.load(Ordering::Acquire) != 0)
+    server::try_server().is_some_and(|s| s.shared.worker_slot(0).leaving.load(Ordering::Acquire) != 0)
 }
 
 /// A worker has done enough: it asks for a replacement and goes on until that is ready; with the old defaults, or

@@ -73,10 +73,7 @@ pub fn begin() {
 
 /// The file to run again: the name we were called by, since an upgrade replaces the file under that name.
 fn binary() -> PathBuf {
-    let name = std::env::args_os()
-        .next()
-        .map(PathBuf::from)
-        .unwrap_or_default();
+    let name = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     if name.components().count() > 1
         && let Ok(path) = std::path::absolute(&name)
     {
@@ -87,10 +84,7 @@ fn binary() -> PathBuf {
 
 /// Whether this image was made by a reload.
 pub fn is_reload() -> bool {
-    INHERITED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .is_some()
+    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
 /// The descriptor that listens on an address as it was asked for; each is handed out once.
@@ -103,10 +97,7 @@ pub fn inherited_socket(asked: &str) -> Option<RawFd> {
 
 /// Closes inherited sockets that the new configuration has no use for; gives the rest of the handover.
 pub fn take() -> Option<Handover> {
-    let mut handover = INHERITED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()?;
+    let mut handover = INHERITED.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     for (_, fd) in handover.sockets.drain(..) {
         // SAFETY: inherited for us, and nobody asked for it.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -247,10 +238,7 @@ mod tests {
         assert_eq!(handover.reloads, 3);
         assert_eq!(
             handover.sockets,
-            [
-                ("127.0.0.1:80".to_owned(), 7),
-                ("/tmp/a b.sock".to_owned(), 8)
-            ]
+            [("127.0.0.1:80".to_owned(), 7), ("/tmp/a b.sock".to_owned(), 8)]
         );
         assert_eq!(handover.processes, [OldProcess { pid: 42, worker: 1 }]);
     }

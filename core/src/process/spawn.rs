@@ -55,11 +55,7 @@ pub fn gateway(gateway: &Gateway) -> nix::Result<Pid> {
             unix_signal::reset();
             unix_signal::unblock();
             let settings = &server().settings;
-            crate::startup::procname::gateway(
-                &settings.processes.names,
-                gateway.name,
-                gateway.number,
-            );
+            crate::startup::procname::gateway(&settings.processes.names, gateway.name, gateway.number);
             crate::startup::hooks::run(&settings.hooks.as_gateway);
             gateway.run();
             super::exit(0)

@@ -96,11 +96,7 @@ impl Body {
     ///
     /// # Errors
     /// See [`BodyError`].
-    pub fn read<'b>(
-        &'b mut self,
-        conn: &'b mut Connection,
-        hint: usize,
-    ) -> Result<&'b [u8], BodyError> {
+    pub fn read<'b>(&'b mut self, conn: &'b mut Connection, hint: usize) -> Result<&'b [u8], BodyError> {
         let want = if hint == 0 { usize::MAX } else { hint };
         if let Some(spilled) = &mut self.spilled {
             return read_spilled(spilled, &mut self.out, want);
@@ -143,10 +139,7 @@ impl Body {
             if let Some(spilled) = &mut self.spilled {
                 read_spilled(spilled, &mut more, 4096)?;
             } else {
-                let held = (
-                    std::mem::take(&mut self.pending),
-                    std::mem::take(&mut self.pending_at),
-                );
+                let held = (std::mem::take(&mut self.pending), std::mem::take(&mut self.pending_at));
                 let result = self.fill(conn, 4096, &mut more);
                 (self.pending, self.pending_at) = held;
                 result?;
@@ -163,9 +156,7 @@ impl Body {
                 break self.pending.len();
             }
         };
-        let end = end
-            .min(self.pending_at.saturating_add(most))
-            .min(self.pending.len());
+        let end = end.min(self.pending_at.saturating_add(most)).min(self.pending.len());
         let start = std::mem::replace(&mut self.pending_at, end);
         Ok(&self.pending[start..end])
     }
@@ -216,9 +207,7 @@ impl Body {
             return false;
         }
         let mut out = Vec::new();
-        !self.failed
-            && (self.is_consumed()
-                || (self.fill(conn, most, &mut out).is_ok() && self.is_consumed()))
+        !self.failed && (self.is_consumed() || (self.fill(conn, most, &mut out).is_ok() && self.is_consumed()))
     }
 
     /// Gives bytes that belong to the next request back to the connection.
@@ -238,23 +227,13 @@ impl Body {
     }
 
     /// Appends up to `want` bytes; fewer only at the end.
-    fn fill(
-        &mut self,
-        conn: &mut Connection,
-        want: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), BodyError> {
+    fn fill(&mut self, conn: &mut Connection, want: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
         let result = self.fill_from(conn, want, out);
         self.failed |= result.is_err();
         result
     }
 
-    fn fill_from(
-        &mut self,
-        conn: &mut Connection,
-        want: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), BodyError> {
+    fn fill_from(&mut self, conn: &mut Connection, want: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
         let ready = &self.pending[self.pending_at..];
         let n = ready.len().min(want);
         out.extend_from_slice(&ready[..n]);
@@ -287,16 +266,11 @@ impl Body {
                             receive(conn, PIECE, &mut self.raw)?;
                         }
                     }
-                    let (used, event) = decoder
-                        .decode(&self.raw[self.raw_at..])
-                        .map_err(BodyError::Refused)?;
+                    let (used, event) = decoder.decode(&self.raw[self.raw_at..]).map_err(BodyError::Refused)?;
                     self.raw_at += used;
                     let limit = server().settings.limits.limit_post;
                     if limit > 0 && decoder.total() > limit {
-                        return Err(BodyError::Refused(HttpError::new(
-                            413,
-                            "the body is over limit-post",
-                        )));
+                        return Err(BodyError::Refused(HttpError::new(413, "the body is over limit-post")));
                     }
                     if let Event::Data(data) = event {
                         let n = data.len().min(room);
@@ -318,11 +292,7 @@ fn memchr(needle: u8, hay: &[u8]) -> Option<usize> {
     hay.iter().position(|b| *b == needle)
 }
 
-fn read_spilled<'o>(
-    spilled: &mut Spilled,
-    out: &'o mut Vec<u8>,
-    want: usize,
-) -> Result<&'o [u8], BodyError> {
+fn read_spilled<'o>(spilled: &mut Spilled, out: &'o mut Vec<u8>, want: usize) -> Result<&'o [u8], BodyError> {
     out.clear();
     let want = want as u64;
     match spilled {
@@ -357,8 +327,7 @@ fn receive(conn: &mut Connection, most: usize, out: &mut Vec<u8>) -> Result<usiz
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock => {
                     let limit = socket_limit();
-                    wait::readable(conn.fd(), limit)
-                        .map_err(|_| BodyError::Timeout(limit.as_secs()))?;
+                    wait::readable(conn.fd(), limit).map_err(|_| BodyError::Timeout(limit.as_secs()))?;
                 }
                 _ => return Err(BodyError::Gone),
             },

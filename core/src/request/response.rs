@@ -60,13 +60,7 @@ pub struct Response {
 
 impl Response {
     /// Begins the answer of a request.
-    pub fn begin(
-        &mut self,
-        protocol: SocketProtocol,
-        is_http10: bool,
-        is_head: bool,
-        keep_alive: bool,
-    ) {
+    pub fn begin(&mut self, protocol: SocketProtocol, is_http10: bool, is_head: bool, keep_alive: bool) {
         self.head.clear();
         self.content_length = None;
         self.framed_by_app = false;
@@ -87,12 +81,7 @@ impl Response {
 
     /// Whether the connection may serve another request after this answer.
     pub fn keeps_alive(&self) -> bool {
-        self.keep_alive
-            && !self.gone
-            && matches!(
-                self.framing,
-                Framing::Length(0) | Framing::Chunked | Framing::Empty
-            )
+        self.keep_alive && !self.gone && matches!(self.framing, Framing::Length(0) | Framing::Chunked | Framing::Empty)
     }
 
     /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
@@ -112,9 +101,7 @@ impl Response {
 /// The head has left, or the status is no three digits with a clean text behind.
 pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
     let code = match status {
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
-            if rest.first().is_none_or(|b| *b == b' ') =>
-        {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] if rest.first().is_none_or(|b| *b == b' ') => {
             i32::from(a - b'0') * 100 + i32::from(b - b'0') * 10 + i32::from(c - b'0')
         }
         _ => {
@@ -135,11 +122,9 @@ pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
     response.framed_by_app = false;
     response.close_by_app = false;
     response.has_date = false;
-    response.head.extend_from_slice(if response.is_http10 {
-        b"HTTP/1.0 "
-    } else {
-        b"HTTP/1.1 "
-    });
+    response
+        .head
+        .extend_from_slice(if response.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     response.head.extend_from_slice(status);
     response.head.extend_from_slice(b"\r\n");
     let raw = core.raw();
@@ -163,16 +148,13 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
         return Err(ResponseError::Malformed("bad character in a header's name"));
     }
     if !is_clean(value) {
-        return Err(ResponseError::Malformed(
-            "control character in a header's value",
-        ));
+        return Err(ResponseError::Malformed("control character in a header's value"));
     }
     let response = &mut core.response;
     let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
     if name.eq_ignore_ascii_case(b"content-length") {
-        let length = rsgi_protocol::http1::parse_length(value.trim_ascii()).map_err(|_| {
-            ResponseError::Malformed("the Content-Length of the answer is no number")
-        })?;
+        let length = rsgi_protocol::http1::parse_length(value.trim_ascii())
+            .map_err(|_| ResponseError::Malformed("the Content-Length of the answer is no number"))?;
         response.content_length = Some(length);
     } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
         response.framed_by_app = true;
@@ -180,11 +162,7 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
         if value.to_ascii_lowercase().windows(5).any(|w| w == b"close") {
             response.close_by_app = true;
         }
-        if !value
-            .to_ascii_lowercase()
-            .windows(7)
-            .any(|w| w == b"upgrade")
-        {
+        if !value.to_ascii_lowercase().windows(7).any(|w| w == b"upgrade") {
             // ours to say: it is written with the framing
             return Ok(());
         }
@@ -254,13 +232,9 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     // 101 carries a Connection header of its own
     if over_http && status != 101 {
         match (response.keep_alive, response.is_http10, response.protocol) {
-            (false, _, Some(SocketProtocol::Link)) => {
-                head.extend_from_slice(b"Connection: close\r\n")
-            }
+            (false, _, Some(SocketProtocol::Link)) => head.extend_from_slice(b"Connection: close\r\n"),
             (false, false, _) => head.extend_from_slice(b"Connection: close\r\n"),
-            (true, true, Some(SocketProtocol::Http)) => {
-                head.extend_from_slice(b"Connection: keep-alive\r\n")
-            }
+            (true, true, Some(SocketProtocol::Http)) => head.extend_from_slice(b"Connection: keep-alive\r\n"),
             _ => {}
         }
     }
@@ -396,12 +370,7 @@ fn send_all(fd: RawFd, parts: &mut [iovec]) -> io::Result<()> {
 ///
 /// # Errors
 /// The client has gone, or the file cannot be sent.
-pub fn send_file(
-    core: &mut Core,
-    fd: RawFd,
-    position: u64,
-    length: u64,
-) -> Result<(), ResponseError> {
+pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Result<(), ResponseError> {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     // SAFETY: the header gives the descriptor to us.
     let file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -483,11 +452,7 @@ pub fn plain(core: &mut Core, status: &str, body: &str) {
 /// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.
 pub fn finish(core: &mut Core, complete: bool) -> bool {
     if !core.response.is_sent() {
-        let sent = if complete {
-            write(core, &[], true)
-        } else {
-            Ok(())
-        };
+        let sent = if complete { write(core, &[], true) } else { Ok(()) };
         if !complete {
             plain(core, "500 Internal Server Error", "Internal Server Error");
         }

@@ -144,10 +144,7 @@ mod tests {
     #[test]
     fn pairs_of_queries_and_cookies() {
         assert_eq!(pair_of(b"a=1&bb=2&b=3", b'&', b"b"), Some(&b"3"[..]));
-        assert_eq!(
-            pair_of(b"a=1; session=x=y; z=", b';', b"session"),
-            Some(&b"x=y"[..])
-        );
+        assert_eq!(pair_of(b"a=1; session=x=y; z=", b';', b"session"), Some(&b"x=y"[..]));
         assert_eq!(pair_of(b"a=1; z=", b';', b"z"), Some(&b""[..]));
         assert_eq!(pair_of(b"a&b", b'&', b"a"), None);
     }

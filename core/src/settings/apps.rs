@@ -34,6 +34,8 @@ pub struct Apps {
     pub vhost: bool,
     /// Most applications of one worker.
     pub max_apps: u32,
+    /// A word of the user's own (`uwsgi.mode`).
+    pub mode: Option<String>,
     /// Exceptions are shown by these handlers.
     pub exception_handlers: Vec<String>,
 }

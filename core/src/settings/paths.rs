@@ -66,6 +66,10 @@ pub struct Paths {
     pub wait_for_timeout: u64,
     /// The configuration that takes over after exit code 1.
     pub fallback_config: Option<String>,
+    /// Files to lock; a lock that another process has ends the start.
+    pub flock: Vec<String>,
+    /// Files to lock; a lock that another process has is waited for.
+    pub flock_wait: Vec<String>,
     /// The shell of `exec-…` commands.
     pub binsh: Vec<String>,
 }

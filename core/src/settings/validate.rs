@@ -7,9 +7,7 @@ impl Settings {
     pub fn validate(&mut self, say: &mut dyn FnMut(&str)) -> Vec<String> {
         let mut problems = Vec::new();
         let limits = &self.limits;
-        if limits.max_worker_lifetime > 0
-            && limits.max_worker_lifetime <= limits.min_worker_lifetime
-        {
+        if limits.max_worker_lifetime > 0 && limits.max_worker_lifetime <= limits.min_worker_lifetime {
             problems.push(format!(
                 "max-worker-lifetime: invalid value {}: it must be above min-worker-lifetime ({})",
                 limits.max_worker_lifetime, limits.min_worker_lifetime

@@ -117,12 +117,8 @@ pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
         return Ok(());
     }
     for path in pidfile_paths(settings) {
-        let fail = |e: std::io::Error| {
-            StartupError::new(format!(
-                "cannot write the pidfile {path}: {}",
-                super::os_text(&e)
-            ))
-        };
+        let fail =
+            |e: std::io::Error| StartupError::new(format!("cannot write the pidfile {path}: {}", super::os_text(&e)));
         // whole or not at all: a reader never sees half a number
         let temporary = format!("{path}.{}", std::process::id());
         let mut file = std::fs::File::create(&temporary).map_err(fail)?;
@@ -135,8 +131,7 @@ pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
 /// Removes them.
 pub fn remove_pidfiles(settings: &Settings) {
     for path in pidfile_paths(settings) {
-        let ours =
-            std::fs::read_to_string(path).is_ok_and(|t| t.trim() == std::process::id().to_string());
+        let ours = std::fs::read_to_string(path).is_ok_and(|t| t.trim() == std::process::id().to_string());
         if ours && std::fs::remove_file(path).is_ok() {
             say!("VACUUM: pidfile removed.");
         }

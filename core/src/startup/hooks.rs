@@ -83,8 +83,7 @@ fn hook(text: &str) -> Result<(), String> {
         "unlink" => std::fs::remove_file(argument).map_err(failed),
         "rename" => std::fs::rename(first, rest).map_err(failed),
         "chmod" => {
-            let mode = u32::from_str_radix(rest.trim(), 8)
-                .map_err(|_| format!("hook {text}: bad mode {rest:?}"))?;
+            let mode = u32::from_str_radix(rest.trim(), 8).map_err(|_| format!("hook {text}: bad mode {rest:?}"))?;
             std::fs::set_permissions(first, std::fs::Permissions::from_mode(mode)).map_err(failed)
         }
         "chown" => {

@@ -77,9 +77,8 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
     }
     if let Some(folder) = &settings.paths.chdir {
-        std::env::set_current_dir(folder).map_err(|e| {
-            StartupError::new(format!("chdir(): {} ({folder}; option chdir)", os_text(&e)))
-        })?;
+        std::env::set_current_dir(folder)
+            .map_err(|e| StartupError::new(format!("chdir(): {} ({folder}; option chdir)", os_text(&e))))?;
     }
     privileges::immediate(&settings)?;
 
@@ -119,30 +118,16 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
     let cores = settings.processes.threads.max(1) as usize;
     let workers = settings.processes.workers.max(1) as usize;
     let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize))
-        .map_err(|e| {
-            StartupError::new(format!(
-                "cannot map memory for {workers} workers: {}",
-                e.desc()
-            ))
-        })?;
+        .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     daemonize::pidfiles(&settings, trial)?;
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);
-    let server = server::install(Server::new(
-        settings,
-        bound,
-        shared,
-        is_reload,
-        SystemTime::now(),
-    ));
+    let server = server::install(Server::new(settings, bound, shared, is_reload, SystemTime::now()));
 
     // 5. the log pipe: from here on, what applications print reaches the loggers too
-    let log_pipe = if (loggers || server.settings.logging.log_master)
-        && server.settings.processes.master
-        && !trial
-    {
+    let log_pipe = if (loggers || server.settings.logging.log_master) && server.settings.processes.master && !trial {
         Some(pipe_standard_output()?)
     } else {
         None
@@ -176,10 +161,8 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
 }
 
 fn os_text(e: &std::io::Error) -> String {
-    e.raw_os_error().map_or_else(
-        || e.to_string(),
-        |code| nix::Error::from_raw(code).desc().to_owned(),
-    )
+    e.raw_os_error()
+        .map_or_else(|| e.to_string(), |code| nix::Error::from_raw(code).desc().to_owned())
 }
 
 fn may_run_without_sockets(settings: &Settings) -> bool {
@@ -195,10 +178,9 @@ fn environment(settings: &Settings) {
                 EnvironmentChange::Unset(name) => std::env::remove_var(name),
                 EnvironmentChange::Directory(folder) => {
                     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                        if let (Ok(value), Some(name)) = (
-                            std::fs::read_to_string(entry.path()),
-                            entry.file_name().to_str(),
-                        ) {
+                        if let (Ok(value), Some(name)) =
+                            (std::fs::read_to_string(entry.path()), entry.file_name().to_str())
+                        {
                             std::env::set_var(name, value.lines().next().unwrap_or_default());
                         }
                     }
@@ -233,19 +215,14 @@ fn dlopen(library: &str) -> Result<(), StartupError> {
             Ok(())
         }
         Err(e) => {
-            let text = e
-                .source()
-                .map_or_else(|| e.to_string(), ToString::to_string);
+            let text = e.source().map_or_else(|| e.to_string(), ToString::to_string);
             Err(StartupError::new(format!("--dlopen {library}: {text}")))
         }
     }
 }
 
 fn configure_loggers(settings: &Settings) -> Result<(), StartupError> {
-    for (sinks, requests) in [
-        (&settings.logging.logger, false),
-        (&settings.logging.req_logger, true),
-    ] {
+    for (sinks, requests) in [(&settings.logging.logger, false), (&settings.logging.req_logger, true)] {
         for sink in sinks {
             log::sink::add(sink, requests).map_err(StartupError::new)?;
         }
@@ -256,10 +233,7 @@ fn configure_loggers(settings: &Settings) -> Result<(), StartupError> {
 /// `--plugins-list`
 fn list_plugins() {
     let registry = crate::plugin::registry::registry();
-    let (requests, generic): (Vec<_>, Vec<_>) = registry
-        .plugins()
-        .iter()
-        .partition(|p| p.copy.request.is_some());
+    let (requests, generic): (Vec<_>, Vec<_>) = registry.plugins().iter().partition(|p| p.copy.request.is_some());
     say!("\n*** rsgi loaded generic plugins ***");
     for plugin in generic {
         say!("{}", plugin.name());
@@ -297,10 +271,7 @@ pub fn load_apps(server: &Server) {
     plugin_hooks::init_apps();
     let mut wanted = 0;
     for mount in &server.settings.apps.mounts {
-        if mount
-            .worker
-            .is_some_and(|w| w as usize != server::worker_id())
-        {
+        if mount.worker.is_some_and(|w| w as usize != server::worker_id()) {
             continue;
         }
         wanted += 1;
@@ -338,9 +309,7 @@ pub fn load_apps(server: &Server) {
         if server.settings.limits.worker_boot_error_halt && process::is_worker() {
             process::exit(APP_LOAD);
         }
-        say!(
-            "no application could be loaded (the reasons stand above); --no-need-app would start without it"
-        );
+        say!("no application could be loaded (the reasons stand above); --no-need-app would start without it");
         process::exit(NEED_APP);
     }
     if wanted > 0 || server.settings.classic {

@@ -13,9 +13,7 @@ fn user(text: &str) -> Result<(Uid, Option<User>), StartupError> {
     }
     match User::from_name(text) {
         Ok(Some(user)) => Ok((user.uid, Some(user))),
-        _ => Err(StartupError::new(format!(
-            "unable to find user {text} (option uid)"
-        ))),
+        _ => Err(StartupError::new(format!("user {text} not found. (option uid)"))),
     }
 }
 
@@ -25,9 +23,7 @@ fn group(text: &str) -> Result<Gid, StartupError> {
     }
     match Group::from_name(text) {
         Ok(Some(group)) => Ok(group.gid),
-        _ => Err(StartupError::new(format!(
-            "unable to find group {text} (option gid)"
-        ))),
+        _ => Err(StartupError::new(format!("group {text} not found. (option gid)"))),
     }
 }
 
@@ -61,15 +57,13 @@ pub fn drop(settings: &Settings, trial: bool) -> Result<(), StartupError> {
     }
     if Uid::effective().is_root() {
         if let Some(root) = &p.chroot {
-            chroot(root.as_str()).map_err(|e| {
-                StartupError::new(format!("chroot(): {} ({root}; option chroot)", e.desc()))
-            })?;
+            chroot(root.as_str())
+                .map_err(|e| StartupError::new(format!("chroot(): {} ({root}; option chroot)", e.desc())))?;
             std::env::set_current_dir("/")?;
         }
         if let Some(name) = &p.gid {
             let gid = group(name)?;
-            setgid(gid)
-                .map_err(|e| StartupError::new(format!("setgid(): {} (option gid)", e.desc())))?;
+            setgid(gid).map_err(|e| StartupError::new(format!("setgid(): {} (option gid)", e.desc())))?;
             let keeps = p.uid.is_some() && !p.no_initgroups;
             if !keeps {
                 setgroups(&[])?;
@@ -83,11 +77,7 @@ pub fn drop(settings: &Settings, trial: bool) -> Result<(), StartupError> {
         if let Some(name) = &p.uid {
             let (uid, known) = user(name)?;
             if let (Some(user), Some(gid), false) = (&known, &p.gid, p.no_initgroups) {
-                let mut all: Vec<Gid> = p
-                    .add_gid
-                    .iter()
-                    .map(|g| group(g))
-                    .collect::<Result<_, _>>()?;
+                let mut all: Vec<Gid> = p.add_gid.iter().map(|g| group(g)).collect::<Result<_, _>>()?;
                 let name = CString::new(user.name.as_str()).unwrap_or_default();
                 initgroups(&name, group(gid)?)?;
                 if !all.is_empty() {
@@ -95,14 +85,9 @@ pub fn drop(settings: &Settings, trial: bool) -> Result<(), StartupError> {
                     setgroups(&all)?;
                 }
             }
-            setuid(uid)
-                .map_err(|e| StartupError::new(format!("setuid(): {} (option uid)", e.desc())))?;
+            setuid(uid).map_err(|e| StartupError::new(format!("setuid(): {} (option uid)", e.desc())))?;
         }
-        if p.uid.is_none()
-            && !trial
-            && !crate::process::reload::is_reload()
-            && std::process::id() != 1
-        {
+        if p.uid.is_none() && !trial && !crate::process::reload::is_reload() && std::process::id() != 1 {
             say!("*** WARNING: you are running rsgi as root (use the --uid option) ***");
         }
     } else if (p.uid.is_some() || p.gid.is_some()) && !crate::process::reload::is_reload() {

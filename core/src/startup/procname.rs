@@ -14,8 +14,7 @@ fn place() -> &'static Option<Place> {
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         // fields 48 and 49 of proc(5), counted from the state, which is field 3
-        let (start, end): (usize, usize) =
-            (fields.get(45)?.parse().ok()?, fields.get(46)?.parse().ok()?);
+        let (start, end): (usize, usize) = (fields.get(45)?.parse().ok()?, fields.get(46)?.parse().ok()?);
         (start > 0 && end > start).then_some(Place(start, end - start))
     })
 }
@@ -72,9 +71,7 @@ pub fn worker(names: &ProcessNames, id: usize) {
 pub fn gateway(names: &ProcessNames, name: &str, number: i32) {
     match &names.name {
         Some(name) => set(name.as_bytes()),
-        None if is_wanted(names) => {
-            set(decorated(names, &format!("rsgi {name} {number}")).as_bytes())
-        }
+        None if is_wanted(names) => set(decorated(names, &format!("rsgi {name} {number}")).as_bytes()),
         None => {}
     }
 }

@@ -22,18 +22,14 @@ fn options(settings: &Settings) -> Result<BindOptions, StartupError> {
         Some(wanted) => {
             let wanted = wanted as i32;
             if wanted > most {
-                say!(
-                    "listen = {wanted} is more than the system allows (net.core.somaxconn = {most}); using {most}"
-                );
+                say!("listen = {wanted} is more than the system allows (net.core.somaxconn = {most}); using {most}");
             }
             wanted.min(most)
         }
         None => most.min(4096),
     };
     let owner = match &s.chown_socket {
-        Some(text) => {
-            listener::owner(text).map_err(|e| StartupError::new(format!("chown-socket: {e}")))?
-        }
+        Some(text) => listener::owner(text).map_err(|e| StartupError::new(format!("chown-socket: {e}")))?,
         None => (None, None),
     };
     Ok(BindOptions {
@@ -46,17 +42,12 @@ fn options(settings: &Settings) -> Result<BindOptions, StartupError> {
     })
 }
 
-fn obtain(
-    spec: &SocketSpec,
-    settings: &Settings,
-    options: &BindOptions,
-) -> Result<Listener, StartupError> {
+fn obtain(spec: &SocketSpec, settings: &Settings, options: &BindOptions) -> Result<Listener, StartupError> {
     if let Some(fd) = reload::inherited_socket(&spec.address) {
         return Ok(Listener::adopt(fd));
     }
     let place = |e: String| StartupError::new(format!("{e} [{}]", spec.origin));
-    let address = Address::parse(&spec.address, settings.sockets.abstract_socket)
-        .map_err(|e| place(e.to_string()))?;
+    let address = Address::parse(&spec.address, settings.sockets.abstract_socket).map_err(|e| place(e.to_string()))?;
     Listener::bind(&address, options).map_err(|e| StartupError::new(e.to_string()))
 }
 
@@ -72,22 +63,33 @@ pub fn bind_shared(settings: &Settings) -> Result<Vec<SharedSocket>, StartupErro
             asked: spec.address.clone(),
         })
     };
-    settings.sockets.shared.iter().map(bind).collect()
+    let bound: Vec<SharedSocket> = settings
+        .sockets
+        .shared
+        .iter()
+        .map(bind)
+        .collect::<Result<_, StartupError>>()?;
+    for (number, socket) in bound.iter().enumerate() {
+        let Some(listener) = &socket.listener else {
+            continue;
+        };
+        let kind = if listener.is_tcp() { "TCP" } else { "UNIX" };
+        say!(
+            "rsgi shared socket {number} bound to {kind} address {} fd {}",
+            listener.name,
+            listener.as_raw_fd()
+        );
+    }
+    Ok(bound)
 }
 
 /// Binds everything else.
 ///
 /// # Errors
 /// An address cannot be bound, or a protocol is not there yet.
-pub fn bind(
-    settings: &Settings,
-    shared: &mut [SharedSocket],
-) -> Result<Vec<WorkerSocket>, StartupError> {
+pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<WorkerSocket>, StartupError> {
     let options = options(settings)?;
-    let default = settings
-        .sockets
-        .protocol
-        .unwrap_or(settings::SocketProtocol::Uwsgi);
+    let default = settings.sockets.protocol.unwrap_or(settings::SocketProtocol::Uwsgi);
     let mut all = Vec::new();
     for spec in &settings.sockets.bind {
         let kind = spec.protocol.unwrap_or(default);
@@ -101,10 +103,7 @@ pub fn bind(
                 })?;
                 (socket.listener.take(), socket.asked.clone())
             }
-            None => (
-                Some(obtain(spec, settings, &options)?),
-                spec.address.clone(),
-            ),
+            None => (Some(obtain(spec, settings, &options)?), spec.address.clone()),
         };
         let Some(listener) = listener else { continue };
         all.push(worker_socket(settings, listener, kind, asked, Some(spec))?);
@@ -201,21 +200,9 @@ fn add_activated(
         if is_listening_socket(fd) && !all.iter().any(|s| s.listener.as_raw_fd() == fd) {
             let asked = format!("fd://{fd}");
             if let Some(inherited) = reload::inherited_socket(&asked) {
-                all.push(worker_socket(
-                    settings,
-                    Listener::adopt(inherited),
-                    kind,
-                    asked,
-                    None,
-                )?);
+                all.push(worker_socket(settings, Listener::adopt(inherited), kind, asked, None)?);
             } else {
-                all.push(worker_socket(
-                    settings,
-                    Listener::adopt(fd),
-                    kind,
-                    asked,
-                    None,
-                )?);
+                all.push(worker_socket(settings, Listener::adopt(fd), kind, asked, None)?);
             }
         }
     }

@@ -88,10 +88,7 @@ pub enum Received {
 
 impl Connection {
     /// Accepts one connection; `None` when none is waiting.
-    pub fn accept(
-        socket: &'static WorkerSocket,
-        spare: &mut Vec<Vec<u8>>,
-    ) -> io::Result<Option<Box<Self>>> {
+    pub fn accept(socket: &'static WorkerSocket, spare: &mut Vec<Vec<u8>>) -> io::Result<Option<Box<Self>>> {
         use std::os::fd::FromRawFd;
         // SAFETY: zero is a valid address storage; its size is stated.
         let (fd, storage) = unsafe {
@@ -174,13 +171,7 @@ impl Connection {
         let room = self.buf.capacity() - self.buf.len();
         loop {
             // SAFETY: `room` bytes of spare room are there.
-            let n = unsafe {
-                libc::read(
-                    self.fd(),
-                    self.buf.as_mut_ptr().add(self.buf.len()).cast(),
-                    room,
-                )
-            };
+            let n = unsafe { libc::read(self.fd(), self.buf.as_mut_ptr().add(self.buf.len()).cast(), room) };
             if n > 0 {
                 // SAFETY: the kernel wrote `n` bytes there.
                 unsafe { self.buf.set_len(self.buf.len() + n as usize) };
@@ -226,8 +217,7 @@ impl Connection {
         unsafe { libc::shutdown(self.fd(), libc::SHUT_WR) };
         let mut sink = [0u8; 16 * 1024];
         for _ in 0..64 {
-            if crate::net::wait::readable(self.fd(), std::time::Duration::from_millis(100)).is_err()
-            {
+            if crate::net::wait::readable(self.fd(), std::time::Duration::from_millis(100)).is_err() {
                 return;
             }
             // SAFETY: the buffer is ours and as large as stated.

@@ -33,10 +33,7 @@ pub fn busy_in_main_thread() -> bool {
 
 /// Seconds of a clock that never jumps.
 pub fn monotonic() -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the place is ours; the coarse clock is read without a system call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
     now.tv_sec.unsigned_abs()
@@ -58,9 +55,7 @@ pub fn describe_on_signal() {
             line.text(b" (pid: ");
             line.number(u64::from(std::process::id()));
             line.text(b") is managing request ");
-            slot.with_description(|text| {
-                line.text(text.splitn(4, |b| *b == b' ').nth(3).unwrap_or(text))
-            });
+            slot.with_description(|text| line.text(text.splitn(4, |b| *b == b' ').nth(3).unwrap_or(text)));
             line.text(b" since ");
             line.number(since.unsigned_abs());
             line.text(b"\n");
@@ -162,9 +157,7 @@ struct Cores {
 
 fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let cores = server.shared.core_count();
-    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets)
-        .and_then(|p| p.accept().map(|()| p))
-    {
+    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets).and_then(|p| p.accept().map(|()| p)) {
         Ok(poll) => poll,
         Err(e) => {
             say!("worker {id}: cannot watch its sockets: {e}");
@@ -210,11 +203,7 @@ fn core_loop(shared: &Cores, id: usize) {
     let mut core = Core::new(worker_id(), id);
     let mut spare: Vec<Vec<u8>> = Vec::new();
     let mut events = [EpollEvent::empty(); BATCH];
-    let room = if server.shared.core_count() == 1 {
-        BATCH
-    } else {
-        1
-    };
+    let room = if server.shared.core_count() == 1 { BATCH } else { 1 };
     let mut batch: Vec<Ready> = Vec::with_capacity(room);
     let limits = Limits::of(server);
     loop {
@@ -232,11 +221,11 @@ fn core_loop(shared: &Cores, id: usize) {
                 continue;
             }
         }
-        shared.poll.wait(
-            &mut events[..room],
-            timeout(shared, id, leaving, &limits),
-            |ready| batch.push(ready),
-        );
+        shared
+            .poll
+            .wait(&mut events[..room], timeout(shared, id, leaving, &limits), |ready| {
+                batch.push(ready)
+            });
         if order == Order::Serve {
             shared.dozing.fetch_sub(1, Ordering::SeqCst);
         }
@@ -268,10 +257,7 @@ fn core_loop(shared: &Cores, id: usize) {
     }
 }
 
-fn accept(
-    socket: &'static server::WorkerSocket,
-    spare: &mut Vec<Vec<u8>>,
-) -> Option<Box<Connection>> {
+fn accept(socket: &'static server::WorkerSocket, spare: &mut Vec<Vec<u8>>) -> Option<Box<Connection>> {
     match Connection::accept(socket, spare) {
         Ok(conn) => conn,
         Err(e) => {
@@ -359,10 +345,7 @@ fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
         }
     }
     let now = monotonic();
-    for conn in shared
-        .poll
-        .sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE)
-    {
+    for conn in shared.poll.sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE) {
         shared.poll.forget(conn);
     }
     shared.active.load(Ordering::Acquire) == 0 && shared.poll.parked() == 0
@@ -420,9 +403,7 @@ impl Limits {
     /// Asks for a replacement when a limit is reached; the master lets this worker go when it is there.
     fn check(&self, server: &Server) {
         let slot = server.shared.worker_slot(worker_id());
-        if slot.wants_replacement.load(Ordering::Relaxed) == std::process::id() as i32
-            || !self.is_any()
-        {
+        if slot.wants_replacement.load(Ordering::Relaxed) == std::process::id() as i32 || !self.is_any() {
             return;
         }
         let age = monotonic().saturating_sub(self.began);
@@ -433,10 +414,7 @@ impl Limits {
         // SAFETY: the record of this worker in shared memory.
         let requests = unsafe { (*server.shared.worker(id)).delta_requests };
         let why = if self.max_requests > 0 && requests >= self.max_requests {
-            format!(
-                "...The work of process {} is done. Seeya!",
-                std::process::id()
-            )
+            format!("...The work of process {} is done. Seeya!", std::process::id())
         } else if self.max_lifetime > 0 && age >= self.max_lifetime {
             format!("worker {id} lifetime reached, it was running for {age} second(s)")
         } else if let Some(text) = self.memory() {

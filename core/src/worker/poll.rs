@@ -55,11 +55,7 @@ impl Poll {
     ///
     /// # Errors
     /// No descriptor is left.
-    pub fn new(
-        cores: usize,
-        bell: BorrowedFd<'_>,
-        sockets: &'static [WorkerSocket],
-    ) -> nix::Result<Self> {
+    pub fn new(cores: usize, bell: BorrowedFd<'_>, sockets: &'static [WorkerSocket]) -> nix::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
         Ok(Self {
@@ -78,10 +74,8 @@ impl Poll {
     pub fn accept(&self) -> nix::Result<()> {
         for (index, socket) in self.sockets.iter().enumerate() {
             let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
-            self.epoll.add(
-                socket.listener.as_fd(),
-                EpollEvent::new(flags, LISTENER | index as u64),
-            )?;
+            self.epoll
+                .add(socket.listener.as_fd(), EpollEvent::new(flags, LISTENER | index as u64))?;
         }
         Ok(())
     }
@@ -109,21 +103,14 @@ impl Poll {
     }
 
     /// Waits and hands what is ready to `each`, at most as many events as there is room for in `events`.
-    pub fn wait(
-        &self,
-        events: &mut [EpollEvent],
-        timeout: EpollTimeout,
-        mut each: impl FnMut(Ready),
-    ) {
+    pub fn wait(&self, events: &mut [EpollEvent], timeout: EpollTimeout, mut each: impl FnMut(Ready)) {
         let count = self.epoll.wait(events, timeout).unwrap_or(0);
         for event in &events[..count] {
             let data = event.data();
             if data & BELL != 0 {
                 each(Ready::Bell);
             } else if data & LISTENER != 0 {
-                each(Ready::Listener(
-                    &self.sockets[(data & 0xffff_ffff) as usize],
-                ));
+                each(Ready::Listener(&self.sockets[(data & 0xffff_ffff) as usize]));
             } else if let Some(connection) = self.take(data) {
                 each(Ready::Connection(connection));
             }

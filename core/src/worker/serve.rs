@@ -39,13 +39,7 @@ enum Parsed {
 }
 
 /// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end.
-pub fn connection(
-    core: &mut Core,
-    poll: &Poll,
-    mut conn: Box<Connection>,
-    spare: &mut Vec<Vec<u8>>,
-    leaving: bool,
-) {
+pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare: &mut Vec<Vec<u8>>, leaving: bool) {
     conn.borrow_buffer(spare);
     let next = match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
         Received::Closed => Next::Close,
@@ -127,8 +121,7 @@ fn refuse(conn: &Connection, error: &HttpError) {
         error.reason(),
         body.len()
     );
-    let _ =
-        crate::net::wait::write_all(conn.fd(), answer.as_bytes(), crate::server::socket_limit());
+    let _ = crate::net::wait::write_all(conn.fd(), answer.as_bytes(), crate::server::socket_limit());
 }
 
 /// Looks for a whole request head at the front of the buffer and begins the request.
@@ -317,9 +310,7 @@ fn answer(core: &mut Core) -> bool {
         return false;
     };
     crate::request::set_current(core);
-    core.slot
-        .in_hook
-        .store(u32::from(modifier1) + 1, Ordering::Relaxed);
+    core.slot.in_hook.store(u32::from(modifier1) + 1, Ordering::Relaxed);
     let raw = core.expose();
     let rc = loop {
         // SAFETY: the request is ours, on its core; the core is not touched through another reference meanwhile,
@@ -386,10 +377,7 @@ fn after(core: &mut Core) {
         counter(&raw mut (*worker).tx).fetch_add(sent, Ordering::Relaxed);
         counter(&raw mut (*worker).running_time).fetch_add(took, Ordering::Relaxed);
         let average = counter(&raw mut (*worker).avg_response_time);
-        average.store(
-            (average.load(Ordering::Relaxed) + took) / 2,
-            Ordering::Relaxed,
-        );
+        average.store((average.load(Ordering::Relaxed) + took) / 2, Ordering::Relaxed);
         int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed);
     }
     core.slot.since.store(0, Ordering::Release);

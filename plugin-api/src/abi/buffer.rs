@@ -8,11 +8,7 @@ use std::ffi::c_char;
 /// `struct uwsgi_buffer`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiBuffer {
     pub buf: *mut c_char,
     pub pos: usize,

@@ -19,11 +19,7 @@ pub union UwsgiSockaddr {
 /// `struct uwsgi_logger`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiLogger {
     pub name: *mut c_char,
     pub id: *mut c_char,

@@ -8,11 +8,7 @@ use std::ffi::{c_char, c_int, c_void};
 /// `struct uwsgi_option`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiOption {
     pub name: *mut c_char,
     pub kind: c_int,
@@ -26,11 +22,7 @@ pub struct UwsgiOption {
 /// `struct uwsgi_string_list`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiStringList {
     pub value: *mut c_char,
     pub len: usize,
@@ -43,11 +35,7 @@ pub struct UwsgiStringList {
 /// `struct uwsgi_opt`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiOpt {
     pub key: *mut c_char,
     pub value: *mut c_char,

@@ -15,11 +15,7 @@ pub struct JailStart(pub Option<unsafe extern "C" fn(*mut c_void) -> c_int>);
 /// `struct uwsgi_plugin`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiPlugin {
     pub name: *const c_char,
     pub alias: *const c_char,
@@ -52,20 +48,10 @@ pub struct UwsgiPlugin {
     pub encode_string: Option<unsafe extern "C" fn(*mut c_char) -> *mut c_void>,
     pub decode_string: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_char>,
     pub signal_handler: Option<unsafe extern "C" fn(u8, *mut c_void) -> c_int>,
-    pub code_string: Option<
-        unsafe extern "C" fn(
-            *mut c_char,
-            *mut c_char,
-            *mut c_char,
-            *mut c_char,
-            u16,
-        ) -> *mut c_char,
-    >,
-    pub spooler:
-        Option<unsafe extern "C" fn(*mut c_char, *mut c_char, u16, *mut c_char, usize) -> c_int>,
-    pub rpc: Option<
-        unsafe extern "C" fn(*mut c_void, u8, *mut *mut c_char, *mut u16, *mut *mut c_char) -> u64,
-    >,
+    pub code_string:
+        Option<unsafe extern "C" fn(*mut c_char, *mut c_char, *mut c_char, *mut c_char, u16) -> *mut c_char>,
+    pub spooler: Option<unsafe extern "C" fn(*mut c_char, *mut c_char, u16, *mut c_char, usize) -> c_int>,
+    pub rpc: Option<unsafe extern "C" fn(*mut c_void, u8, *mut *mut c_char, *mut u16, *mut *mut c_char) -> u64>,
     pub jail: Option<unsafe extern "C" fn(JailStart, *mut *mut c_char)>,
     pub post_jail: Option<unsafe extern "C" fn()>,
     pub before_privileges_drop: Option<unsafe extern "C" fn()>,

@@ -19,11 +19,7 @@ pub struct UwsgiHeader {
 /// `struct wsgi_request`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct WsgiRequest {
     pub fd: c_int,
     pub uh: *mut UwsgiHeader,

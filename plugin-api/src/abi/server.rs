@@ -10,11 +10,7 @@ use std::ffi::{c_char, c_int, c_void};
 /// `struct uwsgi_socket`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiSocket {
     pub fd: c_int,
     pub name: *mut c_char,
@@ -41,11 +37,7 @@ pub struct UwsgiSocket {
 /// `struct uwsgi_app`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiApp {
     pub modifier1: u8,
     pub mountpoint: [c_char; 255],
@@ -64,8 +56,7 @@ pub struct UwsgiApp {
     pub responder2: *mut c_void,
     pub eventfd_read: *mut c_void,
     pub eventfd_write: *mut c_void,
-    pub request_subhandler:
-        Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiApp) -> *mut c_void>,
+    pub request_subhandler: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiApp) -> *mut c_void>,
     pub response_subhandler: Option<unsafe extern "C" fn(*mut WsgiRequest) -> c_int>,
     pub requests: u64,
     pub exceptions: u64,
@@ -84,11 +75,7 @@ pub struct UwsgiApp {
 /// `struct uwsgi_core`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiCore {
     pub requests: u64,
     pub failed_requests: u64,
@@ -106,11 +93,7 @@ pub struct UwsgiCore {
 /// `struct uwsgi_worker`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiWorker {
     pub id: c_int,
     pub pid: pid_t,
@@ -148,11 +131,7 @@ pub struct UwsgiWorker {
 /// `struct uwsgi_harakiri_options`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiHarakiriOptions {
     pub workers: c_int,
     pub mules: c_int,
@@ -162,11 +141,7 @@ pub struct UwsgiHarakiriOptions {
 /// `struct uwsgi_instance_status`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiInstanceStatus {
     pub gracefully_reloading: c_int,
     pub brutally_reloading: c_int,
@@ -181,11 +156,7 @@ pub struct UwsgiInstanceStatus {
 /// `struct uwsgi_server`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    feature = "layout-check",
-    derive(abi_stable::StableAbi),
-    sabi(unsafe_opaque_fields)
-)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
 pub struct UwsgiServer {
     pub hostname: [c_char; 256],
     pub hostname_len: c_int,

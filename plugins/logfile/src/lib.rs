@@ -55,12 +55,7 @@ impl Plugin for FileLogger {
 /// The logger function; the host calls it with one logger's record at a time.
 unsafe extern "C" fn write(logger: *mut UwsgiLogger, message: *mut c_char, len: usize) -> isize {
     // SAFETY: the host passes its record and a message of `len` bytes.
-    let (logger, message) = unsafe {
-        (
-            &mut *logger,
-            std::slice::from_raw_parts(message.cast::<u8>(), len),
-        )
-    };
+    let (logger, message) = unsafe { (&mut *logger, std::slice::from_raw_parts(message.cast::<u8>(), len)) };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| append(logger, message))) {
         Ok(Ok(())) => len as isize,
         Ok(Err(e)) => refuse(logger, &e.to_string()),
@@ -71,9 +66,7 @@ unsafe extern "C" fn write(logger: *mut UwsgiLogger, message: *mut c_char, len: 
 fn append(logger: &mut UwsgiLogger, message: &[u8]) -> std::io::Result<()> {
     if logger.configured == 0 {
         // SAFETY: the host's record holds a NUL-terminated argument.
-        let path = Path::new(OsStr::from_bytes(
-            unsafe { CStr::from_ptr(logger.arg) }.to_bytes(),
-        ));
+        let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(logger.arg) }.to_bytes()));
         logger.data = Box::into_raw(Box::new(LogFile::open(path)?)).cast();
         logger.configured = 1;
     }
@@ -85,9 +78,7 @@ fn append(logger: &mut UwsgiLogger, message: &[u8]) -> std::io::Result<()> {
 fn refuse(logger: &mut UwsgiLogger, reason: &str) -> isize {
     if logger.count == 0 {
         // SAFETY: as in `append`.
-        let path = unsafe { CStr::from_ptr(logger.arg) }
-            .to_string_lossy()
-            .into_owned();
+        let path = unsafe { CStr::from_ptr(logger.arg) }.to_string_lossy().into_owned();
         let _ = writeln!(
             std::io::stderr(),
             "logger file:{path}: {reason}; lines go to standard error"

@@ -41,9 +41,7 @@ fn failed(path: &Path, e: &mlua::Error) -> HookError {
 
 fn load(options: &Options) -> Result<State, HookError> {
     let Some(path) = &options.app else {
-        return Err(HookError::new(
-            "no Lua application: name one with --lua FILE",
-        ));
+        return Err(HookError::new("no Lua application: name one with --lua FILE"));
     };
     let lua = Lua::new();
     let table = lua.create_table().and_then(|uwsgi| {
@@ -57,14 +55,9 @@ fn load(options: &Options) -> Result<State, HookError> {
     });
     table.map_err(|e| failed(path, &e))?;
     for file in &options.load {
-        lua.load(file.as_path())
-            .exec()
-            .map_err(|e| failed(file, &e))?;
+        lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
     }
-    let value: mlua::Value = lua
-        .load(path.as_path())
-        .eval()
-        .map_err(|e| failed(path, &e))?;
+    let value: mlua::Value = lua.load(path.as_path()).eval().map_err(|e| failed(path, &e))?;
     let run = match value {
         mlua::Value::Function(run) => run,
         // a table of WSAPI's reference loader has its function under `run`

@@ -21,10 +21,7 @@ static OPTIONS: Mutex<Options> = Mutex::new(Options {
 
 /// A copy of the options.
 pub fn get() -> Options {
-    OPTIONS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+    OPTIONS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 fn path(value: Option<&OsStr>) -> PathBuf {
@@ -47,11 +44,7 @@ fn add_load(value: Option<&OsStr>) -> Result<(), HookError> {
 
 /// The table that `export_plugin!` points at.
 pub static TABLE: OptionTable<3> = OptionTable::new(&[
-    OptionRow::value(
-        c"lua",
-        c"serve the WSAPI application that this file returns",
-        set_app,
-    ),
+    OptionRow::value(c"lua", c"serve the WSAPI application that this file returns", set_app),
     OptionRow::value(
         c"lua-load",
         c"run this file in each Lua state before the application",

@@ -25,12 +25,8 @@ pub fn serve(state: &State, req: &mut Request<'_>) -> Result<(), HookError> {
             match req.read_body(hint) {
                 BodyRead::Data(data) => lua.create_string(data).map(Some),
                 BodyRead::End => Ok(None),
-                BodyRead::Gone => Err(mlua::Error::runtime(
-                    "the client has gone before its body was complete",
-                )),
-                BodyRead::Timeout => Err(mlua::Error::runtime(
-                    "the client did not send its body in time",
-                )),
+                BodyRead::Gone => Err(mlua::Error::runtime("the client has gone before its body was complete")),
+                BodyRead::Timeout => Err(mlua::Error::runtime("the client did not send its body in time")),
             }
         })
         .map_err(text)?;
@@ -45,17 +41,13 @@ pub fn serve(state: &State, req: &mut Request<'_>) -> Result<(), HookError> {
 fn environment(state: &State, req: &Request<'_>) -> mlua::Result<Table> {
     let env = state.lua.create_table()?;
     for (key, value) in req.vars() {
-        env.raw_set(
-            state.lua.create_string(key)?,
-            state.lua.create_string(value)?,
-        )?;
+        env.raw_set(state.lua.create_string(key)?, state.lua.create_string(value)?)?;
     }
     Ok(env)
 }
 
 fn answer(state: &State, req: &mut Request<'_>, env: Table) -> Result<(), HookError> {
-    let (status, headers, body): (Value, Option<Table>, Value) =
-        state.run.call(env).map_err(text)?;
+    let (status, headers, body): (Value, Option<Table>, Value) = state.run.call(env).map_err(text)?;
     let status = match status {
         Value::Integer(code) => code.to_string() + " " + reason(code),
         Value::String(line) => line.to_string_lossy(),
@@ -67,10 +59,7 @@ fn answer(state: &State, req: &mut Request<'_>, env: Table) -> Result<(), HookEr
         }
     };
     req.start(status.trim_end())?;
-    for pair in headers
-        .iter()
-        .flat_map(|h| h.pairs::<mlua::LuaString, Value>())
-    {
+    for pair in headers.iter().flat_map(|h| h.pairs::<mlua::LuaString, Value>()) {
         let (name, value) = pair.map_err(text)?;
         match value {
             Value::Table(values) => {

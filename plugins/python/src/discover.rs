@@ -22,33 +22,23 @@ pub struct Interpreter {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum PythonError {
-    #[error(
-        "!!! Python Home is not a directory: {0} !!! (--virtualenv names it; create it with: python3 -m venv {0})"
-    )]
+    #[error("!!! Python Home is not a directory: {0} !!! (--virtualenv names it; create it with: python3 -m venv {0})")]
     NoHome(String),
-    #[error(
-        "{home} has no bin/python3: it is no virtualenv (create one with: python3 -m venv {home})"
-    )]
+    #[error("{home} has no bin/python3: it is no virtualenv (create one with: python3 -m venv {home})")]
     NotAVenv { home: String },
-    #[error(
-        "{program} does not start ({cause}): recreate the virtualenv with a Python that is installed"
-    )]
+    #[error("{program} does not start ({cause}): recreate the virtualenv with a Python that is installed")]
     Broken { program: String, cause: String },
     #[error(
         "no python3 was found on PATH and in /usr/bin: install one (apt install python3 libpython3-dev) or name one with --virtualenv"
     )]
     None,
-    #[error(
-        "Python {version} ({program}) is too old: 3.9 or later is needed; name another one with --virtualenv"
-    )]
+    #[error("Python {version} ({program}) is too old: 3.9 or later is needed; name another one with --virtualenv")]
     TooOld { version: String, program: String },
     #[error(
         "Python {version} ({program}) is a free-threaded build, whose ABI this plugin does not speak: use a regular build of it"
     )]
     FreeThreaded { version: String, program: String },
-    #[error(
-        "{program} is {name}, not CPython: only CPython can be embedded; name one with --virtualenv"
-    )]
+    #[error("{program} is {name}, not CPython: only CPython can be embedded; name one with --virtualenv")]
     NotCPython { name: String, program: String },
     #[error("Python {version} ({program}) has no shared library and cannot be embedded: {fix}")]
     NoLibrary {
@@ -164,16 +154,10 @@ fn judge(program: PathBuf, a: &Answers) -> Result<Interpreter, PythonError> {
         });
     }
     if minor(&a.version) < (3, 9) {
-        return Err(PythonError::TooOld {
-            version,
-            program: name,
-        });
+        return Err(PythonError::TooOld { version, program: name });
     }
     if a.free_threaded {
-        return Err(PythonError::FreeThreaded {
-            version,
-            program: name,
-        });
+        return Err(PythonError::FreeThreaded { version, program: name });
     }
     match library(a) {
         Ok(library) => Ok(Interpreter {
@@ -247,11 +231,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_embedded_is_named_with_its_fix() {
-        let refusal = |a: Answers| {
-            judge("/opt/py/bin/python3".into(), &a)
-                .unwrap_err()
-                .to_string()
-        };
+        let refusal = |a: Answers| judge("/opt/py/bin/python3".into(), &a).unwrap_err().to_string();
         assert!(refusal(answers("3.8.18")).contains("3.8.18 (/opt/py/bin/python3) is too old"));
         assert!(refusal(answers("2.7.18")).contains("too old"));
         assert!(refusal(answers("3.11.7")).contains("./configure --enable-shared"));
@@ -304,9 +284,7 @@ mod tests {
 
     #[test]
     fn every_python_of_this_machine_is_found_or_refused_with_a_reason() {
-        let versions = std::env::home_dir()
-            .unwrap_or_default()
-            .join(".pyenv/versions");
+        let versions = std::env::home_dir().unwrap_or_default().join(".pyenv/versions");
         let mut seen = 0;
         for entry in std::fs::read_dir(versions).into_iter().flatten().flatten() {
             seen += 1;

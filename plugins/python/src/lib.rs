@@ -237,14 +237,7 @@ mod tests {
 
     #[test]
     fn apps_of_other_languages_are_left_to_their_plugins() {
-        for python in [
-            "app.py",
-            "/srv/x.wsgi",
-            "pkg.mod",
-            "mod:app",
-            "mod:make()",
-            "mod",
-        ] {
+        for python in ["app.py", "/srv/x.wsgi", "pkg.mod", "mod:app", "mod:make()", "mod"] {
             assert!(looks_like_python(python.as_bytes()), "{python}");
         }
         for other in [

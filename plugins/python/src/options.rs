@@ -68,16 +68,12 @@ pub fn any() -> bool {
 /// The list for the second stage; it lives for the rest of the process.
 pub fn settings() -> &'static [Setting] {
     let given = GIVEN.lock().unwrap_or_else(|e| e.into_inner());
-    let text = |bytes: Vec<u8>| {
-        CString::new(bytes).map_or(std::ptr::null(), |c| c.into_raw().cast_const())
-    };
+    let text = |bytes: Vec<u8>| CString::new(bytes).map_or(std::ptr::null(), |c| c.into_raw().cast_const());
     let list: Vec<Setting> = given
         .iter()
         .map(|(name, value)| Setting {
             key: text(name.as_bytes().to_vec()),
-            value: value
-                .as_ref()
-                .map_or(std::ptr::null(), |v| text(v.as_bytes().to_vec())),
+            value: value.as_ref().map_or(std::ptr::null(), |v| text(v.as_bytes().to_vec())),
         })
         .collect();
     list.leak()
@@ -196,10 +192,7 @@ mod tests {
         level("optimize", Some(OsStr::new("2"))).unwrap();
         let all = settings();
         // SAFETY: the list's keys are NUL-terminated and live for ever.
-        let keys: Vec<_> = all
-            .iter()
-            .map(|s| unsafe { std::ffi::CStr::from_ptr(s.key) })
-            .collect();
+        let keys: Vec<_> = all.iter().map(|s| unsafe { std::ffi::CStr::from_ptr(s.key) }).collect();
         assert_eq!(keys, [c"pythonpath", c"pythonpath", c"optimize"]);
     }
 }

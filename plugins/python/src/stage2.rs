@@ -32,14 +32,13 @@ pub fn start() -> Option<&'static Hooks> {
 
 fn open() -> Result<&'static Hooks, HookError> {
     let python = choose()?;
-    open_library(&python.library, RTLD_NOW | RTLD_GLOBAL)
-        .map_err(|e| {
-            HookError::new(format!(
-                "cannot open {} of Python {}: {e}; reinstall that Python, or name another one with --virtualenv",
-                python.library.display(),
-                python.version
-            ))
-        })?;
+    open_library(&python.library, RTLD_NOW | RTLD_GLOBAL).map_err(|e| {
+        HookError::new(format!(
+            "cannot open {} of Python {}: {e}; reinstall that Python, or name another one with --virtualenv",
+            python.library.display(),
+            python.version
+        ))
+    })?;
     let core = open_core()?;
     // SAFETY: the symbol, if there, is the function of that type: both files are checked for one VERSION below.
     let start = unsafe { core.get::<StartFn>(SYMBOL.to_bytes_with_nul()) }.map_err(|e| {
@@ -84,10 +83,7 @@ fn choose() -> Result<Interpreter, HookError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let (found, refused) = discover::on_path(&path).map_err(failed)?;
     for error in refused {
-        log::line(&format!(
-            "python: {error}; using {} instead",
-            found.program.display()
-        ));
+        log::line(&format!("python: {error}; using {} instead", found.program.display()));
     }
     Ok(found)
 }
@@ -120,9 +116,7 @@ fn own_folder() -> Option<PathBuf> {
     // SAFETY: all-zero is a valid Dl_info.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
     // SAFETY: any address inside this object will do; `info` is filled when the result is not 0.
-    if unsafe { libc::dladdr(own_folder as *const libc::c_void, &mut info) } == 0
-        || info.dli_fname.is_null()
-    {
+    if unsafe { libc::dladdr(own_folder as *const libc::c_void, &mut info) } == 0 || info.dli_fname.is_null() {
         return None;
     }
     // SAFETY: a NUL-terminated name that the dynamic linker owns.

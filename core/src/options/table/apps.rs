@@ -16,15 +16,11 @@ static ROWS: &[OptionSpec] = &[
         |s, on| s.apps.need_app = Some(on),
     )
     .negation("no-need-app"),
-    parsed(
-        "mount",
-        "an application under a prefix: /PREFIX=APP",
-        |s, v| {
-            let mount = mount(v)?;
-            s.apps.mounts.push(mount);
-            Ok(())
-        },
-    ),
+    parsed("mount", "an application under a prefix: /PREFIX=APP", |s, v| {
+        let mount = mount(v)?;
+        s.apps.mounts.push(mount);
+        Ok(())
+    }),
     flag(
         "manage-script-name",
         "split SCRIPT_NAME off for mounted applications",
@@ -35,16 +31,12 @@ static ROWS: &[OptionSpec] = &[
         "drop a SCRIPT_NAME that comes with the request",
         |s, on| s.apps.ignore_script_name = on,
     ),
-    flag(
-        "no-default-app",
-        "404 where no application is mounted",
-        |s, on| s.apps.no_default_app = on,
-    ),
-    flag(
-        "lazy-apps",
-        "load the application in each worker",
-        |s, on| s.apps.lazy_apps = on,
-    )
+    flag("no-default-app", "404 where no application is mounted", |s, on| {
+        s.apps.no_default_app = on
+    }),
+    flag("lazy-apps", "load the application in each worker", |s, on| {
+        s.apps.lazy_apps = on
+    })
     .negation("no-lazy-apps"),
     flag(
         "lazy",
@@ -75,11 +67,9 @@ static ROWS: &[OptionSpec] = &[
         s.apps.max_apps = n as u32
     })
     .range(1, 65535),
-    text(
-        "exception-handler",
-        "a handler of uncaught exceptions",
-        |s, v| s.apps.exception_handlers.push(v.into()),
-    )
+    text("exception-handler", "a handler of uncaught exceptions", |s, v| {
+        s.apps.exception_handlers.push(v.into())
+    })
     .later(),
     no_effect("cgi-mode", No, "nothing to do: answers need no CGI form").short('c'),
     no_effect("vhost-host", No, "nothing to do: SERVER_NAME is used"),
@@ -89,6 +79,9 @@ static ROWS: &[OptionSpec] = &[
         "nothing to do: the number of request variables has no fixed limit",
     )
     .short('v'),
+    text("mode", "a word that the application reads as uwsgi.mode", |s, v| {
+        s.apps.mode = Some(v.into())
+    }),
 ];
 
 fn mount(value: &str) -> Result<Mount, String> {

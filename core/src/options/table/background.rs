@@ -3,9 +3,7 @@
 use crate::options::command::Command;
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Required};
-use crate::options::spec::{
-    Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path, text,
-};
+use crate::options::spec::{Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path, text};
 use crate::settings::{Cron, Daemon, Mule, Settings};
 
 pub static GROUP: Group = Group {
@@ -19,6 +17,7 @@ static ROWS: &[OptionSpec] = &[
         "a command that lives and dies with the instance",
         |s, v| daemon(s, Daemon::child(v)),
     )
+    .verbatim()
     .master(),
     parsed(
         "attach-control-daemon",
@@ -33,6 +32,7 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "attach-daemon2",
@@ -47,31 +47,34 @@ static ROWS: &[OptionSpec] = &[
             )
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "smart-attach-daemon",
         "a command watched through its pidfile: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
+    .verbatim()
     .master(),
     parsed(
         "smart-attach-daemon2",
         "the same for a command that goes to the background by itself",
         |s, v| smart(s, v, true),
     )
+    .verbatim()
     .master(),
     parsed(
         "cron",
         "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",
         |s, v| cron(s, v, false),
     )
+    .verbatim()
     .master()
     .later(),
-    parsed("unique-cron", "the same, never two at once", |s, v| {
-        cron(s, v, true)
-    })
-    .master()
-    .later(),
+    parsed("unique-cron", "the same, never two at once", |s, v| cron(s, v, true))
+        .verbatim()
+        .master()
+        .later(),
     parsed(
         "cron2",
         "a command on schedule with settings: minute=0,unique=1 COMMAND",
@@ -86,17 +89,12 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master()
     .later(),
-    number(
-        "mules",
-        "this many processes for background work",
-        |s, n| {
-            s.background
-                .mules
-                .extend((0..n).map(|_| Mule { script: None }))
-        },
-    )
+    number("mules", "this many processes for background work", |s, n| {
+        s.background.mules.extend((0..n).map(|_| Mule { script: None }))
+    })
     .range(0, 1024)
     .master()
     .later(),
@@ -104,9 +102,7 @@ static ROWS: &[OptionSpec] = &[
         "mule",
         "a process for background work, with a script of its own",
         |s, v| {
-            let script = v
-                .filter(|v| !v.is_empty() && *v != "true")
-                .map(str::to_owned);
+            let script = v.filter(|v| !v.is_empty() && *v != "true").map(str::to_owned);
             s.background.mules.push(Mule { script })
         },
     )
@@ -114,9 +110,7 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     parsed("farm", "a group of mules: NAME:MULE,MULE", |s, v| {
         match v.split_once(':') {
-            Some((name, mules)) if !name.is_empty() && !mules.is_empty() => {
-                s.background.farms.push(v.to_owned())
-            }
+            Some((name, mules)) if !name.is_empty() && !mules.is_empty() => s.background.farms.push(v.to_owned()),
             _ => {
                 return Err(format!(
                     "invalid farm value ({v}) must be in the form name:mule[,muleN]"
@@ -154,11 +148,9 @@ static ROWS: &[OptionSpec] = &[
         |s, n| s.background.spooler_max_tasks = n,
     )
     .later(),
-    flag(
-        "spooler-ordered",
-        "tasks in the order of their names",
-        |s, on| s.background.spooler_ordered = on,
-    )
+    flag("spooler-ordered", "tasks in the order of their names", |s, on| {
+        s.background.spooler_ordered = on
+    })
     .later(),
     flag("spooler-quiet", "fewer lines about tasks", |s, on| {
         s.background.spooler_quiet = on
@@ -180,15 +172,11 @@ static ROWS: &[OptionSpec] = &[
     .aliases(&["signal-timer"])
     .master()
     .later(),
-    parsed(
-        "rbtimer",
-        "the same, counted by the master itself",
-        |s, v| {
-            let timer = timer(v)?;
-            s.background.rb_timers.push(timer);
-            Ok(())
-        },
-    )
+    parsed("rbtimer", "the same, counted by the master itself", |s, v| {
+        let timer = timer(v)?;
+        s.background.rb_timers.push(timer);
+        Ok(())
+    })
     .aliases(&["signal-rbtimer"])
     .master()
     .later(),
@@ -197,14 +185,9 @@ static ROWS: &[OptionSpec] = &[
         "raise a uWSGI signal at any event of a path: PATH SIGNAL",
         |s, v| {
             let wrong = || format!("invalid value \"{v}\": give PATH SIGNAL");
-            let (path, signal) = v
-                .trim()
-                .rsplit_once(char::is_whitespace)
-                .ok_or_else(wrong)?;
+            let (path, signal) = v.trim().rsplit_once(char::is_whitespace).ok_or_else(wrong)?;
             let signal = parse::number(signal, 0, 255)? as u8;
-            s.background
-                .file_monitors
-                .push((path.trim_end().to_owned(), signal));
+            s.background.file_monitors.push((path.trim_end().to_owned(), signal));
             Ok(())
         },
     )
@@ -225,11 +208,7 @@ static ROWS: &[OptionSpec] = &[
         s.background.emperor.push(v.into())
     })
     .later(),
-    later(
-        "emperor-freq",
-        Required,
-        "seconds between two looks for vassals",
-    ),
+    later("emperor-freq", Required, "seconds between two looks for vassals"),
     later("emperor-nofollow", No, "look at links themselves"),
     later(
         "emperor-on-demand-extension",
@@ -237,44 +216,30 @@ static ROWS: &[OptionSpec] = &[
         "ending of the file that names a vassal's socket",
     )
     .aliases(&["emperor-on-demand-ext"]),
-    later(
-        "emperor-pidfile",
-        Required,
-        "where the emperor writes its pid",
-    ),
-    later(
-        "emperor-stats",
-        Required,
-        "address of the emperor's statistics",
-    )
-    .aliases(&["emperor-stats-server"]),
-    later(
-        "emperor-tyrant",
-        No,
-        "vassals run as the owner of their file",
-    ),
-    later(
-        "heartbeat",
-        Required,
-        "seconds between signs of life to the emperor",
-    ),
+    later("emperor-pidfile", Required, "where the emperor writes its pid"),
+    later("emperor-stats", Required, "address of the emperor's statistics").aliases(&["emperor-stats-server"]),
+    later("emperor-tyrant", No, "vassals run as the owner of their file"),
+    later("heartbeat", Required, "seconds between signs of life to the emperor"),
     later("vassals-set", Required, "a placeholder for every vassal").aliases(&["vassal-set"]),
-    later(
-        "vassals-include",
-        Required,
-        "a file included in every vassal",
-    ),
+    later("vassals-include", Required, "a file included in every vassal"),
     later("vassals-inherit", Required, "a template of every vassal"),
-    later(
-        "subscribe-to",
-        Required,
-        "announce this instance to a router",
-    )
-    .aliases(&["subscribe", "st"]),
+    later("subscribe-to", Required, "announce this instance to a router").aliases(&["subscribe", "st"]),
     later(
         "subscribe2",
         Required,
         "announce this instance to a router, as key=value pairs",
+    ),
+    later("subscribe-freq", Required, "seconds between two announcements"),
+    later(
+        "vassals-start-hook",
+        Required,
+        "a program that runs when a vassal starts",
+    ),
+    later("vassals-stop-hook", Required, "a program that runs when a vassal stops"),
+    later(
+        "spooler-external",
+        Required,
+        "a directory of tasks that another instance runs",
     ),
 ];
 
@@ -300,10 +265,7 @@ fn daemon(settings: &mut Settings, daemon: Daemon) -> Result<(), String> {
 
 fn smart(settings: &mut Settings, value: &str, daemonizes: bool) -> Result<(), String> {
     let wrong = || format!("invalid value \"{value}\": give PIDFILE COMMAND");
-    let (pidfile, command) = value
-        .trim()
-        .split_once(char::is_whitespace)
-        .ok_or_else(wrong)?;
+    let (pidfile, command) = value.trim().split_once(char::is_whitespace).ok_or_else(wrong)?;
     daemon(
         settings,
         Daemon {
@@ -315,11 +277,7 @@ fn smart(settings: &mut Settings, value: &str, daemonizes: bool) -> Result<(), S
 }
 
 fn cron(settings: &mut Settings, value: &str, unique: bool) -> Result<(), String> {
-    let wrong = || {
-        format!(
-            "invalid schedule \"{value}\": give MINUTE HOUR DAY MONTH WEEKDAY COMMAND, -1 for any"
-        )
-    };
+    let wrong = || format!("invalid schedule \"{value}\": give MINUTE HOUR DAY MONTH WEEKDAY COMMAND, -1 for any");
     let mut when = [0; 5];
     let mut rest = value.trim_start();
     for slot in &mut when {

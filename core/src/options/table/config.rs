@@ -21,9 +21,7 @@ static ROWS: &[OptionSpec] = &[
     reader("yaml", Required, "read a YAML file")
         .short('y')
         .aliases(&["yml"]),
-    reader("json", Required, "read a JSON file")
-        .short('j')
-        .aliases(&["js"]),
+    reader("json", Required, "read a JSON file").short('j').aliases(&["js"]),
     reader(
         "config",
         Required,
@@ -39,12 +37,7 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "read another configuration file behind everything else, as a template",
     ),
-    reader(
-        "set",
-        Required,
-        "set a placeholder or an option: NAME=VALUE",
-    )
-    .short('S'),
+    reader("set", Required, "set a placeholder or an option: NAME=VALUE").short('S'),
     reader("set-placeholder", Required, "set a placeholder: NAME=VALUE").aliases(&["set-ph"]),
     reader(
         "declare-option",
@@ -78,35 +71,20 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "lines up to endif count unless the option stands above",
     ),
-    reader(
-        "if-file",
-        Required,
-        "lines up to endif count if this is a regular file",
-    )
-    .aliases(&["iffile"]),
+    reader("if-file", Required, "lines up to endif count if this is a regular file").aliases(&["iffile"]),
     reader(
         "if-not-file",
         Required,
         "lines up to endif count unless this is a regular file",
     ),
-    reader(
-        "if-dir",
-        Required,
-        "lines up to endif count if this is a directory",
-    )
-    .aliases(&["ifdir", "if-directory"]),
+    reader("if-dir", Required, "lines up to endif count if this is a directory").aliases(&["ifdir", "if-directory"]),
     reader(
         "if-not-dir",
         Required,
         "lines up to endif count unless this is a directory",
     )
     .aliases(&["if-not-directory"]),
-    reader(
-        "if-exists",
-        Required,
-        "lines up to endif count if this path exists",
-    )
-    .aliases(&["ifexists"]),
+    reader("if-exists", Required, "lines up to endif count if this path exists").aliases(&["ifexists"]),
     reader(
         "if-not-exists",
         Required,
@@ -156,23 +134,14 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "repeat the lines up to endfor for each matching path",
     ),
-    reader(
-        "for-times",
-        Required,
-        "repeat the lines up to endfor this often",
-    ),
+    reader("for-times", Required, "repeat the lines up to endfor this often"),
     reader(
         "for-readline",
         Required,
         "repeat the lines up to endfor for each line of a file",
     ),
     reader("endfor", Optional, "end the lines of a for").aliases(&["end-for"]),
-    reader(
-        "print",
-        Optional,
-        "print a text while the configuration is read",
-    )
-    .aliases(&["iprint"]),
+    reader("print", Required, "print a text while the configuration is read").aliases(&["iprint"]),
     flag(
         "strict",
         "treat unknown names in configuration files as errors",
@@ -195,23 +164,16 @@ static ROWS: &[OptionSpec] = &[
         "start with this configuration when this one ends with exit code 1",
         |s, v| s.paths.fallback_config = Some(v.into()),
     ),
-    reader(
-        "show-config",
-        No,
-        "print the options in use, each with its place",
-    ),
+    reader("show-config", No, "print the options in use, each with its place"),
     command(
         "check-config",
         No,
         "read and check the configuration, report every problem, and end",
         |_| Command::CheckConfig,
     ),
-    command(
-        "get",
-        Required,
-        "print the value of one option and end",
-        |v| Command::Get(v.unwrap_or_default().into()),
-    ),
+    command("get", Required, "print the value of one option and end", |v| {
+        Command::Get(v.unwrap_or_default().into())
+    }),
     command(
         "help",
         Optional,
@@ -220,27 +182,16 @@ static ROWS: &[OptionSpec] = &[
     )
     .short('h')
     .aliases(&["usage"]),
-    command("version", No, "print the version and end", |_| {
-        Command::Version
+    command("version", No, "print the version and end", |_| Command::Version),
+    command("dump-options", No, "print the names of all options and end", |_| {
+        Command::DumpOptions
     }),
-    command(
-        "dump-options",
-        No,
-        "print the names of all options and end",
-        |_| Command::DumpOptions,
-    ),
-    command("man", No, "print the manual page (roff) and end", |_| {
-        Command::Man
-    }),
+    command("man", No, "print the manual page (roff) and end", |_| Command::Man),
     command(
         "extract",
         Required,
         "print a configuration source (file, exec://, http://) and end",
         |v| Command::Extract(v.unwrap_or_default().into()),
     ),
-    no_effect(
-        "skip-zero",
-        No,
-        "nothing to do: descriptor 0 is checked without harm",
-    ),
+    no_effect("skip-zero", No, "nothing to do: descriptor 0 is checked without harm"),
 ];

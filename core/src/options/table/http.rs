@@ -2,9 +2,7 @@
 
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Required};
-use crate::options::spec::{
-    Group, OptionSpec, bytes, flag, later, no_effect, number, optional_parsed, parsed, text,
-};
+use crate::options::spec::{Group, OptionSpec, bytes, flag, later, no_effect, number, optional_parsed, parsed, text};
 
 pub static GROUP: Group = Group {
     title: "Requests and answers",
@@ -12,11 +10,9 @@ pub static GROUP: Group = Group {
 };
 
 static ROWS: &[OptionSpec] = &[
-    bytes(
-        "buffer-size",
-        "bytes of a request's header block",
-        |s, n| s.limits.buffer_size = n as usize,
-    )
+    bytes("buffer-size", "bytes of a request's header block", |s, n| {
+        s.limits.buffer_size = n as usize
+    })
     .short('b')
     .range(1024, 16 * 1024 * 1024),
     bytes("limit-post", "largest request body in bytes", |s, n| {
@@ -27,11 +23,9 @@ static ROWS: &[OptionSpec] = &[
         "spool request bodies beyond these bytes to disk",
         |s, n| s.limits.post_buffering = n,
     ),
-    bytes(
-        "post-buffering-bufsize",
-        "bytes read at once while spooling",
-        |s, n| s.limits.post_buffering_bufsize = (n as usize).max(4096),
-    )
+    bytes("post-buffering-bufsize", "bytes read at once while spooling", |s, n| {
+        s.limits.post_buffering_bufsize = (n as usize).max(4096)
+    })
     .range(0, 1 << 30),
     bytes(
         "response-headers-limit",
@@ -43,11 +37,9 @@ static ROWS: &[OptionSpec] = &[
         "largest chunk of a request body in bytes",
         |s, n| s.limits.chunked_input_limit = n,
     ),
-    number(
-        "chunked-input-timeout",
-        "seconds to wait for a chunk",
-        |s, n| s.limits.chunked_input_timeout = n,
-    ),
+    number("chunked-input-timeout", "seconds to wait for a chunk", |s, n| {
+        s.limits.chunked_input_timeout = n
+    }),
     optional_parsed(
         "keep-alive",
         "keep connections open after an answer, idle at most SECONDS",
@@ -63,32 +55,25 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     ),
-    flag(
-        "no-keep-alive",
-        "close connections after each answer",
-        |s, on| s.http.keep_alive = !on,
-    ),
+    flag("no-keep-alive", "close connections after each answer", |s, on| {
+        s.http.keep_alive = !on
+    }),
     number(
         "headers-timeout",
         "seconds for a whole header block to arrive",
         |s, n| s.http.headers_timeout = n,
     )
     .range(1, 86400),
-    parsed(
-        "add-header",
-        "a header for every answer: NAME: VALUE",
-        |s, v| match v.split_once(':') {
-            Some((name, _))
-                if !name.is_empty()
-                    && !name.contains(char::is_whitespace)
-                    && !v.contains(['\r', '\n']) =>
-            {
+    parsed("add-header", "a header for every answer: NAME: VALUE", |s, v| {
+        match v.split_once(':') {
+            Some((name, _)) if !name.is_empty() && !name.contains(char::is_whitespace) && !v.contains(['\r', '\n']) => {
                 s.http.add_headers.push(v.to_owned());
                 Ok(())
             }
             _ => Err(format!("invalid header \"{v}\": give NAME: VALUE")),
-        },
-    ),
+        }
+    })
+    .verbatim(),
     text("rem-header", "take a header out of every answer", |s, v| {
         s.http.rem_headers.push(v.into())
     })
@@ -137,11 +122,9 @@ static ROWS: &[OptionSpec] = &[
         "show tracebacks to the client (never in production)",
         |s, on| s.limits.catch_exceptions = on,
     ),
-    number(
-        "websockets-max-size",
-        "kilobytes of a websocket message",
-        |s, n| s.http.websockets_max_size = n,
-    )
+    number("websockets-max-size", "kilobytes of a websocket message", |s, n| {
+        s.http.websockets_max_size = n
+    })
     .aliases(&["websocket-max-size"]),
     number(
         "websockets-ping-freq",
@@ -155,19 +138,11 @@ static ROWS: &[OptionSpec] = &[
         |s, n| s.http.websockets_pong_tolerance = n,
     )
     .aliases(&["websocket-pong-tolerance"]),
-    no_effect(
-        "pcre-jit",
-        No,
-        "nothing to do: regular expressions are compiled",
-    ),
+    no_effect("pcre-jit", No, "nothing to do: regular expressions are compiled"),
     no_effect(
         "body-read-warning",
         Required,
         "nothing to do: bodies are read without waste",
     ),
-    later(
-        "upload-progress",
-        Required,
-        "files about the progress of uploads",
-    ),
+    later("upload-progress", Required, "files about the progress of uploads"),
 ];

@@ -15,21 +15,17 @@ static ROWS: &[OptionSpec] = &[
         |s, n| s.limits.harakiri = n,
     )
     .short('t'),
-    flag(
-        "harakiri-verbose",
-        "say more about a killed worker",
-        |s, on| s.limits.harakiri_verbose = on,
-    ),
+    flag("harakiri-verbose", "say more about a killed worker", |s, on| {
+        s.limits.harakiri_verbose = on
+    }),
     number(
         "harakiri-graceful-timeout",
         "seconds between the soft signal and the kill",
         |s, n| s.limits.harakiri_graceful_timeout = n,
     ),
-    number(
-        "harakiri-graceful-signal",
-        "number of the soft signal",
-        |s, n| s.limits.harakiri_graceful_signal = n as i32,
-    )
+    number("harakiri-graceful-signal", "number of the soft signal", |s, n| {
+        s.limits.harakiri_graceful_signal = n as i32
+    })
     .range(1, 64),
     number(
         "harakiri-queue-threshold",
@@ -57,27 +53,21 @@ static ROWS: &[OptionSpec] = &[
         s.limits.cron_harakiri = n
     })
     .later(),
-    number(
-        "max-requests",
-        "requests after which a worker is replaced",
-        |s, n| s.limits.max_requests = n,
-    )
+    number("max-requests", "requests after which a worker is replaced", |s, n| {
+        s.limits.max_requests = n
+    })
     .short('R'),
     number(
         "max-requests-delta",
         "added to max-requests once per worker number",
         |s, n| s.limits.max_requests_delta = n,
     ),
-    number(
-        "max-requests-jitter",
-        "random share added to max-requests",
-        |s, n| s.limits.max_requests_jitter = n,
-    ),
-    number(
-        "min-worker-lifetime",
-        "seconds that a worker lives at least",
-        |s, n| s.limits.min_worker_lifetime = n,
-    ),
+    number("max-requests-jitter", "random share added to max-requests", |s, n| {
+        s.limits.max_requests_jitter = n
+    }),
+    number("min-worker-lifetime", "seconds that a worker lives at least", |s, n| {
+        s.limits.min_worker_lifetime = n
+    }),
     number(
         "max-worker-lifetime",
         "seconds after which a worker is replaced",
@@ -151,17 +141,13 @@ static ROWS: &[OptionSpec] = &[
         "replace a worker after an exception of this form",
         |s, v| s.limits.reload_on_exception_repr.push(v.into()),
     ),
-    flag(
-        "memory-report",
-        "measure memory after each request",
-        |s, on| s.limits.memory_report = on,
-    )
+    flag("memory-report", "measure memory after each request", |s, on| {
+        s.limits.memory_report = on
+    })
     .short('m'),
-    number(
-        "limit-as",
-        "address space of each process in megabytes",
-        |s, n| s.limits.limit_as = n,
-    ),
+    number("limit-as", "address space of each process in megabytes", |s, n| {
+        s.limits.limit_as = n
+    }),
     number("limit-nproc", "processes that the user may have", |s, n| {
         s.limits.limit_nproc = n
     }),

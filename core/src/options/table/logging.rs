@@ -3,9 +3,9 @@
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Required};
 use crate::options::spec::{
-    Apply, Group, OptionSpec, bytes, flag, later, no_effect, number, optional, parsed, path, text,
+    Group, OptionSpec, bytes, demanded_flag, flag, later, no_effect, number, optional, parsed, path, text,
 };
-use crate::settings::{LogSink, Settings};
+use crate::settings::LogSink;
 
 pub static GROUP: Group = Group {
     title: "Logs",
@@ -16,31 +16,25 @@ static ROWS: &[OptionSpec] = &[
     path("logto", "write the log to a file or UDP address", |s, v| {
         s.logging.logto = Some(v.into())
     }),
-    path(
-        "logto2",
-        "the same, opened after privileges are dropped",
-        |s, v| s.logging.logto2 = Some(v.into()),
-    ),
+    path("logto2", "the same, opened after privileges are dropped", |s, v| {
+        s.logging.logto2 = Some(v.into())
+    }),
     path(
         "daemonize",
         "go to the background and log to a file or UDP address",
         |s, v| s.logging.daemonize = Some(v.into()),
     )
     .short('d'),
-    path(
-        "daemonize2",
-        "the same, after the application is loaded",
-        |s, v| s.logging.daemonize2 = Some(v.into()),
-    ),
+    path("daemonize2", "the same, after the application is loaded", |s, v| {
+        s.logging.daemonize2 = Some(v.into())
+    }),
     flag("log-master", "let the master write the log", |s, on| {
         s.logging.log_master = on
     })
     .master(),
-    bytes(
-        "log-master-bufsize",
-        "bytes that the master reads at once",
-        |s, n| s.logging.log_master_bufsize = n as usize,
-    ),
+    bytes("log-master-bufsize", "bytes that the master reads at once", |s, n| {
+        s.logging.log_master_bufsize = n as usize
+    }),
     no_effect(
         "log-master-stream",
         No,
@@ -60,14 +54,10 @@ static ROWS: &[OptionSpec] = &[
         },
     )
     .master(),
-    text(
-        "logger",
-        "a sink of all lines: [NAME ]LOGGER:ARGUMENT",
-        |s, v| {
-            s.logging.logger.push(LogSink::parse(v));
-            s.logging.log_master = true;
-        },
-    )
+    text("logger", "a sink of all lines: [NAME ]LOGGER:ARGUMENT", |s, v| {
+        s.logging.logger.push(LogSink::parse(v));
+        s.logging.log_master = true;
+    })
     .master(),
     text(
         "req-logger",
@@ -79,11 +69,9 @@ static ROWS: &[OptionSpec] = &[
     )
     .aliases(&["logger-req"])
     .master(),
-    text(
-        "log-route",
-        "lines that match go to a sink: NAME REGEXP",
-        |s, v| s.logging.log_route.push(v.into()),
-    ),
+    text("log-route", "lines that match go to a sink: NAME REGEXP", |s, v| {
+        s.logging.log_route.push(v.into())
+    }),
     text(
         "log-req-route",
         "request lines that match go to a sink: NAME REGEXP",
@@ -101,11 +89,9 @@ static ROWS: &[OptionSpec] = &[
         |s, v| s.logging.log_encoder.push(v.into()),
     )
     .template(),
-    text(
-        "log-req-encoder",
-        "change request lines on their way",
-        |s, v| s.logging.log_req_encoder.push(v.into()),
-    )
+    text("log-req-encoder", "change request lines on their way", |s, v| {
+        s.logging.log_req_encoder.push(v.into())
+    })
     .template(),
     optional("log-syslog", "write to syslog, under this name", |s, v| {
         s.logging.log_syslog = Some(v.unwrap_or("rsgi").into());
@@ -141,11 +127,9 @@ static ROWS: &[OptionSpec] = &[
     optional("log-prefix", "text in front of lines", |s, v| {
         s.logging.log_prefix = Some(v.unwrap_or("").into())
     }),
-    flag(
-        "log-micros",
-        "microseconds instead of milliseconds",
-        |s, on| s.logging.log_micros = on,
-    ),
+    flag("log-micros", "microseconds instead of milliseconds", |s, on| {
+        s.logging.log_micros = on
+    }),
     flag(
         "log-x-forwarded-for",
         "the forwarded address instead of the peer's",
@@ -167,29 +151,23 @@ static ROWS: &[OptionSpec] = &[
         "log requests slower than these milliseconds even so",
         |s, n| s.logging.log_slow = Some(n as u32),
     ),
-    bytes(
-        "log-big",
-        "log answers larger than these bytes even so",
-        |s, n| s.logging.log_big = Some(n),
-    ),
+    bytes("log-big", "log answers larger than these bytes even so", |s, n| {
+        s.logging.log_big = Some(n)
+    }),
     flag("log-zero", "log answers without a body even so", |s, on| {
         s.logging.log_zero = on
     }),
-    switch(
-        "log-sendfile",
-        "log answers sent by sendfile even so",
-        |s, on| s.logging.log_sendfile = on,
-    ),
-    switch(
+    demanded_flag("log-sendfile", "log answers sent by sendfile even so", |s, on| {
+        s.logging.log_sendfile = on
+    }),
+    demanded_flag(
         "log-ioerror",
         "log requests with a failed read or write even so",
         |s, on| s.logging.log_ioerror = on,
     ),
-    bytes(
-        "log-maxsize",
-        "rotate the log beyond these bytes",
-        |s, n| s.logging.log_maxsize = Some(n).filter(|n| *n > 0),
-    )
+    bytes("log-maxsize", "rotate the log beyond these bytes", |s, n| {
+        s.logging.log_maxsize = Some(n).filter(|n| *n > 0)
+    })
     .master(),
     path("log-backupname", "name of the rotated log", |s, v| {
         s.logging.log_backupname = Some(v.into())
@@ -200,26 +178,15 @@ static ROWS: &[OptionSpec] = &[
     flag("log-truncate", "empty the log at the start", |s, on| {
         s.logging.log_truncate = on
     }),
-    parsed(
-        "logfile-chmod",
-        "permission bits of log files, octal",
-        |s, v| {
-            s.logging.logfile_chmod = Some(parse::mode(v)?);
-            Ok(())
-        },
-    ),
-    flag(
-        "logfile-chown",
-        "log files belong to the user of uid",
-        |s, on| s.logging.logfile_chown = on,
-    ),
+    parsed("logfile-chmod", "permission bits of log files, octal", |s, v| {
+        s.logging.logfile_chmod = Some(parse::mode(v)?);
+        Ok(())
+    }),
+    flag("logfile-chown", "log files belong to the user of uid", |s, on| {
+        s.logging.logfile_chown = on
+    }),
     later("alarm", Required, "an alarm: NAME ACTION:ARGUMENT"),
-    later(
-        "alarm-log",
-        Required,
-        "raise an alarm at lines that match: NAME REGEXP",
-    )
-    .aliases(&["log-alarm"]),
+    later("alarm-log", Required, "raise an alarm at lines that match: NAME REGEXP").aliases(&["log-alarm"]),
     later(
         "alarm-backlog",
         Required,
@@ -232,22 +199,6 @@ static ROWS: &[OptionSpec] = &[
         "lq-alarm",
         "listen-queue-alarm",
     ]),
-    later(
-        "alarm-segfault",
-        Required,
-        "raise an alarm when a process crashes",
-    )
-    .aliases(&["segfault-alarm"]),
+    later("alarm-segfault", Required, "raise an alarm when a process crashes").aliases(&["segfault-alarm"]),
+    later("log-socket", Required, "send the log to a socket"),
 ];
-
-/// A flag whose value uWSGI demands.
-const fn switch(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, bool),
-) -> OptionSpec {
-    OptionSpec {
-        apply: Apply::Flag(set),
-        ..text(name, help, |_, _| {})
-    }
-}

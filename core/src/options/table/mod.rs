@@ -54,9 +54,7 @@ pub fn rows() -> impl Iterator<Item = &'static OptionSpec> {
 
 /// All names: main ones, aliases and negations.
 pub fn names<'a>() -> impl Iterator<Item = &'a str> {
-    rows()
-        .flat_map(|row| row.names())
-        .map(|name| name as &'a str)
+    rows().flat_map(|row| row.names()).map(|name| name as &'a str)
 }
 
 /// The row of a name, an alias or a negation.

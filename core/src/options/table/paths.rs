@@ -32,18 +32,15 @@ static ROWS: &[OptionSpec] = &[
         let change = EnvironmentChange::Set(name.trim().to_owned(), value.to_owned());
         s.paths.environment.push(change);
         Ok(())
-    }),
+    })
+    .verbatim(),
     path("unenv", "remove an environment variable", |s, v| {
         s.paths.environment.push(EnvironmentChange::Unset(v.into()))
     }),
     path(
         "envdir",
         "set variables from a directory with a file for each",
-        |s, v| {
-            s.paths
-                .environment
-                .push(EnvironmentChange::Directory(v.into()))
-        },
+        |s, v| s.paths.environment.push(EnvironmentChange::Directory(v.into())),
     ),
     path(
         "pidfile",
@@ -55,16 +52,12 @@ static ROWS: &[OptionSpec] = &[
         "write the master's pid here, after privileges are dropped",
         |s, v| s.paths.pidfile2 = Some(v.into()),
     ),
-    path(
-        "safe-pidfile",
-        "as pidfile, once the workers are there",
-        |s, v| s.paths.safe_pidfile = Some(v.into()),
-    ),
-    path(
-        "safe-pidfile2",
-        "as pidfile2, once the workers are there",
-        |s, v| s.paths.safe_pidfile2 = Some(v.into()),
-    ),
+    path("safe-pidfile", "as pidfile, once the workers are there", |s, v| {
+        s.paths.safe_pidfile = Some(v.into())
+    }),
+    path("safe-pidfile2", "as pidfile2, once the workers are there", |s, v| {
+        s.paths.safe_pidfile2 = Some(v.into())
+    }),
     flag(
         "vacuum",
         "remove sockets and pidfiles at the end (on unless classic-defaults)",
@@ -76,11 +69,9 @@ static ROWS: &[OptionSpec] = &[
     })
     .master()
     .later(),
-    path(
-        "notify-socket",
-        "a socket that takes notifications",
-        |s, v| s.paths.notify_socket = Some(v.into()),
-    )
+    path("notify-socket", "a socket that takes notifications", |s, v| {
+        s.paths.notify_socket = Some(v.into())
+    })
     .master()
     .later(),
     path("wait-for-fs", "wait until this path is there", |s, v| {
@@ -89,16 +80,12 @@ static ROWS: &[OptionSpec] = &[
     path("wait-for-file", "wait until this file is there", |s, v| {
         wait(s, WaitKind::File, v)
     }),
-    path(
-        "wait-for-dir",
-        "wait until this directory is there",
-        |s, v| wait(s, WaitKind::Directory, v),
-    ),
-    path(
-        "wait-for-socket",
-        "wait until this socket accepts",
-        |s, v| wait(s, WaitKind::Socket, v),
-    ),
+    path("wait-for-dir", "wait until this directory is there", |s, v| {
+        wait(s, WaitKind::Directory, v)
+    }),
+    path("wait-for-socket", "wait until this socket accepts", |s, v| {
+        wait(s, WaitKind::Socket, v)
+    }),
     number("wait-for-fs-timeout", "seconds to wait for each", |s, n| {
         s.paths.wait_for_timeout = n
     })
@@ -112,6 +99,16 @@ static ROWS: &[OptionSpec] = &[
         "print what an address sends and end",
         |v| Command::ConnectAndRead(v.unwrap_or_default().into()),
     ),
+    path("flock", "lock this file, and end if another process has it", |s, v| {
+        s.paths.flock.push(v.into())
+    })
+    .later(),
+    path(
+        "flock-wait",
+        "lock this file, and wait while another process has it",
+        |s, v| s.paths.flock_wait.push(v.into()),
+    )
+    .later(),
 ];
 
 fn wait(settings: &mut Settings, kind: WaitKind, name: &str) {

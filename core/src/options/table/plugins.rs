@@ -22,12 +22,7 @@ static ROWS: &[OptionSpec] = &[
         "load plugins, and end when one cannot be loaded",
     )
     .aliases(&["need-plugins"]),
-    reader(
-        "plugins-dir",
-        Required,
-        "another folder to look for plugins",
-    )
-    .aliases(&["plugin-dir"]),
+    reader("plugins-dir", Required, "another folder to look for plugins").aliases(&["plugin-dir"]),
     path("dlopen", "open a library with all its symbols", |s, v| {
         s.plugins.dlopen.push(v.into())
     }),
@@ -39,11 +34,9 @@ static ROWS: &[OptionSpec] = &[
         s.plugins.logger_list = on
     })
     .aliases(&["loggers-list"]),
-    flag(
-        "cheaper-algo-list",
-        "print the known cheaper algorithms",
-        |s, on| s.plugins.cheaper_algo_list = on,
-    )
+    flag("cheaper-algo-list", "print the known cheaper algorithms", |s, on| {
+        s.plugins.cheaper_algo_list = on
+    })
     .aliases(&["cheaper-algos-list", "cheaper-list"]),
     command(
         "build-plugin",
@@ -51,18 +44,11 @@ static ROWS: &[OptionSpec] = &[
         "build the plugin in this folder and end",
         |v| Command::BuildPlugin(v.unwrap_or_default().into()),
     ),
-    command(
-        "cflags",
-        No,
-        "print what a plugin is compiled with and end",
-        |_| Command::Cflags,
-    ),
-    command("dot-h", No, "print the header for plugins and end", |_| {
-        Command::DotH
+    command("cflags", No, "print what a plugin is compiled with and end", |_| {
+        Command::Cflags
     }),
-    path(
-        "binary-path",
-        "the program to execute at a reload",
-        |s, v| s.paths.binary_path = Some(v.into()),
-    ),
+    command("dot-h", No, "print the header for plugins and end", |_| Command::DotH),
+    path("binary-path", "the program to execute at a reload", |s, v| {
+        s.paths.binary_path = Some(v.into())
+    }),
 ];

@@ -27,16 +27,10 @@ static ROWS: &[OptionSpec] = &[
         s.processes.threads = (n as u32).max(1)
     })
     .range(0, 16384),
-    number(
-        "thread-stacksize",
-        "stack of each thread in kilobytes",
-        |s, n| s.processes.thread_stack_size = n as usize * 1024,
-    )
-    .aliases(&[
-        "threads-stacksize",
-        "thread-stack-size",
-        "threads-stack-size",
-    ])
+    number("thread-stacksize", "stack of each thread in kilobytes", |s, n| {
+        s.processes.thread_stack_size = n as usize * 1024
+    })
+    .aliases(&["threads-stacksize", "thread-stack-size", "threads-stack-size"])
     .range(0, 4 * 1024 * 1024),
     flag(
         "enable-threads",
@@ -50,46 +44,27 @@ static ROWS: &[OptionSpec] = &[
         "do not wait for threads at the end of a worker",
         |s, on| s.processes.no_threads_wait = on,
     ),
-    number(
-        "async",
-        "request cores of each worker in the async mode",
-        |s, n| s.processes.async_cores = n as u32,
-    )
+    number("async", "request cores of each worker in the async mode", |s, n| {
+        s.processes.async_cores = n as u32
+    })
     .later()
     .range(0, 65535),
     text("loop", "the loop engine of the workers", |s, v| {
         s.processes.loop_engine = Some(v.into())
     })
     .later(),
-    later(
-        "gevent",
-        Required,
-        "gevent as loop engine with this many cores",
-    ),
-    later(
-        "gevent-monkey-patch",
-        No,
-        "let gevent patch the standard library",
-    ),
+    later("gevent", Required, "gevent as loop engine with this many cores"),
+    later("gevent-monkey-patch", No, "let gevent patch the standard library"),
     later(
         "gevent-early-monkey-patch",
         No,
         "let gevent patch before the application is loaded",
     ),
-    later(
-        "asyncio",
-        Required,
-        "asyncio as loop engine with this many cores",
-    ),
-    flag("loop-list", "print the loop engines", |s, on| {
-        s.plugins.loop_list = on
-    })
-    .aliases(&["loops-list"]),
-    flag(
-        "thunder-lock",
-        "accept under a lock shared by all workers",
-        |s, on| s.processes.thunder_lock = on,
-    ),
+    later("asyncio", Required, "asyncio as loop engine with this many cores"),
+    flag("loop-list", "print the loop engines", |s, on| s.plugins.loop_list = on).aliases(&["loops-list"]),
+    flag("thunder-lock", "accept under a lock shared by all workers", |s, on| {
+        s.processes.thunder_lock = on
+    }),
     no_effect(
         "thunder-lock-watchdog",
         No,
@@ -98,11 +73,9 @@ static ROWS: &[OptionSpec] = &[
     text("lock-engine", "how locks are made", |s, v| {
         s.processes.lock_engine = Some(v.into())
     }),
-    number(
-        "locks",
-        "locks of the application beyond the first",
-        |s, n| s.processes.locks = n as u32,
-    )
+    number("locks", "locks of the application beyond the first", |s, n| {
+        s.processes.locks = n as u32
+    })
     .range(0, 65535),
     no_effect(
         "ftok",
@@ -124,43 +97,30 @@ static ROWS: &[OptionSpec] = &[
         s.processes.no_server = on
     })
     .aliases(&["command-mode"]),
-    number(
-        "cpu-affinity",
-        "CPUs that each worker is bound to",
-        |s, n| s.processes.cpu_affinity = n as u32,
-    )
+    number("cpu-affinity", "CPUs that each worker is bound to", |s, n| {
+        s.processes.cpu_affinity = n as u32
+    })
     .range(0, 4096),
     parsed("prio", "nice level of the processes", |s, v| {
-        let level = v
-            .trim()
-            .parse::<i32>()
-            .ok()
-            .filter(|n| (-20..=19).contains(n));
-        s.processes.prio =
-            Some(level.ok_or_else(|| format!("invalid number \"{v}\": give -20 to 19"))?);
+        let level = v.trim().parse::<i32>().ok().filter(|n| (-20..=19).contains(n));
+        s.processes.prio = Some(level.ok_or_else(|| format!("invalid number \"{v}\": give -20 to 19"))?);
         Ok(())
     }),
-    number(
-        "check-interval",
-        "seconds between two rounds of the master",
-        |s, n| s.processes.check_interval = n as u32,
-    )
+    number("check-interval", "seconds between two rounds of the master", |s, n| {
+        s.processes.check_interval = n as u32
+    })
     .master()
     .range(1, 3600),
-    number(
-        "forkbomb-delay",
-        "seconds to wait when workers die too fast",
-        |s, n| s.processes.forkbomb_delay = n as u32,
-    ),
+    number("forkbomb-delay", "seconds to wait when workers die too fast", |s, n| {
+        s.processes.forkbomb_delay = n as u32
+    }),
     flag("reaper", "collect zombies after each request", |s, on| {
         s.processes.reaper = on
     })
     .short('r'),
-    flag(
-        "skip-atexit",
-        "skip the exit handlers of the application",
-        |s, on| s.processes.skip_atexit = on,
-    ),
+    flag("skip-atexit", "skip the exit handlers of the application", |s, on| {
+        s.processes.skip_atexit = on
+    }),
     flag(
         "skip-atexit-teardown",
         "skip the teardown of the interpreter",
@@ -186,11 +146,9 @@ static ROWS: &[OptionSpec] = &[
     text("procname-append", "text behind titles", |s, v| {
         s.processes.names.append = Some(v.into())
     }),
-    text(
-        "worker-exec",
-        "a command that takes the place of a worker",
-        |s, v| s.processes.worker_exec.push(v.into()),
-    ),
+    text("worker-exec", "a command that takes the place of a worker", |s, v| {
+        s.processes.worker_exec.push(v.into())
+    }),
     text("worker-exec2", "the same, after post_fork", |s, v| {
         s.processes.worker_exec2.push(v.into())
     }),
@@ -215,15 +173,9 @@ static ROWS: &[OptionSpec] = &[
         No,
         "nothing to do: use MemorySwapMax of systemd or cgroups",
     ),
-    no_effect(
-        "clock",
-        Required,
-        "nothing to do: the system's clock is used",
-    ),
-    parsed(
-        "rpc-max",
-        "slots of the registry of remote procedures",
-        |_, v| parse::number(v, 0, 65535).map(drop),
-    )
+    no_effect("clock", Required, "nothing to do: the system's clock is used"),
+    parsed("rpc-max", "slots of the registry of remote procedures", |_, v| {
+        parse::number(v, 0, 65535).map(drop)
+    })
     .later(),
 ];

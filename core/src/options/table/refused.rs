@@ -44,7 +44,7 @@ static REFUSED: &[Refusal] = &[
         names: "worker-mount",
     },
     Refusal {
-        reason: "this part of the async mode is not in rsgi",
+        reason: "this part of the async is not in rsgi",
         instead: "use threads",
         names: "disable-async-warn-on-queue-full",
     },
@@ -68,7 +68,7 @@ static REFUSED: &[Refusal] = &[
         reason: "this way to change a configuration is not in rsgi",
         instead: "use include, inherit and if-env",
         names: "blacklist end-blacklist end-whitelist exit force-gateway fork-server fork-socket if-hostname-match \
-                if-not-hostname-match inject-after inject-before mode resolve whitelist",
+                if-not-hostname-match inject-after inject-before resolve whitelist",
     },
     Refusal {
         reason: "this action is not in rsgi",
@@ -87,7 +87,7 @@ static REFUSED: &[Refusal] = &[
                 emperor-use-fork-server emperor-wait-for-command emperor-wait-for-command-ignore emperor-wrapper \
                 emperor-wrapper-attr emperor-wrapper-fallback emperor-wrapper-override imperial-monitor-list \
                 imperial-monitors-list vassal-cap vassal-fork-base vassal-sos vassal-sos-backlog vassals-cap \
-                vassals-include-before vassals-inherit-before vassals-start-hook vassals-stop-hook zeus",
+                vassals-include-before vassals-inherit-before zeus",
     },
     Refusal {
         reason: "this way to set the environment is not in rsgi",
@@ -122,13 +122,13 @@ static REFUSED: &[Refusal] = &[
     },
     Refusal {
         reason: "file locks at the start are not in rsgi",
-        instead: "run flock(1) around the command",
-        names: "flock flock-wait flock-wait2 flock2",
+        instead: "run (1) around the command",
+        names: "flock-wait2 flock2",
     },
     Refusal {
         reason: "this part of the log is not in rsgi",
         instead: "use logger and log-encoder",
-        names: "log-socket worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
+        names: "worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin rsyslog, which rsgi does not have",
@@ -196,11 +196,6 @@ static REFUSED: &[Refusal] = &[
         names: "zerg-pool zergpool",
     },
     Refusal {
-        reason: "queues are not kept in files",
-        instead: "use a spooler",
-        names: "queue-store queue-store-sync",
-    },
-    Refusal {
         reason: "this limit or trigger is not in rsgi",
         instead: "use reload-on-rss, max-requests or touch-reload",
         names: "brutal-reload-on-fd check-mount check-mountpoint mount-check mountpoint-check propagate-touch reload-on-fd",
@@ -224,7 +219,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the spooler is not in rsgi",
         instead: "use spooler",
-        names: "spooler-cheap spooler-external spooler-signal-as-task",
+        names: "spooler-cheap spooler-signal-as-task",
     },
     Refusal {
         reason: "this part of static files is not in rsgi",
@@ -245,7 +240,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of subscriptions is not in rsgi",
         instead: "list the instances in the front server",
-        names: "auto-weight start-unsubscribed subscribe-freq subscribe-with-modifier1 subscription-algo \
+        names: "auto-weight start-unsubscribed subscribe-with-modifier1 subscription-algo \
                 subscription-clear-on-shutdown subscription-dotsplit subscription-mountpoint subscription-mountpoints \
                 subscription-notify-socket subscription-tolerance subscription-tolerance-inactive \
                 subscription-vassal-required subscriptions-credentials-check subscriptions-sign-check \

@@ -11,18 +11,12 @@ pub static GROUP: Group = Group {
 };
 
 static ROWS: &[OptionSpec] = &[
-    command(
-        "stop",
-        Required,
-        "stop the instance of a pidfile and end",
-        |v| Command::Stop(v.unwrap_or_default().into()),
-    ),
-    command(
-        "reload",
-        Required,
-        "reload the instance of a pidfile and end",
-        |v| Command::Reload(v.unwrap_or_default().into()),
-    ),
+    command("stop", Required, "stop the instance of a pidfile and end", |v| {
+        Command::Stop(v.unwrap_or_default().into())
+    }),
+    command("reload", Required, "reload the instance of a pidfile and end", |v| {
+        Command::Reload(v.unwrap_or_default().into())
+    }),
     command(
         "pause",
         Required,
@@ -30,29 +24,21 @@ static ROWS: &[OptionSpec] = &[
         |v| Command::Pause(v.unwrap_or_default().into()),
     )
     .aliases(&["suspend", "resume"]),
-    flag(
-        "die-on-term",
-        "SIGTERM stops at once and SIGQUIT reloads",
-        |s, on| s.reload.die_on_term = on,
-    ),
+    flag("die-on-term", "SIGTERM stops at once and SIGQUIT reloads", |s, on| {
+        s.reload.die_on_term = on
+    }),
     flag("exit-on-reload", "end instead of reloading", |s, on| {
         s.reload.exit_on_reload = on
     }),
-    number(
-        "reload-mercy",
-        "seconds that stop and reload wait",
-        |s, n| s.reload.reload_mercy = n,
-    ),
-    number(
-        "worker-reload-mercy",
-        "seconds that a worker gets to finish",
-        |s, n| s.reload.worker_reload_mercy = n,
-    ),
-    number(
-        "mule-reload-mercy",
-        "seconds that a mule gets to finish",
-        |s, n| s.reload.mule_reload_mercy = n,
-    ),
+    number("reload-mercy", "seconds that stop and reload wait", |s, n| {
+        s.reload.reload_mercy = n
+    }),
+    number("worker-reload-mercy", "seconds that a worker gets to finish", |s, n| {
+        s.reload.worker_reload_mercy = n
+    }),
+    number("mule-reload-mercy", "seconds that a mule gets to finish", |s, n| {
+        s.reload.mule_reload_mercy = n
+    }),
     path("touch-reload", "reload when this file changes", |s, v| {
         s.reload.touch_reload.push(v.into())
     })
@@ -89,17 +75,13 @@ static ROWS: &[OptionSpec] = &[
         |s, v| s.reload.touch_gracefully_stop.push(v.into()),
     )
     .master(),
-    path(
-        "touch-logrotate",
-        "rotate the log when this file changes",
-        |s, v| s.reload.touch_logrotate.push(v.into()),
-    )
+    path("touch-logrotate", "rotate the log when this file changes", |s, v| {
+        s.reload.touch_logrotate.push(v.into())
+    })
     .master(),
-    path(
-        "touch-logreopen",
-        "open the log anew when this file changes",
-        |s, v| s.reload.touch_logreopen.push(v.into()),
-    )
+    path("touch-logreopen", "open the log anew when this file changes", |s, v| {
+        s.reload.touch_logreopen.push(v.into())
+    })
     .master(),
     parsed(
         "touch-exec",
@@ -110,6 +92,7 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
+    .verbatim()
     .master(),
     parsed(
         "touch-signal",

@@ -9,12 +9,11 @@ pub static GROUP: Group = Group {
 };
 
 static ROWS: &[OptionSpec] = &[
-    later(
-        "route",
-        Required,
-        "a rule about the path: REGEXP ACTION:ARGUMENT",
-    )
-    .aliases(&["error-route", "response-route", "final-route"]),
+    later("route", Required, "a rule about the path: REGEXP ACTION:ARGUMENT").aliases(&[
+        "error-route",
+        "response-route",
+        "final-route",
+    ]),
     later("route-host", Required, "a rule about the host").aliases(&[
         "error-route-host",
         "response-route-host",
@@ -30,12 +29,7 @@ static ROWS: &[OptionSpec] = &[
         "response-route-qs",
         "final-route-qs",
     ]),
-    later(
-        "route-remote-addr",
-        Required,
-        "a rule about the client's address",
-    )
-    .aliases(&[
+    later("route-remote-addr", Required, "a rule about the client's address").aliases(&[
         "error-route-remote-addr",
         "response-route-remote-addr",
         "final-route-remote-addr",
@@ -78,19 +72,7 @@ static ROWS: &[OptionSpec] = &[
         "response-route-label",
         "final-route-label",
     ]),
-    later(
-        "error-page-403",
-        Required,
-        "a file in place of empty 403 answers",
-    ),
-    later(
-        "error-page-404",
-        Required,
-        "a file in place of empty 404 answers",
-    ),
-    later(
-        "error-page-500",
-        Required,
-        "a file in place of empty 500 answers",
-    ),
+    later("error-page-403", Required, "a file in place of empty 403 answers"),
+    later("error-page-404", Required, "a file in place of empty 404 answers"),
+    later("error-page-500", Required, "a file in place of empty 500 answers"),
 ];

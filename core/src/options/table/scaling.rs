@@ -30,11 +30,9 @@ static ROWS: &[OptionSpec] = &[
         |s, v| s.processes.cheaper_algo = v.into(),
     )
     .later(),
-    number(
-        "cheaper-overload",
-        "rounds or seconds of a decision",
-        |s, n| s.processes.cheaper_overload = n as u32,
-    )
+    number("cheaper-overload", "rounds or seconds of a decision", |s, n| {
+        s.processes.cheaper_overload = n as u32
+    })
     .later(),
     later(
         "cheaper-idle",
@@ -73,11 +71,7 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "cycles added after a worker was stopped too early",
     ),
-    later(
-        "cheaper-busyness-verbose",
-        No,
-        "say what the busyness algorithm sees",
-    ),
+    later("cheaper-busyness-verbose", No, "say what the busyness algorithm sees"),
     later(
         "cheaper-busyness-backlog-alert",
         Required,
@@ -88,21 +82,15 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "cycles to keep workers that were added at once",
     ),
-    later(
-        "cheaper-busyness-backlog-step",
-        Required,
-        "workers added at once",
-    ),
+    later("cheaper-busyness-backlog-step", Required, "workers added at once"),
     later(
         "cheaper-busyness-backlog-nonzero",
         Required,
         "seconds of waiting connections that add a worker",
     ),
-    flag(
-        "cheap",
-        "start without workers until the first connection",
-        |s, on| s.processes.cheap = on,
-    )
+    flag("cheap", "start without workers until the first connection", |s, on| {
+        s.processes.cheap = on
+    })
     .master()
     .later(),
     number(
@@ -112,10 +100,8 @@ static ROWS: &[OptionSpec] = &[
     )
     .master()
     .later(),
-    flag(
-        "die-on-idle",
-        "end instead of stopping the workers",
-        |s, on| s.processes.die_on_idle = on,
-    )
+    flag("die-on-idle", "end instead of stopping the workers", |s, on| {
+        s.processes.die_on_idle = on
+    })
     .later(),
 ];

@@ -4,7 +4,7 @@ use crate::config::Origin;
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Optional, Required};
 use crate::options::spec::{
-    Group, OptionSpec, bytes, flag, later, no_effect, number, optional_parsed, parsed, path,
+    Group, OptionSpec, bytes, demanded_flag, flag, later, no_effect, number, optional_parsed, parsed, path,
 };
 use crate::settings::{Settings, SocketProtocol, SocketSpec};
 
@@ -25,11 +25,9 @@ static ROWS: &[OptionSpec] = &[
         "listen on an address, speaking the uwsgi protocol",
         |s, v| bind(s, v, Some(SocketProtocol::Uwsgi)),
     ),
-    parsed(
-        "http-socket",
-        "listen on an address, speaking HTTP",
-        |s, v| bind(s, v, Some(SocketProtocol::Http)),
-    ),
+    parsed("http-socket", "listen on an address, speaking HTTP", |s, v| {
+        bind(s, v, Some(SocketProtocol::Http))
+    }),
     parsed(
         "http11-socket",
         "listen on an address, speaking HTTP with kept connections",
@@ -41,21 +39,17 @@ static ROWS: &[OptionSpec] = &[
         |s, v| bind(s, v, Some(SocketProtocol::Https)),
     )
     .later(),
-    parsed(
-        "fastcgi-socket",
-        "listen on an address, speaking FastCGI",
-        |s, v| bind(s, v, Some(SocketProtocol::FastCgi)),
-    ),
+    parsed("fastcgi-socket", "listen on an address, speaking FastCGI", |s, v| {
+        bind(s, v, Some(SocketProtocol::FastCgi))
+    }),
     parsed(
         "fastcgi-nph-socket",
         "as fastcgi-socket, answers with their status line",
         |s, v| bind(s, v, Some(SocketProtocol::FastCgiNph)),
     ),
-    parsed(
-        "scgi-socket",
-        "listen on an address, speaking SCGI",
-        |s, v| bind(s, v, Some(SocketProtocol::Scgi)),
-    ),
+    parsed("scgi-socket", "listen on an address, speaking SCGI", |s, v| {
+        bind(s, v, Some(SocketProtocol::Scgi))
+    }),
     parsed(
         "scgi-nph-socket",
         "as scgi-socket, answers with their status line",
@@ -122,16 +116,12 @@ static ROWS: &[OptionSpec] = &[
         "second number of requests on FastCGI sockets",
         |s, n| s.sockets.fastcgi_modifiers.second = n as u8,
     ),
-    modifier(
-        "scgi-modifier1",
-        "plugin number of requests on SCGI sockets",
-        |s, n| s.sockets.scgi_modifiers.first = n as u8,
-    ),
-    modifier(
-        "scgi-modifier2",
-        "second number of requests on SCGI sockets",
-        |s, n| s.sockets.scgi_modifiers.second = n as u8,
-    ),
+    modifier("scgi-modifier1", "plugin number of requests on SCGI sockets", |s, n| {
+        s.sockets.scgi_modifiers.first = n as u8
+    }),
+    modifier("scgi-modifier2", "second number of requests on SCGI sockets", |s, n| {
+        s.sockets.scgi_modifiers.second = n as u8
+    }),
     modifier(
         "raw-modifier1",
         "plugin number of connections on raw sockets",
@@ -142,18 +132,14 @@ static ROWS: &[OptionSpec] = &[
         "second number of connections on raw sockets",
         |s, n| s.sockets.raw_modifiers.second = n as u8,
     ),
-    number(
-        "listen",
-        "length of the queue of waiting connections",
-        |s, n| s.sockets.listen = Some(n as u32),
-    )
+    number("listen", "length of the queue of waiting connections", |s, n| {
+        s.sockets.listen = Some(n as u32)
+    })
     .short('l')
     .range(1, 65535),
-    flag(
-        "reuse-port",
-        "share the port with other instances",
-        |s, on| s.sockets.reuse_port = on,
-    ),
+    flag("reuse-port", "share the port with other instances", |s, on| {
+        s.sockets.reuse_port = on
+    }),
     flag(
         "freebind",
         "bind to addresses that the machine does not have yet",
@@ -172,11 +158,9 @@ static ROWS: &[OptionSpec] = &[
     )
     .short('C')
     .aliases(&["chmod"]),
-    path(
-        "chown-socket",
-        "owner of unix sockets: USER or USER:GROUP",
-        |s, v| s.sockets.chown_socket = Some(v.into()),
-    ),
+    path("chown-socket", "owner of unix sockets: USER or USER:GROUP", |s, v| {
+        s.sockets.chown_socket = Some(v.into())
+    }),
     parsed("umask", "mask of permission bits, octal", |s, v| {
         s.sockets.umask = Some(parse::mode(v)?);
         Ok(())
@@ -187,22 +171,14 @@ static ROWS: &[OptionSpec] = &[
         |s, on| s.sockets.abstract_socket = on,
     )
     .short('a'),
-    number(
-        "socket-timeout",
-        "seconds that a worker waits for a client",
-        |s, n| s.sockets.socket_timeout = n,
-    )
+    number("socket-timeout", "seconds that a worker waits for a client", |s, n| {
+        s.sockets.socket_timeout = n
+    })
     .short('z'),
-    number(
-        "so-send-timeout",
-        "seconds that the kernel waits to send",
-        |s, n| s.sockets.so_send_timeout = n,
-    )
-    .aliases(&[
-        "so-write-timeout",
-        "socket-send-timeout",
-        "socket-write-timeout",
-    ]),
+    number("so-send-timeout", "seconds that the kernel waits to send", |s, n| {
+        s.sockets.so_send_timeout = n
+    })
+    .aliases(&["so-write-timeout", "socket-send-timeout", "socket-write-timeout"]),
     flag("so-keepalive", "probe idle connections", |s, on| {
         s.sockets.so_keepalive = on
     }),
@@ -221,21 +197,15 @@ static ROWS: &[OptionSpec] = &[
         s.sockets.tcp_fast_open = n as u32
     })
     .aliases(&["tcp-fastopen"]),
-    bytes(
-        "socket-sndbuf",
-        "bytes of the kernel's send buffer",
-        |s, n| s.sockets.socket_sndbuf = n,
-    ),
-    bytes(
-        "socket-rcvbuf",
-        "bytes of the kernel's receive buffer",
-        |s, n| s.sockets.socket_rcvbuf = n,
-    ),
-    flag(
-        "honour-stdin",
-        "leave descriptor 0 open to the application",
-        |s, on| s.sockets.honour_stdin = on,
-    ),
+    bytes("socket-sndbuf", "bytes of the kernel's send buffer", |s, n| {
+        s.sockets.socket_sndbuf = n
+    }),
+    bytes("socket-rcvbuf", "bytes of the kernel's receive buffer", |s, n| {
+        s.sockets.socket_rcvbuf = n
+    }),
+    flag("honour-stdin", "leave descriptor 0 open to the application", |s, on| {
+        s.sockets.honour_stdin = on
+    }),
     flag(
         "close-on-exec",
         "close connections in programs that requests start",
@@ -246,11 +216,9 @@ static ROWS: &[OptionSpec] = &[
         "close sockets in programs that workers start",
         |s, on| s.sockets.close_on_exec2 = on,
     ),
-    number(
-        "max-fd",
-        "limit of open descriptors to ask the system for",
-        |s, n| s.sockets.max_fd = n,
-    ),
+    number("max-fd", "limit of open descriptors to ask the system for", |s, n| {
+        s.sockets.max_fd = n
+    }),
     path(
         "map-socket",
         "give a socket to some workers: SOCKET:WORKER,WORKER",
@@ -271,36 +239,27 @@ static ROWS: &[OptionSpec] = &[
         "plugin numbers that requests may ask for: 0,5,9",
         |s, v| {
             for part in v.split(',') {
-                s.sockets
-                    .allowed_modifiers
-                    .push(parse::number(part, 0, 255)? as u8);
+                s.sockets.allowed_modifiers.push(parse::number(part, 0, 255)? as u8);
             }
             Ok(())
         },
     ),
-    parsed(
-        "remap-modifier",
-        "exchange plugin numbers: FROM:TO,FROM:TO",
-        |s, v| {
-            for part in v.split(',') {
-                let (from, to) = part
-                    .split_once(':')
-                    .ok_or_else(|| format!("invalid value \"{part}\": give FROM:TO"))?;
-                let pair = (
-                    parse::number(from, 0, 255)? as u8,
-                    parse::number(to, 0, 255)? as u8,
-                );
-                s.sockets.remap_modifier.push(pair);
-            }
-            Ok(())
-        },
-    ),
+    parsed("remap-modifier", "exchange plugin numbers: FROM:TO,FROM:TO", |s, v| {
+        for part in v.split(',') {
+            let (from, to) = part
+                .split_once(':')
+                .ok_or_else(|| format!("invalid value \"{part}\": give FROM:TO"))?;
+            let pair = (parse::number(from, 0, 255)? as u8, parse::number(to, 0, 255)? as u8);
+            s.sockets.remap_modifier.push(pair);
+        }
+        Ok(())
+    }),
     number("safe-fd", "a descriptor that programs keep open", |s, n| {
         s.sockets.safe_fds.push(n as i32)
     })
     .aliases(&["fd-safe"])
     .range(0, 1 << 20),
-    flag(
+    demanded_flag(
         "http-path-info-no-decode-slashes",
         "leave %2F encoded in PATH_INFO",
         |s, on| s.http.path_info_no_decode_slashes = on,
@@ -313,27 +272,15 @@ static ROWS: &[OptionSpec] = &[
         "nothing to do: sockets close with their last process",
     ),
     later("sni", Required, "certificate of a server name"),
-    later(
-        "ssl-sessions-use-cache",
-        Optional,
-        "keep TLS sessions in a cache",
-    ),
+    later("ssl-sessions-use-cache", Optional, "keep TLS sessions in a cache"),
 ];
 
 /// A plugin number.
-const fn modifier(
-    name: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, u64),
-) -> OptionSpec {
+const fn modifier(name: &'static str, help: &'static str, set: fn(&mut Settings, u64)) -> OptionSpec {
     number(name, help, set).range(0, 255)
 }
 
-fn bind(
-    settings: &mut Settings,
-    value: &str,
-    protocol: Option<SocketProtocol>,
-) -> Result<(), String> {
+fn bind(settings: &mut Settings, value: &str, protocol: Option<SocketProtocol>) -> Result<(), String> {
     let spec = socket(value, protocol)?;
     settings.sockets.bind.push(spec);
     Ok(())
@@ -351,10 +298,7 @@ fn share(settings: &mut Settings, value: &str) -> Result<(), String> {
 fn socket(value: &str, protocol: Option<SocketProtocol>) -> Result<SocketSpec, String> {
     let mut parts = value.split(',').map(str::trim);
     let (address, extra) = match protocol {
-        Some(SocketProtocol::Https) => (
-            parts.next().unwrap_or(""),
-            parts.map(str::to_owned).collect(),
-        ),
+        Some(SocketProtocol::Https) => (parts.next().unwrap_or(""), parts.map(str::to_owned).collect()),
         _ => (value.trim(), Vec::new()),
     };
     check_address(address)?;
@@ -382,26 +326,21 @@ pub fn check_address(address: &str) -> Result<(), String> {
     }
     if let Some(number) = address.strip_prefix('=') {
         let number = number.parse::<u16>().map(|_| ());
-        return number
-            .map_err(|_| format!("invalid address \"{address}\": =N names the shared socket N"));
+        return number.map_err(|_| format!("invalid address \"{address}\": =N names the shared socket N"));
     }
     let is_unix = address.starts_with(['@', '\\', '/', '.']) || address.starts_with("fd://");
     match address.rsplit_once(':') {
         Some((_, port)) if !is_unix && !port.contains('/') => match port.parse::<u32>() {
             Ok(port) if port <= 65535 => Ok(()),
-            Ok(port) => Err(format!(
-                "invalid port {port} in \"{address}\": the most is 65535"
-            )),
-            Err(_) => Err(format!(
-                "invalid port \"{port}\" in \"{address}\": give a number"
-            )),
+            Ok(port) => Err(format!("invalid port {port} in \"{address}\": the most is 65535")),
+            Err(_) => Err(format!("invalid port \"{port}\" in \"{address}\": give a number")),
         },
         _ if address.len() > MAX_UNIX_PATH => Err(format!(
             "the socket path \"{address}\" is too long: the system takes {MAX_UNIX_PATH} bytes"
         )),
-        _ if address.bytes().all(|b| b.is_ascii_digit()) => Err(format!(
-            "invalid address \"{address}\": for a port write :{address}"
-        )),
+        _ if address.bytes().all(|b| b.is_ascii_digit()) => {
+            Err(format!("invalid address \"{address}\": for a port write :{address}"))
+        }
         _ => Ok(()),
     }
 }
@@ -427,15 +366,7 @@ mod tests {
         ] {
             assert_eq!(check_address(good), Ok(()), "{good}");
         }
-        for bad in [
-            "",
-            ":99999",
-            "h:abc",
-            "8080",
-            "=x",
-            "$(SOCK)",
-            &"/x".repeat(60),
-        ] {
+        for bad in ["", ":99999", "h:abc", "8080", "=x", "$(SOCK)", &"/x".repeat(60)] {
             assert!(check_address(bad).is_err(), "{bad}");
         }
     }

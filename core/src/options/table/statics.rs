@@ -26,26 +26,18 @@ static ROWS: &[OptionSpec] = &[
         |s, v| s.statics.check_static.push(v.into()),
     )
     .aliases(&["static-check"]),
-    flag(
-        "check-static-docroot",
-        "the same for DOCUMENT_ROOT",
-        |s, on| s.statics.check_static_docroot = on,
-    ),
-    path(
-        "static-index",
-        "a name that stands for a directory",
-        |s, v| s.statics.index.push(v.into()),
-    ),
-    path(
-        "static-skip-ext",
-        "an ending that is never served",
-        |s, v| s.statics.skip_ext.push(v.into()),
-    ),
-    path(
-        "static-safe",
-        "another directory that links may lead into",
-        |s, v| s.statics.safe.push(v.into()),
-    ),
+    flag("check-static-docroot", "the same for DOCUMENT_ROOT", |s, on| {
+        s.statics.check_static_docroot = on
+    }),
+    path("static-index", "a name that stands for a directory", |s, v| {
+        s.statics.index.push(v.into())
+    }),
+    path("static-skip-ext", "an ending that is never served", |s, v| {
+        s.statics.skip_ext.push(v.into())
+    }),
+    path("static-safe", "another directory that links may lead into", |s, v| {
+        s.statics.safe.push(v.into())
+    }),
     parsed(
         "file-serve-mode",
         "how files are sent: sendfile, x-sendfile, nginx (x-accel-redirect)",
@@ -60,9 +52,7 @@ static ROWS: &[OptionSpec] = &[
             ]
             .contains(&v)
             {
-                return Err(format!(
-                    "unknown mode \"{v}\": use sendfile, x-sendfile or nginx"
-                ));
+                return Err(format!("unknown mode \"{v}\": use sendfile, x-sendfile or nginx"));
             }
             s.statics.file_serve_mode = Some(v.to_owned());
             Ok(())
@@ -75,36 +65,26 @@ static ROWS: &[OptionSpec] = &[
         |s, on| s.statics.honour_range = on,
     )
     .negation("no-honour-range"),
-    number(
-        "static-cache-paths",
-        "seconds to remember where files are",
-        |s, n| s.statics.cache_paths = n,
-    ),
-    text(
-        "static-expires",
-        "expiry by file name: REGEXP SECONDS",
-        |s, v| s.statics.expires.push(v.into()),
-    ),
-    text(
-        "static-expires-uri",
-        "expiry by URI: REGEXP SECONDS",
-        |s, v| s.statics.expires_uri.push(v.into()),
-    ),
-    text(
-        "static-expires-type",
-        "expiry by content type: TYPE=SECONDS",
-        |s, v| s.statics.expires_type.push(v.into()),
-    ),
+    number("static-cache-paths", "seconds to remember where files are", |s, n| {
+        s.statics.cache_paths = n
+    }),
+    text("static-expires", "expiry by file name: REGEXP SECONDS", |s, v| {
+        s.statics.expires.push(v.into())
+    }),
+    text("static-expires-uri", "expiry by URI: REGEXP SECONDS", |s, v| {
+        s.statics.expires_uri.push(v.into())
+    }),
+    text("static-expires-type", "expiry by content type: TYPE=SECONDS", |s, v| {
+        s.statics.expires_type.push(v.into())
+    }),
     text(
         "static-gzip",
         "prefer the .gz neighbour where the expression matches",
         |s, v| s.statics.gzip.push(v.into()),
     ),
-    flag(
-        "static-gzip-all",
-        "prefer the .gz neighbour everywhere",
-        |s, on| s.statics.gzip_all = on,
-    ),
+    flag("static-gzip-all", "prefer the .gz neighbour everywhere", |s, on| {
+        s.statics.gzip_all = on
+    }),
     path("mime-file", "a file of MIME types", |s, v| {
         s.statics.mime_file.push(v.into())
     })
@@ -138,8 +118,6 @@ fn map(settings: &mut Settings, value: &str, append_prefix: bool) -> Result<(), 
             });
             Ok(())
         }
-        _ => Err(format!(
-            "invalid mapping \"{value}\": give /PREFIX=DIRECTORY"
-        )),
+        _ => Err(format!("invalid mapping \"{value}\": give /PREFIX=DIRECTORY")),
     }
 }

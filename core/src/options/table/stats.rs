@@ -17,15 +17,11 @@ static ROWS: &[OptionSpec] = &[
     .aliases(&["stats-server"])
     .master(),
     flag("stats-http", "answer in HTTP", |s, on| s.stats.http = on),
-    flag(
-        "stats-minified",
-        "without line ends and indents",
-        |s, on| s.stats.minified = on,
-    )
+    flag("stats-minified", "without line ends and indents", |s, on| {
+        s.stats.minified = on
+    })
     .aliases(&["stats-min"]),
-    flag("stats-no-cores", "without the cores", |s, on| {
-        s.stats.no_cores = on
-    }),
+    flag("stats-no-cores", "without the cores", |s, on| s.stats.no_cores = on),
     flag("stats-no-metrics", "without the metrics", |s, on| {
         s.stats.no_metrics = on
     }),
@@ -38,10 +34,5 @@ static ROWS: &[OptionSpec] = &[
     later("carbon-root", Required, "first part of the names in carbon"),
     later("enable-metrics", No, "collect metrics"),
     later("metric", Required, "a metric of your own"),
-    later(
-        "metrics-dir",
-        Required,
-        "a directory with a file for each metric",
-    )
-    .aliases(&["metric-dir"]),
+    later("metrics-dir", Required, "a directory with a file for each metric").aliases(&["metric-dir"]),
 ];

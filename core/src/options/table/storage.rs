@@ -9,29 +9,18 @@ pub static GROUP: Group = Group {
 };
 
 static ROWS: &[OptionSpec] = &[
-    later(
-        "cache2",
-        Required,
-        "a cache: name=NAME,items=1000,blocksize=65536",
-    ),
-    later(
-        "cache",
-        Required,
-        "a cache named default with this many items",
-    ),
+    later("cache2", Required, "a cache: name=NAME,items=1000,blocksize=65536"),
+    later("cache", Required, "a cache named default with this many items"),
     later("cache-blocksize", Required, "bytes of a cache's block"),
-    later(
-        "cache-expire-freq",
-        Required,
-        "seconds between two sweeps of caches",
-    ),
+    later("cache-expire-freq", Required, "seconds between two sweeps of caches"),
     later("cache-no-expire", No, "never sweep caches"),
     later("queue", Required, "a shared queue with this many slots"),
     later("queue-blocksize", Required, "bytes of a queue's slot"),
+    later("sharedarea", Required, "a shared memory area of this many pages").short('A'),
+    later("queue-store", Required, "keep the queue in a file"),
     later(
-        "sharedarea",
+        "queue-store-sync",
         Required,
-        "a shared memory area of this many pages",
-    )
-    .short('A'),
+        "seconds between two writes of the queue's file",
+    ),
 ];

@@ -102,35 +102,21 @@ fn wanted(source: &AppSource) -> String {
 /// Loads the module and finds the callable in it.
 fn find(source: &AppSource) -> Result<Py, Missing> {
     let settings = settings::get();
-    let default = settings
-        .callable
-        .clone()
-        .unwrap_or_else(|| b"application".to_vec());
+    let default = settings.callable.clone().unwrap_or_else(|| b"application".to_vec());
     let (module, callable, place) = match source {
         AppSource::File(path) => {
             let module = interpreter::support(c"load_file", &[&py::path(path)?]);
             if module.is_err() {
-                log::line(&format!(
-                    "failed to open python file {}",
-                    String::from_utf8_lossy(path)
-                ));
+                log::line(&format!("failed to open python file {}", String::from_utf8_lossy(path)));
             }
-            (
-                module?,
-                default,
-                format!("file {}", String::from_utf8_lossy(path)),
-            )
+            (module?, default, format!("file {}", String::from_utf8_lossy(path)))
         }
         AppSource::Module(spec) => {
             let mut parts = spec.splitn(2, |b| *b == b':');
             let name = parts.next().unwrap_or_default();
             let callable = parts.next().map_or(default, <[u8]>::to_vec);
             let module = interpreter::support(c"load_module", &[&py::path(name)?])?;
-            (
-                module,
-                callable,
-                format!("module {}", String::from_utf8_lossy(name)),
-            )
+            (module, callable, format!("module {}", String::from_utf8_lossy(name)))
         }
         AppSource::Code(code) => (
             interpreter::support(c"load_eval", &[&py::path(code)?])?,
@@ -152,9 +138,7 @@ fn find(source: &AppSource) -> Result<Py, Missing> {
     let found = interpreter::support(c"find_callable", &[&module, &py::path(&callable)?])?;
     let callable = String::from_utf8_lossy(&callable);
     if found.is_none() {
-        let other = (callable == "application")
-            .then(|| module.attr_opt(c"app"))
-            .flatten();
+        let other = (callable == "application").then(|| module.attr_opt(c"app")).flatten();
         let fix = if other.is_some() {
             " (it has \"app\": add --callable app)"
         } else {
@@ -190,9 +174,7 @@ fn register(id: c_int, mountpoint: &[u8], callable: Py, begin: Instant) -> Resul
             callable.into_ptr().cast(),
         );
         let Some(app) = app.as_mut() else {
-            return Err(format!(
-                "app {id} does not fit into the table: raise --max-apps"
-            ));
+            return Err(format!("app {id} does not fit into the table: raise --max-apps"));
         };
         app.startup_time = begin.elapsed().as_secs() as libc::time_t;
         sys::uwsgi_emulate_cow_for_apps(id);

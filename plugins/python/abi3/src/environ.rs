@@ -110,9 +110,7 @@ pub fn build(req: &WsgiRequest, input: &Py) -> PyResult<Py> {
         // SAFETY: a dict; the copy is new.
         let environ = unsafe { Py::new(PyDict_Copy(shape.template.as_ptr()))? };
         // SAFETY: live objects.
-        py::check(unsafe {
-            PyDict_SetItem(environ.as_ptr(), strings.input.as_ptr(), input.as_ptr())
-        })?;
+        py::check(unsafe { PyDict_SetItem(environ.as_ptr(), strings.input.as_ptr(), input.as_ptr()) })?;
         Ok(environ)
     })
 }
@@ -166,9 +164,7 @@ impl Core {
             None => {
                 let shape = Shape::new(vars, &self.base)?;
                 if self.shapes.len() == SHAPES {
-                    let oldest = (0..SHAPES)
-                        .min_by_key(|i| self.shapes[*i].used)
-                        .unwrap_or(0);
+                    let oldest = (0..SHAPES).min_by_key(|i| self.shapes[*i].used).unwrap_or(0);
                     self.shapes.swap_remove(oldest);
                 }
                 self.shapes.push(shape);
@@ -190,11 +186,7 @@ impl Shape {
         for pair in vars.chunks_exact(2) {
             let (name, value) = (bytes(&pair[0]), bytes(&pair[1]));
             let known = WELL_KNOWN.iter().any(|k| k.as_bytes() == name);
-            let key = if known {
-                intern(name)?
-            } else {
-                py::latin1(name)?
-            };
+            let key = if known { intern(name)? } else { py::latin1(name)? };
             slots.push(Slot {
                 name: name.to_vec(),
                 key,
@@ -203,9 +195,7 @@ impl Shape {
             });
         }
         for i in 0..slots.len() {
-            slots[i].shadowed = slots[i + 1..]
-                .iter()
-                .any(|later| later.name == slots[i].name);
+            slots[i].shadowed = slots[i + 1..].iter().any(|later| later.name == slots[i].name);
         }
         let position = |name: &[u8]| slots.iter().position(|s| s.name == name && !s.shadowed);
         let shape = Shape {
@@ -249,9 +239,7 @@ impl Shape {
         }
         let value = py::latin1(&slot.value)?;
         // SAFETY: a dict, live key and value.
-        py::check(unsafe {
-            PyDict_SetItem(self.template.as_ptr(), slot.key.as_ptr(), value.as_ptr())
-        })
+        py::check(unsafe { PyDict_SetItem(self.template.as_ptr(), slot.key.as_ptr(), value.as_ptr()) })
     }
 
     /// `wsgi.url_scheme`: the front's word, HTTPS, or a trusted proxy's headers.
@@ -261,19 +249,9 @@ impl Shape {
             return Ok(());
         }
         self.https = secure;
-        let value = if secure {
-            &strings.https
-        } else {
-            &strings.http
-        };
+        let value = if secure { &strings.https } else { &strings.http };
         // SAFETY: a dict, live key and value.
-        py::check(unsafe {
-            PyDict_SetItem(
-                self.template.as_ptr(),
-                strings.scheme.as_ptr(),
-                value.as_ptr(),
-            )
-        })
+        py::check(unsafe { PyDict_SetItem(self.template.as_ptr(), strings.scheme.as_ptr(), value.as_ptr()) })
     }
 
     fn is_https(&self, req: &WsgiRequest) -> bool {
@@ -302,10 +280,7 @@ impl Shape {
 
 /// A peer whose word about the client counts: this machine (a unix socket has no address).
 fn is_trusted(peer: &[u8]) -> bool {
-    peer.is_empty()
-        || peer.starts_with(b"127.")
-        || peer == b"::1"
-        || peer.starts_with(b"::ffff:127.")
+    peer.is_empty() || peer.starts_with(b"127.") || peer == b"::1" || peer.starts_with(b"::ffff:127.")
 }
 
 fn intern(text: &[u8]) -> PyResult<Py> {

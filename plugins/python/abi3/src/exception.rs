@@ -61,10 +61,7 @@ impl Exception {
 
     /// The traceback as Python prints it, newline at the end.
     pub fn text(&self) -> String {
-        let text = interpreter::support(
-            c"format_exception",
-            &[&self.class, &self.value, &self.traceback],
-        );
+        let text = interpreter::support(c"format_exception", &[&self.class, &self.value, &self.traceback]);
         match text {
             Ok(text) => lossy(&text),
             Err(_) => {
@@ -120,8 +117,7 @@ pub fn print_current() {
 pub fn explain_current(wanted: &str) {
     let Some(e) = take() else { return };
     e.print();
-    let hint =
-        py::string(wanted).and_then(|wanted| interpreter::support(c"hint", &[&e.value, &wanted]));
+    let hint = py::string(wanted).and_then(|wanted| interpreter::support(c"hint", &[&e.value, &wanted]));
     match hint.map(|h| lossy(&h)) {
         Ok(line) if !line.is_empty() => log::line(&line),
         Ok(_) => {}

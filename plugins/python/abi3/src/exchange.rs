@@ -60,11 +60,7 @@ impl Exchange {
                 false => std::slice::from_raw_parts(p.cast::<u8>(), len.into()),
             };
             let (method, uri) = (field(r.method, r.method_len), field(r.uri, r.uri_len));
-            format!(
-                "{} {}",
-                String::from_utf8_lossy(method),
-                String::from_utf8_lossy(uri)
-            )
+            format!("{} {}", String::from_utf8_lossy(method), String::from_utf8_lossy(uri))
         }
     }
 
@@ -90,9 +86,7 @@ impl Exchange {
     pub fn send_file(&mut self, fd: i32, from: usize, len: usize) -> bool {
         let req = self.req as usize;
         // SAFETY: the host's request of this core; the descriptor is ours to give.
-        let rc = gil::released(|| unsafe {
-            sys::uwsgi_response_sendfile_do(req as *mut WsgiRequest, fd, from, len)
-        });
+        let rc = gil::released(|| unsafe { sys::uwsgi_response_sendfile_do(req as *mut WsgiRequest, fd, from, len) });
         self.gone |= rc != 0;
         rc == 0
     }

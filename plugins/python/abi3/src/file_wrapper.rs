@@ -24,8 +24,7 @@ static CLASS: OnceLock<Class> = OnceLock::new();
 pub fn class() -> PyResult<Py> {
     let class = CLASS.get_or_init(|| Class(make().map_or(std::ptr::null_mut(), Py::into_ptr)));
     // SAFETY: NULL or a class that lives for ever.
-    unsafe { Py::borrowed(class.0) }
-        .map_err(|_| py::type_error("wsgi.file_wrapper could not be made"))
+    unsafe { Py::borrowed(class.0) }.map_err(|_| py::type_error("wsgi.file_wrapper could not be made"))
 }
 
 /// Whether an application's result is one of ours.
@@ -70,11 +69,7 @@ fn make() -> PyResult<Py> {
     )
 }
 
-unsafe extern "C" fn new(
-    class: *mut PyTypeObject,
-    args: *mut PyObject,
-    _: *mut PyObject,
-) -> *mut PyObject {
+unsafe extern "C" fn new(class: *mut PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with the class and the argument tuple; the new instance is zeroed.
     unsafe {
         let args = Args::new(args);
@@ -123,12 +118,10 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
 
 unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance.
-    py::give(
-        unsafe { file(object) }.and_then(|file| match file.attr_opt(c"close") {
-            Some(close) => close.call(&[]),
-            None => Ok(py::none()),
-        }),
-    )
+    py::give(unsafe { file(object) }.and_then(|file| match file.attr_opt(c"close") {
+        Some(close) => close.call(&[]),
+        None => Ok(py::none()),
+    }))
 }
 
 /// Sends the wrapped file if the kernel can: `None` when it is no regular file and must be read instead; else whether
@@ -137,11 +130,7 @@ pub fn send(object: &Py, exchange: &mut Exchange) -> Option<bool> {
     // SAFETY: the caller checked `is_wrapper`.
     let file = unsafe { file(object.as_ptr()) }.ok()?;
     let number = |name| {
-        let value = file
-            .attr_opt(name)?
-            .call(&[])
-            .map_err(|_| py::clear())
-            .ok()?;
+        let value = file.attr_opt(name)?.call(&[]).map_err(|_| py::clear()).ok()?;
         // SAFETY: a live object.
         let n = unsafe { PyLong_AsLongLong(value.as_ptr()) };
         if n < 0 {

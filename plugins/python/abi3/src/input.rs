@@ -19,11 +19,9 @@ static CLASS: OnceLock<Class> = OnceLock::new();
 
 /// The class: `uwsgi._Input`.
 pub fn class() -> PyResult<Py> {
-    let class =
-        CLASS.get_or_init(|| Class(make().map_or(std::ptr::null_mut(), |c| c.into_ptr().cast())));
+    let class = CLASS.get_or_init(|| Class(make().map_or(std::ptr::null_mut(), |c| c.into_ptr().cast())));
     // SAFETY: NULL or a class that lives for ever.
-    unsafe { Py::borrowed(class.0.cast()) }
-        .map_err(|_| py::type_error("wsgi.input could not be made"))
+    unsafe { Py::borrowed(class.0.cast()) }.map_err(|_| py::type_error("wsgi.input could not be made"))
 }
 
 /// A new `wsgi.input` for this request.
@@ -209,9 +207,7 @@ unsafe extern "C" fn seek(object: *mut PyObject, args: *mut PyObject) -> *mut Py
     py::give(open.and_then(|x| {
         // SAFETY: a plain read of the published view.
         if unsafe { sys::uwsgi.post_buffering } == 0 {
-            return Err(py::os_error(
-                "wsgi.input can seek only with --post-buffering",
-            ));
+            return Err(py::os_error("wsgi.input can seek only with --post-buffering"));
         }
         // SAFETY: the host's request of this core.
         unsafe { sys::uwsgi_request_body_seek(x.req(), args.int(0, 0)?) };

@@ -13,22 +13,17 @@ static SUPPORT: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 /// The main thread's state as a number, for the log and for `uwsgi.workers()`.
 static MAIN: AtomicPtr<PyThreadState> = AtomicPtr::new(std::ptr::null_mut());
 
-const SOURCE: &CStr =
-    match CStr::from_bytes_with_nul(concat!(include_str!("support.py"), "\0").as_bytes()) {
-        Ok(text) => text,
-        Err(_) => panic!("support.py has a NUL inside"),
-    };
+const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("support.py"), "\0").as_bytes()) {
+    Ok(text) => text,
+    Err(_) => panic!("support.py has a NUL inside"),
+};
 
 /// Starts Python; `false` when it refused (said in the log). The GIL is free afterwards.
 pub fn start() -> bool {
     let settings = settings::get();
     choose_utf8();
     if settings.optimize > 0 {
-        set_flag(
-            c"Py_OptimizeFlag",
-            c"PYTHONOPTIMIZE",
-            settings.optimize.into(),
-        );
+        set_flag(c"Py_OptimizeFlag", c"PYTHONOPTIMIZE", settings.optimize.into());
     }
     if settings.no_site {
         set_flag(c"Py_NoSiteFlag", c"", 1);
@@ -46,9 +41,7 @@ pub fn start() -> bool {
         MAIN.store(PyThreadState_Get(), Ordering::Relaxed);
         log::line(&format!(
             "Python version: {}",
-            CStr::from_ptr(Py_GetVersion())
-                .to_string_lossy()
-                .replace('\n', "")
+            CStr::from_ptr(Py_GetVersion()).to_string_lossy().replace('\n', "")
         ));
     }
     let ready = load_support().and_then(|()| setup());
@@ -56,10 +49,7 @@ pub fn start() -> bool {
         // SAFETY: the GIL is held.
         unsafe { PyErr_Print() };
     } else {
-        log::line(&format!(
-            "Python main interpreter initialized at {:?}",
-            main()
-        ));
+        log::line(&format!("Python main interpreter initialized at {:?}", main()));
     }
     gil::leave();
     ready.is_ok()
@@ -76,9 +66,7 @@ fn choose_utf8() {
     if set("LC_ALL").is_some() {
         return;
     }
-    let locale = set("LC_CTYPE")
-        .or_else(|| set("LANG"))
-        .unwrap_or_else(|| "C".into());
+    let locale = set("LC_CTYPE").or_else(|| set("LANG")).unwrap_or_else(|| "C".into());
     if locale == "C" || locale == "POSIX" {
         // SAFETY: before Python's start this process has one thread.
         unsafe { std::env::set_var("LC_CTYPE", "C.UTF-8") };
@@ -102,20 +90,12 @@ fn set_flag(symbol: &CStr, variable: &CStr, value: c_int) {
 fn load_support() -> PyResult<()> {
     // SAFETY: Python runs and we hold the GIL; the namespace lives for ever.
     unsafe {
-        let code = Py::new(Py_CompileString(
-            SOURCE.as_ptr(),
-            c"<rsgi>".as_ptr(),
-            Py_file_input,
-        ))?;
+        let code = Py::new(Py_CompileString(SOURCE.as_ptr(), c"<rsgi>".as_ptr(), Py_file_input))?;
         let namespace = Py::new(PyDict_New())?;
         let builtins = Py::new(PyImport_ImportModule(c"builtins".as_ptr()))?;
         py::set_item(&namespace, c"__builtins__", &builtins)?;
         py::set_item(&namespace, c"__name__", &py::string("_rsgi")?)?;
-        Py::new(PyEval_EvalCode(
-            code.as_ptr(),
-            namespace.as_ptr(),
-            namespace.as_ptr(),
-        ))?;
+        Py::new(PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr()))?;
         SUPPORT.store(namespace.into_ptr(), Ordering::Release);
     }
     Ok(())
@@ -135,10 +115,7 @@ fn setup() -> PyResult<()> {
         None => py::none(),
     };
     let uwsgi = import(c"uwsgi")?;
-    support(
-        c"setup",
-        &[&argv, &paths, &executable, &uwsgi.attr(c"log")?],
-    )?;
+    support(c"setup", &[&argv, &paths, &executable, &uwsgi.attr(c"log")?])?;
     // SAFETY: a new dict.
     let sources = unsafe { Py::new(PyDict_New())? };
     py::set_item(

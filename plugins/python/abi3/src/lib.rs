@@ -57,18 +57,12 @@ pub unsafe extern "C" fn rsgi_python_start(start: *const Start) -> *const Hooks 
         // SAFETY: by the contract.
         unsafe {
             if (*start).version != VERSION {
-                log::line(
-                    "python_plugin.so and libpython_abi3.so are of different builds: reinstall them together",
-                );
+                log::line("python_plugin.so and libpython_abi3.so are of different builds: reinstall them together");
                 return std::ptr::null();
             }
             settings::keep(&*start);
         }
-        if interpreter::start() {
-            &HOOKS
-        } else {
-            std::ptr::null()
-        }
+        if interpreter::start() { &HOOKS } else { std::ptr::null() }
     })
 }
 
@@ -178,8 +172,7 @@ unsafe extern "C" fn mule(script: *const c_char) -> c_int {
         // SAFETY: the host passes a NUL-terminated string.
         let script = unsafe { CStr::from_ptr(script) };
         gil::with(|| {
-            let ran =
-                py::path(script.to_bytes()).and_then(|s| interpreter::support(c"run_mule", &[&s]));
+            let ran = py::path(script.to_bytes()).and_then(|s| interpreter::support(c"run_mule", &[&s]));
             if ran.is_err() {
                 exception::print_current();
             }
@@ -222,18 +215,13 @@ unsafe extern "C" fn atexit() {
 
 /// What a normal Python runs at its end; threads are not waited for.
 fn finish() {
-    if interpreter::support(c"finish", &[])
-        .map(Py::into_ptr)
-        .is_err()
-    {
+    if interpreter::support(c"finish", &[]).map(Py::into_ptr).is_err() {
         exception::print_current();
     }
 }
 
 unsafe extern "C" fn exception_text(which: ExceptionText) -> *mut UwsgiBuffer {
-    guarded("exception", std::ptr::null_mut(), || {
-        exception::text_for_host(which)
-    })
+    guarded("exception", std::ptr::null_mut(), || exception::text_for_host(which))
 }
 
 unsafe extern "C" fn exception_log() {

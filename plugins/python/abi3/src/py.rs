@@ -316,9 +316,7 @@ pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
 pub const fn method(name: &'static CStr, function: PyCFunction, flags: c_int) -> PyMethodDef {
     PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: PyMethodDefPointer {
-            PyCFunction: function,
-        },
+        ml_meth: PyMethodDefPointer { PyCFunction: function },
         ml_flags: flags,
         ml_doc: std::ptr::null(),
     }

@@ -111,9 +111,7 @@ fn call(exchange: &mut Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> 
 /// The one call of the result's `close`, whatever happened before.
 fn close(exchange: &mut Exchange, result: &Py, code: i32) -> i32 {
     // SAFETY: a live object; the exact types of Python have no close.
-    if unsafe {
-        PyList_CheckExact(result.as_ptr()) != 0 || PyBytes_CheckExact(result.as_ptr()) != 0
-    } {
+    if unsafe { PyList_CheckExact(result.as_ptr()) != 0 || PyBytes_CheckExact(result.as_ptr()) != 0 } {
         return code;
     }
     let closed = match result.attr_opt(c"close") {
@@ -137,8 +135,7 @@ fn close(exchange: &mut Exchange, result: &Py, code: i32) -> i32 {
 /// The client went away: silent, unless the operator wants to hear of it.
 fn gone(exchange: &mut Exchange) -> i32 {
     // SAFETY: plain reads of the published view.
-    let silent =
-        unsafe { sys::uwsgi.disable_write_exception != 0 || sys::uwsgi.ignore_write_errors != 0 };
+    let silent = unsafe { sys::uwsgi.disable_write_exception != 0 || sys::uwsgi.ignore_write_errors != 0 };
     if !silent {
         py::os_error("write error");
         exception::report(exchange);
@@ -162,20 +159,10 @@ fn send(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
     // SAFETY: a live object.
     unsafe {
         if PyList_CheckExact(object) != 0 {
-            return send_sequence(
-                exchange,
-                PyList_Size(object),
-                |i| PyList_GetItem(object, i),
-                result,
-            );
+            return send_sequence(exchange, PyList_Size(object), |i| PyList_GetItem(object, i), result);
         }
         if PyTuple_CheckExact(object) != 0 {
-            return send_sequence(
-                exchange,
-                PyTuple_Size(object),
-                |i| PyTuple_GetItem(object, i),
-                result,
-            );
+            return send_sequence(exchange, PyTuple_Size(object), |i| PyTuple_GetItem(object, i), result);
         }
         if PyBytes_Check(object) != 0 {
             return Ok(finish(exchange, &[vector(result)]));

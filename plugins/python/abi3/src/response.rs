@@ -63,11 +63,7 @@ unsafe fn open<'a>(object: *mut PyObject) -> PyResult<&'a mut Exchange> {
         .ok_or_else(|| py::os_error("start_response or write was used after its request had ended"))
 }
 
-unsafe extern "C" fn call(
-    object: *mut PyObject,
-    args: *mut PyObject,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
+unsafe extern "C" fn call(object: *mut PyObject, args: *mut PyObject, keywords: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance, the argument tuple, and a dict or NULL.
     py::give(unsafe {
         open(object).and_then(|exchange| {
@@ -83,11 +79,7 @@ unsafe extern "C" fn call(
 
 /// # Safety
 /// The arguments of a call of `start_response`.
-unsafe fn start(
-    exchange: &mut Exchange,
-    args: *mut PyObject,
-    keywords: *mut PyObject,
-) -> PyResult<()> {
+unsafe fn start(exchange: &mut Exchange, args: *mut PyObject, keywords: *mut PyObject) -> PyResult<()> {
     // SAFETY: by the contract; items are borrowed from `args` and from the headers list, which outlive them here.
     unsafe {
         let count = PyTuple_Size(args);
@@ -116,11 +108,8 @@ unsafe fn start(
             return Err(py::type_error("http headers must be in a python list"));
         }
         let text = latin1(status)?;
-        let len =
-            u16::try_from(text.len()).map_err(|_| py::value_error("http status is too long"))?;
-        if sys::uwsgi_response_prepare_headers(exchange.req(), text.as_ptr().cast_mut().cast(), len)
-            != 0
-        {
+        let len = u16::try_from(text.len()).map_err(|_| py::value_error("http status is too long"))?;
+        if sys::uwsgi_response_prepare_headers(exchange.req(), text.as_ptr().cast_mut().cast(), len) != 0 {
             return Err(refused(exchange, "http status", &text));
         }
         for i in 0..PyList_Size(headers) {
@@ -142,11 +131,7 @@ unsafe fn too_late(exc_info: *mut PyObject) -> Raised {
     // SAFETY: by the contract; Restore takes over references that are made here.
     unsafe {
         if !exc_info.is_null() && PyTuple_Check(exc_info) != 0 && PyTuple_Size(exc_info) == 3 {
-            let part = |i| {
-                Py::borrowed(PyTuple_GetItem(exc_info, i))
-                    .ok()
-                    .filter(|p| !p.is_none())
-            };
+            let part = |i| Py::borrowed(PyTuple_GetItem(exc_info, i)).ok().filter(|p| !p.is_none());
             if let Some(class) = part(0) {
                 let or_null = |p: Option<Py>| p.map_or(std::ptr::null_mut(), Py::into_ptr);
                 PyErr_Restore(class.into_ptr(), or_null(part(1)), or_null(part(2)));
@@ -166,9 +151,7 @@ unsafe fn add_header(exchange: &mut Exchange, header: *mut PyObject) -> PyResult
             return Err(py::type_error("http header must be defined in a tuple"));
         }
         if PyTuple_Size(header) != 2 {
-            return Err(py::type_error(
-                "http header must be a tuple of name and value",
-            ));
+            return Err(py::type_error("http header must be a tuple of name and value"));
         }
         let (name, value) = (PyTuple_GetItem(header, 0), PyTuple_GetItem(header, 1));
         if PyUnicode_Check(name) == 0 {
@@ -178,11 +161,8 @@ unsafe fn add_header(exchange: &mut Exchange, header: *mut PyObject) -> PyResult
             return Err(py::type_error("http header value must be a string"));
         }
         let (name, value) = (latin1(name)?, latin1(value)?);
-        let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len()))
-        else {
-            return Err(py::value_error(
-                "http header is too long (65535 bytes at most)",
-            ));
+        let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
+            return Err(py::value_error("http header is too long (65535 bytes at most)"));
         };
         let rc = sys::uwsgi_response_add_header(
             exchange.req(),
@@ -224,9 +204,7 @@ unsafe fn latin1<'a>(text: *mut PyObject) -> PyResult<Cow<'a, [u8]>> {
             return Ok(Cow::Borrowed(utf8));
         }
         let encoded = Py::new(PyUnicode_AsLatin1String(text))?;
-        Ok(Cow::Owned(
-            py::bytes_of(encoded.as_ptr()).unwrap_or_default().to_vec(),
-        ))
+        Ok(Cow::Owned(py::bytes_of(encoded.as_ptr()).unwrap_or_default().to_vec()))
     }
 }
 
@@ -256,8 +234,7 @@ pub fn body_part(item: Py) -> PyResult<Py> {
         if PyBytes_Check(item.as_ptr()) != 0 {
             return Ok(item);
         }
-        let number_or_text =
-            PyUnicode_Check(item.as_ptr()) != 0 || PyLong_Check(item.as_ptr()) != 0;
+        let number_or_text = PyUnicode_Check(item.as_ptr()) != 0 || PyLong_Check(item.as_ptr()) != 0;
         if settings::get().accept_buffer && !number_or_text {
             return Py::new(PyBytes_FromObject(item.as_ptr()));
         }

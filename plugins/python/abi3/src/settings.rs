@@ -80,12 +80,8 @@ impl Settings {
     unsafe fn apply(&mut self, row: &Setting) {
         // SAFETY: by the contract.
         let (key, value) = unsafe {
-            let value =
-                (!row.value.is_null()).then(|| CStr::from_ptr(row.value).to_bytes().to_vec());
-            (
-                CStr::from_ptr(row.key).to_bytes(),
-                value.unwrap_or_default(),
-            )
+            let value = (!row.value.is_null()).then(|| CStr::from_ptr(row.value).to_bytes().to_vec());
+            (CStr::from_ptr(row.key).to_bytes(), value.unwrap_or_default())
         };
         match key {
             b"wsgi-file" => self.apps.push(AppSource::File(value)),
@@ -109,9 +105,7 @@ impl Settings {
             b"accept-buffer" => self.accept_buffer = true,
             b"no-site" => self.no_site = true,
             b"nodelay" => self.nodelay = true,
-            b"py-autoreload" => {
-                self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0)
-            }
+            b"py-autoreload" => self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0),
             b"py-autoreload-ignore" => self.autoreload_ignore.push(value),
             _ => {} // accepted by stage one, nothing to do here
         }

@@ -94,10 +94,7 @@ fn attributes(dict: &Py) -> PyResult<()> {
         set(c"is_a_reload", Ok(py::boolean((*view).is_a_reload != 0)))?;
         set(c"version", py::c_bytes((*view).version))?;
         set(c"version_info", version_info((*view).version))?;
-        set(
-            c"hostname",
-            py::c_bytes((&raw const (*view).hostname).cast()),
-        )?;
+        set(c"hostname", py::c_bytes((&raw const (*view).hostname).cast()))?;
         set(c"loop", py::c_bytes((*view).r#loop))?;
         if !(*view).pidfile.is_null() {
             set(c"pidfile", py::c_bytes((*view).pidfile))?;
@@ -128,9 +125,7 @@ unsafe fn version_info(version: *const c_char) -> PyResult<Py> {
     let text = match version.is_null() {
         true => "",
         // SAFETY: the host's NUL-terminated string.
-        false => unsafe { CStr::from_ptr(version) }
-            .to_str()
-            .unwrap_or_default(),
+        false => unsafe { CStr::from_ptr(version) }.to_str().unwrap_or_default(),
     };
     let (numbers, rest) = split_version(text);
     py::tuple(&[

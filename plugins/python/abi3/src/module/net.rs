@@ -24,8 +24,7 @@ fn connect(args: &Args) -> PyResult<Py> {
     let address = CString::new(address).map_err(|_| py::value_error("an address has no NUL"))?;
     let timeout = descriptor(args.int(1, 0)?)?;
     // SAFETY: the host reads the address during the call.
-    let fd =
-        gil::released(|| unsafe { sys::uwsgi_connect(address.as_ptr().cast_mut(), timeout, 0) });
+    let fd = gil::released(|| unsafe { sys::uwsgi_connect(address.as_ptr().cast_mut(), timeout, 0) });
     py::int(fd.into())
 }
 
@@ -34,15 +33,7 @@ fn is_connected(args: &Args) -> PyResult<Py> {
     let fd = descriptor(args.int(0, -1)?)?;
     let (mut error, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
     // SAFETY: an int and its size.
-    let rc = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            libc::SO_ERROR,
-            (&raw mut error).cast(),
-            &mut len,
-        )
-    };
+    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut len) };
     Ok(py::boolean(rc == 0 && error == 0))
 }
 
@@ -50,8 +41,8 @@ fn is_connected(args: &Args) -> PyResult<Py> {
 fn send(args: &Args) -> PyResult<Py> {
     let (fd, data) = match args.len() {
         0 | 1 => {
-            let client = exchange::current()
-                .ok_or_else(|| py::value_error("send() without a descriptor needs a request"))?;
+            let client =
+                exchange::current().ok_or_else(|| py::value_error("send() without a descriptor needs a request"))?;
             // SAFETY: the host's request, valid while its exchange lives.
             (unsafe { (*client.req()).fd }, args.need(0, "send")?)
         }

@@ -33,10 +33,7 @@ fn records() -> &'static [UwsgiWorker] {
     unsafe {
         match sys::uwsgi.workers.is_null() {
             true => &[],
-            false => std::slice::from_raw_parts(
-                sys::uwsgi.workers,
-                sys::uwsgi.numproc.max(0) as usize + 1,
-            ),
+            false => std::slice::from_raw_parts(sys::uwsgi.workers, sys::uwsgi.numproc.max(0) as usize + 1),
         }
     }
 }
@@ -92,9 +89,7 @@ fn mem(_: &Args) -> PyResult<Py> {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     // SAFETY: a plain read of the published view.
     let page = unsafe { sys::uwsgi.page_size }.max(1) as u64;
-    let mut pages = text
-        .split_whitespace()
-        .map(|n| n.parse::<u64>().unwrap_or(0) * page);
+    let mut pages = text.split_whitespace().map(|n| n.parse::<u64>().unwrap_or(0) * page);
     let (vsz, rss) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
     py::tuple(&[&py::uint(rss)?, &py::uint(vsz)?])
 }
@@ -179,9 +174,7 @@ fn parsefile(args: &Args) -> PyResult<Py> {
     for (key, value) in pairs {
         let (key, value) = (py::bytes(key)?, py::bytes(value)?);
         // SAFETY: a dict, live key and value.
-        py::check(unsafe {
-            pyo3_ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr())
-        })?;
+        py::check(unsafe { pyo3_ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })?;
     }
     Ok(dict)
 }
@@ -265,10 +258,7 @@ fn describe(w: &UwsgiWorker, apps: &Py) -> PyResult<Py> {
 fn apps() -> PyResult<Py> {
     // SAFETY: the host's array of this process and its length.
     let apps: &[UwsgiApp] = unsafe {
-        let (first, count) = (
-            sys::uwsgi_apps_of_process(),
-            *sys::uwsgi_apps_cnt_of_process(),
-        );
+        let (first, count) = (sys::uwsgi_apps_of_process(), *sys::uwsgi_apps_cnt_of_process());
         if first.is_null() || count <= 0 {
             &[]
         } else {
@@ -292,19 +282,12 @@ fn describe_app(id: usize, app: &UwsgiApp) -> PyResult<Py> {
         py::check(unsafe { PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
     };
     let text = |field: &[std::ffi::c_char]| {
-        let bytes: Vec<u8> = field
-            .iter()
-            .take_while(|c| **c != 0)
-            .map(|c| *c as u8)
-            .collect();
+        let bytes: Vec<u8> = field.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
         py::bytes(&bytes)
     };
     set(c"id", py::int(id as i64))?;
     set(c"modifier1", py::int(app.modifier1.into()))?;
-    set(
-        c"mountpoint",
-        text(&app.mountpoint[..usize::from(app.mountpoint_len)]),
-    )?;
+    set(c"mountpoint", text(&app.mountpoint[..usize::from(app.mountpoint_len)]))?;
     set(c"startup_time", py::int(app.startup_time))?;
     set(c"interpreter", py::uint(interpreter::main() as u64))?;
     set(c"callable", py::uint(app.callable as u64))?;

@@ -78,8 +78,7 @@ fn add_var(args: &Args) -> PyResult<Py> {
     );
     let request = current("add_var")?.req();
     let too_long = || py::value_error("unable to add request var, check your buffer size");
-    let (Ok(key_len), Ok(value_len)) = (u16::try_from(key.len()), u16::try_from(value.len()))
-    else {
+    let (Ok(key_len), Ok(value_len)) = (u16::try_from(key.len()), u16::try_from(value.len())) else {
         return Err(too_long());
     };
     // SAFETY: the host copies key and value.
@@ -133,17 +132,11 @@ fn sendfile(args: &Args) -> PyResult<Py> {
 fn descriptor(what: &Py) -> PyResult<Option<i32>> {
     // SAFETY: a live object.
     unsafe {
-        if pyo3_ffi::PyUnicode_Check(what.as_ptr()) != 0
-            || pyo3_ffi::PyBytes_Check(what.as_ptr()) != 0
-        {
+        if pyo3_ffi::PyUnicode_Check(what.as_ptr()) != 0 || pyo3_ffi::PyBytes_Check(what.as_ptr()) != 0 {
             return Ok(None);
         }
         let fd = pyo3_ffi::PyObject_AsFileDescriptor(what.as_ptr());
-        if fd < 0 {
-            Err(py::Raised)
-        } else {
-            Ok(Some(fd))
-        }
+        if fd < 0 { Err(py::Raised) } else { Ok(Some(fd)) }
     }
 }
 

@@ -1,0 +1,93 @@
+//! What must hold for any bytes; run by the fuzz targets and, over their corpora, by a plain test.
+
+use rsgi_protocol::cgi::{self, Origin, Scratch};
+use rsgi_protocol::chunked::{self, Decoder, Event};
+use rsgi_protocol::http1::{Head, Limits, Progress, parse_head};
+use rsgi_protocol::response::{ResponseHead, parse_response};
+use rsgi_protocol::uwsgi::{HEADER_LEN, Writer, parse_vars};
+
+/// A head cut anywhere is judged as the whole one is, and its variables survive a uwsgi packet.
+pub fn http1_head(data: &[u8]) {
+    let limits = Limits::default();
+    let mut whole = Head::new();
+    let outcome = parse_head(data, &limits, &mut whole);
+
+    let (mut pieces, mut have) = (Head::new(), 0);
+    let piecewise = loop {
+        have = (have + 1 + have / 8).min(data.len());
+        let outcome = parse_head(&data[..have], &limits, &mut pieces);
+        if outcome != Ok(Progress::Partial) || have == data.len() {
+            break outcome;
+        }
+    };
+    assert_eq!(outcome.map_err(|_| ()), piecewise.map_err(|_| ()));
+    if outcome != Ok(Progress::Complete) {
+        return;
+    }
+    assert!(whole.len <= data.len() && whole.len == pieces.len && whole.body == pieces.body);
+    let (mut scratch, mut vars) = (Scratch::new(), Vec::<(&[u8], &[u8])>::new());
+    cgi::push_vars(&whole, data, &Origin::default(), &mut scratch, &mut vars);
+    for (key, value) in &vars {
+        assert!(!key.is_empty() && !value.contains(&b'\r') | (*key == b"PATH_INFO"));
+    }
+    let mut packet = Vec::new();
+    let mut writer = Writer::new(&mut packet, 0, 0);
+    vars.iter().for_each(|(key, value)| writer.push(key, value));
+    if writer.finish().is_ok() {
+        let read: Result<Vec<_>, _> = parse_vars(&packet[HEADER_LEN..]).collect();
+        assert_eq!(read.as_ref(), Ok(&vars));
+    }
+}
+
+/// A chunked body that was taken is taken again, with the same bytes, after being framed anew.
+pub fn chunked_body(data: &[u8]) {
+    let decode = |input: &[u8]| {
+        let (mut decoder, mut at, mut body) = (Decoder::new(), 0, Vec::new());
+        loop {
+            match decoder.decode(&input[at..]) {
+                Ok((n, Event::Data(bytes))) => {
+                    body.extend_from_slice(bytes);
+                    at += n;
+                }
+                Ok((_, Event::End)) => return Some(body),
+                Ok((_, Event::More)) | Err(_) => return None,
+            }
+        }
+    };
+    let Some(body) = decode(data) else { return };
+    let (mut wire, mut size) = (Vec::new(), [0; 18]);
+    for piece in body.chunks(7) {
+        wire.extend_from_slice(chunked::encode_head(piece.len(), &mut size));
+        wire.extend_from_slice(piece);
+        wire.extend_from_slice(chunked::CHUNK_END);
+    }
+    wire.extend_from_slice(chunked::LAST_CHUNK);
+    assert_eq!(decode(&wire), Some(body));
+}
+
+/// Variables that were read add up to the bytes they came from.
+pub fn uwsgi_vars(data: &[u8]) {
+    let read: Result<Vec<_>, _> = parse_vars(data).collect();
+    if let Ok(vars) = read {
+        assert_eq!(
+            vars.iter()
+                .map(|(key, value)| key.len() + value.len() + 4)
+                .sum::<usize>(),
+            data.len()
+        );
+    }
+}
+
+/// A response head cut anywhere is judged as the whole one is, except that noise may be refused early.
+pub fn response_head(data: &[u8]) {
+    let mut whole = ResponseHead::new();
+    if parse_response(data, 65536, false, &mut whole) == Ok(Progress::Complete) {
+        assert!(whole.len <= data.len() && (100..1000).contains(&whole.status));
+        let mut again = ResponseHead::new();
+        assert_eq!(
+            parse_response(&data[..whole.len], 65536, false, &mut again),
+            Ok(Progress::Complete)
+        );
+        assert_eq!(whole.body, again.body);
+    }
+}

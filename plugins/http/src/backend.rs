@@ -1,0 +1,282 @@
+//! Connections to backends: the link to this server's own workers, kept and reused, and foreign uwsgi servers, one
+//! connection per request. Owned by the gateway of one process.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr as UnixAddr;
+use std::path::PathBuf;
+
+use mio::net::{TcpStream, UnixStream};
+use mio::{Registry, Token};
+use rsgi_protocol::response::ResponseHead;
+use slab::Slab;
+
+use crate::channel::Channel;
+use crate::stream::Stream;
+
+/// Where a backend listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Host and port, resolved when the gateway started.
+    Inet(SocketAddr),
+    /// A path.
+    Unix(PathBuf),
+    /// A name in Linux's abstract namespace.
+    Abstract(Vec<u8>),
+}
+
+/// A backend and how it is written in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Where it listens.
+    pub address: Address,
+    /// For log lines.
+    pub name: String,
+}
+
+impl Node {
+    /// Reads `host:port`, `:port`, a path or `@name`.
+    pub fn parse(text: &str) -> io::Result<Self> {
+        let address = if let Some(name) = text.strip_prefix('@') {
+            Address::Abstract(name.into())
+        } else if !text.contains(':') || text.starts_with(['/', '.']) {
+            Address::Unix(text.into())
+        } else {
+            let full = if text.starts_with(':') {
+                format!("127.0.0.1{text}")
+            } else {
+                text.to_owned()
+            };
+            let found = full.to_socket_addrs()?.next();
+            Address::Inet(found.ok_or_else(|| io::Error::other("the name has no address"))?)
+        };
+        Ok(Self {
+            address,
+            name: text.to_owned(),
+        })
+    }
+
+    /// Starts connecting; whether the connection is there already.
+    fn connect(&self) -> io::Result<(Stream, bool)> {
+        match &self.address {
+            Address::Inet(address) => {
+                let stream = TcpStream::connect(*address)?;
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), false))
+            }
+            Address::Unix(path) => Ok((Stream::Unix(UnixStream::connect(path)?), true)),
+            Address::Abstract(name) => {
+                let address = UnixAddr::from_abstract_name(name)?;
+                Ok((Stream::Unix(UnixStream::connect_addr(&address)?), true))
+            }
+        }
+    }
+}
+
+/// The backends of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backends {
+    /// The workers of this server behind their private socket.
+    Workers {
+        /// The link.
+        link: Node,
+        /// How many requests they can serve at once; 0: nobody knows.
+        cores: usize,
+    },
+    /// Foreign uwsgi servers in turn.
+    Nodes(Vec<Node>),
+}
+
+/// A connection to a backend.
+#[derive(Debug)]
+pub struct Link {
+    /// The socket and its queues.
+    pub channel: Channel,
+    /// The session it serves.
+    pub session: Option<usize>,
+    /// The response head under way, and its memory for the next ones.
+    pub head: ResponseHead,
+    /// Whether the connection is not there yet.
+    pub connecting: bool,
+    /// The backend has closed its receiving side: no more of the body goes there, but an answer may still come.
+    pub refuses_body: bool,
+    /// Tells it from others that had the same key.
+    pub id: u64,
+    /// Which node it goes to.
+    pub node: usize,
+}
+
+impl Link {
+    /// Writes what is queued; whether anything left. A peer that takes no more may still have an answer for us.
+    pub fn write(&mut self) -> bool {
+        self.channel.flush().unwrap_or_else(|_| {
+            self.refuses_body = true;
+            self.channel.output.consume(usize::MAX);
+            self.channel.look_again();
+            false
+        })
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum Unavailable {
+    /// All are in use, or the backlog is full: wait.
+    Busy,
+    /// The node of this name does not answer.
+    Down(String, io::Error),
+}
+
+/// All connections to backends.
+#[derive(Debug)]
+pub struct Links {
+    backends: Backends,
+    all: Slab<Link>,
+    /// Ready for a request; the last used one is taken first, because its worker is the one that is surely free.
+    idle: VecDeque<usize>,
+    next_node: usize,
+    last_id: u64,
+}
+
+impl Links {
+    /// No connection yet.
+    pub fn new(backends: Backends) -> Self {
+        Self {
+            backends,
+            all: Slab::new(),
+            idle: VecDeque::new(),
+            next_node: 0,
+            last_id: 0,
+        }
+    }
+
+    /// How many backends may be tried for one request.
+    pub fn choices(&self) -> u32 {
+        match &self.backends {
+            Backends::Workers { .. } => 1,
+            Backends::Nodes(nodes) => nodes.len() as u32,
+        }
+    }
+
+    /// Whether connections are kept.
+    pub fn are_kept(&self) -> bool {
+        matches!(self.backends, Backends::Workers { .. })
+    }
+
+    /// The connection of a key.
+    pub fn get(&mut self, key: usize) -> Option<&mut Link> {
+        self.all.get_mut(key)
+    }
+
+    /// The name of the backend of a connection.
+    pub fn name(&self, key: usize) -> &str {
+        let node = self.all.get(key).map_or(0, |link| link.node);
+        match &self.backends {
+            Backends::Workers { .. } => "the workers",
+            Backends::Nodes(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
+        }
+    }
+
+    /// A connection for one request. `sure`: the request cannot be sent twice, so a kept connection is looked at first.
+    ///
+    /// A worker's core serves one connection at a time, and a kept connection stays with the worker that took it.
+    /// Hence no more connections than cores: then each new one was taken by a core that was free, each kept one has a
+    /// core behind it, and requests wait here, for whichever core is free first, not in the queue of a busy one.
+    pub fn acquire(
+        &mut self,
+        registry: &Registry,
+        token: impl Fn(usize, u64) -> Token,
+        sure: bool,
+    ) -> Result<usize, Unavailable> {
+        while let Some(key) = self.idle.pop_back() {
+            match self.all.get(key) {
+                Some(link)
+                    if !(link.channel.is_half_closed()
+                        || sure && link.channel.socket.stream.is_stale()) =>
+                {
+                    return Ok(key);
+                }
+                _ => drop(self.all.try_remove(key)),
+            }
+        }
+        let (node, at) = match &self.backends {
+            Backends::Workers { cores, .. } if *cores > 0 && self.all.len() >= *cores => {
+                return Err(Unavailable::Busy);
+            }
+            Backends::Workers { link, .. } => (link, 0),
+            Backends::Nodes(nodes) => {
+                self.next_node = (self.next_node + 1) % nodes.len();
+                (&nodes[self.next_node], self.next_node)
+            }
+        };
+        let entry = self.all.vacant_entry();
+        let id = self.last_id + 1;
+        let opened = node.connect().and_then(|(mut stream, is_there)| {
+            stream.register(registry, token(entry.key(), id))?;
+            Ok((stream, is_there))
+        });
+        match opened {
+            Ok((stream, is_there)) => {
+                self.last_id = id;
+                let key = entry.key();
+                entry.insert(Link {
+                    channel: Channel::new(stream, is_there),
+                    session: None,
+                    head: ResponseHead::new(),
+                    connecting: !is_there,
+                    refuses_body: false,
+                    id,
+                    node: at,
+                });
+                Ok(key)
+            }
+            // The backlog of a unix socket is full.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Unavailable::Busy),
+            Err(e) => Err(Unavailable::Down(node.name.clone(), e)),
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub fn park(&mut self, key: usize) {
+        if let Some(link) = self.all.get_mut(key) {
+            link.session = None;
+            self.idle.push_back(key);
+        }
+    }
+
+    /// Ends a connection.
+    pub fn close(&mut self, key: usize) {
+        self.all.try_remove(key);
+        self.idle.retain(|&idle| idle != key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let parsed = |text| Node::parse(text).expect("an address").address;
+        assert_eq!(parsed("@name"), Address::Abstract(b"name".to_vec()));
+        assert_eq!(
+            parsed("/run/x:y.sock"),
+            Address::Unix("/run/x:y.sock".into())
+        );
+        assert_eq!(
+            parsed("127.0.0.1:80"),
+            Address::Inet("127.0.0.1:80".parse().expect("inet"))
+        );
+        assert_eq!(
+            parsed(":81"),
+            Address::Inet("127.0.0.1:81".parse().expect("inet"))
+        );
+        assert_eq!(
+            parsed("[::1]:81"),
+            Address::Inet("[::1]:81".parse().expect("inet"))
+        );
+        assert!(Node::parse("127.0.0.1:x").is_err());
+    }
+}

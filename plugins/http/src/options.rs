@@ -1,0 +1,188 @@
+//! The option rows of the plugin and the settings they fill; called in the master while the configuration is read.
+//! What a row's text says is checked in `settings`; rows for what the gateway cannot do yet say so instead of being unknown.
+
+use std::ffi::{CStr, OsStr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rsgi_plugin_api::{HookError, OptionRow, OptionTable, log};
+
+use crate::settings::{self, Settings, SettingsError};
+
+static SETTINGS: Mutex<Option<Settings>> = Mutex::new(None);
+
+/// What the options have said so far.
+pub fn settings() -> Settings {
+    with(|settings| settings.clone())
+}
+
+fn with<T>(f: impl FnOnce(&mut Settings) -> T) -> T {
+    let mut guard: MutexGuard<'_, Option<Settings>> =
+        SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    f(guard.get_or_insert_with(Settings::default))
+}
+
+type Value<'a> = Option<&'a OsStr>;
+
+fn text(value: Value<'_>) -> Result<&str, HookError> {
+    let text = value
+        .and_then(OsStr::to_str)
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    text.ok_or_else(|| HookError::new("a value is needed, in plain text"))
+}
+
+fn optional(value: Value<'_>) -> Option<&str> {
+    value.and_then(OsStr::to_str)
+}
+
+/// Parses a value and stores what it says.
+fn store<T>(
+    parsed: Result<T, SettingsError>,
+    put: impl FnOnce(&mut Settings, T),
+) -> Result<(), HookError> {
+    let value = parsed.map_err(|e| HookError::new(e.to_string()))?;
+    with(|settings| put(settings, value));
+    Ok(())
+}
+
+fn modifier(value: Value<'_>) -> Result<Result<u8, SettingsError>, HookError> {
+    Ok(settings::number(text(value)?, 0, 255).map(|n| n as u8))
+}
+
+fn address(value: Value<'_>) -> Result<(), HookError> {
+    store(Ok(text(value)?.to_owned()), |s, address| {
+        s.addresses.push(address)
+    })
+}
+
+fn timeout(value: Value<'_>) -> Result<(), HookError> {
+    store(settings::seconds(text(value)?), |s, t| s.timeout = t)
+}
+
+fn processes(value: Value<'_>) -> Result<(), HookError> {
+    store(settings::number(text(value)?, 1, 1024), |s, n| {
+        s.processes = n
+    })
+}
+
+/// Always on; the options stay for the configurations that have them.
+fn always_on(_: Value<'_>) -> Result<(), HookError> {
+    Ok(())
+}
+
+/// Known, and not done yet.
+fn later(name: &CStr) -> Result<(), HookError> {
+    let name = name.to_string_lossy();
+    log::line(&format!(
+        "http: --{name} is ignored: this version of the http plugin does not act on it"
+    ));
+    Ok(())
+}
+
+/// Serving plain what was asked to be encrypted would be worse than not starting.
+fn no_tls(_: Value<'_>) -> Result<(), HookError> {
+    Err(HookError::new(
+        "this version of the http plugin has no TLS; put a TLS proxy in front of --http, or remove the option",
+    ))
+}
+
+macro_rules! ignored {
+    ($($kind:ident $name:literal,)*) => { [$(OptionRow::$kind($name, c"accepted, not acted on by this version", |_| later($name))),*] };
+}
+
+/// Rows that act.
+const ACTIVE: [OptionRow; 23] = [
+    OptionRow::value(c"http", c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated", address).needs_master(),
+    OptionRow::value(c"httprouter", c"another name of http", address).needs_master(),
+    OptionRow::value(c"http-to", c"hand requests to this uwsgi server instead of our workers; several take turns", |v| {
+        store(Ok(text(v)?.to_owned()), |s, node| s.backends.push(node))
+    }),
+    OptionRow::value(c"http-modifier1", c"which request plugin the packets ask for", |v| store(modifier(v)?, |s, n| s.modifiers.0 = n)),
+    OptionRow::value(c"http-modifier2", c"what the packets ask of that plugin", |v| store(modifier(v)?, |s, n| s.modifiers.1 = n)),
+    OptionRow::optional(c"http-keepalive", c"keep clients' connections, idle for so many seconds at most (65); 0 closes after each answer", |v| {
+        store(settings::keep_alive(optional(v)), |s, t| s.keep_alive = t)
+    }),
+    OptionRow::flag(c"no-http-keepalive", c"close clients' connections after each answer", |_| store(Ok(()), |s, ()| s.keep_alive = None)),
+    OptionRow::value(c"http-timeout", c"seconds without any progress after which a request is given up (60)", timeout),
+    OptionRow::value(c"http-headers-timeout", c"seconds a client has for the head of a request (60)", |v| {
+        store(settings::seconds(text(v)?), |s, t| s.headers_timeout = t)
+    }),
+    OptionRow::value(c"http-connect-timeout", c"seconds for connecting to a backend (5)", |v| {
+        store(settings::seconds(text(v)?), |s, t| s.connect_timeout = t)
+    }),
+    OptionRow::value(c"http-processes", c"number of gateway processes (1)", processes),
+    OptionRow::value(c"http-workers", c"another name of http-processes", processes),
+    OptionRow::value(c"http-var", c"add a variable KEY=VALUE to every request; may be repeated", |v| {
+        store(settings::variable(text(v)?), |s, pair| s.vars.push(pair))
+    }),
+    OptionRow::optional(c"http-manage-expect", c"answer 413 instead of 100 Continue to bodies over so many bytes", |v| {
+        match optional(v).filter(|text| !text.is_empty() && *text != "true") {
+            None => Ok(()),
+            Some(text) => store(settings::number(text, 0, u64::MAX), |s, n| s.expect_limit = Some(n)),
+        }
+    }),
+    OptionRow::value(c"http-server-name-as-http-host", c"SERVER_NAME is what the client asked for", |v| {
+        store(Ok(settings::is_on(optional(v))), |s, on| s.name_from_host = on)
+    }),
+    OptionRow::value(c"http-quiet", c"do not log failing backends", |v| store(Ok(settings::is_on(optional(v))), |s, on| s.quiet = on)),
+    OptionRow::flag(c"http-auto-chunked", c"always on: answers without a length are sent in chunks", always_on),
+    OptionRow::flag(c"http-raw-body", c"always on: bodies of any kind are passed on", always_on),
+    OptionRow::flag(c"http-chunked-input", c"always on: chunked bodies are passed on", always_on),
+    OptionRow::flag(c"http-websockets", c"always on: upgraded connections pass both ways", always_on),
+    OptionRow::value(c"https", c"not in this version: refuses to start", no_tls),
+    OptionRow::value(c"https2", c"not in this version: refuses to start", no_tls),
+    OptionRow::value(c"http-to-https", c"not in this version: refuses to start", no_tls),
+];
+
+/// Rows that are only known.
+const IGNORED: [OptionRow; 30] = ignored! {
+    flag c"http-auto-gzip",
+    value c"http-buffer-size",
+    optional c"http-enable-proxy-protocol",
+    value c"http-gid",
+    value c"http-uid",
+    value c"http-stats",
+    value c"http-stats-server",
+    value c"http-ss",
+    value c"http-subscription-server",
+    value c"http-subscription-fallback-key",
+    value c"http-resubscribe",
+    flag c"http-backend-http",
+    flag c"http-cheap",
+    value c"http-events",
+    value c"http-fallback",
+    value c"http-gracetime",
+    value c"http-harakiri",
+    flag c"http-manage-rtsp",
+    flag c"http-manage-source",
+    value c"http-post-buffering",
+    value c"http-post-buffering-dir",
+    value c"http-stud-prefix",
+    value c"http-use-base",
+    optional c"http-use-cache",
+    value c"http-use-code-string",
+    value c"http-use-pattern",
+    optional c"http-use-socket",
+    value c"http-zerg",
+    flag c"https-export-cert",
+    value c"https-session-context",
+};
+
+const ROWS: usize = ACTIVE.len() + IGNORED.len();
+
+/// All rows.
+pub static OPTIONS: OptionTable<{ ROWS + 1 }> = OptionTable::new(&all());
+
+const fn all() -> [OptionRow; ROWS] {
+    let mut rows = [ACTIVE[0]; ROWS];
+    let mut i = 0;
+    while i < ROWS {
+        rows[i] = if i < ACTIVE.len() {
+            ACTIVE[i]
+        } else {
+            IGNORED[i - ACTIVE.len()]
+        };
+        i += 1;
+    }
+    rows
+}

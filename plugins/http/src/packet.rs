@@ -1,0 +1,273 @@
+//! A client's request as the uwsgi packet that a backend gets, with as much of the body as has arrived.
+//! Called by the gateway when a backend is at hand; the same bytes always make the same packet, so it can be made twice.
+
+use rsgi_protocol::cgi::{self, Origin, Scratch, VarSink};
+use rsgi_protocol::chunked::{self, Decoder, Event};
+use rsgi_protocol::http1::{BodyLength, Head, HttpError};
+use rsgi_protocol::uwsgi::Writer;
+
+/// What is still to come of a request's body.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// Nothing.
+    #[default]
+    Done,
+    /// So many bytes.
+    Fixed(u64),
+    /// Chunks, decoded and framed anew, of so many bytes at most.
+    Chunked(Decoder, u64),
+    /// Whatever the client sends, both ways, after an upgrade.
+    Raw,
+}
+
+impl Body {
+    /// Whether all of it was taken from the client.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    /// The body that a head announces; a chunked one of at most `most` bytes.
+    pub fn new(length: BodyLength, most: u64) -> Self {
+        match length {
+            BodyLength::None | BodyLength::Fixed(0) => Self::Done,
+            BodyLength::Fixed(n) => Self::Fixed(n),
+            BodyLength::Chunked => Self::Chunked(Decoder::new(), most),
+        }
+    }
+
+    /// Takes body bytes from the front of `input`, at most about `room`, and hands them to `emit` as the backend gets
+    /// them. Answers how many bytes of the input were used.
+    pub fn take(
+        &mut self,
+        input: &[u8],
+        room: usize,
+        mut emit: impl FnMut(&[u8]),
+    ) -> Result<usize, HttpError> {
+        match self {
+            Self::Done => Ok(0),
+            Self::Raw => {
+                let n = input.len().min(room);
+                emit(&input[..n]);
+                Ok(n)
+            }
+            Self::Fixed(left) => {
+                let n = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len())
+                    .min(room);
+                emit(&input[..n]);
+                *left -= n as u64;
+                if *left == 0 {
+                    *self = Self::Done;
+                }
+                Ok(n)
+            }
+            Self::Chunked(decoder, most) => {
+                let (mut used, mut emitted, mut size) = (0, 0, [0; 18]);
+                while emitted < room {
+                    let (n, event) = decoder.decode(&input[used..])?;
+                    used += n;
+                    if decoder.total() > *most {
+                        return Err(HttpError::new(413, "the body is over limit-post"));
+                    }
+                    match event {
+                        Event::More => break,
+                        Event::Data(data) => {
+                            emit(chunked::encode_head(data.len(), &mut size));
+                            emit(data);
+                            emit(chunked::CHUNK_END);
+                            emitted += data.len();
+                        }
+                        Event::End => {
+                            emit(chunked::LAST_CHUNK);
+                            *self = Self::Done;
+                            break;
+                        }
+                    }
+                }
+                Ok(used)
+            }
+        }
+    }
+}
+
+/// What goes into every packet of a gateway.
+#[derive(Debug)]
+pub struct Stamp {
+    /// Which plugin of the backend is meant.
+    pub modifiers: (u8, u8),
+    /// Variables added to every request.
+    pub vars: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of the longest body that is passed on.
+    pub limit_post: u64,
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self {
+            modifiers: (0, 0),
+            vars: Vec::new(),
+            limit_post: u64::MAX,
+        }
+    }
+}
+
+/// Writes the packet for the head at the front of `input` into `packet`, and behind it the body bytes that are there.
+/// Answers how much of the input that was, and what of the body is still to come.
+pub fn write(
+    packet: &mut Vec<u8>,
+    head: &Head,
+    input: &[u8],
+    origin: &Origin<'_>,
+    stamp: &Stamp,
+    scratch: &mut Scratch,
+) -> Result<(usize, Body), HttpError> {
+    packet.clear();
+    let mut sink = Sink(Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1));
+    cgi::push_vars(head, input, origin, scratch, &mut sink);
+    sink.0.push(b"UWSGI_ROUTER", b"http");
+    stamp
+        .vars
+        .iter()
+        .for_each(|(key, value)| sink.0.push(key, value));
+    sink.0
+        .finish()
+        .map_err(|_| HttpError::new(431, "the request's variables exceed a uwsgi packet"))?;
+    let mut body = Body::new(head.body, stamp.limit_post);
+    let used = body.take(&input[head.len..], usize::MAX, |bytes| {
+        packet.extend_from_slice(bytes)
+    })?;
+    Ok((head.len + used, body))
+}
+
+/// Passes variables on, except what the gateway itself has dealt with.
+struct Sink<'b>(Writer<'b>);
+
+impl<'a> VarSink<'a> for Sink<'_> {
+    fn var(&mut self, key: &'a [u8], value: &'a [u8]) {
+        match key {
+            // Answered here, whenever the client waits for it.
+            b"HTTP_EXPECT" => {}
+            b"HTTP_TRANSFER_ENCODING" => self.0.push(key, b"chunked"),
+            _ => self.0.push(key, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rsgi_protocol::http1::{Limits, Progress, parse_head};
+    use rsgi_protocol::uwsgi::{HEADER_LEN, PacketHeader, parse_vars};
+
+    type Made = (Vec<(String, String)>, Vec<u8>, usize, bool);
+
+    /// The packet's variables, the bytes behind it, how much was used, whether the body is whole.
+    fn made(input: &[u8]) -> Result<Made, HttpError> {
+        let mut head = Head::new();
+        assert_eq!(
+            parse_head(input, &Limits::default(), &mut head)?,
+            Progress::Complete
+        );
+        let stamp = Stamp {
+            modifiers: (5, 7),
+            vars: vec![(b"K".to_vec(), b"v".to_vec())],
+            limit_post: 20,
+        };
+        let mut packet = Vec::new();
+        let (used, body) = write(
+            &mut packet,
+            &head,
+            input,
+            &Origin::default(),
+            &stamp,
+            &mut Scratch::new(),
+        )?;
+        let header = PacketHeader::parse(*packet.first_chunk().expect("a header"));
+        assert_eq!((header.modifier1, header.modifier2), (5, 7));
+        let end = HEADER_LEN + usize::from(header.size);
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        let vars = parse_vars(&packet[HEADER_LEN..end])
+            .map(|pair| pair.expect("valid"))
+            .map(|(k, v)| (text(k), text(v)));
+        Ok((vars.collect(), packet[end..].to_vec(), used, body.is_done()))
+    }
+
+    fn has(vars: &[(String, String)], key: &str) -> Option<String> {
+        vars.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())
+    }
+
+    #[test]
+    fn variables_and_body() {
+        let input = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcGET";
+        let (vars, body, used, done) = made(input).expect("fine");
+        assert_eq!(has(&vars, "UWSGI_ROUTER").as_deref(), Some("http"));
+        assert_eq!(has(&vars, "K").as_deref(), Some("v"));
+        assert_eq!(has(&vars, "CONTENT_LENGTH").as_deref(), Some("3"));
+        assert_eq!(has(&vars, "HTTP_EXPECT"), None);
+        assert_eq!(
+            (body.as_slice(), used, done),
+            (&b"abc"[..], input.len() - 3, true)
+        );
+    }
+
+    #[test]
+    fn chunks_are_framed_anew() {
+        let head = b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n";
+        let with = |body: &[u8]| made(&[head, body].concat());
+        let (vars, body, _, done) =
+            with(b"00A;ext=1\r\n0123456789\r\n0\r\nT: v\r\n\r\n").expect("fine");
+        assert_eq!(
+            has(&vars, "HTTP_TRANSFER_ENCODING").as_deref(),
+            Some("chunked")
+        );
+        assert_eq!(
+            (body.as_slice(), done),
+            (&b"a\r\n0123456789\r\n0\r\n\r\n"[..], true)
+        );
+        let (_, body, used, done) = with(b"5\r\nab").expect("fine so far");
+        assert_eq!(
+            (body.as_slice(), used, done),
+            (&b"2\r\nab\r\n"[..], head.len() + 5, false)
+        );
+        assert_eq!(
+            with(b"15\r\n").map(|_| ()).map_err(|e| e.status()),
+            Err(413)
+        );
+        assert_eq!(with(b"5\nab").map_err(|e| e.status()).map(|_| ()), Err(400));
+    }
+
+    #[test]
+    fn bodies_leave_in_pieces_of_the_room_there_is() {
+        let mut body = Body::Fixed(10);
+        let mut out = Vec::new();
+        assert_eq!(
+            body.take(b"0123456789rest", 4, |b| out.extend_from_slice(b)),
+            Ok(4)
+        );
+        assert_eq!(
+            body.take(b"456789rest", 100, |b| out.extend_from_slice(b)),
+            Ok(6)
+        );
+        assert!(body.is_done() && out == b"0123456789");
+        assert_eq!(
+            body.take(b"rest", 100, |_| panic!("nothing is left")),
+            Ok(0)
+        );
+    }
+
+    #[test]
+    fn variables_beyond_a_packet_are_refused() {
+        let input = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "u".repeat(8000));
+        assert!(made(input.as_bytes()).is_ok());
+        let cookies = format!("Cookie: {}\r\n", "c".repeat(7000)).repeat(8);
+        let input = format!(
+            "GET /{} HTTP/1.1\r\nHost: h\r\n{cookies}\r\n",
+            "u".repeat(8000)
+        );
+        assert_eq!(
+            made(input.as_bytes()).map(|_| ()).map_err(|e| e.status()),
+            Err(431)
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! The plugin as the host sees it: binds in the master, asks for gateway processes, and sets one up in its process.
+
+use std::ffi::{CString, c_int, c_void};
+use std::os::fd::{AsFd, RawFd};
+use std::sync::OnceLock;
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rsgi_plugin_api::{HookError, Plugin, export_plugin, log, sys};
+use rsgi_protocol::http1::Limits;
+
+use crate::backend::{Address, Backends, Node};
+use crate::gateway::{Config, Gateway, Order, Orders};
+use crate::options::{OPTIONS, settings};
+use crate::packet::Stamp;
+use crate::settings::Settings;
+use crate::stream::Listener;
+
+struct Http;
+
+/// What `init` prepared and every gateway process inherits.
+struct Prepared {
+    sockets: Vec<RawFd>,
+    backends: Backends,
+    settings: Settings,
+}
+
+static PREPARED: OnceLock<Prepared> = OnceLock::new();
+
+impl Plugin for Http {
+    fn init() -> Result<(), HookError> {
+        let settings = settings();
+        if settings.addresses.is_empty() {
+            return Ok(());
+        }
+        let sockets = settings
+            .addresses
+            .iter()
+            .map(|address| bind(address))
+            .collect::<Result<Vec<_>, _>>()?;
+        let backends = if settings.backends.is_empty() {
+            // The number of cores is known when the gateway starts.
+            Backends::Workers {
+                link: link()?,
+                cores: 0,
+            }
+        } else {
+            let nodes = settings.backends.iter().map(|text| {
+                Node::parse(text).map_err(|e| {
+                    HookError::new(format!(
+                        "http-to = {text}: {e}; give host:port, a path or @name"
+                    ))
+                })
+            });
+            Backends::Nodes(nodes.collect::<Result<_, _>>()?)
+        };
+        let processes = settings.processes;
+        let _ = PREPARED.set(Prepared {
+            sockets,
+            backends,
+            settings,
+        });
+        for _ in 0..processes {
+            // SAFETY: the name is static; the function runs in a process of its own, and the data is not used.
+            unsafe {
+                sys::register_gateway(c"http".as_ptr().cast_mut(), Some(run), std::ptr::null_mut())
+            };
+        }
+        Ok(())
+    }
+}
+
+export_plugin! { http_plugin: Http, name: c"http", modifier1: 0, options: OPTIONS, hooks: [init] }
+
+fn bind(address: &str) -> Result<RawFd, HookError> {
+    let text = CString::new(address).map_err(|_| HookError::new("http: NUL in an address"))?;
+    // SAFETY: a NUL-terminated address.
+    match unsafe { sys::rsgi_gateway_bind(text.as_ptr()) } {
+        fd if fd >= 0 => Ok(fd),
+        // The host has said why.
+        _ => Err(HookError::new(format!(
+            "http = {address}: cannot listen there"
+        ))),
+    }
+}
+
+fn link() -> Result<Node, HookError> {
+    let mut name = [0u8; 108];
+    // SAFETY: the buffer is as large as stated.
+    let n = unsafe { sys::rsgi_gateway_link(name.as_mut_ptr().cast(), name.len()) };
+    let text = usize::try_from(n)
+        .ok()
+        .and_then(|n| name.get(..n))
+        .unwrap_or_default();
+    match text {
+        [] => Err(HookError::new(
+            "http: the host gives no link to its workers",
+        )),
+        [b'@', name @ ..] => Ok(Node {
+            address: Address::Abstract(name.into()),
+            name: "the workers".into(),
+        }),
+        path => {
+            let path = String::from_utf8_lossy(path).into_owned();
+            Ok(Node {
+                address: Address::Unix(path.into()),
+                name: "the workers".into(),
+            })
+        }
+    }
+}
+
+/// A gateway process, from its fork to its end.
+unsafe extern "C" fn run(_number: c_int, _data: *mut c_void) {
+    rsgi_plugin_api::guard::hook("http", "gateway", (), || {
+        let prepared = PREPARED
+            .get()
+            .ok_or_else(|| HookError::new("http: not initialised"))?;
+        serve(prepared).map_err(|e| HookError::new(format!("http: the gateway ended: {e}")))
+    });
+}
+
+fn serve(prepared: &Prepared) -> std::io::Result<()> {
+    // Without its parent nobody would ever stop it.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGQUIT)?;
+    let signals = SigSet::from_iter([
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+    ]);
+    signals.thread_block()?;
+    let signal_fd = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    // SAFETY: the disposition of a signal, in a process that has no other thread.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigIgn)? };
+
+    let listeners = prepared.sockets.iter().map(|&fd| {
+        // SAFETY: the descriptor came from the host for this purpose, and this process has one gateway.
+        unsafe { Listener::adopt(fd) }
+    });
+    let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
+    let facts = Facts::read();
+    let backends = match &prepared.backends {
+        Backends::Workers { link, .. } => Backends::Workers {
+            link: link.clone(),
+            cores: facts.cores,
+        },
+        nodes => nodes.clone(),
+    };
+    let orders = Orders {
+        fd: signal_fd.as_fd(),
+        next: Box::new(|| {
+            let info = signal_fd.read_signal().ok().flatten()?;
+            Some(match Signal::try_from(info.ssi_signo as i32) {
+                Ok(Signal::SIGTERM | Signal::SIGHUP) => Order::Drain,
+                _ => Order::Stop,
+            })
+        }),
+    };
+    Gateway::new(config(&prepared.settings, &facts), listeners, backends)?.run(orders)
+}
+
+/// What the host's published state says, read in the gateway process.
+struct Facts {
+    hostname: Vec<u8>,
+    buffer_size: usize,
+    cores: usize,
+    limit_post: u64,
+}
+
+impl Facts {
+    fn read() -> Self {
+        // SAFETY: plain numbers and an array, written by the host before the fork and by nobody in this process.
+        unsafe {
+            let server = &raw const sys::uwsgi;
+            let positive = |n: c_int| usize::try_from(n).unwrap_or(0);
+            let hostname = (*server).hostname;
+            let bytes = hostname
+                .iter()
+                .take(positive((*server).hostname_len))
+                .map(|&c| c.cast_unsigned());
+            Self {
+                hostname: bytes.collect(),
+                buffer_size: positive((*server).buffer_size),
+                limit_post: (*server).limit_post as u64,
+                cores: positive((*server).numproc) * positive((*server).cores).max(1),
+            }
+        }
+    }
+}
+
+fn config(settings: &Settings, facts: &Facts) -> Config {
+    let default = Limits::default();
+    // 64 KiB is the default; whoever sets another size means the request line too.
+    let limits = match facts.buffer_size {
+        0 => default,
+        size if size == default.head || size == default.head - 1 => default,
+        size => Limits::with_buffer_size(size),
+    };
+    let bytes = |text: &String| text.clone().into_bytes();
+    Config {
+        limits,
+        server_name: facts.hostname.clone(),
+        name_from_host: settings.name_from_host,
+        stamp: Stamp {
+            modifiers: settings.modifiers,
+            vars: settings
+                .vars
+                .iter()
+                .map(|(key, value)| (bytes(key), bytes(value)))
+                .collect(),
+            // The limit of this server's own workers; foreign ones have theirs.
+            limit_post: match facts.limit_post {
+                n if n > 0 && settings.backends.is_empty() => n,
+                _ => u64::MAX,
+            },
+        },
+        keep_alive: settings.keep_alive,
+        timeout: settings.timeout,
+        headers_timeout: settings.headers_timeout,
+        connect_timeout: settings.connect_timeout,
+        expect_limit: settings.expect_limit,
+        log: if settings.quiet { |_| {} } else { log::line },
+    }
+}

@@ -1,0 +1,249 @@
+//! One client's connection: where it is between requests and answers, and what it still has to read or write.
+//! Owned by the gateway, which pairs it with a backend for the time of one request.
+
+use std::time::Instant;
+
+use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits, Progress, Version, parse_head};
+
+use crate::buffer::{HIGH, Pool};
+use crate::channel::{Channel, Fill};
+use crate::packet::Body;
+use crate::reply::{Client, Reply};
+use crate::stream::{Peer, Stream};
+
+/// Bytes of a body nobody wants that are read to save the connection.
+const SKIPPED: usize = 256 * 1024;
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waits for a request head, or reads one.
+    Head,
+    /// The request waits for a backend.
+    Queued,
+    /// The backend of this key serves the request.
+    Exchange(usize),
+    /// The answer is out; the rest of the request's body is thrown away.
+    Skip,
+    /// The last answer is out, or nearly; the client gets time to read it.
+    Linger,
+}
+
+/// What reading a head came to.
+#[derive(Debug)]
+pub enum HeadStep {
+    /// A request is there.
+    Request,
+    /// More has to come.
+    Wait,
+    /// The client has left.
+    Gone,
+    /// Not a request that can be served.
+    Refused(HttpError),
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct Session {
+    /// Tells it from others that had the same key.
+    pub id: u64,
+    /// The socket and its queues.
+    pub channel: Channel,
+    /// Which listener it came in by.
+    pub listener: usize,
+    /// Who it is.
+    pub peer: Peer,
+    /// Where it is.
+    pub phase: Phase,
+    /// When that has lasted too long.
+    pub deadline: Instant,
+    /// When it was last idle, while it is.
+    pub idle_since: Instant,
+    /// The head under way or being served; given back while idle.
+    pub head: Option<Head>,
+    /// What of the request's body is still to come.
+    pub body: Body,
+    /// The answer's state.
+    pub reply: Reply,
+    /// What the answer depends on.
+    pub client: Client,
+    /// Bytes of the input that belong to the request, kept until the answer begins, so that it can be sent again.
+    pub replay: usize,
+    /// How often the request was sent.
+    pub attempts: u32,
+    /// Bytes thrown away in `Skip`.
+    skipped: usize,
+    /// Our sending side is closed.
+    shut: bool,
+    /// The client asked for the end itself.
+    wants_close: bool,
+}
+
+impl Session {
+    /// A session for a fresh connection.
+    pub fn new(
+        id: u64,
+        stream: Stream,
+        listener: usize,
+        peer: Peer,
+        now: Instant,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            id,
+            channel: Channel::new(stream, true),
+            listener,
+            peer,
+            phase: Phase::Head,
+            deadline,
+            idle_since: now,
+            head: None,
+            body: Body::Done,
+            reply: Reply::default(),
+            client: Client::default(),
+            replay: 0,
+            attempts: 0,
+            skipped: 0,
+            shut: false,
+            wants_close: false,
+        }
+    }
+
+    /// Whether it waits for a request of which nothing has come.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Head && self.channel.input.is_empty() && self.channel.output.is_empty()
+    }
+
+    /// Reads until a head is whole; `heads` are spare ones.
+    pub fn read_head(
+        &mut self,
+        limits: &Limits,
+        pool: &mut Pool,
+        heads: &mut Vec<Head>,
+    ) -> HeadStep {
+        loop {
+            if !self.channel.input.is_empty() {
+                let head = self
+                    .head
+                    .get_or_insert_with(|| heads.pop().unwrap_or_default());
+                match parse_head(self.channel.input.data(), limits, head) {
+                    Ok(Progress::Partial) => {}
+                    Ok(Progress::Complete) => return HeadStep::Request,
+                    Err(error) => return HeadStep::Refused(error),
+                }
+            }
+            // One byte more than a head may have, so that the parser sees that it is too large.
+            match self.channel.fill(pool, (limits.head + 1).max(HIGH)) {
+                Ok(Fill::Got) => {}
+                Ok(Fill::Nothing) => return HeadStep::Wait,
+                Ok(Fill::Ended) if self.channel.input.is_empty() => return HeadStep::Gone,
+                Ok(Fill::Ended) => {
+                    return HeadStep::Refused(HttpError::new(400, "the request is cut off"));
+                }
+                Err(_) => return HeadStep::Gone,
+            }
+        }
+    }
+
+    /// Prepares for the request whose head was just read.
+    pub fn begin_request(&mut self, keep_alive: bool) {
+        let Some(head) = &self.head else { return };
+        self.client = Client {
+            is_head: head.method.of(self.channel.input.data()) == b"HEAD",
+            is_http10: head.version == Version::Http10,
+            keep: keep_alive && head.keep_alive,
+        };
+        self.wants_close = !head.keep_alive;
+        self.attempts = 0;
+        self.reply = Reply::default();
+    }
+
+    /// Whether the client waits for `100 Continue`: it asked, and none of the body is here yet.
+    pub fn awaits_continue(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| {
+            head.expect_continue
+                && head.body != BodyLength::None
+                && self.channel.input.len() == head.len
+        })
+    }
+
+    /// The answer has begun, so the request will not be sent again.
+    pub fn forget_request(&mut self) {
+        self.channel.input.consume(std::mem::take(&mut self.replay));
+    }
+
+    /// Throws away what is left of the body; `Some` when that has come to an end: whether the connection is still good.
+    pub fn skip_body(&mut self, pool: &mut Pool) -> Option<bool> {
+        loop {
+            match self
+                .body
+                .take(self.channel.input.data(), usize::MAX, |_| {})
+            {
+                Ok(used) => {
+                    self.channel.input.consume(used);
+                    self.skipped += used;
+                }
+                Err(_) => return Some(false),
+            }
+            if self.body.is_done() {
+                self.skipped = 0;
+                return Some(true);
+            }
+            if self.skipped > SKIPPED {
+                return Some(false);
+            }
+            match self.channel.fill(pool, HIGH) {
+                Ok(Fill::Got) => {}
+                Ok(Fill::Nothing) => return None,
+                Ok(Fill::Ended) | Err(_) => return Some(false),
+            }
+        }
+    }
+
+    /// Closes our side when all is written, and takes what the client still sends; whether the session is over.
+    /// A close with bytes unread would reset the connection, and the answer could be lost on the way.
+    pub fn linger(&mut self, pool: &mut Pool) -> bool {
+        if !self.channel.output.is_empty() {
+            return false;
+        }
+        if self.wants_close && self.channel.input.is_empty() && !self.channel.is_readable() {
+            // It said that nothing more comes.
+            return true;
+        }
+        if !self.shut {
+            self.channel.socket.stream.shutdown_write();
+            self.shut = true;
+        }
+        loop {
+            let got = self.channel.input.len();
+            self.channel.input.consume(got);
+            match self.channel.fill(pool, HIGH) {
+                Ok(Fill::Got) => {}
+                Ok(Fill::Nothing) => return false,
+                Ok(Fill::Ended) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// Queues an answer of the gateway itself, after which the connection ends.
+    pub fn answer(&mut self, error: HttpError, pool: &mut Pool) {
+        self.wants_close = false;
+        let body = format!(
+            "{} {}\r\n{}\r\n",
+            error.status(),
+            error.reason(),
+            error.cause()
+        );
+        let head = format!(
+            "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            error.status(),
+            error.reason(),
+            body.len()
+        );
+        self.channel.output.append(pool, head.as_bytes());
+        if !self.client.is_head {
+            self.channel.output.append(pool, body.as_bytes());
+        }
+        self.phase = Phase::Linger;
+    }
+}

@@ -1,0 +1,197 @@
+//! Connected and listening sockets of either family behind one type; a TLS session will be a third kind of stream.
+//! Used by client connections and by connections to backends alike.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+
+/// A connected socket.
+#[derive(Debug)]
+pub enum Stream {
+    /// IPv4 or IPv6.
+    Tcp(TcpStream),
+    /// A path or an abstract name.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
+        }
+    }
+
+    /// Watches it for everything, once and for all; mio reports edges.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.source()
+            .register(registry, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn shutdown_write(&self) {
+        // It may be gone already, which is as good.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    /// Makes the coming close a reset, so that a cut-off answer cannot pass for a whole one.
+    pub fn reset_on_close(&self) {
+        let linger = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        let _ = nix::sys::socket::setsockopt(self, nix::sys::socket::sockopt::Linger, &linger);
+    }
+
+    /// The outcome of a connect that was under way.
+    pub fn connected(&self) -> io::Result<()> {
+        let pending = match self {
+            Self::Tcp(stream) => stream.take_error()?,
+            Self::Unix(stream) => stream.take_error()?,
+        };
+        pending.map_or(Ok(()), Err)
+    }
+
+    /// Whether the peer has closed or sent something, without reading it.
+    pub fn is_stale(&self) -> bool {
+        use nix::sys::socket::{MsgFlags, recv};
+        let peeked = recv(
+            self.as_fd().as_raw_fd(),
+            &mut [0],
+            MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
+        );
+        peeked != Err(nix::Error::EAGAIN)
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(out),
+            Self::Unix(stream) => stream.read(out),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Who connected, as CGI variables want it; empty for unix sockets.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// The address.
+    pub address: String,
+    /// The port.
+    pub port: String,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+    Closed,
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    /// SERVER_PORT of what comes in here.
+    pub port: String,
+}
+
+impl Listener {
+    /// Takes over a bound, listening, non-blocking socket.
+    ///
+    /// # Safety
+    /// The descriptor is open and nobody else closes it.
+    pub unsafe fn adopt(fd: RawFd) -> io::Result<Self> {
+        let address: SockaddrStorage = getsockname(fd)?;
+        if address.family() == Some(AddressFamily::Unix) {
+            // SAFETY: the caller hands the descriptor over.
+            let socket = Socket::Unix(unsafe { UnixListener::from_raw_fd(fd) });
+            return Ok(Self {
+                socket,
+                port: "80".into(),
+            });
+        }
+        // SAFETY: the caller hands the descriptor over.
+        let socket = unsafe { TcpListener::from_raw_fd(fd) };
+        let port = socket.local_addr()?.port().to_string();
+        Ok(Self {
+            socket: Socket::Tcp(socket),
+            port,
+        })
+    }
+
+    /// Watches it.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            Socket::Unix(socket) => registry.register(socket, token, Interest::READABLE),
+            Socket::Closed => Ok(()),
+        }
+    }
+
+    /// Closes our descriptor of the socket; the port stays known.
+    pub fn close(&mut self) {
+        self.socket = Socket::Closed;
+    }
+
+    /// Accepts one connection; `None` when nobody waits.
+    pub fn accept(&self) -> io::Result<Option<(Stream, Peer)>> {
+        loop {
+            let accepted = match &self.socket {
+                Socket::Tcp(socket) => socket.accept().map(|(stream, from)| {
+                    // Answers leave in few writes already; a delayed tail of one would only cost time.
+                    let _ = stream.set_nodelay(true);
+                    let peer = Peer {
+                        address: from.ip().to_canonical().to_string(),
+                        port: from.port().to_string(),
+                    };
+                    (Stream::Tcp(stream), peer)
+                }),
+                Socket::Unix(socket) => socket
+                    .accept()
+                    .map(|(stream, _)| (Stream::Unix(stream), Peer::default())),
+                Socket::Closed => return Ok(None),
+            };
+            return match accepted {
+                Ok(connection) => Ok(Some(connection)),
+                Err(e) => match e.kind() {
+                    io::ErrorKind::WouldBlock => Ok(None),
+                    // The client gave up before its turn.
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
+                    _ => Err(e),
+                },
+            };
+        }
+    }
+}
