@@ -28,10 +28,7 @@ def application(env, start):
 
 #[test]
 fn forks_follow_pythons_protocol_and_threads_run() {
-    let mut server = Setup::new()
-        .wsgi(APP)
-        .args(["-p", "2", "--threads", "2"])
-        .start();
+    let mut server = Setup::new().wsgi(APP).args(["-p", "2", "--threads", "2"]).start();
     let notes = server.dir().join("notes");
     let notes = move || std::fs::read_to_string(&notes).unwrap_or_default();
     wait_for("both hooks", || {
@@ -48,22 +45,14 @@ fn forks_follow_pythons_protocol_and_threads_run() {
     });
     server.signal(libc::SIGTERM);
     assert!(server.wait_exit().success());
-    for line in [
-        "uwsgi-atexit 1",
-        "uwsgi-atexit 2",
-        "\natexit 1",
-        "\natexit 2",
-    ] {
+    for line in ["uwsgi-atexit 1", "uwsgi-atexit 2", "\natexit 1", "\natexit 2"] {
         assert_eq!(notes().matches(line).count(), 1, "{line:?} in {}", notes());
     }
 }
 
 #[test]
 fn threads_of_a_worker_serve_at_once() {
-    let server = Setup::new()
-        .wsgi(APP)
-        .args(["-p", "1", "--threads", "4"])
-        .start();
+    let server = Setup::new().wsgi(APP).args(["-p", "1", "--threads", "4"]).start();
     let begin = std::time::Instant::now();
     let port = server.port();
     let clients: Vec<_> = (0..4)
@@ -88,11 +77,7 @@ fn the_module_knows_who_and_what() {
             "one two",
         ])
         .start();
-    let ask = |code: &str| {
-        server
-            .get(&format!("/?{}", code.replace(' ', "%20")))
-            .text()
-    };
+    let ask = |code: &str| server.get(&format!("/?{}", code.replace(' ', "%20"))).text();
     assert_eq!(ask("uwsgi.numproc"), "2");
     assert_eq!(ask("uwsgi.worker_id() in (1,2)"), "True");
     assert_eq!(ask("uwsgi.mule_id()"), "0");
@@ -102,10 +87,7 @@ fn the_module_knows_who_and_what() {
     assert_eq!(ask("len(uwsgi.version_info)"), "5");
     assert_eq!(ask("len(uwsgi.sockets)"), "1");
     assert_eq!(ask("[w['id'] for w in uwsgi.workers()]"), "[1, 2]");
-    assert_eq!(
-        ask("uwsgi.workers()[uwsgi.worker_id()-1]['status']"),
-        "b'busy'"
-    );
+    assert_eq!(ask("uwsgi.workers()[uwsgi.worker_id()-1]['status']"), "b'busy'");
     assert_eq!(ask("uwsgi.workers()[0]['apps'][0]['mountpoint']"), "b''");
     assert_eq!(ask("sys.argv"), "['uwsgi', 'one', 'two']");
     assert_eq!(ask("uwsgi.env['PATH_INFO']"), "'/'");
@@ -114,10 +96,7 @@ fn the_module_knows_who_and_what() {
         ask("uwsgi.SPOOL_OK,uwsgi.SPOOL_RETRY,uwsgi.SPOOL_IGNORE"),
         "(-2, -1, 0)"
     );
-    assert_eq!(
-        ask("(lambda m: 1048576 < m[0] < m[1])(uwsgi.mem())"),
-        "True"
-    );
+    assert_eq!(ask("(lambda m: 1048576 < m[0] < m[1])(uwsgi.mem())"), "True");
 }
 
 #[test]
@@ -149,9 +128,7 @@ while True:
         .start();
     let notes = server.dir().join("notes");
     let notes = move || std::fs::read_to_string(&notes).unwrap_or_default();
-    wait_for("the script", || {
-        notes().contains("up __main__").then_some(())
-    });
+    wait_for("the script", || notes().contains("up __main__").then_some(()));
     assert_eq!(server.get("/").text(), "overridden");
     server.signal(libc::SIGINT);
     server.wait_exit();
@@ -169,7 +146,5 @@ fn a_changed_module_is_reloaded() {
     std::thread::sleep(std::time::Duration::from_millis(1200));
     std::fs::write(server.dir().join("part.py"), "TEXT = b'newer'\n").unwrap();
     server.wait_log("part.py has been modified", 1);
-    wait_for("the new text", || {
-        (server.get("/").text() == "newer").then_some(())
-    });
+    wait_for("the new text", || (server.get("/").text() == "newer").then_some(()));
 }

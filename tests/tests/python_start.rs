@@ -44,8 +44,7 @@ fn ask(python: &Path, question: &str) -> Option<String> {
 fn one_plugin_serves_virtualenvs_of_every_embeddable_python() {
     let mut served = Vec::new();
     for python in interpreters() {
-        let Some(version) = ask(&python, "import sys; print('%d.%d' % sys.version_info[:2])")
-        else {
+        let Some(version) = ask(&python, "import sys; print('%d.%d' % sys.version_info[:2])") else {
             continue;
         };
         if served.contains(&version) {
@@ -76,9 +75,7 @@ fn one_plugin_serves_virtualenvs_of_every_embeddable_python() {
         if let Err(reason) = ready {
             eprintln!("skipped: {reason}");
             assert!(
-                reason.contains("too old")
-                    || reason.contains("shared library")
-                    || reason.contains("free-threaded")
+                reason.contains("too old") || reason.contains("shared library") || reason.contains("free-threaded")
             );
             continue;
         }
@@ -92,10 +89,7 @@ fn one_plugin_serves_virtualenvs_of_every_embeddable_python() {
         served.push(version);
     }
     eprintln!("served: {served:?}");
-    assert!(
-        !served.is_empty(),
-        "no Python of this machine can be embedded"
-    );
+    assert!(!served.is_empty(), "no Python of this machine can be embedded");
 }
 
 /// A folder `bin` with a program that answers as this Python would.
@@ -115,11 +109,7 @@ fn refused(answers: &str, reasons: &[&str]) {
     let ended = setup.wsgi(WHO).args(["--virtualenv", "@DIR@/fake"]).run();
     assert_eq!(ended.code, 22, "{}", ended.output);
     for reason in reasons {
-        assert!(
-            ended.output.contains(reason),
-            "no {reason:?} in:\n{}",
-            ended.output
-        );
+        assert!(ended.output.contains(reason), "no {reason:?} in:\n{}", ended.output);
     }
 }
 
@@ -145,10 +135,7 @@ fn a_python_that_cannot_be_embedded_is_refused_with_the_fix() {
         "3.10.14\\n/opt/pp/bin/python3\\nNone\\nNone\\nNone\\n/opt/pp\\npypy\\nNone\\n",
         &["is pypy, not CPython"],
     );
-    let ended = Setup::new()
-        .wsgi(WHO)
-        .args(["--virtualenv", "@DIR@/nowhere"])
-        .run();
+    let ended = Setup::new().wsgi(WHO).args(["--virtualenv", "@DIR@/nowhere"]).run();
     assert!(
         ended.output.contains("Python Home is not a directory"),
         "{}",
@@ -165,10 +152,7 @@ fn the_second_stage_is_missed_by_name() {
         setup.dir().join("python_plugin.so"),
     )
     .unwrap();
-    let ended = setup
-        .args(["--plugin", "@DIR@/python_plugin.so"])
-        .wsgi(WHO)
-        .run();
+    let ended = setup.args(["--plugin", "@DIR@/python_plugin.so"]).wsgi(WHO).run();
     assert!(
         ended.output.contains("libpython_abi3.so is not in "),
         "{}",
@@ -181,11 +165,7 @@ fn fails_to_load(app: &str, lines: &[&str]) {
     assert_eq!(ended.code, 22, "{}", ended.output);
     let standard = "unable to load app 0 (mountpoint='') (callable not found or import error)";
     for line in lines.iter().chain([&standard]) {
-        assert!(
-            ended.output.contains(line),
-            "no {line:?} in:\n{}",
-            ended.output
-        );
+        assert!(ended.output.contains(line), "no {line:?} in:\n{}", ended.output);
     }
 }
 
@@ -199,36 +179,19 @@ fn an_app_that_cannot_be_loaded_is_explained() {
             "--virtualenv",
         ],
     );
-    fails_to_load(
-        "def application(:\n",
-        &["SyntaxError", "app.py:1: Python 3."],
-    );
-    fails_to_load(
-        "raise RuntimeError('at-import')\n",
-        &["RuntimeError: at-import"],
-    );
+    fails_to_load("def application(:\n", &["SyntaxError", "app.py:1: Python 3."]);
+    fails_to_load("raise RuntimeError('at-import')\n", &["RuntimeError: at-import"]);
     fails_to_load(
         "def app(env, start): pass\n",
-        &[
-            "unable to find \"application\" callable in file ",
-            "add --callable app",
-        ],
+        &["unable to find \"application\" callable in file ", "add --callable app"],
     );
-    fails_to_load(
-        "application = 5\n",
-        &["\"application\" of file ", "is not callable"],
-    );
+    fails_to_load("application = 5\n", &["\"application\" of file ", "is not callable"]);
 }
 
 #[test]
 fn a_missing_module_names_the_path() {
     let ended = Setup::new()
-        .args([
-            "--http-socket",
-            "127.0.0.1:0",
-            "--module",
-            "no_such_app:app",
-        ])
+        .args(["--http-socket", "127.0.0.1:0", "--module", "no_such_app:app"])
         .run();
     assert_eq!(ended.code, 22);
     assert!(
@@ -241,9 +204,7 @@ fn a_missing_module_names_the_path() {
         .args(["--http-socket", "127.0.0.1:0", "--wsgi-file", "missing.py"])
         .run();
     assert!(
-        ended
-            .output
-            .contains("failed to open python file missing.py"),
+        ended.output.contains("failed to open python file missing.py"),
         "{}",
         ended.output
     );
@@ -281,17 +242,9 @@ fn the_application_can_be_named_in_many_ways() {
     serves(&["-w", "mod:other"], "/x", "other  /x");
     serves(&["--wsgi", "pkg.sub:obj.app"], "/x", "attribute  /x");
     serves(&["--module", "mod:make('factory')"], "/x", "factory  /x");
-    serves(
-        &["--file", "mod.py", "--callable", "other"],
-        "/x",
-        "other  /x",
-    );
+    serves(&["--file", "mod.py", "--callable", "other"], "/x", "other  /x");
     serves(&["mod.py"], "/x", "application  /x");
-    serves(
-        &["--eval", "import mod; application = mod.other"],
-        "/x",
-        "other  /x",
-    );
+    serves(&["--eval", "import mod; application = mod.other"], "/x", "other  /x");
     let mounts = [
         "--manage-script-name",
         "--mount",

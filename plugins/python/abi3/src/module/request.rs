@@ -25,7 +25,7 @@ super::functions! {
 }
 
 /// The request of this thread, or an error that says there is none.
-fn current<'a>(function: &str) -> PyResult<&'a mut Exchange> {
+fn current<'a>(function: &str) -> PyResult<&'a Exchange> {
     exchange::current().ok_or_else(|| {
         py::value_error(&format!(
             "{function}() works only while a request is served, in the thread that serves it"
@@ -117,7 +117,7 @@ fn sendfile(args: &Args) -> PyResult<Py> {
     if fd < 0 {
         return Ok(py::none());
     }
-    exchange.started = true;
+    exchange.started.set(true);
     if exchange.send_file(fd, from as usize, len as usize) {
         return Ok(py::boolean(true));
     }
@@ -196,7 +196,7 @@ fn disconnect(_: &Args) -> PyResult<Py> {
     if let Some(disconnect) = host::disconnect() {
         // SAFETY: the host's request of this core.
         unsafe { disconnect(exchange.req()) };
-        exchange.gone = true;
+        exchange.gone.set(true);
     }
     Ok(py::none())
 }
@@ -214,9 +214,7 @@ fn chunked_read(args: &Args) -> PyResult<Py> {
 fn chunked_read_nb(_: &Args) -> PyResult<Py> {
     match chunk("chunked_read_nb", 0, true)? {
         Some(chunk) => Ok(chunk),
-        None if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => {
-            Ok(py::none())
-        }
+        None if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => Ok(py::none()),
         None => Err(py::os_error("unable to receive chunked part")),
     }
 }
@@ -229,10 +227,7 @@ fn chunk(function: &str, timeout: i32, at_once: bool) -> PyResult<Option<Py>> {
     };
     let mut len = 0usize;
     // SAFETY: the host's request of this core; the chunk is valid until the next read.
-    let data =
-        gil::released(
-            || unsafe { read(request as *mut _, &mut len, timeout, at_once.into()) } as usize,
-        );
+    let data = gil::released(|| unsafe { read(request as *mut _, &mut len, timeout, at_once.into()) } as usize);
     match data {
         0 => Ok(None),
         // SAFETY: the host returned so many valid bytes.
