@@ -20,9 +20,7 @@ const CHECKS: [Check; 4] = [
 
 /// The seeds of one target.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let entries = fs::read_dir(folder).expect("a corpus");
     entries
         .map(|entry| fs::read(entry.expect("an entry").path()).expect("a seed"))

@@ -21,8 +21,7 @@ fn unescape(text: &str) -> Vec<u8> {
             Some(b't') => b'\t',
             Some(b'\\') => b'\\',
             Some(b'x') => {
-                let digits =
-                    [bytes.next(), bytes.next()].map(|b| char::from(b.expect("two hex digits")));
+                let digits = [bytes.next(), bytes.next()].map(|b| char::from(b.expect("two hex digits")));
                 u8::from_str_radix(&String::from_iter(digits), 16).expect("two hex digits")
             }
             other => panic!("unknown escape {other:?}"),
@@ -54,10 +53,7 @@ fn describe(buf: &[u8], outcome: Result<Progress, HttpError>, head: &Head) -> St
         BodyLength::Fixed(n) => format!("body fixed {n}"),
         BodyLength::Chunked => "body chunked".into(),
     });
-    lines.push(format!(
-        "keep-alive {}",
-        if head.keep_alive { "yes" } else { "no" }
-    ));
+    lines.push(format!("keep-alive {}", if head.keep_alive { "yes" } else { "no" }));
     lines.push(format!("rest {}", buf.len() - head.len));
     if head.expect_continue {
         lines.push("expect-continue".into());
@@ -128,8 +124,7 @@ fn limits_hold() {
         fields: 10,
     };
     let status = |buf: &[u8]| parse_head(buf, &limits, &mut Head::new()).map_err(|e| e.status());
-    let long =
-        |n| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(n)).into_bytes();
+    let long = |n| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(n)).into_bytes();
     assert_eq!(status(&long(900)), Ok(Progress::Complete));
     assert_eq!(status(&long(1000)), Err(431));
     assert_eq!(status(&long(1100)[..1001]), Err(431));
@@ -137,10 +132,7 @@ fn limits_hold() {
         status(format!("GET /{}", "u".repeat(99)).as_bytes()),
         Ok(Progress::Partial)
     );
-    assert_eq!(
-        status(format!("GET /{}", "u".repeat(300)).as_bytes()),
-        Err(414)
-    );
+    assert_eq!(status(format!("GET /{}", "u".repeat(300)).as_bytes()), Err(414));
     let many = |n| format!("GET / HTTP/1.0\r\n{}", "X: y\r\n".repeat(n)).into_bytes();
     assert_eq!(status(&many(10)), Ok(Progress::Partial));
     assert_eq!(status(&many(11)), Err(431));
@@ -156,10 +148,7 @@ fn limits_hold() {
 fn server_and_peer_variables() {
     let buf = b"GET / HTTP/1.1\r\nHost: named.test:8080\r\n\r\n";
     let mut head = Head::new();
-    assert_eq!(
-        parse_head(buf, &Limits::default(), &mut head),
-        Ok(Progress::Complete)
-    );
+    assert_eq!(parse_head(buf, &Limits::default(), &mut head), Ok(Progress::Complete));
     let origin = Origin {
         server_name: b"box",
         server_port: b"443",

@@ -21,16 +21,8 @@ fn body(text: &str, to_head: bool) -> Result<(ResponseBody, bool), ResponseError
 fn framing() {
     use ResponseBody::*;
     for (text, to_head, want) in [
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-            false,
-            (Fixed(5), true),
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-            true,
-            (None, true),
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, (Fixed(5), true)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, (None, true)),
         (
             "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
             false,
@@ -43,17 +35,9 @@ fn framing() {
             (None, true),
         ),
         ("HTTP/1.1 100 Continue\r\n\r\n", false, (None, true)),
-        (
-            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-            false,
-            (UntilClose, false),
-        ),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", false, (UntilClose, false)),
         ("HTTP/1.1 200 OK\r\n\r\n", false, (UntilClose, false)),
-        (
-            "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
-            false,
-            (Fixed(5), false),
-        ),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false, (Fixed(5), false)),
         (
             "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",
             false,

@@ -192,10 +192,7 @@ impl Links {
     ) -> Result<usize, Unavailable> {
         while let Some(key) = self.idle.pop_back() {
             match self.all.get(key) {
-                Some(link)
-                    if !(link.channel.is_half_closed()
-                        || sure && link.channel.socket.stream.is_stale()) =>
-                {
+                Some(link) if !(link.channel.is_half_closed() || sure && link.channel.socket.stream.is_stale()) => {
                     return Ok(key);
                 }
                 _ => drop(self.all.try_remove(key)),
@@ -261,22 +258,13 @@ mod tests {
     fn addresses() {
         let parsed = |text| Node::parse(text).expect("an address").address;
         assert_eq!(parsed("@name"), Address::Abstract(b"name".to_vec()));
-        assert_eq!(
-            parsed("/run/x:y.sock"),
-            Address::Unix("/run/x:y.sock".into())
-        );
+        assert_eq!(parsed("/run/x:y.sock"), Address::Unix("/run/x:y.sock".into()));
         assert_eq!(
             parsed("127.0.0.1:80"),
             Address::Inet("127.0.0.1:80".parse().expect("inet"))
         );
-        assert_eq!(
-            parsed(":81"),
-            Address::Inet("127.0.0.1:81".parse().expect("inet"))
-        );
-        assert_eq!(
-            parsed("[::1]:81"),
-            Address::Inet("[::1]:81".parse().expect("inet"))
-        );
+        assert_eq!(parsed(":81"), Address::Inet("127.0.0.1:81".parse().expect("inet")));
+        assert_eq!(parsed("[::1]:81"), Address::Inet("[::1]:81".parse().expect("inet")));
         assert!(Node::parse("127.0.0.1:x").is_err());
     }
 }

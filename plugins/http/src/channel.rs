@@ -36,13 +36,7 @@ pub struct Socket {
 
 impl Socket {
     /// Reads into `buffer`, up to `limit` bytes in it and `most` at a time.
-    pub fn read_into(
-        &mut self,
-        buffer: &mut Buffer,
-        pool: &mut Pool,
-        limit: usize,
-        most: u64,
-    ) -> io::Result<Fill> {
+    pub fn read_into(&mut self, buffer: &mut Buffer, pool: &mut Pool, limit: usize, most: u64) -> io::Result<Fill> {
         if self.ended {
             return Ok(Fill::Ended);
         }
@@ -133,8 +127,7 @@ impl Channel {
 
     /// Reads what the queue has room for.
     pub fn fill(&mut self, pool: &mut Pool, limit: usize) -> io::Result<Fill> {
-        self.socket
-            .read_into(&mut self.input, pool, limit, u64::MAX)
+        self.socket.read_into(&mut self.input, pool, limit, u64::MAX)
     }
 
     /// Writes what is queued, as far as the socket takes it; whether anything left.

@@ -144,11 +144,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway over listening sockets; make it in the process that runs it, because a poll must not cross a fork.
-    pub fn new(
-        config: Config,
-        mut listeners: Vec<Listener>,
-        backends: Backends,
-    ) -> io::Result<Self> {
+    pub fn new(config: Config, mut listeners: Vec<Listener>, backends: Backends) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (i, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Subject::Listener(i).token())?;
@@ -179,11 +175,9 @@ impl Gateway {
     /// Serves until an order ends it.
     pub fn run(&mut self, mut orders: Orders<'_>) -> io::Result<()> {
         let raw = orders.fd.as_raw_fd();
-        self.poll.registry().register(
-            &mut SourceFd(&raw),
-            Subject::Orders.token(),
-            Interest::READABLE,
-        )?;
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&raw), Subject::Orders.token(), Interest::READABLE)?;
         let mut events = Events::with_capacity(512);
         loop {
             match self.poll.poll(&mut events, self.patience()) {
@@ -197,11 +191,7 @@ impl Gateway {
                     Subject::Orders => ordered = true,
                     Subject::Listener(key) => self.accepting.push(key),
                     Subject::Session(key, serial) => {
-                        if let Some(session) = self
-                            .sessions
-                            .get_mut(key)
-                            .filter(|session| session.id == serial)
-                        {
+                        if let Some(session) = self.sessions.get_mut(key).filter(|session| session.id == serial) {
                             session.channel.note(event);
                             self.advance(key);
                         }
@@ -265,9 +255,7 @@ impl Gateway {
                     }
                     Err(e) => {
                         // Out of descriptors or memory: others must finish first.
-                        (self.config.log)(&format!(
-                            "http: accept(): {e}; trying again in a moment"
-                        ));
+                        (self.config.log)(&format!("http: accept(): {e}; trying again in a moment"));
                         self.stalled.push(at);
                         self.retry_at.get_or_insert(self.now + STALL);
                         more = false;
@@ -281,12 +269,7 @@ impl Gateway {
         }
     }
 
-    fn open(
-        &mut self,
-        mut stream: crate::stream::Stream,
-        listener: usize,
-        peer: crate::stream::Peer,
-    ) {
+    fn open(&mut self, mut stream: crate::stream::Stream, listener: usize, peer: crate::stream::Peer) {
         let entry = self.sessions.vacant_entry();
         let key = entry.key();
         let id = self.last_id + 1;
@@ -296,14 +279,7 @@ impl Gateway {
         }
         self.last_id = id;
         let deadline = self.now + self.config.headers_timeout;
-        entry.insert(Session::new(
-            self.last_id,
-            stream,
-            listener,
-            peer,
-            self.now,
-            deadline,
-        ));
+        entry.insert(Session::new(self.last_id, stream, listener, peer, self.now, deadline));
     }
 
     /// SIGTERM or SIGHUP: takes what the kernel has already accepted for us, then no more.
@@ -409,9 +385,7 @@ impl Gateway {
             if self.config.expect_limit.is_some_and(|limit| length > limit) {
                 return self.refuse(key, HttpError::new(413, "the announced body is too large"));
             }
-            let sent = session
-                .channel
-                .send(&mut self.pool, b"HTTP/1.1 100 Continue\r\n\r\n");
+            let sent = session.channel.send(&mut self.pool, b"HTTP/1.1 100 Continue\r\n\r\n");
             if sent.is_err() {
                 self.close(key);
                 return false;
@@ -547,8 +521,7 @@ impl Gateway {
     /// Ends what has lasted too long.
     fn sweep(&mut self) {
         let late = |s: &Session, now: Instant, leaving: bool| {
-            s.deadline <= now
-                || (leaving && s.is_idle() && now.duration_since(s.idle_since) >= LEAVE_IDLE)
+            s.deadline <= now || (leaving && s.is_idle() && now.duration_since(s.idle_since) >= LEAVE_IDLE)
         };
         let (now, leaving) = (self.now, self.leaving);
         let due: Vec<usize> = self

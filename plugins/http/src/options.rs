@@ -16,8 +16,7 @@ pub fn settings() -> Settings {
 }
 
 fn with<T>(f: impl FnOnce(&mut Settings) -> T) -> T {
-    let mut guard: MutexGuard<'_, Option<Settings>> =
-        SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard: MutexGuard<'_, Option<Settings>> = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
     f(guard.get_or_insert_with(Settings::default))
 }
 
@@ -36,10 +35,7 @@ fn optional(value: Value<'_>) -> Option<&str> {
 }
 
 /// Parses a value and stores what it says.
-fn store<T>(
-    parsed: Result<T, SettingsError>,
-    put: impl FnOnce(&mut Settings, T),
-) -> Result<(), HookError> {
+fn store<T>(parsed: Result<T, SettingsError>, put: impl FnOnce(&mut Settings, T)) -> Result<(), HookError> {
     let value = parsed.map_err(|e| HookError::new(e.to_string()))?;
     with(|settings| put(settings, value));
     Ok(())
@@ -50,9 +46,7 @@ fn modifier(value: Value<'_>) -> Result<Result<u8, SettingsError>, HookError> {
 }
 
 fn address(value: Value<'_>) -> Result<(), HookError> {
-    store(Ok(text(value)?.to_owned()), |s, address| {
-        s.addresses.push(address)
-    })
+    store(Ok(text(value)?.to_owned()), |s, address| s.addresses.push(address))
 }
 
 fn timeout(value: Value<'_>) -> Result<(), HookError> {
@@ -60,9 +54,7 @@ fn timeout(value: Value<'_>) -> Result<(), HookError> {
 }
 
 fn processes(value: Value<'_>) -> Result<(), HookError> {
-    store(settings::number(text(value)?, 1, 1024), |s, n| {
-        s.processes = n
-    })
+    store(settings::number(text(value)?, 1, 1024), |s, n| s.processes = n)
 }
 
 /// Always on; the options stay for the configurations that have them.
@@ -92,43 +84,92 @@ macro_rules! ignored {
 
 /// Rows that act.
 const ACTIVE: [OptionRow; 23] = [
-    OptionRow::value(c"http", c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated", address).needs_master(),
+    OptionRow::value(
+        c"http",
+        c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
+        address,
+    )
+    .needs_master(),
     OptionRow::value(c"httprouter", c"another name of http", address).needs_master(),
-    OptionRow::value(c"http-to", c"hand requests to this uwsgi server instead of our workers; several take turns", |v| {
-        store(Ok(text(v)?.to_owned()), |s, node| s.backends.push(node))
+    OptionRow::value(
+        c"http-to",
+        c"hand requests to this uwsgi server instead of our workers; several take turns",
+        |v| store(Ok(text(v)?.to_owned()), |s, node| s.backends.push(node)),
+    ),
+    OptionRow::value(c"http-modifier1", c"which request plugin the packets ask for", |v| {
+        store(modifier(v)?, |s, n| s.modifiers.0 = n)
     }),
-    OptionRow::value(c"http-modifier1", c"which request plugin the packets ask for", |v| store(modifier(v)?, |s, n| s.modifiers.0 = n)),
-    OptionRow::value(c"http-modifier2", c"what the packets ask of that plugin", |v| store(modifier(v)?, |s, n| s.modifiers.1 = n)),
-    OptionRow::optional(c"http-keepalive", c"keep clients' connections, idle for so many seconds at most (65); 0 closes after each answer", |v| {
-        store(settings::keep_alive(optional(v)), |s, t| s.keep_alive = t)
+    OptionRow::value(c"http-modifier2", c"what the packets ask of that plugin", |v| {
+        store(modifier(v)?, |s, n| s.modifiers.1 = n)
     }),
-    OptionRow::flag(c"no-http-keepalive", c"close clients' connections after each answer", |_| store(Ok(()), |s, ()| s.keep_alive = None)),
-    OptionRow::value(c"http-timeout", c"seconds without any progress after which a request is given up (60)", timeout),
-    OptionRow::value(c"http-headers-timeout", c"seconds a client has for the head of a request (60)", |v| {
-        store(settings::seconds(text(v)?), |s, t| s.headers_timeout = t)
-    }),
-    OptionRow::value(c"http-connect-timeout", c"seconds for connecting to a backend (5)", |v| {
-        store(settings::seconds(text(v)?), |s, t| s.connect_timeout = t)
-    }),
+    OptionRow::optional(
+        c"http-keepalive",
+        c"keep clients' connections, idle for so many seconds at most (65); 0 closes after each answer",
+        |v| store(settings::keep_alive(optional(v)), |s, t| s.keep_alive = t),
+    ),
+    OptionRow::flag(
+        c"no-http-keepalive",
+        c"close clients' connections after each answer",
+        |_| store(Ok(()), |s, ()| s.keep_alive = None),
+    ),
+    OptionRow::value(
+        c"http-timeout",
+        c"seconds without any progress after which a request is given up (60)",
+        timeout,
+    ),
+    OptionRow::value(
+        c"http-headers-timeout",
+        c"seconds a client has for the head of a request (60)",
+        |v| store(settings::seconds(text(v)?), |s, t| s.headers_timeout = t),
+    ),
+    OptionRow::value(
+        c"http-connect-timeout",
+        c"seconds for connecting to a backend (5)",
+        |v| store(settings::seconds(text(v)?), |s, t| s.connect_timeout = t),
+    ),
     OptionRow::value(c"http-processes", c"number of gateway processes (1)", processes),
     OptionRow::value(c"http-workers", c"another name of http-processes", processes),
-    OptionRow::value(c"http-var", c"add a variable KEY=VALUE to every request; may be repeated", |v| {
-        store(settings::variable(text(v)?), |s, pair| s.vars.push(pair))
-    }),
-    OptionRow::optional(c"http-manage-expect", c"answer 413 instead of 100 Continue to bodies over so many bytes", |v| {
-        match optional(v).filter(|text| !text.is_empty() && *text != "true") {
+    OptionRow::value(
+        c"http-var",
+        c"add a variable KEY=VALUE to every request; may be repeated",
+        |v| store(settings::variable(text(v)?), |s, pair| s.vars.push(pair)),
+    ),
+    OptionRow::optional(
+        c"http-manage-expect",
+        c"answer 413 instead of 100 Continue to bodies over so many bytes",
+        |v| match optional(v).filter(|text| !text.is_empty() && *text != "true") {
             None => Ok(()),
             Some(text) => store(settings::number(text, 0, u64::MAX), |s, n| s.expect_limit = Some(n)),
-        }
+        },
+    ),
+    OptionRow::value(
+        c"http-server-name-as-http-host",
+        c"SERVER_NAME is what the client asked for",
+        |v| store(Ok(settings::is_on(optional(v))), |s, on| s.name_from_host = on),
+    ),
+    OptionRow::value(c"http-quiet", c"do not log failing backends", |v| {
+        store(Ok(settings::is_on(optional(v))), |s, on| s.quiet = on)
     }),
-    OptionRow::value(c"http-server-name-as-http-host", c"SERVER_NAME is what the client asked for", |v| {
-        store(Ok(settings::is_on(optional(v))), |s, on| s.name_from_host = on)
-    }),
-    OptionRow::value(c"http-quiet", c"do not log failing backends", |v| store(Ok(settings::is_on(optional(v))), |s, on| s.quiet = on)),
-    OptionRow::flag(c"http-auto-chunked", c"always on: answers without a length are sent in chunks", always_on),
-    OptionRow::flag(c"http-raw-body", c"always on: bodies of any kind are passed on", always_on),
-    OptionRow::flag(c"http-chunked-input", c"always on: chunked bodies are passed on", always_on),
-    OptionRow::flag(c"http-websockets", c"always on: upgraded connections pass both ways", always_on),
+    OptionRow::flag(
+        c"http-auto-chunked",
+        c"always on: answers without a length are sent in chunks",
+        always_on,
+    ),
+    OptionRow::flag(
+        c"http-raw-body",
+        c"always on: bodies of any kind are passed on",
+        always_on,
+    ),
+    OptionRow::flag(
+        c"http-chunked-input",
+        c"always on: chunked bodies are passed on",
+        always_on,
+    ),
+    OptionRow::flag(
+        c"http-websockets",
+        c"always on: upgraded connections pass both ways",
+        always_on,
+    ),
     OptionRow::value(c"https", c"not in this version: refuses to start", no_tls),
     OptionRow::value(c"https2", c"not in this version: refuses to start", no_tls),
     OptionRow::value(c"http-to-https", c"not in this version: refuses to start", no_tls),

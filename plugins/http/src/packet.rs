@@ -37,12 +37,7 @@ impl Body {
 
     /// Takes body bytes from the front of `input`, at most about `room`, and hands them to `emit` as the backend gets
     /// them. Answers how many bytes of the input were used.
-    pub fn take(
-        &mut self,
-        input: &[u8],
-        room: usize,
-        mut emit: impl FnMut(&[u8]),
-    ) -> Result<usize, HttpError> {
+    pub fn take(&mut self, input: &[u8], room: usize, mut emit: impl FnMut(&[u8])) -> Result<usize, HttpError> {
         match self {
             Self::Done => Ok(0),
             Self::Raw => {
@@ -51,10 +46,7 @@ impl Body {
                 Ok(n)
             }
             Self::Fixed(left) => {
-                let n = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len())
-                    .min(room);
+                let n = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len()).min(room);
                 emit(&input[..n]);
                 *left -= n as u64;
                 if *left == 0 {
@@ -126,17 +118,12 @@ pub fn write(
     let mut sink = Sink(Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1));
     cgi::push_vars(head, input, origin, scratch, &mut sink);
     sink.0.push(b"UWSGI_ROUTER", b"http");
-    stamp
-        .vars
-        .iter()
-        .for_each(|(key, value)| sink.0.push(key, value));
+    stamp.vars.iter().for_each(|(key, value)| sink.0.push(key, value));
     sink.0
         .finish()
         .map_err(|_| HttpError::new(431, "the request's variables exceed a uwsgi packet"))?;
     let mut body = Body::new(head.body, stamp.limit_post);
-    let used = body.take(&input[head.len..], usize::MAX, |bytes| {
-        packet.extend_from_slice(bytes)
-    })?;
+    let used = body.take(&input[head.len..], usize::MAX, |bytes| packet.extend_from_slice(bytes))?;
     Ok((head.len + used, body))
 }
 
@@ -165,10 +152,7 @@ mod tests {
     /// The packet's variables, the bytes behind it, how much was used, whether the body is whole.
     fn made(input: &[u8]) -> Result<Made, HttpError> {
         let mut head = Head::new();
-        assert_eq!(
-            parse_head(input, &Limits::default(), &mut head)?,
-            Progress::Complete
-        );
+        assert_eq!(parse_head(input, &Limits::default(), &mut head)?, Progress::Complete);
         let stamp = Stamp {
             modifiers: (5, 7),
             vars: vec![(b"K".to_vec(), b"v".to_vec())],
@@ -205,35 +189,22 @@ mod tests {
         assert_eq!(has(&vars, "K").as_deref(), Some("v"));
         assert_eq!(has(&vars, "CONTENT_LENGTH").as_deref(), Some("3"));
         assert_eq!(has(&vars, "HTTP_EXPECT"), None);
-        assert_eq!(
-            (body.as_slice(), used, done),
-            (&b"abc"[..], input.len() - 3, true)
-        );
+        assert_eq!((body.as_slice(), used, done), (&b"abc"[..], input.len() - 3, true));
     }
 
     #[test]
     fn chunks_are_framed_anew() {
         let head = b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n";
         let with = |body: &[u8]| made(&[head, body].concat());
-        let (vars, body, _, done) =
-            with(b"00A;ext=1\r\n0123456789\r\n0\r\nT: v\r\n\r\n").expect("fine");
-        assert_eq!(
-            has(&vars, "HTTP_TRANSFER_ENCODING").as_deref(),
-            Some("chunked")
-        );
-        assert_eq!(
-            (body.as_slice(), done),
-            (&b"a\r\n0123456789\r\n0\r\n\r\n"[..], true)
-        );
+        let (vars, body, _, done) = with(b"00A;ext=1\r\n0123456789\r\n0\r\nT: v\r\n\r\n").expect("fine");
+        assert_eq!(has(&vars, "HTTP_TRANSFER_ENCODING").as_deref(), Some("chunked"));
+        assert_eq!((body.as_slice(), done), (&b"a\r\n0123456789\r\n0\r\n\r\n"[..], true));
         let (_, body, used, done) = with(b"5\r\nab").expect("fine so far");
         assert_eq!(
             (body.as_slice(), used, done),
             (&b"2\r\nab\r\n"[..], head.len() + 5, false)
         );
-        assert_eq!(
-            with(b"15\r\n").map(|_| ()).map_err(|e| e.status()),
-            Err(413)
-        );
+        assert_eq!(with(b"15\r\n").map(|_| ()).map_err(|e| e.status()), Err(413));
         assert_eq!(with(b"5\nab").map_err(|e| e.status()).map(|_| ()), Err(400));
     }
 
@@ -241,19 +212,10 @@ mod tests {
     fn bodies_leave_in_pieces_of_the_room_there_is() {
         let mut body = Body::Fixed(10);
         let mut out = Vec::new();
-        assert_eq!(
-            body.take(b"0123456789rest", 4, |b| out.extend_from_slice(b)),
-            Ok(4)
-        );
-        assert_eq!(
-            body.take(b"456789rest", 100, |b| out.extend_from_slice(b)),
-            Ok(6)
-        );
+        assert_eq!(body.take(b"0123456789rest", 4, |b| out.extend_from_slice(b)), Ok(4));
+        assert_eq!(body.take(b"456789rest", 100, |b| out.extend_from_slice(b)), Ok(6));
         assert!(body.is_done() && out == b"0123456789");
-        assert_eq!(
-            body.take(b"rest", 100, |_| panic!("nothing is left")),
-            Ok(0)
-        );
+        assert_eq!(body.take(b"rest", 100, |_| panic!("nothing is left")), Ok(0));
     }
 
     #[test]
@@ -261,13 +223,7 @@ mod tests {
         let input = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "u".repeat(8000));
         assert!(made(input.as_bytes()).is_ok());
         let cookies = format!("Cookie: {}\r\n", "c".repeat(7000)).repeat(8);
-        let input = format!(
-            "GET /{} HTTP/1.1\r\nHost: h\r\n{cookies}\r\n",
-            "u".repeat(8000)
-        );
-        assert_eq!(
-            made(input.as_bytes()).map(|_| ()).map_err(|e| e.status()),
-            Err(431)
-        );
+        let input = format!("GET /{} HTTP/1.1\r\nHost: h\r\n{cookies}\r\n", "u".repeat(8000));
+        assert_eq!(made(input.as_bytes()).map(|_| ()).map_err(|e| e.status()), Err(431));
     }
 }

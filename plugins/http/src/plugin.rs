@@ -46,11 +46,8 @@ impl Plugin for Http {
             }
         } else {
             let nodes = settings.backends.iter().map(|text| {
-                Node::parse(text).map_err(|e| {
-                    HookError::new(format!(
-                        "http-to = {text}: {e}; give host:port, a path or @name"
-                    ))
-                })
+                Node::parse(text)
+                    .map_err(|e| HookError::new(format!("http-to = {text}: {e}; give host:port, a path or @name")))
             });
             Backends::Nodes(nodes.collect::<Result<_, _>>()?)
         };
@@ -62,9 +59,7 @@ impl Plugin for Http {
         });
         for _ in 0..processes {
             // SAFETY: the name is static; the function runs in a process of its own, and the data is not used.
-            unsafe {
-                sys::register_gateway(c"http".as_ptr().cast_mut(), Some(run), std::ptr::null_mut())
-            };
+            unsafe { sys::register_gateway(c"http".as_ptr().cast_mut(), Some(run), std::ptr::null_mut()) };
         }
         Ok(())
     }
@@ -78,9 +73,7 @@ fn bind(address: &str) -> Result<RawFd, HookError> {
     match unsafe { sys::rsgi_gateway_bind(text.as_ptr()) } {
         fd if fd >= 0 => Ok(fd),
         // The host has said why.
-        _ => Err(HookError::new(format!(
-            "http = {address}: cannot listen there"
-        ))),
+        _ => Err(HookError::new(format!("http = {address}: cannot listen there"))),
     }
 }
 
@@ -88,14 +81,9 @@ fn link() -> Result<Node, HookError> {
     let mut name = [0u8; 108];
     // SAFETY: the buffer is as large as stated.
     let n = unsafe { sys::rsgi_gateway_link(name.as_mut_ptr().cast(), name.len()) };
-    let text = usize::try_from(n)
-        .ok()
-        .and_then(|n| name.get(..n))
-        .unwrap_or_default();
+    let text = usize::try_from(n).ok().and_then(|n| name.get(..n)).unwrap_or_default();
     match text {
-        [] => Err(HookError::new(
-            "http: the host gives no link to its workers",
-        )),
+        [] => Err(HookError::new("http: the host gives no link to its workers")),
         [b'@', name @ ..] => Ok(Node {
             address: Address::Abstract(name.into()),
             name: "the workers".into(),
@@ -113,9 +101,7 @@ fn link() -> Result<Node, HookError> {
 /// A gateway process, from its fork to its end.
 unsafe extern "C" fn run(_number: c_int, _data: *mut c_void) {
     rsgi_plugin_api::guard::hook("http", "gateway", (), || {
-        let prepared = PREPARED
-            .get()
-            .ok_or_else(|| HookError::new("http: not initialised"))?;
+        let prepared = PREPARED.get().ok_or_else(|| HookError::new("http: not initialised"))?;
         serve(prepared).map_err(|e| HookError::new(format!("http: the gateway ended: {e}")))
     });
 }
@@ -123,12 +109,7 @@ unsafe extern "C" fn run(_number: c_int, _data: *mut c_void) {
 fn serve(prepared: &Prepared) -> std::io::Result<()> {
     // Without its parent nobody would ever stop it.
     nix::sys::prctl::set_pdeathsig(Signal::SIGQUIT)?;
-    let signals = SigSet::from_iter([
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-    ]);
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT]);
     signals.thread_block()?;
     let signal_fd = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     // SAFETY: the disposition of a signal, in a process that has no other thread.

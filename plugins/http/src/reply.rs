@@ -4,9 +4,7 @@
 use rsgi_protocol::Field;
 use rsgi_protocol::chunked::{self, Decoder, Event};
 use rsgi_protocol::http1::{HttpError, Progress, Version};
-use rsgi_protocol::response::{
-    ResponseBody, ResponseError, ResponseHead, is_hop_field, parse_response,
-};
+use rsgi_protocol::response::{ResponseBody, ResponseError, ResponseHead, is_hop_field, parse_response};
 
 use crate::buffer::{Buffer, Pool};
 
@@ -110,9 +108,7 @@ impl Reply {
         match &mut self.framing {
             Framing::Done => {}
             Framing::Head => {
-                if parse_response(input.data(), HEAD_LIMIT, client.is_head, head)?
-                    == Progress::Complete
-                {
+                if parse_response(input.data(), HEAD_LIMIT, client.is_head, head)? == Progress::Complete {
                     self.begin(client, input.data(), head, output, pool);
                     input.consume(head.len);
                 }
@@ -126,9 +122,7 @@ impl Reply {
             Framing::Chunked(decoder) => {
                 let mut used = 0;
                 let done = loop {
-                    let (n, event) = decoder
-                        .decode(&input.data()[used..])
-                        .map_err(ReplyError::Chunks)?;
+                    let (n, event) = decoder.decode(&input.data()[used..]).map_err(ReplyError::Chunks)?;
                     used += n;
                     match event {
                         Event::Data(_) => {}
@@ -180,14 +174,7 @@ impl Reply {
     }
 
     /// Writes the head for the client and chooses the framing of the body.
-    fn begin(
-        &mut self,
-        client: Client,
-        input: &[u8],
-        head: &ResponseHead,
-        output: &mut Buffer,
-        pool: &mut Pool,
-    ) {
+    fn begin(&mut self, client: Client, input: &[u8], head: &ResponseHead, output: &mut Buffer, pool: &mut Pool) {
         self.has_begun = true;
         let is_interim = (100..200).contains(&head.status) && head.status != 101;
         if is_interim {
@@ -230,10 +217,7 @@ impl Reply {
                 .filter(|field| !is_hop_field(field.known))
                 .for_each(|field| put(line(field, input)));
         }
-        if matches!(
-            self.framing,
-            Framing::Chunked(_) | Framing::UntilClose { chunk: true }
-        ) {
+        if matches!(self.framing, Framing::Chunked(_) | Framing::UntilClose { chunk: true }) {
             put(b"Transfer-Encoding: chunked\r\n");
         }
         match (self.is_tunnel, self.keeps_client, client.is_http10) {
@@ -273,8 +257,7 @@ mod tests {
 
     /// What the client gets of an answer that comes in pieces of `step` bytes and ends with a close; and the state.
     fn passed(client: Client, answer: &[u8], step: usize) -> Result<(String, Reply), ReplyError> {
-        let (mut pool, mut input, mut output) =
-            (Pool::default(), Buffer::default(), Buffer::default());
+        let (mut pool, mut input, mut output) = (Pool::default(), Buffer::default(), Buffer::default());
         let (mut reply, mut head) = (Reply::default(), ResponseHead::new());
         for piece in answer.chunks(step) {
             input.append(&mut pool, piece);
@@ -324,10 +307,7 @@ mod tests {
                 (false, false),
             ),
             (
-                Client {
-                    keep: false,
-                    ..KEEP
-                },
+                Client { keep: false, ..KEEP },
                 "HTTP/1.1 204 No Content\r\n\r\n",
                 "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
                 (false, true),
@@ -340,8 +320,7 @@ mod tests {
             ),
         ] {
             for step in [1, 9, 1000] {
-                let (got, reply) =
-                    passed(client, answer.as_bytes(), step).expect("a proper answer");
+                let (got, reply) = passed(client, answer.as_bytes(), step).expect("a proper answer");
                 assert_eq!(got, want);
                 assert!(reply.is_done());
                 assert_eq!((reply.keeps_client, reply.keeps_backend), keeps, "{answer}");
@@ -351,15 +330,9 @@ mod tests {
 
     #[test]
     fn head_answers_have_no_body() {
-        let head = Client {
-            is_head: true,
-            ..KEEP
-        };
-        let (got, reply) =
-            passed(head, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 1000).expect("fine");
-        assert!(
-            got.ends_with("Content-Length: 5\r\n\r\n") && reply.is_done() && reply.keeps_backend
-        );
+        let head = Client { is_head: true, ..KEEP };
+        let (got, reply) = passed(head, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 1000).expect("fine");
+        assert!(got.ends_with("Content-Length: 5\r\n\r\n") && reply.is_done() && reply.keeps_backend);
     }
 
     #[test]

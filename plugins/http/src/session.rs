@@ -81,14 +81,7 @@ pub struct Session {
 
 impl Session {
     /// A session for a fresh connection.
-    pub fn new(
-        id: u64,
-        stream: Stream,
-        listener: usize,
-        peer: Peer,
-        now: Instant,
-        deadline: Instant,
-    ) -> Self {
+    pub fn new(id: u64, stream: Stream, listener: usize, peer: Peer, now: Instant, deadline: Instant) -> Self {
         Self {
             id,
             channel: Channel::new(stream, true),
@@ -115,17 +108,10 @@ impl Session {
     }
 
     /// Reads until a head is whole; `heads` are spare ones.
-    pub fn read_head(
-        &mut self,
-        limits: &Limits,
-        pool: &mut Pool,
-        heads: &mut Vec<Head>,
-    ) -> HeadStep {
+    pub fn read_head(&mut self, limits: &Limits, pool: &mut Pool, heads: &mut Vec<Head>) -> HeadStep {
         loop {
             if !self.channel.input.is_empty() {
-                let head = self
-                    .head
-                    .get_or_insert_with(|| heads.pop().unwrap_or_default());
+                let head = self.head.get_or_insert_with(|| heads.pop().unwrap_or_default());
                 match parse_head(self.channel.input.data(), limits, head) {
                     Ok(Progress::Partial) => {}
                     Ok(Progress::Complete) => return HeadStep::Request,
@@ -161,9 +147,7 @@ impl Session {
     /// Whether the client waits for `100 Continue`: it asked, and none of the body is here yet.
     pub fn awaits_continue(&self) -> bool {
         self.head.as_ref().is_some_and(|head| {
-            head.expect_continue
-                && head.body != BodyLength::None
-                && self.channel.input.len() == head.len
+            head.expect_continue && head.body != BodyLength::None && self.channel.input.len() == head.len
         })
     }
 
@@ -175,10 +159,7 @@ impl Session {
     /// Throws away what is left of the body; `Some` when that has come to an end: whether the connection is still good.
     pub fn skip_body(&mut self, pool: &mut Pool) -> Option<bool> {
         loop {
-            match self
-                .body
-                .take(self.channel.input.data(), usize::MAX, |_| {})
-            {
+            match self.body.take(self.channel.input.data(), usize::MAX, |_| {}) {
                 Ok(used) => {
                     self.channel.input.consume(used);
                     self.skipped += used;
@@ -228,12 +209,7 @@ impl Session {
     /// Queues an answer of the gateway itself, after which the connection ends.
     pub fn answer(&mut self, error: HttpError, pool: &mut Pool) {
         self.wants_close = false;
-        let body = format!(
-            "{} {}\r\n{}\r\n",
-            error.status(),
-            error.reason(),
-            error.cause()
-        );
+        let body = format!("{} {}\r\n{}\r\n", error.status(), error.reason(), error.cause());
         let head = format!(
             "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             error.status(),

@@ -64,11 +64,7 @@ impl Default for Settings {
 
 /// A number of an option, within its range.
 pub fn number(text: &str, least: u64, most: u64) -> Result<u64, SettingsError> {
-    let parsed = text
-        .trim()
-        .parse()
-        .ok()
-        .filter(|n| (least..=most).contains(n));
+    let parsed = text.trim().parse().ok().filter(|n| (least..=most).contains(n));
     parsed.ok_or_else(|| SettingsError::Number(text.to_owned(), least, most))
 }
 

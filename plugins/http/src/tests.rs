@@ -20,14 +20,8 @@ fn connections_are_kept_on_both_sides() {
     for i in 0..5 {
         client.put(get(&format!("/env?{i}")));
         let answer = client.answer(false);
-        assert!(
-            answer.text().contains(&format!("QUERY_STRING={i}\n")),
-            "{answer:?}"
-        );
-        assert!(
-            answer.text().contains("UWSGI_ROUTER=http\n")
-                && answer.text().contains("SERVER_NAME=box\n")
-        );
+        assert!(answer.text().contains(&format!("QUERY_STRING={i}\n")), "{answer:?}");
+        assert!(answer.text().contains("UWSGI_ROUTER=http\n") && answer.text().contains("SERVER_NAME=box\n"));
         assert!(answer.text().contains("REMOTE_ADDR=127.0.0.1\n"));
         assert!(!answer.head.contains("Connection"));
     }
@@ -98,9 +92,7 @@ fn old_clients_get_plain_bodies_and_a_close() {
 fn close_and_head() {
     let worker = Worker::start();
     let gateway = started(&worker);
-    let mut client = gateway
-        .connect()
-        .send("HEAD /head HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut client = gateway.connect().send("HEAD /head HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(client.answer(true).head.contains("Content-Length: 5"));
     client.put("GET /env HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     assert!(client.answer(false).head.contains("Connection: close"));
@@ -114,20 +106,11 @@ fn refusals_have_a_page_and_end_the_connection() {
     let head = "HTTP/1.1\r\nHost: h\r\n";
     for (request, status) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
-        (
-            format!("GET / {head}X-Big: {}\r\n\r\n", "b".repeat(70_000)),
-            431,
-        ),
+        (format!("GET / {head}X-Big: {}\r\n\r\n", "b".repeat(70_000)), 431),
         (format!("GET /{} {head}\r\n", "u".repeat(70_000)), 414),
         (format!("GET / {head}{}\r\n", "X: y\r\n".repeat(5000)), 431),
-        (
-            format!("POST / {head}Content-Length: 3\r\nExpect: x\r\n\r\n"),
-            417,
-        ),
-        (
-            format!("POST / {head}Transfer-Encoding: chunked\r\n\r\n-3\r\nabc"),
-            400,
-        ),
+        (format!("POST / {head}Content-Length: 3\r\nExpect: x\r\n\r\n"), 417),
+        (format!("POST / {head}Transfer-Encoding: chunked\r\n\r\n-3\r\nabc"), 400),
         (format!("POST / {head}Transfer-Encoding: gzip\r\n\r\n"), 501),
         ("GET / HTTP/3.0\r\n\r\n".to_owned(), 505),
     ] {
@@ -136,12 +119,7 @@ fn refusals_have_a_page_and_end_the_connection() {
         let _ = client.stream.write_all(request.as_bytes());
         let _ = client.stream.write_all(get("/after").as_bytes());
         let answer = client.answer(false);
-        assert_eq!(
-            answer.status,
-            status,
-            "{}",
-            &request[..request.len().min(80)]
-        );
+        assert_eq!(answer.status, status, "{}", &request[..request.len().min(80)]);
         assert!(answer.head.contains("Connection: close") && !answer.body.is_empty());
         assert!(client.is_closed());
     }
@@ -174,17 +152,8 @@ fn bodies_over_the_limit_are_refused() {
     };
     assert_eq!(post("Content-Length: 10", "0123456789"), 200);
     assert_eq!(post("Content-Length: 11", "0123456789a"), 413);
-    assert_eq!(
-        post("Transfer-Encoding: chunked", "a\r\n0123456789\r\n0\r\n\r\n"),
-        200
-    );
-    assert_eq!(
-        post(
-            "Transfer-Encoding: chunked",
-            "a\r\n0123456789\r\n1\r\nx\r\n"
-        ),
-        413
-    );
+    assert_eq!(post("Transfer-Encoding: chunked", "a\r\n0123456789\r\n0\r\n\r\n"), 200);
+    assert_eq!(post("Transfer-Encoding: chunked", "a\r\n0123456789\r\n1\r\nx\r\n"), 413);
 }
 
 #[test]
@@ -223,13 +192,7 @@ fn failing_backends_are_answered_for() {
         address: Address::Abstract(b"rsgi-test-nobody".to_vec()),
         name: "nobody".into(),
     };
-    let gateway = start(
-        config(),
-        Backends::Workers {
-            link: nobody,
-            cores: 2,
-        },
-    );
+    let gateway = start(config(), Backends::Workers { link: nobody, cores: 2 });
     assert_eq!(gateway.ask("/env").status, 503);
 }
 
@@ -287,14 +250,8 @@ fn requests_wait_for_a_free_core() {
         },
     );
     let began = Instant::now();
-    let mut clients: Vec<_> = (0..3)
-        .map(|_| gateway.connect().send(get("/slow")))
-        .collect();
-    assert!(
-        clients
-            .iter_mut()
-            .all(|client| client.answer(false).text() == "slow")
-    );
+    let mut clients: Vec<_> = (0..3).map(|_| gateway.connect().send(get("/slow"))).collect();
+    assert!(clients.iter_mut().all(|client| client.answer(false).text() == "slow"));
     assert!(began.elapsed() >= Duration::from_millis(900));
     assert_eq!(worker.accepted.load(Ordering::Relaxed), 1);
 }
@@ -312,11 +269,7 @@ fn expectations() {
             cores: 0,
         },
     );
-    let announce = |n| {
-        format!(
-            "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: {n}\r\nExpect: 100-continue\r\n\r\n"
-        )
-    };
+    let announce = |n| format!("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: {n}\r\nExpect: 100-continue\r\n\r\n");
     let mut client = gateway.connect().send(announce(3));
     assert_eq!(client.answer(false).status, 100);
     client.put("abc");
@@ -324,10 +277,7 @@ fn expectations() {
     // Whoever sends at once is not told to go on.
     client.put(announce(3) + "abc");
     assert_eq!(client.answer(false).text(), "abc");
-    assert_eq!(
-        gateway.connect().send(announce(1001)).answer(false).status,
-        413
-    );
+    assert_eq!(gateway.connect().send(announce(1001)).answer(false).status, 413);
 }
 
 #[test]
@@ -348,11 +298,7 @@ fn slow_readers_get_it_all() {
     let gateway = started(&worker);
     let mut client = gateway.connect().send(get("/big"));
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(
-        gateway.ask("/env").status,
-        200,
-        "others are served meanwhile"
-    );
+    assert_eq!(gateway.ask("/env").status, 200, "others are served meanwhile");
     let answer = client.answer(false);
     assert_eq!(answer.body.len(), 8 << 20);
     assert!(answer.body.iter().all(|&b| b == b'b'));

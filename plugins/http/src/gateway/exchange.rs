@@ -35,11 +35,10 @@ impl Gateway {
             BodyLength::Fixed(n) => (session.channel.input.len() - head.len) as u64 >= n,
             BodyLength::Chunked => false,
         });
-        match self.links.acquire(
-            self.poll.registry(),
-            |key, id| Subject::Link(key, id).token(),
-            !whole,
-        ) {
+        match self
+            .links
+            .acquire(self.poll.registry(), |key, id| Subject::Link(key, id).token(), !whole)
+        {
             Ok(link) => self.launch(key, link),
             Err(Unavailable::Busy) => {
                 session.phase = Phase::Queued;
@@ -54,9 +53,7 @@ impl Gateway {
                 if session.attempts < self.links.choices() {
                     return self.seek_backend(key);
                 }
-                (self.config.log)(&format!(
-                    "http: cannot connect to {name}: {cause}; the client gets 503"
-                ));
+                (self.config.log)(&format!("http: cannot connect to {name}: {cause}; the client gets 503"));
                 self.refuse(key, HttpError::new(503, "no backend is there"))
             }
         }
@@ -64,8 +61,7 @@ impl Gateway {
 
     /// Sends the request over a connection.
     fn launch(&mut self, key: usize, link_key: usize) -> bool {
-        let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key))
-        else {
+        let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key)) else {
             return false;
         };
         let Some(head) = &session.head else {
@@ -154,8 +150,7 @@ impl Gateway {
 
     /// The request's body, client to backend.
     fn pass_body(&mut self, key: usize, link_key: usize) -> Result<bool, Fault> {
-        let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key))
-        else {
+        let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key)) else {
             return Err(Fault::Client);
         };
         let Session { channel, body, .. } = session;
@@ -168,9 +163,7 @@ impl Gateway {
             let room = HIGH - link.channel.output.len();
             let output = &mut link.channel.output;
             let used = body
-                .take(channel.input.data(), room, |bytes| {
-                    output.append(pool, bytes)
-                })
+                .take(channel.input.data(), room, |bytes| output.append(pool, bytes))
                 .map_err(Fault::Refused)?;
             channel.input.consume(used);
             moved |= used > 0;
@@ -197,8 +190,7 @@ impl Gateway {
     /// The answer, backend to client.
     fn pass_reply(&mut self, key: usize, link_key: usize) -> Result<bool, Fault> {
         let kept = self.links.are_kept();
-        let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key))
-        else {
+        let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key)) else {
             return Err(Fault::Client);
         };
         // An answer that begins now says so if the gateway is leaving.
@@ -207,9 +199,7 @@ impl Gateway {
         let mut moved = false;
         for _ in 0..TURNS {
             let Session {
-                channel: client,
-                reply,
-                ..
+                channel: client, reply, ..
             } = session;
             if client.output.len() >= HIGH {
                 moved |= client.flush().map_err(|_| Fault::Client)?;
@@ -256,10 +246,7 @@ impl Gateway {
             };
             let filled = if direct > 0 {
                 let before = client.output.len();
-                let filled = link
-                    .channel
-                    .socket
-                    .read_into(&mut client.output, pool, HIGH, direct);
+                let filled = link.channel.socket.read_into(&mut client.output, pool, HIGH, direct);
                 reply.passed((client.output.len() - before) as u64);
                 filled
             } else {
@@ -280,10 +267,7 @@ impl Gateway {
                 Err(e) => {
                     // A worker that closes a connection on which it has not read everything resets it; without a body
                     // that means that the request was not begun.
-                    let no_body = session
-                        .head
-                        .as_ref()
-                        .is_some_and(|head| head.len == session.replay);
+                    let no_body = session.head.as_ref().is_some_and(|head| head.len == session.replay);
                     let unread = kept && no_body && e.kind() == io::ErrorKind::ConnectionReset;
                     return Err(Fault::Backend {
                         cause: e.to_string(),
@@ -382,18 +366,12 @@ impl Gateway {
                 // Sent again only if the first attempt cannot have been seen: on a connection that its worker was
                 // closing, or one that never came to be.
                 let most = self.links.choices().max(2);
-                if unread
-                    && session.replay > 0
-                    && !session.reply.has_begun
-                    && session.attempts < most
-                {
+                if unread && session.replay > 0 && !session.reply.has_begun && session.attempts < most {
                     self.seek_backend(key)
                 } else {
                     let target = String::from_utf8_lossy(target_of(session)).into_owned();
                     if session.reply.has_begun {
-                        (self.config.log)(&format!(
-                            "http: the answer of {name} to {target} was cut off: {cause}"
-                        ));
+                        (self.config.log)(&format!("http: the answer of {name} to {target} was cut off: {cause}"));
                         self.abort(key);
                         false
                     } else {

@@ -108,11 +108,7 @@ pub fn serve_link(mut link: UnixStream, served: &Mutex<Vec<String>>) -> Option<(
             link.read_exact(&mut body).ok()?;
         }
         let mut plain = |body: &[u8], extra: &str| {
-            write!(
-                link,
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{extra}\r\n",
-                body.len()
-            )?;
+            write!(link, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{extra}\r\n", body.len())?;
             link.write_all(body)
         };
         match path.as_str() {
@@ -141,11 +137,7 @@ pub fn serve_link(mut link: UnixStream, served: &Mutex<Vec<String>>) -> Option<(
             }
             "/die" => return None,
             "/cut" => {
-                write!(
-                    link,
-                    "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
-                )
-                .ok()?;
+                write!(link, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this").ok()?;
                 return None;
             }
             "/slow" => {
@@ -193,11 +185,7 @@ pub fn config() -> Config {
         headers_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(2),
         expect_limit: None,
-        log: |line| {
-            LOG.lock()
-                .expect("no test panics with it")
-                .push(line.to_owned())
-        },
+        log: |line| LOG.lock().expect("no test panics with it").push(line.to_owned()),
     }
 }
 
@@ -213,11 +201,7 @@ pub fn start(config: Config, backends: Backends) -> Running {
         let next = || {
             let mut byte = [0];
             (&theirs).read_exact(&mut byte).ok()?;
-            Some(if byte == *b"d" {
-                Order::Drain
-            } else {
-                Order::Stop
-            })
+            Some(if byte == *b"d" { Order::Drain } else { Order::Stop })
         };
         let orders = Orders {
             fd: theirs.as_fd(),
@@ -259,17 +243,11 @@ impl Running {
     }
 
     pub fn order(&mut self, order: &[u8]) {
-        self.orders
-            .write_all(order)
-            .expect("a gateway that listens");
+        self.orders.write_all(order).expect("a gateway that listens");
     }
 
     pub fn ended(&mut self) -> io::Result<()> {
-        self.thread
-            .take()
-            .expect("not ended before")
-            .join()
-            .expect("no panic")
+        self.thread.take().expect("not ended before").join().expect("no panic")
     }
 }
 
@@ -279,9 +257,7 @@ impl Drop for Running {
         if let Some(thread) = self.thread.take() {
             let outcome = thread.join();
             if !std::thread::panicking() {
-                outcome
-                    .expect("the gateway did not panic")
-                    .expect("nor fail");
+                outcome.expect("the gateway did not panic").expect("nor fail");
             }
         }
     }
@@ -316,9 +292,7 @@ impl Client {
     }
 
     pub fn put(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream
-            .write_all(bytes.as_ref())
-            .expect("a gateway that reads");
+        self.stream.write_all(bytes.as_ref()).expect("a gateway that reads");
     }
 
     pub fn more(&mut self) -> bool {
@@ -337,8 +311,7 @@ impl Client {
     pub fn line(&mut self) -> String {
         loop {
             if let Some(at) = self.rest.windows(2).position(|w| w == b"\r\n") {
-                return String::from_utf8_lossy(&self.rest.drain(..at + 2).collect::<Vec<_>>())
-                    .into_owned();
+                return String::from_utf8_lossy(&self.rest.drain(..at + 2).collect::<Vec<_>>()).into_owned();
             }
             assert!(self.more(), "the connection ended early");
         }
