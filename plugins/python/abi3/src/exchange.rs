@@ -34,6 +34,8 @@ pub struct Exchange {
     pub started: Flag,
     /// The client has gone: nothing more can be sent.
     pub gone: Flag,
+    /// `uwsgi.stop()` was called: the master is told after the answer.
+    pub stop: Flag,
     /// A thread is inside a read or a write of the host. An application may pass `wsgi.input` to a thread of its own:
     /// one thread at a time reads, one writes, and the request does not end while they do.
     reading: Flag,
@@ -69,6 +71,7 @@ impl Exchange {
             req,
             started: Flag::new(),
             gone: Flag::new(),
+            stop: Flag::new(),
             reading: Flag::new(),
             writing: Flag::new(),
         }

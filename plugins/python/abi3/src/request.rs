@@ -75,6 +75,9 @@ fn run(exchange: &Exchange, app: &mut UwsgiApp) -> i32 {
         crate::exchange::Handle::tie(responder.as_ptr(), std::ptr::null());
     }
     exchange.wait_for_others();
+    if exchange.stop.get() {
+        module::stop_now();
+    }
     outcome
 }
 
