@@ -120,11 +120,8 @@ pub unsafe extern "C" fn uwsgi_read_nb(fd: c_int, data: *mut c_char, len: usize,
         return 0;
     }
     // SAFETY: the header asks for `len` writable bytes.
-    match wait::read_exact(
-        fd,
-        unsafe { std::slice::from_raw_parts_mut(data.cast(), len) },
-        limit(timeout),
-    ) {
+    let room = unsafe { std::slice::from_raw_parts_mut(data.cast(), len) };
+    match wait::read_exact(fd, room, limit(timeout)) {
         Ok(()) => 0,
         Err(_) => -1,
     }

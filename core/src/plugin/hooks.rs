@@ -160,10 +160,13 @@ pub fn worker() -> bool {
 }
 
 /// After an answer: whether a plugin has the hook (it then also owns the log line).
-pub fn after_request(plugin: &UwsgiPlugin, req: *mut WsgiRequest) -> bool {
+///
+/// # Safety
+/// `req` is the request that this thread's core has just served.
+pub unsafe fn after_request(plugin: &UwsgiPlugin, req: *mut WsgiRequest) -> bool {
     match plugin.after_request {
         Some(hook) => {
-            // SAFETY: on the core that served the request, its answer complete.
+            // SAFETY: by the contract.
             unsafe { hook(req) };
             true
         }

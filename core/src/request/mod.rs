@@ -107,7 +107,7 @@ impl Core {
     }
 
     /// A clean slate for the next request of `conn`.
-    pub fn begin(&mut self, conn: *mut Connection) {
+    pub fn begin(&mut self, conn: &mut Connection) {
         self.conn = conn;
         self.hvec.clear();
         self.appended.clear();
@@ -115,8 +115,6 @@ impl Core {
         let now = crate::exports::micros();
         // SAFETY: all fields are pointers and integers: zero is valid; the struct is a few hundred bytes.
         *self.raw() = unsafe { std::mem::zeroed() };
-        // SAFETY: the caller's connection outlives the request.
-        let conn = unsafe { &*conn };
         let (modifier1, modifier2) = (conn.socket.modifier1, conn.socket.modifier2);
         let raw = self.raw();
         raw.async_id = id as i32;

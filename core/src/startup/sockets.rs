@@ -192,11 +192,11 @@ fn add_activated(
     kind: settings::SocketProtocol,
     all: &mut Vec<WorkerSocket>,
 ) -> Result<(), StartupError> {
-    if !systemd_count().is_some_and(|n| n > 0) {
+    let Some(count) = systemd_count().filter(|n| *n > 0) else {
         return Ok(());
-    }
+    };
     say!("- SystemD socket activation detected -");
-    for fd in 3..3 + systemd_count().unwrap_or(0) {
+    for fd in 3..3 + count {
         if is_listening_socket(fd) && !all.iter().any(|s| s.listener.as_raw_fd() == fd) {
             let asked = format!("fd://{fd}");
             if let Some(inherited) = reload::inherited_socket(&asked) {

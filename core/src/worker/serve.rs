@@ -170,13 +170,11 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
     };
     let is_head = conn_view.head.method.of(conn_view.buffered()) == b"HEAD";
     let mut scratch = std::mem::take(&mut core.scratch);
-    // SAFETY: the scratch is put back below and not used again before the next request.
-    let held = unsafe { &mut *(&raw mut scratch) };
     push_vars(
         &conn_view.head,
         conn_view.buffered(),
         &origin,
-        held,
+        &mut scratch,
         &mut Places(&mut core.hvec),
     );
     core.scratch = scratch;
@@ -385,7 +383,8 @@ fn after(core: &mut Core) {
     // SAFETY: slots are never NULL.
     let plugin = unsafe { &*(*view()).p[usize::from(server().remapped(core.modifier1()))] };
     let raw = core.expose();
-    if !hooks::after_request(plugin, raw) && log::request::wanted(core.raw()) {
+    // SAFETY: the request of this core, its answer complete.
+    if !unsafe { hooks::after_request(plugin, raw) } && log::request::wanted(core.raw()) {
         log::request::write_line(core.raw());
     }
 }

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Runs each fuzz target for SECONDS (default 60). Needs cargo-fuzz and a nightly compiler, or RUSTC_BOOTSTRAP=1.
+set -eu
+seconds=${1:-60}
+cd "$(dirname "$0")/../core/protocol"
+command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+toolchain=""
+if rustup toolchain list 2>/dev/null | grep -q nightly; then toolchain="+nightly"; else export RUSTC_BOOTSTRAP=1; fi
+for target in fuzz/fuzz_targets/*.rs; do
+    name=$(basename "$target" .rs)
+    echo "fuzzing $name for $seconds s"
+    # shellcheck disable=SC2086
+    cargo $toolchain fuzz run "$name" -- -max_total_time="$seconds" -max_len=65536
+done
