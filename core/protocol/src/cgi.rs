@@ -2,7 +2,7 @@
 //! Called by workers (the sink keeps addresses) and gateways (the sink writes a uwsgi packet); no state but scratch memory.
 
 use crate::field::{Field, Name};
-use crate::http1::{BodyLength, Head, MAX_FIELDS};
+use crate::http1::{Head, MAX_FIELDS};
 use crate::target::{self, PathRules};
 
 /// Takes the variables in order. Every slice lives for `'a`: it is static, or lies in the head's buffer, in the `Origin`
@@ -199,12 +199,4 @@ fn write_key(name: &[u8], out: &mut [u8]) -> usize {
         *to = if from == b'-' { b'_' } else { from.to_ascii_uppercase() };
     }
     at + name.len()
-}
-
-/// CONTENT_LENGTH as a backend should read it from a packet: absent or empty is none, anything but digits is an error.
-pub fn content_length(value: Option<&[u8]>) -> Result<BodyLength, crate::http1::HttpError> {
-    match value {
-        None | Some(b"") => Ok(BodyLength::None),
-        Some(digits) => crate::http1::parse_length(digits).map(BodyLength::Fixed),
-    }
 }

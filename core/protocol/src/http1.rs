@@ -146,6 +146,7 @@ pub enum BodyLength {
 
 /// A parsed head: offsets into the buffer, and what the server needs to know about them.
 /// Make one per connection and reuse it; nothing is allocated after the first requests.
+/// Before it serves another connection, `clear()` it: it may remember a half-read head.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     /// The method token.
@@ -271,15 +272,13 @@ fn find_end(buf: &[u8], limits: &Limits, scan: &mut Scan) -> Result<Option<usize
     if buf.len() > limits.head {
         return Err(too_large(scan));
     }
-    if scan.lines == 0 {
-        let line = buf.get(scan.begin..).unwrap_or_default();
-        if line.first().is_some_and(|&b| !is_token_byte(b) && b != b'\r') {
-            return Err(bad("not an HTTP request"));
-        }
-        // Room for the method, two spaces and the version.
-        if line.len() > limits.target + MAX_METHOD + 16 {
-            return Err(HttpError::new(414, "the request line is too long"));
-        }
+    let rest = buf.get(scan.begin..).unwrap_or_default();
+    if rest.first().is_some_and(|&b| !is_token_byte(b) && b != b'\r') {
+        return Err(bad("not an HTTP request"));
+    }
+    // Room for the method, two spaces and the version.
+    if scan.lines == 0 && rest.len() > limits.target + MAX_METHOD + 16 {
+        return Err(HttpError::new(414, "the request line is too long"));
     }
     Ok(None)
 }

@@ -170,7 +170,8 @@ fn os_text(e: &std::io::Error) -> String {
 }
 
 fn may_run_without_sockets(settings: &Settings) -> bool {
-    settings.processes.no_server || gateway::wants_link()
+    // a gateway in front of foreign backends needs no socket of the workers
+    settings.processes.no_server || !gateway::all().is_empty()
 }
 
 fn environment(settings: &Settings) {

@@ -82,7 +82,9 @@ pub enum Backends {
     Workers {
         /// The link.
         link: Node,
-        /// How many requests they can serve at once; 0: nobody knows.
+        /// How many of them there are at most; 0: nobody knows.
+        workers: usize,
+        /// How many requests each can serve at once.
         cores: usize,
     },
     /// Foreign uwsgi servers in turn.
@@ -181,27 +183,55 @@ impl Links {
 
     /// A connection for one request. `sure`: the request cannot be sent twice, so a kept connection is looked at first.
     ///
-    /// A worker's core serves one connection at a time, and a kept connection stays with the worker that took it.
-    /// Hence no more connections than cores: then each new one was taken by a core that was free, each kept one has a
-    /// core behind it, and requests wait here, for whichever core is free first, not in the queue of a busy one.
+    /// A kept connection stays with the worker that took it, and a worker's core serves one request at a time. So a
+    /// connection is used only while its worker has a core to spare; else a new one is opened, which a free worker
+    /// takes. When all cores are busy, requests wait here for whichever is free first, not behind a busy one.
     pub fn acquire(
         &mut self,
         registry: &Registry,
         token: impl Fn(usize, u64) -> Token,
         sure: bool,
     ) -> Result<usize, Unavailable> {
-        while let Some(key) = self.idle.pop_back() {
-            match self.all.get(key) {
-                Some(link) if !(link.channel.is_half_closed() || sure && link.channel.socket.stream.is_stale()) => {
-                    return Ok(key);
-                }
-                _ => drop(self.all.try_remove(key)),
+        let (workers, cores) = match self.backends {
+            Backends::Workers { workers, cores, .. } => (workers, cores),
+            Backends::Nodes(_) => (0, 0),
+        };
+        let mut captive = None;
+        for at in (0..self.idle.len()).rev() {
+            let key = self.idle[at];
+            let Some(link) = self.all.get(key) else { continue };
+            if link.channel.is_half_closed() || (sure && link.channel.socket.stream.is_stale()) {
+                self.idle.remove(at);
+                self.all.remove(key);
+            } else if workers > 0 && self.requests_of(link.channel.sender()) >= cores {
+                captive = Some(at);
+            } else {
+                self.idle.remove(at);
+                return Ok(key);
             }
         }
+        let most = workers * cores;
+        if most > 0 && self.all.len() - self.idle.len() >= most {
+            return Err(Unavailable::Busy);
+        }
+        if let Some(key) = captive
+            .filter(|_| self.all.len() >= most)
+            .and_then(|at| self.idle.remove(at))
+        {
+            // Its place is taken by one that another worker can have.
+            self.all.remove(key);
+        }
+        self.open(registry, token)
+    }
+
+    /// How many requests a worker is serving for us.
+    fn requests_of(&self, worker: Option<i32>) -> usize {
+        let serves = |link: &Link| link.session.is_some() && link.channel.sender() == worker;
+        worker.map_or(0, |_| self.all.iter().filter(|(_, link)| serves(link)).count())
+    }
+
+    fn open(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token) -> Result<usize, Unavailable> {
         let (node, at) = match &self.backends {
-            Backends::Workers { cores, .. } if *cores > 0 && self.all.len() >= *cores => {
-                return Err(Unavailable::Busy);
-            }
             Backends::Workers { link, .. } => (link, 0),
             Backends::Nodes(nodes) => {
                 self.next_node = (self.next_node + 1) % nodes.len();
@@ -218,8 +248,12 @@ impl Links {
             Ok((stream, is_there)) => {
                 self.last_id = id;
                 let key = entry.key();
+                let mut channel = Channel::new(stream, is_there);
+                if matches!(self.backends, Backends::Workers { .. }) {
+                    channel.ask_for_sender();
+                }
                 entry.insert(Link {
-                    channel: Channel::new(stream, is_there),
+                    channel,
                     session: None,
                     head: ResponseHead::new(),
                     connecting: !is_there,

@@ -32,6 +32,19 @@ pub struct Socket {
     ended: bool,
     /// Both directions are closed, or the connection broke.
     hung_up: bool,
+    /// The process at the other end: asked for, or known.
+    sender: Sender,
+}
+
+/// What is known about the process at the other end of a unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// Nobody asked.
+    Ignored,
+    /// The next bytes will tell.
+    Asked,
+    /// Its pid.
+    Known(i32),
 }
 
 impl Socket {
@@ -49,7 +62,15 @@ impl Socket {
             return Ok(Fill::Nothing);
         }
         loop {
-            match self.stream.read(&mut space[..wanted]) {
+            let read = match self.sender {
+                Sender::Asked => self.stream.read_with_sender(&mut space[..wanted]).map(|(n, pid)| {
+                    self.sender = Sender::Known(pid);
+                    self.stream.ask_for_sender(false);
+                    n
+                }),
+                _ => self.stream.read(&mut space[..wanted]),
+            };
+            match read {
                 Ok(0) => {
                     self.ended = true;
                     return Ok(Fill::Ended);
@@ -108,11 +129,26 @@ impl Channel {
             half_closed: false,
             ended: false,
             hung_up: false,
+            sender: Sender::Ignored,
         };
         Self {
             socket,
             input: Buffer::default(),
             output: Buffer::default(),
+        }
+    }
+
+    /// Finds out which process answers at the other end.
+    pub fn ask_for_sender(&mut self) {
+        self.socket.stream.ask_for_sender(true);
+        self.socket.sender = Sender::Asked;
+    }
+
+    /// The pid of the process at the other end, once it has answered.
+    pub fn sender(&self) -> Option<i32> {
+        match self.socket.sender {
+            Sender::Known(pid) if pid > 0 => Some(pid),
+            _ => None,
         }
     }
 

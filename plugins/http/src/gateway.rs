@@ -66,7 +66,9 @@ pub struct Config {
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Finish what is under way and return.
+    /// Another gateway has taken over: finish what is under way and return.
+    Retire,
+    /// The server stops: the same, and nobody accepts any more.
     Drain,
     /// Return now.
     Stop,
@@ -220,7 +222,8 @@ impl Gateway {
             while ordered {
                 match (orders.next)() {
                     Some(Order::Stop) => return Ok(()),
-                    Some(Order::Drain) => self.leave(),
+                    Some(Order::Retire) => self.leave(false),
+                    Some(Order::Drain) => self.leave(true),
                     None => ordered = false,
                 }
             }
@@ -255,7 +258,10 @@ impl Gateway {
                     }
                     Err(e) => {
                         // Out of descriptors or memory: others must finish first.
-                        (self.config.log)(&format!("http: accept(): {e}; trying again in a moment"));
+                        // (Or another gateway has taken the socket out of service.)
+                        if e.kind() != io::ErrorKind::InvalidInput {
+                            (self.config.log)(&format!("http: accept(): {e}; trying again in a moment"));
+                        }
                         self.stalled.push(at);
                         self.retry_at.get_or_insert(self.now + STALL);
                         more = false;
@@ -282,8 +288,8 @@ impl Gateway {
         entry.insert(Session::new(self.last_id, stream, listener, peer, self.now, deadline));
     }
 
-    /// SIGTERM or SIGHUP: takes what the kernel has already accepted for us, then no more.
-    fn leave(&mut self) {
+    /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else.
+    fn leave(&mut self, for_all: bool) {
         if std::mem::replace(&mut self.leaving, true) {
             return;
         }
@@ -295,7 +301,7 @@ impl Gateway {
         self.accepting.clear();
         // The ports stay known, the sockets are closed.
         for listener in &mut self.listeners {
-            listener.close();
+            listener.close(for_all);
         }
     }
 

@@ -42,6 +42,7 @@ impl Plugin for Http {
             // The number of cores is known when the gateway starts.
             Backends::Workers {
                 link: link()?,
+                workers: 0,
                 cores: 0,
             }
         } else {
@@ -124,6 +125,7 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
     let backends = match &prepared.backends {
         Backends::Workers { link, .. } => Backends::Workers {
             link: link.clone(),
+            workers: facts.workers,
             cores: facts.cores,
         },
         nodes => nodes.clone(),
@@ -133,7 +135,8 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
         next: Box::new(|| {
             let info = signal_fd.read_signal().ok().flatten()?;
             Some(match Signal::try_from(info.ssi_signo as i32) {
-                Ok(Signal::SIGTERM | Signal::SIGHUP) => Order::Drain,
+                Ok(Signal::SIGHUP) => Order::Retire,
+                Ok(Signal::SIGTERM) => Order::Drain,
                 _ => Order::Stop,
             })
         }),
@@ -145,6 +148,7 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
 struct Facts {
     hostname: Vec<u8>,
     buffer_size: usize,
+    workers: usize,
     cores: usize,
     limit_post: u64,
 }
@@ -164,7 +168,8 @@ impl Facts {
                 hostname: bytes.collect(),
                 buffer_size: positive((*server).buffer_size),
                 limit_post: (*server).limit_post as u64,
-                cores: positive((*server).numproc) * positive((*server).cores).max(1),
+                workers: positive((*server).numproc),
+                cores: positive((*server).cores).max(1),
             }
         }
     }

@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockaddrLike, SockaddrStorage, getsockname, getsockopt, listen, sockopt,
+};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -58,6 +60,25 @@ impl Stream {
             Self::Unix(stream) => stream.take_error()?,
         };
         pending.map_or(Ok(()), Err)
+    }
+
+    /// Asks the kernel to tell, with what comes next, which process sent it (unix sockets only).
+    pub fn ask_for_sender(&self, on: bool) {
+        let _ = nix::sys::socket::setsockopt(self, nix::sys::socket::sockopt::PassCred, &on);
+    }
+
+    /// Reads, and learns the sender's pid; 0 if the kernel does not tell.
+    pub fn read_with_sender(&self, out: &mut [u8]) -> io::Result<(usize, i32)> {
+        use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
+        let mut parts = [io::IoSliceMut::new(out)];
+        let mut control = nix::cmsg_space!(UnixCredentials);
+        let fd = self.as_fd().as_raw_fd();
+        let message = recvmsg::<()>(fd, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let pid = message.cmsgs()?.find_map(|part| match part {
+            ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
+            _ => None,
+        });
+        Ok((message.bytes, pid.unwrap_or(0)))
     }
 
     /// Whether the peer has closed or sent something, without reading it.
@@ -134,6 +155,12 @@ impl Listener {
     /// The descriptor is open and nobody else closes it.
     pub unsafe fn adopt(fd: RawFd) -> io::Result<Self> {
         let address: SockaddrStorage = getsockname(fd)?;
+        // SAFETY: the caller vouches for the descriptor.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        if !getsockopt(&borrowed, sockopt::AcceptConn)? {
+            // A gateway before this one was stopped, and took the socket out of service.
+            listen(&borrowed, Backlog::MAXALLOWABLE)?;
+        }
         if address.family() == Some(AddressFamily::Unix) {
             // SAFETY: the caller hands the descriptor over.
             let socket = Socket::Unix(unsafe { UnixListener::from_raw_fd(fd) });
@@ -160,8 +187,17 @@ impl Listener {
         }
     }
 
-    /// Closes our descriptor of the socket; the port stays known.
-    pub fn close(&mut self) {
+    /// Closes our descriptor of the socket; the port stays known. `for_all`: nobody else will accept there either, so
+    /// that clients are refused at once instead of waiting in vain.
+    pub fn close(&mut self, for_all: bool) {
+        if for_all {
+            let fd = match &self.socket {
+                Socket::Tcp(socket) => socket.as_raw_fd(),
+                Socket::Unix(socket) => socket.as_raw_fd(),
+                Socket::Closed => return,
+            };
+            let _ = nix::sys::socket::shutdown(fd, nix::sys::socket::Shutdown::Both);
+        }
         self.socket = Socket::Closed;
     }
 

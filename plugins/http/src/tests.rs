@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{Address, Backends, Node};
 use crate::gateway::Config;
 use crate::packet::Stamp;
-use support::{Worker, config, get, logged, start, started};
+use support::{Worker, config, get, logged, start, start_on, started};
 
 #[test]
 fn connections_are_kept_on_both_sides() {
@@ -140,6 +140,7 @@ fn bodies_over_the_limit_are_refused() {
         Config { stamp, ..config() },
         Backends::Workers {
             link: worker.node(),
+            workers: 0,
             cores: 0,
         },
     );
@@ -192,7 +193,14 @@ fn failing_backends_are_answered_for() {
         address: Address::Abstract(b"rsgi-test-nobody".to_vec()),
         name: "nobody".into(),
     };
-    let gateway = start(config(), Backends::Workers { link: nobody, cores: 2 });
+    let gateway = start(
+        config(),
+        Backends::Workers {
+            link: nobody,
+            workers: 2,
+            cores: 1,
+        },
+    );
     assert_eq!(gateway.ask("/env").status, 503);
 }
 
@@ -227,7 +235,8 @@ fn leaving_workers_lose_no_request() {
         config(),
         Backends::Workers {
             link: worker.node(),
-            cores: 2,
+            workers: 2,
+            cores: 1,
         },
     );
     let mut client = gateway.connect();
@@ -246,6 +255,7 @@ fn requests_wait_for_a_free_core() {
         config(),
         Backends::Workers {
             link: worker.node(),
+            workers: 1,
             cores: 1,
         },
     );
@@ -266,6 +276,7 @@ fn expectations() {
         },
         Backends::Workers {
             link: worker.node(),
+            workers: 0,
             cores: 0,
         },
     );
@@ -346,6 +357,7 @@ fn time_limits() {
         config,
         Backends::Workers {
             link: worker.node(),
+            workers: 0,
             cores: 0,
         },
     );
@@ -422,4 +434,40 @@ fn vanishing_clients_and_noise_leave_nothing_behind() {
     // Draining ends only when no session is left.
     gateway.order(b"d");
     gateway.ended().expect("an orderly end");
+}
+
+#[test]
+fn a_stopped_socket_can_be_put_back_into_service() {
+    let worker = Worker::start();
+    let backends = || Backends::Workers {
+        link: worker.node(),
+        workers: 0,
+        cores: 0,
+    };
+    // A port of our own choice stays bound while nobody listens.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a port")
+        .port();
+    let socket = TcpListener::bind(("127.0.0.1", port)).expect("it is free again");
+    let mut gateway = start_on(socket.try_clone().expect("a descriptor"), config(), backends());
+    assert_eq!(gateway.ask("/env").status, 200);
+    gateway.order(b"d");
+    gateway.ended().expect("an orderly end");
+    assert!(
+        TcpStream::connect(("127.0.0.1", port)).is_err(),
+        "although its socket is still open here"
+    );
+    let mut gateway = start_on(socket.try_clone().expect("a descriptor"), config(), backends());
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() && began.elapsed() < Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(gateway.ask("/env").status, 200);
+    gateway.order(b"r");
+    gateway.ended().expect("an orderly end");
+    assert!(
+        TcpStream::connect(("127.0.0.1", port)).is_ok(),
+        "left to whoever comes next"
+    );
 }

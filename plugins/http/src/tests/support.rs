@@ -190,7 +190,10 @@ pub fn config() -> Config {
 }
 
 pub fn start(config: Config, backends: Backends) -> Running {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    start_on(TcpListener::bind("127.0.0.1:0").expect("a port"), config, backends)
+}
+
+pub fn start_on(socket: TcpListener, config: Config, backends: Backends) -> Running {
     socket.set_nonblocking(true).expect("non-blocking");
     let port = socket.local_addr().expect("an address").port();
     let (orders, theirs) = UnixStream::pair().expect("a pair");
@@ -201,7 +204,11 @@ pub fn start(config: Config, backends: Backends) -> Running {
         let next = || {
             let mut byte = [0];
             (&theirs).read_exact(&mut byte).ok()?;
-            Some(if byte == *b"d" { Order::Drain } else { Order::Stop })
+            Some(match &byte {
+                b"d" => Order::Drain,
+                b"r" => Order::Retire,
+                _ => Order::Stop,
+            })
         };
         let orders = Orders {
             fd: theirs.as_fd(),
@@ -221,6 +228,7 @@ pub fn started(worker: &Worker) -> Running {
         config(),
         Backends::Workers {
             link: worker.node(),
+            workers: 0,
             cores: 0,
         },
     )

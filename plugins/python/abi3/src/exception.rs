@@ -128,11 +128,11 @@ pub fn explain_current(wanted: &str) {
 /// Hands the current exception of a request to the host: it is counted, printed once, and the client gets the
 /// exception's text (catch-exceptions), a plain 500, or, when an answer has begun, a cut connection. What the request
 /// hook then returns.
-pub fn report(exchange: &mut Exchange) -> i32 {
+pub fn report(exchange: &Exchange) -> i32 {
     let Some(e) = take() else { return -1 };
     let req = exchange.req();
     // SAFETY: the class lives for ever.
-    let write_error = exchange.gone && unsafe { e.is(PyExc_OSError) };
+    let write_error = exchange.gone.get() && unsafe { e.is(PyExc_OSError) };
     // SAFETY: a plain read of the published view.
     if write_error && unsafe { sys::uwsgi.disable_write_exception } != 0 {
         return -1;
@@ -153,7 +153,7 @@ pub fn report(exchange: &mut Exchange) -> i32 {
         if answered {
             return 0;
         }
-        if (*req).headers_sent != 0 || exchange.gone {
+        if (*req).headers_sent != 0 || exchange.gone.get() {
             return -1;
         }
         sys::uwsgi_500(req);

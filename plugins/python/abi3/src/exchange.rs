@@ -7,24 +7,61 @@ use pyo3_ffi::PyObject;
 use rsgi_plugin_api::abi::WsgiRequest;
 use rsgi_plugin_api::sys;
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A yes or no that threads of the application may change too. They do so with the GIL held, which orders them.
+#[derive(Default)]
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+    /// Its value.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+    /// Changes it.
+    pub fn set(&self, value: bool) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
 
 /// The request in work. Lives on the stack of the request hook.
 pub struct Exchange {
     req: *mut WsgiRequest,
     /// `start_response` was called.
-    pub started: bool,
+    pub started: Flag,
     /// The client has gone: nothing more can be sent.
-    pub gone: bool,
+    pub gone: Flag,
+    /// `uwsgi.stop()` was called: the master is told after the answer.
+    pub stop: Flag,
+    /// A thread is inside a read or a write of the host. An application may pass `wsgi.input` to a thread of its own:
+    /// one thread at a time reads, one writes, and the request does not end while they do.
+    reading: Flag,
+    writing: Flag,
 }
 
+/// What a thread does with a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// It reads the body.
+    Read,
+    /// It sends a part of the answer.
+    Write,
+}
+
+/// How long a thread waits for its turn before it looks again.
+const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
+
 thread_local! {
-    static CURRENT: Cell<*mut Exchange> = const { Cell::new(std::ptr::null_mut()) };
+    static CURRENT: Cell<*const Exchange> = const { Cell::new(std::ptr::null()) };
 }
 
 /// The request that this thread serves.
-pub fn current<'a>() -> Option<&'a mut Exchange> {
+pub fn current<'a>() -> Option<&'a Exchange> {
     // SAFETY: set by `serve` for the time of the request hook, on this thread only.
-    unsafe { CURRENT.get().as_mut() }
+    unsafe { CURRENT.get().as_ref() }
 }
 
 impl Exchange {
@@ -32,13 +69,16 @@ impl Exchange {
     pub fn new(req: *mut WsgiRequest) -> Self {
         Self {
             req,
-            started: false,
-            gone: false,
+            started: Flag::new(),
+            gone: Flag::new(),
+            stop: Flag::new(),
+            reading: Flag::new(),
+            writing: Flag::new(),
         }
     }
 
     /// Runs `body` with this as the thread's current request.
-    pub fn enter<R>(&mut self, body: impl FnOnce(&mut Exchange) -> R) -> R {
+    pub fn enter<R>(&self, body: impl FnOnce(&Exchange) -> R) -> R {
         let outer = CURRENT.replace(self);
         let result = body(self);
         CURRENT.set(outer);
@@ -70,24 +110,46 @@ impl Exchange {
         unsafe { (*self.req).headers_sent != 0 }
     }
 
+    fn taken(&self, side: Side) -> &Flag {
+        match side {
+            Side::Read => &self.reading,
+            Side::Write => &self.writing,
+        }
+    }
+
+    /// Waits until no other thread reads or writes; the request may end then.
+    pub fn wait_for_others(&self) {
+        while self.reading.get() || self.writing.get() {
+            gil::released(|| std::thread::sleep(PAUSE));
+        }
+    }
+
+    /// Takes the turn to write, as the thread that serves the request.
+    fn write_turn(&self) -> Turn<'_> {
+        while self.writing.get() {
+            gil::released(|| std::thread::sleep(PAUSE));
+        }
+        self.writing.set(true);
+        Turn {
+            exchange: self,
+            side: Side::Write,
+        }
+    }
+
     /// Sends parts of the body, the head before them if it has not left yet. `false`: the client has gone.
-    pub fn send(&mut self, parts: &[iovec], last: bool) -> bool {
-        let (req, last) = (self.req as usize, i32::from(last));
-        let (first, count) = (parts.as_ptr() as usize, parts.len());
-        // SAFETY: the caller keeps the objects behind the parts alive; the host has sent or copied them on return.
-        let rc = gil::released(|| unsafe {
-            sys::rsgi_response_writev(req as *mut WsgiRequest, first as *const iovec, count, last)
-        });
-        self.gone |= rc != 0;
-        rc == 0
+    pub fn send(&self, parts: &[iovec], last: bool) -> bool {
+        self.write_turn().send(parts, last)
     }
 
     /// Sends a file; the descriptor is given away. `false`: the client has gone.
-    pub fn send_file(&mut self, fd: i32, from: usize, len: usize) -> bool {
-        let req = self.req as usize;
+    pub fn send_file(&self, fd: i32, from: usize, len: usize) -> bool {
+        let turn = self.write_turn();
+        let req = turn.exchange.req as usize;
         // SAFETY: the host's request of this core; the descriptor is ours to give.
         let rc = gil::released(|| unsafe { sys::uwsgi_response_sendfile_do(req as *mut WsgiRequest, fd, from, len) });
-        self.gone |= rc != 0;
+        if rc != 0 {
+            turn.gone.set(true);
+        }
         rc == 0
     }
 }
@@ -96,7 +158,7 @@ impl Exchange {
 #[repr(C)]
 pub struct Handle {
     base: PyObject,
-    exchange: *mut Exchange,
+    exchange: *const Exchange,
 }
 
 impl Handle {
@@ -104,17 +166,60 @@ impl Handle {
     ///
     /// # Safety
     /// `object` is an instance of a class whose size is that of `Handle`.
-    pub unsafe fn tie(object: *mut PyObject, exchange: *mut Exchange) {
+    pub unsafe fn tie(object: *mut PyObject, exchange: *const Exchange) {
         // SAFETY: by the contract.
         unsafe { (*object.cast::<Handle>()).exchange = exchange }
     }
 
-    /// The request behind an instance, if it is not over.
+    /// This thread's turn at the request behind an instance; `None` once the request is over.
     ///
     /// # Safety
-    /// As for [`Handle::tie`].
-    pub unsafe fn exchange<'a>(object: *mut PyObject) -> Option<&'a mut Exchange> {
-        // SAFETY: by the contract; the pointer is reset before the exchange dies.
-        unsafe { (*object.cast::<Handle>()).exchange.as_mut() }
+    /// As for [`Handle::tie`]; the GIL is held.
+    pub unsafe fn turn<'a>(object: *mut PyObject, side: Side) -> Option<Turn<'a>> {
+        loop {
+            // SAFETY: by the contract; the pointer is reset before the exchange dies, and `wait_for_others` keeps the
+            // exchange alive for as long as a turn is taken.
+            let exchange = unsafe { (*object.cast::<Handle>()).exchange.as_ref()? };
+            if !exchange.taken(side).get() {
+                exchange.taken(side).set(true);
+                return Some(Turn { exchange, side });
+            }
+            gil::released(|| std::thread::sleep(PAUSE));
+        }
+    }
+}
+
+/// The right of one thread to read or to write, until it is dropped.
+pub struct Turn<'a> {
+    exchange: &'a Exchange,
+    side: Side,
+}
+
+impl Turn<'_> {
+    /// Sends parts of the body; see [`Exchange::send`].
+    pub fn send(&self, parts: &[iovec], last: bool) -> bool {
+        let (req, last) = (self.exchange.req as usize, i32::from(last));
+        let (first, count) = (parts.as_ptr() as usize, parts.len());
+        // SAFETY: the caller keeps the objects behind the parts alive; the host has sent or copied them on return.
+        let rc = gil::released(|| unsafe {
+            sys::rsgi_response_writev(req as *mut WsgiRequest, first as *const iovec, count, last)
+        });
+        if rc != 0 {
+            self.gone.set(true);
+        }
+        rc == 0
+    }
+}
+
+impl std::ops::Deref for Turn<'_> {
+    type Target = Exchange;
+    fn deref(&self) -> &Exchange {
+        self.exchange
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.exchange.taken(self.side).set(false);
     }
 }

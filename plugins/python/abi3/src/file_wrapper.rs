@@ -126,7 +126,7 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
 
 /// Sends the wrapped file if the kernel can: `None` when it is no regular file and must be read instead; else whether
 /// the client is still there.
-pub fn send(object: &Py, exchange: &mut Exchange) -> Option<bool> {
+pub fn send(object: &Py, exchange: &Exchange) -> Option<bool> {
     // SAFETY: the caller checked `is_wrapper`.
     let file = unsafe { file(object.as_ptr()) }.ok()?;
     let number = |name| {

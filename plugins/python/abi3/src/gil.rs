@@ -1,9 +1,19 @@
 //! Who holds the GIL. Rule of the whole plugin: outside of our hooks it is free, so that threads of the application
 //! run in every process that has Python; each hook takes it through [`with`], each call of the host that may block
-//! gives it away through [`released`].
+//! gives it away through [`released`]. With `--no-enable-threads` it is never given away and all of this is free.
 
 use pyo3_ffi::{PyEval_RestoreThread, PyEval_SaveThread, PyGILState_Ensure, PyThreadState};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether threads are wanted; settled before Python starts.
+static THREADS: AtomicBool = AtomicBool::new(true);
+
+/// The process has one thread that ever runs Python: it keeps the GIL from here on.
+pub fn without_threads() {
+    THREADS.store(false, Ordering::Relaxed);
+    ATTACHED.set(true);
+}
 
 thread_local! {
     /// The Python thread state of this OS thread while it is detached.
@@ -23,6 +33,9 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 
 /// Attaches this thread; its state is made at the first call and kept.
 pub fn enter() {
+    if ATTACHED.get() {
+        return;
+    }
     let state = STATE.get();
     if state.is_null() {
         // SAFETY: Python runs, and this thread has no state of ours yet.
@@ -36,6 +49,9 @@ pub fn enter() {
 
 /// Detaches this thread.
 pub fn leave() {
+    if !THREADS.load(Ordering::Relaxed) {
+        return;
+    }
     ATTACHED.set(false);
     // SAFETY: called by a thread that `enter` (or the start of Python) attached.
     STATE.set(unsafe { PyEval_SaveThread() });
@@ -53,6 +69,9 @@ pub fn with<R>(body: impl FnOnce() -> R) -> R {
 
 /// Runs `body` without the GIL; the caller holds it, on whatever thread.
 pub fn released<R>(body: impl FnOnce() -> R) -> R {
+    if !THREADS.load(Ordering::Relaxed) {
+        return body();
+    }
     let was = ATTACHED.replace(false);
     // SAFETY: the caller holds the GIL.
     let state = unsafe { PyEval_SaveThread() };

@@ -1,7 +1,7 @@
 //! `wsgi.input`: the request's body as a file. The host decodes chunked bodies and knows where the body ends; a read
 //! after the request is over fails instead of touching another request.
 
-use crate::exchange::{Exchange, Handle};
+use crate::exchange::{Exchange, Handle, Side, Turn};
 use crate::gil;
 use crate::py::{self, Args, END, Py, PyResult};
 use pyo3_ffi::*;
@@ -25,7 +25,7 @@ pub fn class() -> PyResult<Py> {
 }
 
 /// A new `wsgi.input` for this request.
-pub fn new(exchange: *mut Exchange) -> PyResult<Py> {
+pub fn new(exchange: *const Exchange) -> PyResult<Py> {
     let class = class()?;
     // SAFETY: our class has the size of a Handle.
     unsafe {
@@ -103,7 +103,7 @@ fn pull<'a>(req: *mut WsgiRequest, piece: Piece, hint: usize) -> PyResult<&'a [u
 }
 
 /// Up to `limit` bytes, less only at the end; `None`: all.
-fn take(exchange: &mut Exchange, limit: Option<usize>) -> PyResult<Py> {
+fn take(exchange: &Exchange, limit: Option<usize>) -> PyResult<Py> {
     let req = exchange.req();
     if limit == Some(0) {
         return py::bytes(b"");
@@ -123,10 +123,10 @@ fn take(exchange: &mut Exchange, limit: Option<usize>) -> PyResult<Py> {
     py::bytes(&whole)
 }
 
-/// The request behind `self`, or an error when it is over.
-unsafe fn open<'a>(object: *mut PyObject) -> PyResult<&'a mut Exchange> {
+/// This thread's turn at the request behind `self`, or an error when it is over.
+unsafe fn open<'a>(object: *mut PyObject) -> PyResult<Turn<'a>> {
     // SAFETY: a method of our class.
-    unsafe { Handle::exchange(object) }
+    unsafe { Handle::turn(object, Side::Read) }
         .ok_or_else(|| py::value_error("wsgi.input was used after its request had ended"))
 }
 
@@ -142,10 +142,10 @@ fn size(args: &Args) -> PyResult<Option<usize>> {
 unsafe extern "C" fn read(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance and the argument tuple.
     let (open, args) = unsafe { (open(object), Args::new(args)) };
-    py::give(open.and_then(|x| take(x, size(&args)?)))
+    py::give(open.and_then(|x| take(&x, size(&args)?)))
 }
 
-fn line(exchange: &mut Exchange, limit: Option<usize>) -> PyResult<Py> {
+fn line(exchange: &Exchange, limit: Option<usize>) -> PyResult<Py> {
     match limit {
         Some(0) => py::bytes(b""),
         _ => py::bytes(pull(exchange.req(), Piece::Line, limit.unwrap_or(0))?),
@@ -155,13 +155,13 @@ fn line(exchange: &mut Exchange, limit: Option<usize>) -> PyResult<Py> {
 unsafe extern "C" fn readline(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance and the argument tuple.
     let (open, args) = unsafe { (open(object), Args::new(args)) };
-    py::give(open.and_then(|x| line(x, size(&args)?)))
+    py::give(open.and_then(|x| line(&x, size(&args)?)))
 }
 
 unsafe extern "C" fn readlines(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance and the argument tuple.
     let (open, args) = unsafe { (open(object), Args::new(args)) };
-    let collect = |x: &mut Exchange| {
+    let collect = |x: Turn<'_>| {
         let hint = size(&args)?.filter(|n| *n > 0);
         // SAFETY: a new list; Append takes its own reference.
         let list = unsafe { Py::new(PyList_New(0))? };
@@ -189,11 +189,11 @@ unsafe extern "C" fn iter(object: *mut PyObject) -> *mut PyObject {
 unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance.
     let open = unsafe { open(object) };
-    match open.and_then(|x| pull(x.req(), Piece::Line, 0)) {
-        Ok([]) => std::ptr::null_mut(), // NULL without an exception ends the iteration
-        Ok(line) => py::give(py::bytes(line)),
-        Err(_) => std::ptr::null_mut(),
-    }
+    let line = open.and_then(|x| match pull(x.req(), Piece::Line, 0)? {
+        [] => Ok(std::ptr::null_mut()), // NULL without an exception ends the iteration
+        line => py::bytes(line).map(Py::into_ptr),
+    });
+    line.unwrap_or(std::ptr::null_mut())
 }
 
 unsafe extern "C" fn tell(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

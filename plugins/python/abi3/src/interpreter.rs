@@ -4,7 +4,7 @@
 use crate::py::{self, Py, PyResult, Raised};
 use crate::{gil, module, settings};
 use pyo3_ffi::*;
-use rsgi_plugin_api::log;
+use rsgi_plugin_api::{log, sys};
 use std::ffi::{CStr, CString, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -43,6 +43,11 @@ pub fn start() -> bool {
             "Python version: {}",
             CStr::from_ptr(Py_GetVersion()).to_string_lossy().replace('\n', "")
         ));
+    }
+    // SAFETY: a plain read of the published view.
+    if unsafe { sys::uwsgi.has_threads } == 0 {
+        log::line("*** Python threads support is disabled. You can enable it with --enable-threads ***");
+        gil::without_threads();
     }
     let ready = load_support().and_then(|()| setup());
     if ready.is_err() {

@@ -60,9 +60,9 @@ enum Sent {
     NotStarted,
 }
 
-fn run(exchange: &mut Exchange, app: &mut UwsgiApp) -> i32 {
+fn run(exchange: &Exchange, app: &mut UwsgiApp) -> i32 {
     app.requests += 1;
-    let this: *mut Exchange = exchange;
+    let this: *const Exchange = exchange;
     let (input, responder) = match (input::new(this), response::new(this)) {
         (Ok(input), Ok(responder)) => (input, responder),
         _ => return exception::report(exchange),
@@ -71,13 +71,17 @@ fn run(exchange: &mut Exchange, app: &mut UwsgiApp) -> i32 {
     // the application may have kept them: they must not reach into the next request
     // SAFETY: instances of the two classes.
     unsafe {
-        crate::exchange::Handle::tie(input.as_ptr(), std::ptr::null_mut());
-        crate::exchange::Handle::tie(responder.as_ptr(), std::ptr::null_mut());
+        crate::exchange::Handle::tie(input.as_ptr(), std::ptr::null());
+        crate::exchange::Handle::tie(responder.as_ptr(), std::ptr::null());
+    }
+    exchange.wait_for_others();
+    if exchange.stop.get() {
+        module::stop_now();
     }
     outcome
 }
 
-fn call(exchange: &mut Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> i32 {
+fn call(exchange: &Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> i32 {
     // SAFETY: the host's request of this core.
     let environ = match environ::build(unsafe { &*exchange.req() }, input) {
         Ok(environ) => environ,
@@ -109,7 +113,7 @@ fn call(exchange: &mut Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> 
 }
 
 /// The one call of the result's `close`, whatever happened before.
-fn close(exchange: &mut Exchange, result: &Py, code: i32) -> i32 {
+fn close(exchange: &Exchange, result: &Py, code: i32) -> i32 {
     // SAFETY: a live object; the exact types of Python have no close.
     if unsafe { PyList_CheckExact(result.as_ptr()) != 0 || PyBytes_CheckExact(result.as_ptr()) != 0 } {
         return code;
@@ -133,7 +137,7 @@ fn close(exchange: &mut Exchange, result: &Py, code: i32) -> i32 {
 }
 
 /// The client went away: silent, unless the operator wants to hear of it.
-fn gone(exchange: &mut Exchange) -> i32 {
+fn gone(exchange: &Exchange) -> i32 {
     // SAFETY: plain reads of the published view.
     let silent = unsafe { sys::uwsgi.disable_write_exception != 0 || sys::uwsgi.ignore_write_errors != 0 };
     if !silent {
@@ -154,7 +158,7 @@ fn not_started(exchange: &Exchange) -> i32 {
 }
 
 /// Sends the application's result.
-fn send(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
+fn send(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
     let object = result.as_ptr();
     // SAFETY: a live object.
     unsafe {
@@ -173,7 +177,7 @@ fn send(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
         }
     }
     if file_wrapper::is_wrapper(result) {
-        if !exchange.started {
+        if !exchange.started.get() {
             return Ok(Sent::NotStarted);
         }
         if let Some(there) = file_wrapper::send(result, exchange) {
@@ -195,7 +199,7 @@ fn vector(part: &Py) -> iovec {
 
 /// A list or tuple: everything in one go, so that the host can state the length.
 fn send_sequence(
-    exchange: &mut Exchange,
+    exchange: &Exchange,
     len: Py_ssize_t,
     get: impl Fn(Py_ssize_t) -> *mut PyObject,
     whole: &Py,
@@ -230,8 +234,8 @@ fn send_sequence(
 }
 
 /// The last bytes of the body.
-fn finish(exchange: &mut Exchange, parts: &[iovec]) -> Sent {
-    if !exchange.started {
+fn finish(exchange: &Exchange, parts: &[iovec]) -> Sent {
+    if !exchange.started.get() {
         return Sent::NotStarted;
     }
     let parts = if parts.len() == 1 && parts[0].iov_len == 0 {
@@ -239,7 +243,7 @@ fn finish(exchange: &mut Exchange, parts: &[iovec]) -> Sent {
     } else {
         parts
     };
-    if exchange.gone || !exchange.send(parts, true) {
+    if exchange.gone.get() || !exchange.send(parts, true) {
         Sent::Gone
     } else {
         Sent::Whole
@@ -247,7 +251,7 @@ fn finish(exchange: &mut Exchange, parts: &[iovec]) -> Sent {
 }
 
 /// Anything else: each part is sent as it comes.
-fn send_iterable(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
+fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
     // SAFETY: a live object.
     let iterator = unsafe { Py::new(PyObject_GetIter(result.as_ptr())) };
     let iterator = match iterator {
@@ -255,7 +259,7 @@ fn send_iterable(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
         Err(raised) => return Err(not_iterable(result, raised)),
     };
     loop {
-        if exchange.gone {
+        if exchange.gone.get() {
             return Ok(Sent::Gone);
         }
         // SAFETY: an iterator; NULL means the end, or an exception.
@@ -271,7 +275,7 @@ fn send_iterable(exchange: &mut Exchange, result: &Py) -> PyResult<Sent> {
         if vector.iov_len == 0 {
             continue;
         }
-        if !exchange.started {
+        if !exchange.started.get() {
             return Ok(Sent::NotStarted);
         }
         if !exchange.send(&[vector], false) {

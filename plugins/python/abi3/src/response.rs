@@ -1,7 +1,7 @@
 //! `start_response` and the `write` that it returns. The host gathers status and headers and sends them with the first
 //! bytes of the body; what it refuses becomes an exception at the place where the application made the mistake.
 
-use crate::exchange::{self, Exchange, Handle};
+use crate::exchange::{self, Exchange, Handle, Side, Turn};
 use crate::py::{self, Args, END, Py, PyResult, Raised};
 use crate::settings;
 use libc::iovec;
@@ -24,7 +24,7 @@ unsafe impl Sync for Row {}
 static WRITE: Row = Row(py::method(c"write", write, METH_VARARGS));
 
 /// A new `start_response` for this request.
-pub fn new(exchange: *mut Exchange) -> PyResult<Py> {
+pub fn new(exchange: *const Exchange) -> PyResult<Py> {
     let class = CLASS
         .get_or_init(|| Class(make().map_or(std::ptr::null_mut(), |c| c.into_ptr().cast())))
         .0;
@@ -57,9 +57,9 @@ fn make() -> PyResult<Py> {
     )
 }
 
-unsafe fn open<'a>(object: *mut PyObject) -> PyResult<&'a mut Exchange> {
+unsafe fn open<'a>(object: *mut PyObject) -> PyResult<Turn<'a>> {
     // SAFETY: an instance of our class.
-    unsafe { Handle::exchange(object) }
+    unsafe { Handle::turn(object, Side::Write) }
         .ok_or_else(|| py::os_error("start_response or write was used after its request had ended"))
 }
 
@@ -67,7 +67,7 @@ unsafe extern "C" fn call(object: *mut PyObject, args: *mut PyObject, keywords: 
     // SAFETY: called by Python with an instance, the argument tuple, and a dict or NULL.
     py::give(unsafe {
         open(object).and_then(|exchange| {
-            start(exchange, args, keywords)?;
+            start(&exchange, args, keywords)?;
             Py::new(PyCFunction_NewEx(
                 (&raw const WRITE.0).cast_mut(),
                 object,
@@ -79,7 +79,7 @@ unsafe extern "C" fn call(object: *mut PyObject, args: *mut PyObject, keywords: 
 
 /// # Safety
 /// The arguments of a call of `start_response`.
-unsafe fn start(exchange: &mut Exchange, args: *mut PyObject, keywords: *mut PyObject) -> PyResult<()> {
+unsafe fn start(exchange: &Exchange, args: *mut PyObject, keywords: *mut PyObject) -> PyResult<()> {
     // SAFETY: by the contract; items are borrowed from `args` and from the headers list, which outlive them here.
     unsafe {
         let count = PyTuple_Size(args);
@@ -115,9 +115,9 @@ unsafe fn start(exchange: &mut Exchange, args: *mut PyObject, keywords: *mut PyO
         for i in 0..PyList_Size(headers) {
             add_header(exchange, PyList_GetItem(headers, i))?;
         }
-        exchange.started = true;
+        exchange.started.set(true);
         if settings::get().nodelay && sys::uwsgi_response_write_headers_do(exchange.req()) != 0 {
-            exchange.gone = true;
+            exchange.gone.set(true);
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ unsafe fn too_late(exc_info: *mut PyObject) -> Raised {
 
 /// # Safety
 /// `header` is alive.
-unsafe fn add_header(exchange: &mut Exchange, header: *mut PyObject) -> PyResult<()> {
+unsafe fn add_header(exchange: &Exchange, header: *mut PyObject) -> PyResult<()> {
     // SAFETY: by the contract; the host copies what it is given.
     unsafe {
         if header.is_null() || PyTuple_Check(header) == 0 {
@@ -179,10 +179,10 @@ unsafe fn add_header(exchange: &mut Exchange, header: *mut PyObject) -> PyResult
 }
 
 /// Why the host did not take a status or a header.
-fn refused(exchange: &mut Exchange, what: &str, text: &[u8]) -> Raised {
+fn refused(exchange: &Exchange, what: &str, text: &[u8]) -> Raised {
     // SAFETY: the host's request, valid while the exchange lives.
     if unsafe { (*exchange.req()).write_errors } > 0 {
-        exchange.gone = true;
+        exchange.gone.set(true);
         return py::os_error("write error");
     }
     py::value_error(&format!(
@@ -219,7 +219,7 @@ unsafe extern "C" fn write(object: *mut PyObject, args: *mut PyObject) -> *mut P
             iov_base: part.as_ptr().cast_mut().cast(),
             iov_len: part.len(),
         };
-        if exchange.gone || !exchange.send(&[part], false) {
+        if exchange.gone.get() || !exchange.send(&[part], false) {
             // even where write errors are ignored: an application that writes in a loop must come to an end
             return Err(py::os_error("write error"));
         }

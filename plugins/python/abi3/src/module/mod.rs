@@ -5,6 +5,8 @@ mod net;
 mod process;
 mod request;
 
+pub use process::stop_now;
+
 use crate::py::{self, Args, Py, PyResult};
 use crate::{host, input, interpreter, settings};
 use pyo3_ffi::*;

@@ -1,5 +1,6 @@
 //! `uwsgi.*`: who am I, how are the others, and orders to the master.
 
+use crate::exchange;
 use crate::interpreter;
 use crate::py::{self, Args, Py, PyResult};
 use pyo3_ffi::{PyDict_New, PyDict_SetItemString};
@@ -149,8 +150,20 @@ fn reload(_: &Args) -> PyResult<Py> {
     tell_master(libc::SIGHUP)
 }
 
+/// A request that stops the server is still answered: the order goes out when it is over.
 fn stop(_: &Args) -> PyResult<Py> {
-    tell_master(libc::SIGQUIT)
+    match exchange::current() {
+        Some(exchange) if master() > 0 => {
+            exchange.stop.set(true);
+            Ok(py::boolean(true))
+        }
+        _ => tell_master(libc::SIGQUIT),
+    }
+}
+
+/// Sends the order that [`stop`] kept back.
+pub fn stop_now() {
+    let _ = tell_master(libc::SIGQUIT);
 }
 
 fn log(args: &Args) -> PyResult<Py> {

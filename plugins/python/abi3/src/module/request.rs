@@ -25,7 +25,7 @@ super::functions! {
 }
 
 /// The request of this thread, or an error that says there is none.
-fn current<'a>(function: &str) -> PyResult<&'a mut Exchange> {
+fn current<'a>(function: &str) -> PyResult<&'a Exchange> {
     exchange::current().ok_or_else(|| {
         py::value_error(&format!(
             "{function}() works only while a request is served, in the thread that serves it"
@@ -117,7 +117,7 @@ fn sendfile(args: &Args) -> PyResult<Py> {
     if fd < 0 {
         return Ok(py::none());
     }
-    exchange.started = true;
+    exchange.started.set(true);
     if exchange.send_file(fd, from as usize, len as usize) {
         return Ok(py::boolean(true));
     }
@@ -196,7 +196,7 @@ fn disconnect(_: &Args) -> PyResult<Py> {
     if let Some(disconnect) = host::disconnect() {
         // SAFETY: the host's request of this core.
         unsafe { disconnect(exchange.req()) };
-        exchange.gone = true;
+        exchange.gone.set(true);
     }
     Ok(py::none())
 }
