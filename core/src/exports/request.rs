@@ -273,8 +273,8 @@ pub unsafe extern "C" fn uwsgi_logvar_add(
 ) {
     // SAFETY: the header asks for a request of ours and texts with their lengths.
     let (core, key, value) = unsafe { (Core::of(req), bytes(key, keylen), bytes(val, vallen)) };
-    core.log_variables.retain(|(known, _)| **known != *key);
-    core.log_variables.push((key.into(), value.into()));
+    core.log_variables.retain(|[known, _]| **known != *key);
+    core.log_variables.push([key.into(), value.into()]);
 }
 
 #[unsafe(no_mangle)]

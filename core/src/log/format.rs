@@ -193,8 +193,8 @@ impl LogFormat {
 pub unsafe fn log_variable<'a>(req: &'a WsgiRequest, name: &[u8]) -> Option<&'a [u8]> {
     // SAFETY: by the contract; the core outlives its request, and nothing else uses it meanwhile.
     let core: &Core = unsafe { &*req.host_private.cast() };
-    let found = core.log_variables.iter().rev().find(|(key, _)| **key == *name)?;
-    Some(&found.1)
+    let [_, value] = core.log_variables.iter().find(|[key, _]| **key == *name)?;
+    Some(value)
 }
 
 fn or_dash(line: &mut Vec<u8>, part: &[u8]) {

@@ -28,8 +28,8 @@ pub struct Core {
     pub scratch: Scratch,
     /// Values that plugins added (`uwsgi_req_append`).
     pub appended: Vec<Box<[u8]>>,
-    /// What the application set for the log (`uwsgi.set_logvar`).
-    pub log_variables: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// What the application set for the log (`uwsgi.set_logvar`): name and value.
+    pub log_variables: Vec<[Box<[u8]>; 2]>,
     /// The request's body.
     pub body: Body,
     /// The answer under way.
