@@ -180,7 +180,7 @@ impl Master {
         if self.processes.iter().any(|p| matches!(p.kind, Kind::Old(_))) {
             say!("a reload is under way: old workers have not left yet; asking again");
         }
-        match Trial::start() {
+        match Trial::start(self.reloads + 1) {
             Ok(trial) => {
                 say!(
                     "reload: trying the new configuration and applications (pid: {})",
@@ -229,6 +229,7 @@ impl Master {
         say!("binary reloading rsgi...");
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
+        sockets.extend(startup::conditions::locks());
         sockets.extend(
             self.server
                 .sockets
