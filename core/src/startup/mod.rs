@@ -195,7 +195,7 @@ fn may_run_without_sockets(settings: &Settings) -> bool {
 /// Nothing will answer: worth saying, unless files are all that is to be served.
 fn warn_without_request_plugin(settings: &Settings) {
     let files = &settings.statics;
-    let has_files = !files.maps.is_empty() || !files.check_static.is_empty() || files.check_static_docroot;
+    let has_files = !files.maps.is_empty() || !files.check_static.is_empty();
     let registry = crate::plugin::registry::registry();
     if !has_files && registry.plugins().iter().all(|p| p.copy.request.is_none()) {
         say!("!!!!!!!!!!!!!! WARNING !!!!!!!!!!!!!!");
