@@ -448,7 +448,7 @@ struct uwsgi_worker {
     int signal_pipe[2];
     time_t harakiri;            /* deadline of the current request, seconds since the epoch; 0: none */
     time_t user_harakiri;
-    struct uwsgi_app *apps;     /* private to the process: the apps that it has loaded */
+    struct uwsgi_app *apps;     /* its apps for everyone to read; their pointers are NULL */
     int apps_cnt;
     struct uwsgi_core *cores;
     uint64_t reserved[16];

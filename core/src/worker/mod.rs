@@ -120,6 +120,7 @@ pub fn run(id: usize) -> ! {
         crate::startup::load_apps(server);
     }
     crate::startup::hooks::run(&server.settings.hooks.post_fork);
+    crate::apps::publish_all();
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
