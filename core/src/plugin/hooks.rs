@@ -83,7 +83,6 @@ pub fn init() {
         if let Some(hook) = plugin.init {
             // SAFETY: master, single-threaded, options read.
             let rc = unsafe { hook() };
-            server::read_back();
             if rc < 0 {
                 crate::log::line(&format!("plugin {}: init failed ({rc})", name_of(plugin)));
             }

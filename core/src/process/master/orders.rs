@@ -152,6 +152,7 @@ impl Master {
 
     /// Becomes the new image; the processes stay and go on serving.
     pub(super) fn exec(&mut self) {
+        before_workers_leave();
         say!("binary reloading rsgi...");
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
@@ -203,6 +204,9 @@ impl Master {
     }
 
     pub(super) fn close(&mut self, ending: Ending, then: Then) {
+        if ending == Ending::Graceful {
+            before_workers_leave();
+        }
         self.stop_daemons();
         if matches!(then, Then::Exit(_)) {
             gateway::release_sockets();
@@ -279,5 +283,15 @@ impl Master {
             _ => true,
         });
         (!left).then_some(closing.then)
+    }
+}
+
+/// The hook that a plugin may have put into `uwsgi.gbcw_hook`.
+fn before_workers_leave() {
+    // SAFETY: the master is single-threaded; the field holds NULL or a function of a loaded plugin.
+    unsafe {
+        if let Some(hook) = (*crate::server::view()).gbcw_hook {
+            hook();
+        }
     }
 }
