@@ -120,6 +120,7 @@ pub fn run(id: usize) -> ! {
         crate::startup::load_apps(server);
     }
     crate::startup::hooks::run(&server.settings.hooks.post_fork);
+    crate::apps::publish_all();
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
@@ -295,10 +296,15 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
         return;
     }
     let http = &server.settings.http;
-    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout);
+    let quiet = server.settings.sockets.socket_timeout;
+    // a head may come slowly, but not for ever: three of the pauses that are allowed
+    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout.min(3 * quiet));
     for conn in shared.poll.sweep(|c| {
-        let began = c.head_since > 0 && now.saturating_sub(c.head_since) > head;
-        began || now.saturating_sub(c.parked_at) > idle
+        let (parked, began) = (now.saturating_sub(c.parked_at), now.saturating_sub(c.head_since));
+        match c.head_since {
+            0 => parked > idle,
+            _ => parked > quiet || began > head,
+        }
     }) {
         if conn.head_since > 0 && conn.socket.protocol == server::SocketProtocol::Http {
             let _ = crate::net::wait::write_all(
