@@ -164,7 +164,7 @@ fn run_in_jail(
     if trial {
         return Ok(0);
     }
-    daemonize::late(&server.settings)?;
+    daemonize::late(&server.settings, is_reload)?;
 
     // 7. serve
     if server.settings.processes.master || reload::is_reload() {
@@ -402,6 +402,7 @@ pub fn vacuum() {
 /// What belongs to an orderly end and must also happen before an exec.
 pub fn before_exec() {
     hooks::run(&server().settings.hooks.as_user_atexit);
+    log::sink::give_back_stderr();
 }
 
 /// The configuration as SIGUSR1 shows it.

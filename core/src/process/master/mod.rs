@@ -23,7 +23,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::io::Read;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 use touch::Touch;
 
@@ -31,6 +31,8 @@ const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
 const STATS: Token = Token(3);
+/// The name under which the log pipe is handed to the next image.
+const LOG_PIPE: &str = "log pipe";
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -94,6 +96,8 @@ struct Master {
     poll: Poll,
     signals: SignalFd,
     log_pipe: Option<std::io::PipeReader>,
+    /// That of the image before this one, while its workers finish.
+    old_log_pipe: Option<std::io::PipeReader>,
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
@@ -115,6 +119,10 @@ struct Master {
 /// # Errors
 /// What the system refused at the start.
 pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> std::io::Result<i32> {
+    let old_log_pipe = reload::inherited_socket(LOG_PIPE).map(|fd| {
+        // SAFETY: the image before left this descriptor for us.
+        std::io::PipeReader::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    });
     let handover = reload::take();
     unix_signal::block_master();
     unix_signal::relay_to_master();
@@ -128,7 +136,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
     poll.registry()
         .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
-    if let Some(pipe) = &log_pipe {
+    for pipe in [&log_pipe, &old_log_pipe].into_iter().flatten() {
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
@@ -138,6 +146,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         poll,
         signals,
         log_pipe,
+        old_log_pipe,
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
@@ -223,15 +232,23 @@ impl Master {
     }
 
     fn drain_log(&mut self) {
-        let Some(pipe) = &mut self.log_pipe else {
-            return;
-        };
         let mut buffer = [0u8; 64 * 1024];
-        while let Ok(n) = pipe.read(&mut buffer) {
-            if n == 0 {
-                return;
-            }
-            log::sink::deliver(&buffer[..n], false);
+        if let Some(pipe) = &mut self.log_pipe {
+            drain(pipe, &mut buffer);
+        }
+        if self.old_log_pipe.as_mut().is_some_and(|pipe| drain(pipe, &mut buffer)) {
+            self.old_log_pipe = None;
+        }
+    }
+}
+
+/// Hands on what waits in a log pipe; whether its last writer has gone.
+fn drain(pipe: &mut std::io::PipeReader, buffer: &mut [u8]) -> bool {
+    loop {
+        match pipe.read(buffer) {
+            Ok(0) => return true,
+            Ok(n) => log::sink::deliver(&buffer[..n], false),
+            Err(_) => return false,
         }
     }
 }

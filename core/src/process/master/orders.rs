@@ -162,6 +162,15 @@ impl Master {
                 .iter()
                 .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
         );
+        // processes of this image go on writing into its pipe
+        let pipes = [&self.log_pipe, &self.old_log_pipe];
+        sockets.extend(
+            pipes
+                .into_iter()
+                .flatten()
+                .map(|p| (super::LOG_PIPE.to_owned(), p.as_raw_fd()))
+                .take(1),
+        );
         // attached daemons end here and start again with the new image: it may want others
         self.stop_daemons();
         let old: Vec<OldProcess> = self

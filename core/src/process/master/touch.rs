@@ -2,7 +2,7 @@
 
 use super::{Ending, Master};
 use crate::settings::Settings;
-use crate::{say, startup};
+use crate::{log, say, startup};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +15,10 @@ enum Meaning {
     /// The same, said as uWSGI says it.
     Chain,
     Stop,
+    /// Stop, exec, start, at once.
+    BrutalReload,
+    RotateLog,
+    ReopenLog,
     Exec(String),
     Hook(String),
 }
@@ -41,6 +45,9 @@ pub(super) fn watched(settings: &Settings) -> Vec<Touch> {
         (&reload.touch_workers_reload, Meaning::Workers),
         (&reload.touch_chain_reload, Meaning::Chain),
         (&reload.touch_gracefully_stop, Meaning::Stop),
+        (&reload.fs_brutal_reload, Meaning::BrutalReload),
+        (&reload.touch_logrotate, Meaning::RotateLog),
+        (&reload.touch_logreopen, Meaning::ReopenLog),
     ];
     let files = plain
         .into_iter()
@@ -103,6 +110,12 @@ impl Master {
                 say!("*** {file} has been touched... stopping gracefully !!! ***");
                 self.stop(Ending::Graceful);
             }
+            Meaning::BrutalReload => {
+                say!("*** {file} has been touched... reloading at once !!! ***");
+                self.classic_reload(Ending::Fast);
+            }
+            Meaning::RotateLog => log::rotate::rotate(&self.server.settings.logging),
+            Meaning::ReopenLog => log::rotate::reopen(&self.server.settings.logging),
             Meaning::Exec(command) => {
                 say!("[uwsgi-touch-exec] running {command}");
                 self.run_aside(&command);

@@ -21,6 +21,7 @@ impl Master {
         self.check_heartbeats();
         self.check_memory();
         self.check_touches();
+        crate::log::rotate::check(&self.server.settings.logging);
     }
 
     pub(super) fn end_over_time(&mut self, now: i64) {
