@@ -51,6 +51,12 @@ pub enum BuildError {
         /// the system's word
         reason: String,
     },
+    /// gcc is there, its part for C++ is not.
+    #[error("{name}: not built: no C++ compiler; install one with: apt-get install g++")]
+    NoCpp {
+        /// the plugin
+        name: String,
+    },
     /// The compiler refused the source.
     #[error("{name}: not built: the compiler reports errors (above)")]
     Refused {
@@ -184,6 +190,9 @@ fn run(mut command: Command, compiler: &str, name: &str) -> Result<(), BuildErro
     eprint!("{words}");
     if output.status.success() {
         return Ok(());
+    }
+    if words.contains("cannot execute") && words.contains("cc1plus") {
+        return Err(BuildError::NoCpp { name: name.to_owned() });
     }
     match missing_header(&words) {
         Some(header) => {
