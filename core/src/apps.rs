@@ -1,9 +1,13 @@
 //! The applications of this process: the table that request plugins fill with `uwsgi_add_app`, and the choice of
 //! one by mountpoint. Loaded in the master it is copied by the fork; with lazy-apps each worker fills its own.
+//!
+//! Its records hold addresses of one process; what others read of an app (name, counters) is kept in shared memory.
 
+use crate::server;
+use crate::shared::counter;
 use rsgi_plugin_api::abi::UwsgiApp;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// How many applications one process may hold (`--max-apps` in uWSGI, 64 there too).
 pub const MAX_APPS: usize = 64;
@@ -94,6 +98,7 @@ impl AppTable {
             (*app).interpreter = interpreter;
             (*app).callable = callable;
             (*app).started_at = crate::exports::now();
+            publish(index, &*app);
             *self.count = (*self.count).max(id + 1);
             if mountpoint.is_empty() || self.default_app() < 0 {
                 self.default_app.store(id, Ordering::Relaxed);
@@ -127,6 +132,55 @@ impl AppTable {
                 (!mount.is_empty() && (rest.is_empty() || rest[0] == b'/')).then_some(mount.len())
             })
             .max()
+    }
+}
+
+/// Puts what others may know of an app into the row of this process's worker (the master's is number 0): counters
+/// stay, addresses of this process do not get there.
+fn publish(index: usize, app: &UwsgiApp) {
+    let Some(server) = server::try_server() else {
+        return;
+    };
+    let worker = server::worker_id();
+    let row = server.shared.app(worker, index);
+    // SAFETY: rows of this worker; a reader may see an old or a new text.
+    unsafe {
+        (*row).modifier1 = app.modifier1;
+        (*row).mountpoint = app.mountpoint;
+        (*row).mountpoint_len = app.mountpoint_len;
+        (*row).started_at = app.started_at;
+        (*row).startup_time = app.startup_time;
+        (*row).chdir = app.chdir;
+        let record = server.shared.worker(worker);
+        (*record).apps_cnt = (*record).apps_cnt.max(index as i32 + 1);
+    }
+}
+
+/// The apps that this process has, into the row of its worker; when the worker begins to take requests, for what the
+/// master has loaded, and for what plugins wrote into the records afterwards.
+pub fn publish_all() {
+    let table = AppTable::get();
+    for index in 0..table.len() {
+        // SAFETY: inside the table.
+        publish(index, unsafe { &*table.apps.add(index) });
+    }
+}
+
+/// A request of an app is over.
+pub fn count_request(app: i32) {
+    // SAFETY: a row in shared memory.
+    count(app, |row| unsafe { counter(&raw mut (*row).requests) });
+}
+
+/// An exception came out of an app.
+pub fn count_exception(app: i32) {
+    // SAFETY: a row in shared memory.
+    count(app, |row| unsafe { counter(&raw mut (*row).exceptions) });
+}
+
+fn count(app: i32, field: impl Fn(*mut UwsgiApp) -> &'static AtomicU64) {
+    if let Some(index) = usize::try_from(app).ok().filter(|i| *i < MAX_APPS) {
+        field(server::server().shared.app(server::worker_id(), index)).fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -17,5 +17,6 @@ pub mod settings;
 pub mod shared;
 pub mod startup;
 pub mod static_files;
+pub mod stats;
 pub mod unix_signal;
 pub mod worker;

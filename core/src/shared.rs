@@ -1,12 +1,13 @@
 //! Memory that all processes of the server share, mapped once before the first fork: the records of workers and
 //! cores that C plugins see, and beside them our own slots. The master reads them and never locks a worker.
 
+use crate::apps::MAX_APPS;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
-use rsgi_plugin_api::abi::{UwsgiCore, UwsgiWorker};
+use rsgi_plugin_api::abi::{UwsgiApp, UwsgiCore, UwsgiWorker};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// How much of a request's description a slot keeps for the master.
 pub const DESCRIPTION: usize = 496;
@@ -58,6 +59,57 @@ impl CoreSlot {
     }
 }
 
+/// How much of a request's variables a slot keeps for the statistics.
+pub const VARS: usize = 8184;
+
+/// The variables of the request that a core serves; there only when somebody may look (`--stats`).
+#[repr(C, align(8))]
+pub struct VarsSlot {
+    /// Odd while the core writes.
+    sequence: AtomicU32,
+    len: AtomicU32,
+    bytes: [AtomicU8; VARS],
+}
+
+impl VarsSlot {
+    /// Keeps `KEY=value` pairs, as many as fit; called by the core alone.
+    pub fn write<'a>(&self, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        let mut at = 0;
+        for (key, value) in pairs {
+            if at + key.len() + value.len() + 2 > VARS {
+                break;
+            }
+            for part in [key, b"=", value, b"\0"] {
+                // SAFETY: checked to fit; atomics of one byte have the layout of bytes, only this core writes them,
+                // and a reader that looks meanwhile sees by the sequence that it must not use what it saw.
+                unsafe {
+                    let target = self.bytes.as_ptr().add(at).cast::<u8>().cast_mut();
+                    std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len());
+                }
+                at += part.len();
+            }
+        }
+        self.len.store(at as u32, Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// A copy of the pairs, one text each; nothing while they change.
+    pub fn read(&self) -> Vec<String> {
+        let before = self.sequence.load(Ordering::Acquire);
+        let len = (self.len.load(Ordering::Relaxed) as usize).min(VARS);
+        let copy: Vec<u8> = self.bytes[..len].iter().map(|b| b.load(Ordering::Relaxed)).collect();
+        fence(Ordering::Acquire);
+        if before % 2 == 1 || self.sequence.load(Ordering::Relaxed) != before {
+            return Vec::new();
+        }
+        let pairs = copy.split(|b| *b == 0).filter(|pair| !pair.is_empty());
+        pairs.map(|pair| String::from_utf8_lossy(pair).into_owned()).collect()
+    }
+}
+
 /// Life of a worker, between it and the master.
 #[repr(C)]
 #[derive(Default)]
@@ -85,6 +137,9 @@ pub struct SharedMemory {
     cores: *mut UwsgiCore,
     worker_slots: *mut WorkerSlot,
     core_slots: *mut CoreSlot,
+    apps: *mut UwsgiApp,
+    /// NULL: nobody looks at variables.
+    vars: *mut VarsSlot,
     worker_count: usize,
     core_count: usize,
 }
@@ -95,11 +150,12 @@ unsafe impl Send for SharedMemory {}
 unsafe impl Sync for SharedMemory {}
 
 impl SharedMemory {
-    /// Maps room for `workers` workers (and the master, number 0) of `cores` cores each.
+    /// Maps room for `workers` workers (and the master, number 0) of `cores` cores each; `with_vars`: also for the
+    /// variables of their requests.
     ///
     /// # Errors
     /// The system has no memory for it.
-    pub fn map(workers: usize, cores: usize) -> nix::Result<Self> {
+    pub fn map(workers: usize, cores: usize, with_vars: bool) -> nix::Result<Self> {
         let rows = workers + 1;
         let mut size = 0;
         let mut room = |bytes: usize| {
@@ -111,6 +167,13 @@ impl SharedMemory {
         let cores_at = room(rows * cores * size_of::<UwsgiCore>());
         let worker_slots_at = room(rows * size_of::<WorkerSlot>());
         let core_slots_at = room(rows * cores * size_of::<CoreSlot>());
+        // the kernel gives pages as they are touched: a table that is mostly empty costs little
+        let apps_at = room(rows * MAX_APPS * size_of::<UwsgiApp>());
+        let vars_at = room(if with_vars {
+            rows * cores * size_of::<VarsSlot>()
+        } else {
+            0
+        });
 
         let fd = memfd_create(c"rsgi-workers", MFdFlags::MFD_CLOEXEC)?;
         nix::unistd::ftruncate(&fd, size as i64)?;
@@ -128,6 +191,12 @@ impl SharedMemory {
                 cores: base.add(cores_at).cast(),
                 worker_slots: base.add(worker_slots_at).cast(),
                 core_slots: base.add(core_slots_at).cast(),
+                apps: base.add(apps_at).cast(),
+                vars: if with_vars {
+                    base.add(vars_at).cast()
+                } else {
+                    std::ptr::null_mut()
+                },
                 worker_count: workers,
                 core_count: cores,
             }
@@ -138,6 +207,7 @@ impl SharedMemory {
                 let worker = shared.workers.add(id);
                 (*worker).id = id as i32;
                 (*worker).cores = shared.cores.add(id * cores);
+                (*worker).apps = shared.apps.add(id * MAX_APPS);
                 (*worker).manage_next_request = 1;
             }
         }
@@ -187,6 +257,20 @@ impl SharedMemory {
         unsafe { &*self.core_slots.add(worker * self.core_count + core) }
     }
 
+    /// The figures of an app of a worker; pointers in them are NULL, they would be another process's.
+    pub fn app(&self, worker: usize, app: usize) -> *mut UwsgiApp {
+        assert!(worker <= self.worker_count && app < MAX_APPS);
+        // SAFETY: checked to be inside.
+        unsafe { self.apps.add(worker * MAX_APPS + app) }
+    }
+
+    /// Where a core keeps the variables of its request, if anybody may look.
+    pub fn vars_slot(&self, worker: usize, core: usize) -> Option<&'static VarsSlot> {
+        assert!(worker <= self.worker_count && core < self.core_count);
+        // SAFETY: checked to be inside; the mapping stays for the life of the process.
+        (!self.vars.is_null()).then(|| unsafe { &*self.vars.add(worker * self.core_count + core) })
+    }
+
     /// The memory's descriptor, for a handover.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
@@ -217,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_child_writes_what_the_parent_reads() {
-        let shared = SharedMemory::map(2, 3).unwrap();
+        let shared = SharedMemory::map(2, 3, false).unwrap();
         // SAFETY: the child only touches the mapping and leaves at once.
         match unsafe { nix::unistd::fork() }.unwrap() {
             nix::unistd::ForkResult::Child => {
@@ -236,5 +320,18 @@ mod tests {
         assert_eq!(text.len(), DESCRIPTION);
         // SAFETY: nobody writes now.
         assert_eq!(unsafe { (*shared.worker(2)).id }, 2);
+    }
+
+    #[test]
+    fn variables_are_kept_whole_and_as_many_as_fit() {
+        let shared = SharedMemory::map(1, 1, true).unwrap();
+        let slot = shared.vars_slot(1, 0).unwrap();
+        assert_eq!(slot.read(), Vec::<String>::new());
+        let long = vec![b'x'; VARS];
+        slot.write([(&b"A"[..], &b"1"[..]), (b"B", b""), (b"C", &long), (b"D", b"4")].into_iter());
+        assert_eq!(slot.read(), ["A=1", "B="]);
+        slot.write([(&b"Z"[..], &b"26"[..])].into_iter());
+        assert_eq!(slot.read(), ["Z=26"]);
+        assert!(SharedMemory::map(1, 1, false).unwrap().vars_slot(1, 0).is_none());
     }
 }

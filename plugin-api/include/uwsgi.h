@@ -448,7 +448,7 @@ struct uwsgi_worker {
     int signal_pipe[2];
     time_t harakiri;            /* deadline of the current request, seconds since the epoch; 0: none */
     time_t user_harakiri;
-    struct uwsgi_app *apps;     /* private to the process: the apps that it has loaded */
+    struct uwsgi_app *apps;     /* its apps for everyone to read; their pointers are NULL */
     int apps_cnt;
     struct uwsgi_core *cores;
     uint64_t reserved[16];
@@ -473,9 +473,9 @@ struct uwsgi_instance_status {
 
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
- * fork). The fields that a plugin may write, and that are read back after on_load, option setters, init and fixup:
- * honour_range, loop, wait_read_hook, wait_write_hook, wait_read2_hook, gbcw_hook, emperor_freq, build_mime_dict,
- * apps_wanted.
+ * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
+ * wait_write_hook, wait_read2_hook, emperor_freq and build_mime_dict is kept, and takes effect with the subsystem that
+ * reads it. All other fields are the host's.
  */
 struct uwsgi_server {
     char hostname[256];

@@ -469,3 +469,36 @@ fn compiler_errors_are_shown_and_end_the_build() {
         "{words}"
     );
 }
+
+#[test]
+fn a_jail_plugin_wraps_the_start_and_a_bare_argument_may_be_its() {
+    let setup = Setup::new();
+    build_plugin(setup.dir(), "jail.c", include_str!("../c/jail.c"));
+    let app = "def application(e, sr):\n    sr('200 OK', [])\n    return [b'jailed']\n";
+    let mut server = setup
+        .args(["--plugin", "./jail_plugin.so", "some.thing"])
+        .wsgi(app)
+        .start();
+    assert_eq!(server.get("/").text(), "jailed");
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+    let log = server.log();
+    let said: Vec<&str> = log
+        .lines()
+        .filter(|l| l.starts_with("JAIL") || l.starts_with("MAGIC"))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "MAGIC some.thing",
+            "JAIL made",
+            "JAIL early_post_jail",
+            "JAIL post_jail",
+            "JAIL before_privileges_drop",
+            "JAIL left",
+        ]
+    );
+    let ended = Setup::new().args(["some.thing"]).run();
+    assert_eq!(ended.code, 1);
+    assert!(ended.output.contains("some.thing"), "{}", ended.output);
+}

@@ -216,6 +216,7 @@ fn count_exception(req: &WsgiRequest) {
         counter(&raw mut (*shared.core(worker_id(), req.async_id as usize)).exceptions).fetch_add(1, Ordering::Relaxed);
         if let Some(app) = apps().app(req.app_id) {
             counter(&raw mut (*app).exceptions).fetch_add(1, Ordering::Relaxed);
+            crate::apps::count_exception(req.app_id);
         }
     }
 }

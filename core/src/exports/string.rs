@@ -285,8 +285,7 @@ pub unsafe extern "C" fn escape_json(src: *mut c_char, len: usize, dst: *mut c_c
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn escape_shell_arg(src: *mut c_char, len: usize, dst: *mut c_char) {
-    // SAFETY: the header asks for a source with its length and 3 * len + 3 bytes of room; a quote takes three
-    // (quote closed, "'" by backslash) plus the one that opens again, made up for by the closing quote's place.
+    // SAFETY: the header asks for a source with its length and 3 * len + 3 bytes of room; no byte becomes more than three.
     unsafe {
         let mut at = dst.cast::<u8>();
         let mut put = |b: u8| {

@@ -23,6 +23,7 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
                 let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
             }
             crate::log::sink::deliver_here(false);
+            crate::stats::server::leave_to_parent();
             hooks::post_uwsgi_fork(1);
             Ok(None)
         }

@@ -59,6 +59,7 @@ pub struct Body {
     out: Vec<u8>,
     spilled: Option<Spilled>,
     failed: bool,
+    refusal: Option<HttpError>,
 }
 
 impl Body {
@@ -76,6 +77,13 @@ impl Body {
         self.pending_at = 0;
         self.spilled = None;
         self.failed = false;
+        self.refusal = None;
+    }
+
+    /// What was wrong with the body, if that is why reading failed: the answer is this, whatever the application
+    /// made of it.
+    pub fn refusal(&self) -> Option<HttpError> {
+        self.refusal
     }
 
     /// Whether all of it was taken from the connection.
@@ -229,7 +237,12 @@ impl Body {
     /// Appends up to `want` bytes; fewer only at the end.
     fn fill(&mut self, conn: &mut Connection, want: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
         let result = self.fill_from(conn, want, out);
-        self.failed |= result.is_err();
+        if let Err(error) = &result {
+            self.failed = true;
+            if let BodyError::Refused(refused) = error {
+                self.refusal = Some(*refused);
+            }
+        }
         result
     }
 

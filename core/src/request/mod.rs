@@ -8,7 +8,7 @@ pub mod response;
 pub mod vars;
 
 use crate::server::{self, server};
-use crate::shared::CoreSlot;
+use crate::shared::{CoreSlot, VarsSlot};
 use crate::worker::connection::Connection;
 use body::Body;
 use libc::iovec;
@@ -36,6 +36,8 @@ pub struct Core {
     pub conn: *mut Connection,
     /// What the master reads when this core is stuck.
     pub slot: &'static CoreSlot,
+    /// Where the statistics find the variables of the request, if anybody may look.
+    pub vars_slot: Option<&'static VarsSlot>,
     /// The counters of this core.
     pub counters: *mut UwsgiCore,
     /// The counters of its worker.
@@ -64,6 +66,7 @@ impl Core {
             response: Response::default(),
             conn: std::ptr::null_mut(),
             slot: shared.core_slot(worker, id),
+            vars_slot: shared.vars_slot(worker, id),
             counters: shared.core(worker, id),
             worker: shared.worker(worker),
         });

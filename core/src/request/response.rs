@@ -6,6 +6,7 @@ use crate::net::wait;
 use crate::server::{SocketProtocol, server, socket_limit};
 use libc::iovec;
 use rsgi_protocol::chunked;
+use rsgi_protocol::http1::HttpError;
 use std::io;
 use std::os::fd::RawFd;
 
@@ -56,6 +57,8 @@ pub struct Response {
     /// The client allows more requests on the connection.
     keep_alive: bool,
     gone: bool,
+    /// The server has answered in the application's place; what that still writes is dropped.
+    replaced: bool,
 }
 
 impl Response {
@@ -72,6 +75,7 @@ impl Response {
         self.protocol = Some(protocol);
         self.keep_alive = keep_alive;
         self.gone = false;
+        self.replaced = false;
     }
 
     /// Whether the head has left.
@@ -150,7 +154,13 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
     if !is_clean(value) {
         return Err(ResponseError::Malformed("control character in a header's value"));
     }
+    let limit = server().settings.limits.response_headers_limit as usize;
     let response = &mut core.response;
+    if limit > 0 && response.head.len() + name.len() + value.len() + 4 > limit {
+        return Err(ResponseError::Malformed(
+            "the headers of the answer are over response-headers-limit",
+        ));
+    }
     let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
     if name.eq_ignore_ascii_case(b"content-length") {
         let length = rsgi_protocol::http1::parse_length(value.trim_ascii())
@@ -281,6 +291,12 @@ pub fn send_head(core: &mut Core) -> Result<(), ResponseError> {
 pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), ResponseError> {
     let mut size: u64 = body.iter().map(|p| p.iov_len as u64).sum();
     let first = !core.response.is_sent();
+    if core.response.replaced {
+        return Ok(());
+    }
+    if first && let Some(refusal) = core.body.refusal() {
+        return replace(core, &refusal);
+    }
     if first {
         complete_head(core, last.then_some(size))?;
     }
@@ -321,6 +337,27 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
         core.raw().write_errors += 1;
         ResponseError::Gone(e)
     })
+}
+
+/// The request's body was malformed: the client gets told so, whatever the application wanted to say.
+fn replace(core: &mut Core, refusal: &HttpError) -> Result<(), ResponseError> {
+    let body = format!("{}\n", refusal.cause());
+    let head = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        refusal.status(),
+        refusal.reason(),
+        body.len()
+    );
+    core.response.replaced = true;
+    core.response.keep_alive = false;
+    core.response.framing = Framing::Close;
+    let raw = core.raw();
+    raw.status = i32::from(refusal.status());
+    raw.headers_sent = 1;
+    raw.headers_size = head.len();
+    raw.response_size = body.len();
+    let sent = send_all(core.conn().fd(), &mut [place(head.as_bytes()), place(body.as_bytes())]);
+    gone_if(core, sent)
 }
 
 fn push_bounded(parts: &mut Vec<iovec>, body: &[iovec], mut left: u64) {

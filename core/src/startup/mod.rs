@@ -13,7 +13,7 @@ use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
-use crate::{log, say};
+use crate::{log, say, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -59,7 +59,7 @@ impl From<std::io::Error> for StartupError {
 ///
 /// # Errors
 /// What made the start impossible.
-pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
+pub fn run(settings: Settings) -> Result<i32, StartupError> {
     let trial = process::role() == Role::Trial;
     let is_reload = reload::is_reload();
 
@@ -95,11 +95,21 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);
-    let mut shared_sockets = if trial {
+    let shared_sockets = if trial {
         Vec::new()
     } else {
         sockets::bind_shared(&settings)?
     };
+    plugin_hooks::jail(move || run_in_jail(settings, shared_sockets, is_reload))
+}
+
+/// The rest of the start, in the jail if a plugin made one.
+fn run_in_jail(
+    mut settings: Settings,
+    mut shared_sockets: Vec<sockets::SharedSocket>,
+    is_reload: bool,
+) -> Result<i32, StartupError> {
+    let trial = process::role() == Role::Trial;
     plugin_hooks::before_privileges_drop();
     privileges::drop(&settings, trial)?;
 
@@ -110,6 +120,9 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
         sockets::bind(&settings, &mut shared_sockets)?
     };
     server::publish_sockets(&mut bound);
+    if !trial && settings.processes.master {
+        stats::server::bind(&settings)?;
+    }
     if bound.is_empty() && !trial && !may_run_without_sockets(&settings) {
         return Err(StartupError::new(
             "The -s/--socket option is missing and stdin is not a socket.\nSay where to listen: --http-socket :8080, --http :8080 or --socket /path",
@@ -117,7 +130,8 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
     }
     let cores = settings.processes.threads.max(1) as usize;
     let workers = settings.processes.workers.max(1) as usize;
-    let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize))
+    let with_vars = !settings.stats.address.is_empty() && !settings.stats.no_cores;
+    let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     daemonize::pidfiles(&settings, trial)?;
@@ -373,7 +387,11 @@ pub fn vacuum() {
             say!("VACUUM: unix socket {} removed.", path.display());
         }
     }
-    for (_, path) in gateway::paths() {
+    for path in gateway::paths()
+        .into_iter()
+        .map(|(_, path)| path)
+        .chain(stats::server::paths())
+    {
         if std::fs::remove_file(&path).is_ok() {
             say!("VACUUM: unix socket {} removed.", path.display());
         }

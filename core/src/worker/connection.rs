@@ -1,11 +1,12 @@
 //! A client's connection: its descriptor, what was read from it and not used yet, and how long it has been quiet.
 
-use crate::server::WorkerSocket;
+use crate::server::{SocketProtocol, WorkerSocket};
 use rsgi_protocol::http1::Head;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Room for a first read; requests seldom have more.
 const FIRST_READ: usize = 16 * 1024;
@@ -84,6 +85,13 @@ pub struct Connection {
     pub head_since: u64,
 }
 
+/// The link's name is in a space that every local user can reach: only our own user, and root, may speak on it.
+fn is_own_gateway(fd: &OwnedFd) -> bool {
+    use nix::sys::socket::{getsockopt, sockopt};
+    getsockopt(fd, sockopt::PeerCredentials)
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw())
+}
+
 /// What a read came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
@@ -119,10 +127,15 @@ impl Connection {
                 _ => Err(e),
             };
         }
+        // SAFETY: the kernel just gave us this descriptor.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        if socket.protocol == SocketProtocol::Link && !is_own_gateway(&fd) {
+            crate::say!("a process of another user tried the link of the gateways; refused");
+            return Ok(None);
+        }
         OPEN.fetch_add(1, Ordering::SeqCst);
         Ok(Some(Box::new(Self {
-            // SAFETY: the kernel just gave us this descriptor.
-            fd: unsafe { OwnedFd::from_raw_fd(fd) },
+            fd,
             socket,
             peer: Peer::new(&storage),
             buf: spare.pop().unwrap_or_default(),
@@ -226,8 +239,10 @@ impl Connection {
         // SAFETY: the descriptor is open.
         unsafe { libc::shutdown(self.fd(), libc::SHUT_WR) };
         let mut sink = [0u8; 16 * 1024];
-        for _ in 0..64 {
-            if crate::net::wait::readable(self.fd(), std::time::Duration::from_millis(100)).is_err() {
+        // bounded twice: a client that goes on sending, or sends nothing, holds a core for half a second at most
+        let end = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < end {
+            if crate::net::wait::readable(self.fd(), Duration::from_millis(100)).is_err() {
                 return;
             }
             // SAFETY: the buffer is ours and as large as stated.

@@ -120,6 +120,7 @@ pub fn run(id: usize) -> ! {
         crate::startup::load_apps(server);
     }
     crate::startup::hooks::run(&server.settings.hooks.post_fork);
+    crate::apps::publish_all();
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
@@ -213,7 +214,7 @@ fn core_loop(shared: &Cores, id: usize) {
         let leaving = order == Order::Leave;
         if order != Order::Serve || unix_signal::paused() {
             shared.dozing.fetch_sub(1, Ordering::SeqCst);
-            if order == Order::Stop || (leaving && leave(shared, &mut core, &mut spare)) {
+            if order == Order::Stop || (leaving && leave(shared, id, &mut spare)) {
                 return;
             }
             if !leaving {
@@ -295,10 +296,15 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
         return;
     }
     let http = &server.settings.http;
-    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout);
+    let quiet = server.settings.sockets.socket_timeout;
+    // a head may come slowly, but not for ever: three of the pauses that are allowed
+    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout.min(3 * quiet));
     for conn in shared.poll.sweep(|c| {
-        let began = c.head_since > 0 && now.saturating_sub(c.head_since) > head;
-        began || now.saturating_sub(c.parked_at) > idle
+        let (parked, began) = (now.saturating_sub(c.parked_at), now.saturating_sub(c.head_since));
+        match c.head_since {
+            0 => parked > idle,
+            _ => parked > quiet || began > head,
+        }
     }) {
         if conn.head_since > 0 && conn.socket.protocol == server::SocketProtocol::Http {
             let _ = crate::net::wait::write_all(
@@ -313,7 +319,7 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
 
 /// On the way out: no new connections for a reload; for a stop also what waits in the queue is served. Whether all
 /// is done.
-fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
+fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
     let server = server();
     if !shared.stopped_accepting.swap(true, Ordering::AcqRel) {
         shared.poll.stop_accepting();
@@ -326,41 +332,35 @@ fn leave(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) -> bool {
         // SAFETY: the record of this worker in shared memory.
         unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(0, Ordering::Release) };
         process::notify_master();
+        if process::is_last_generation() {
+            take_queued(shared, spare);
+        }
+        for socket in &server.sockets {
+            socket.listener.release();
+        }
     }
     if shared.dozing.load(Ordering::SeqCst) == 0 {
         // every core knows by now; a bell that goes on ringing would keep them spinning
         shared.poll.unwatch_bell(BELL.load(Ordering::Acquire));
     }
-    if core.id != 0 {
+    if id != 0 {
         return connection::open_connections() == 0;
-    }
-    // nobody may be there to take what the kernel has accepted for us
-    let last = process::is_last_generation();
-    if last {
-        take_queued(shared, core, spare);
     }
     let now = monotonic();
     for conn in shared.poll.sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE) {
         shared.poll.forget(conn);
     }
-    let is_done = || connection::open_connections() == 0;
-    if is_done() && last {
-        // what came since is served, then the socket is let go before anything else: the work of an orderly end
-        // takes time, and whoever connects meanwhile must be refused, not left hanging
-        take_queued(shared, core, spare);
-        for socket in &server.sockets {
-            socket.listener.release();
-        }
-    }
-    // a connection taken just now may not have sent its request yet
-    is_done()
+    connection::open_connections() == 0
 }
 
-/// Serves the connections that wait to be accepted, one request each.
-fn take_queued(shared: &Cores, core: &mut Core, spare: &mut Vec<Vec<u8>>) {
+/// Nobody will be there to take what the kernel has accepted for us: all of it is taken now, to be served as it
+/// speaks. The socket is let go right after: who connects later is refused, not left hanging; and under any load
+/// this ends.
+fn take_queued(shared: &Cores, spare: &mut Vec<Vec<u8>>) {
+    let now = monotonic();
     for socket in &server().sockets {
         while let Ok(Some(conn)) = Connection::accept(socket, spare) {
-            serve::connection(core, &shared.poll, conn, spare, true);
+            shared.poll.park(conn, now);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::connection::{Connection, Received};
 use super::poll::Poll;
 use crate::plugin::hooks;
 use crate::request::response::{self, ResponseError};
-use crate::request::{Core, Places, place, vars};
+use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{counter, int};
 use crate::{log, say, static_files};
@@ -344,6 +344,14 @@ fn begin_counters(core: &mut Core) {
         )
     };
     core.slot.describe([peer, b" - ", method, b" ", uri]);
+    if let Some(slot) = core.vars_slot {
+        // SAFETY: the entries belong to the request that begins.
+        slot.write(
+            core.hvec
+                .chunks_exact(2)
+                .map(|pair| unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }),
+        );
+    }
     core.slot.deadline.store(deadline, Ordering::Relaxed);
     core.slot.since.store(now, Ordering::Release);
     // SAFETY: records in shared memory.
@@ -363,7 +371,7 @@ fn after(core: &mut Core) {
     let raw = core.raw();
     let sent = (raw.headers_size + raw.response_size) as u64;
     let took = raw.end_of_request.saturating_sub(raw.start_of_request);
-    let (write_errors, read_errors) = (raw.write_errors, raw.read_errors);
+    let (write_errors, read_errors, app) = (raw.write_errors, raw.read_errors, raw.app_id);
     // SAFETY: records in shared memory; the core's own are written by this thread only.
     unsafe {
         (*core_counters).requests += 1;
@@ -378,6 +386,7 @@ fn after(core: &mut Core) {
         average.store((average.load(Ordering::Relaxed) + took) / 2, Ordering::Relaxed);
         int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed);
     }
+    crate::apps::count_request(app);
     core.slot.since.store(0, Ordering::Release);
     core.slot.deadline.store(0, Ordering::Relaxed);
     // SAFETY: slots are never NULL.

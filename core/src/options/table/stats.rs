@@ -20,9 +20,8 @@ static ROWS: &[OptionSpec] = &[
     flag("stats-minified", "without line ends and indents", |s, on| {
         s.stats.minified = on
     })
-    .later()
     .aliases(&["stats-min"]),
-    flag("stats-no-cores", "without the cores", |s, on| s.stats.no_cores = on).later(),
+    flag("stats-no-cores", "without the cores", |s, on| s.stats.no_cores = on),
     flag("stats-no-metrics", "without the metrics", |s, on| {
         s.stats.no_metrics = on
     })

@@ -17,6 +17,7 @@ impl Master {
         // SAFETY: the record of this worker; its fields below are the master's to write.
         let again = unsafe {
             (*record).delta_requests = 0;
+            (*record).suspended = 0;
             (*record).last_spawn = crate::exports::now();
             (*record).respawn_count += 1;
             (*record).respawn_count > 1

@@ -1,9 +1,10 @@
 //! Programs that live and die with the server (`--attach-daemon`): started by the master, started again when they
 //! end, ended with it even when it is killed.
 
-use super::{Kind, Master};
+use super::{Kind, Master, Process};
 use crate::say;
 use crate::settings::Settings;
+use crate::stats::snapshot::DaemonStats;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
@@ -33,6 +34,22 @@ pub(super) fn configured(settings: &Settings) -> Vec<AttachedDaemon> {
             respawns: 0,
         })
         .collect()
+}
+
+/// What the statistics say of them.
+pub(super) fn stats(daemons: &[AttachedDaemon], processes: &[Process]) -> Vec<DaemonStats> {
+    let pid_of = |at| {
+        processes
+            .iter()
+            .find(|p| p.kind == Kind::Daemon(at))
+            .map_or(0, |p| p.pid)
+    };
+    let describe = |(at, daemon): (usize, &AttachedDaemon)| DaemonStats {
+        command: daemon.command.clone(),
+        pid: pid_of(at),
+        respawns: daemon.respawns,
+    };
+    daemons.iter().enumerate().map(describe).collect()
 }
 
 /// A shell that runs a command with the signals of a new process, in a session of its own.

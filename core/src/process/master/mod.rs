@@ -13,6 +13,8 @@ use super::reload::{self, Trial};
 use super::{Role, hear_bell, spawn};
 use crate::plugin::hooks;
 use crate::server::Server;
+use crate::stats::StatsSnapshot;
+use crate::stats::server::StatsServer;
 use crate::{log, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
@@ -28,6 +30,7 @@ use touch::Touch;
 const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
+const STATS: Token = Token(3);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -104,6 +107,7 @@ struct Master {
     daemons: Vec<AttachedDaemon>,
     /// A chain reload is under way.
     chain: bool,
+    stats: StatsServer,
 }
 
 /// Runs the master to its end.
@@ -113,6 +117,7 @@ struct Master {
 pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> std::io::Result<i32> {
     let handover = reload::take();
     unix_signal::block_master();
+    unix_signal::relay_to_master();
     let bell = super::make_master_bell()?;
     let signals = SignalFd::with_flags(
         &unix_signal::master_set(),
@@ -127,6 +132,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
+    let stats = StatsServer::new(&server.settings, poll.registry(), STATS)?;
     let mut master = Master {
         server,
         poll,
@@ -144,6 +150,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         touches: touch::watched(&server.settings),
         daemons: daemons::configured(&server.settings),
         chain: false,
+        stats,
     };
     if let Some(handover) = handover {
         master.adopt(&handover.processes);
@@ -178,6 +185,7 @@ impl Master {
             self.settle_generations();
             self.kill_overdue();
             self.respawn_due();
+            self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);
                 self.once_a_second();
@@ -197,7 +205,21 @@ impl Master {
     fn next_deadline(&self) -> Instant {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
-        pauses.chain(kills).chain([self.cycle]).min().unwrap_or(self.cycle)
+        let stats = self.stats.next_deadline();
+        pauses
+            .chain(kills)
+            .chain(stats)
+            .chain([self.cycle])
+            .min()
+            .unwrap_or(self.cycle)
+    }
+
+    fn serve_stats(&mut self) {
+        let (server, processes, daemons) = (self.server, &self.processes, &self.daemons);
+        self.stats.serve(self.poll.registry(), STATS, || StatsSnapshot {
+            server,
+            daemons: daemons::stats(daemons, processes),
+        });
     }
 
     fn drain_log(&mut self) {

@@ -61,7 +61,9 @@ impl Master {
             say!("*** resuming workers ***");
         }
         for process in &self.processes {
-            if matches!(process.kind, Kind::Worker(_)) {
+            if let Kind::Worker(id) = process.kind {
+                // SAFETY: a record in shared memory; the field is the master's.
+                unsafe { (*self.server.shared.worker(id)).suspended = i32::from(self.paused) };
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGTSTP);
             }
         }
@@ -82,14 +84,15 @@ impl Master {
                     continue;
                 };
                 // SAFETY: as above; the mountpoint was written before the fork.
-                let (mount, requests, exceptions) = unsafe {
+                let (mount, figures) = unsafe {
                     let mount = std::slice::from_raw_parts(
                         (&raw const (*record).mountpoint).cast::<u8>(),
                         usize::from((*record).mountpoint_len),
                     );
-                    (mount, (*shared.worker(id)).requests, (*shared.worker(id)).exceptions)
+                    (mount, shared.app(id, app as usize).read_volatile())
                 };
                 let mount = String::from_utf8_lossy(mount);
+                let (requests, exceptions) = (figures.requests, figures.exceptions);
                 say!("worker {id} app {app} [{mount}] requests: {requests} exceptions: {exceptions}");
             }
         }
@@ -149,8 +152,10 @@ impl Master {
 
     /// Becomes the new image; the processes stay and go on serving.
     pub(super) fn exec(&mut self) {
+        before_workers_leave();
         say!("binary reloading rsgi...");
         let mut sockets = gateway::sockets();
+        sockets.extend(crate::stats::server::sockets());
         sockets.extend(
             self.server
                 .sockets
@@ -199,6 +204,9 @@ impl Master {
     }
 
     pub(super) fn close(&mut self, ending: Ending, then: Then) {
+        if ending == Ending::Graceful {
+            before_workers_leave();
+        }
         self.stop_daemons();
         if matches!(then, Then::Exit(_)) {
             gateway::release_sockets();
@@ -275,5 +283,15 @@ impl Master {
             _ => true,
         });
         (!left).then_some(closing.then)
+    }
+}
+
+/// The hook that a plugin may have put into `uwsgi.gbcw_hook`.
+fn before_workers_leave() {
+    // SAFETY: the master is single-threaded; the field holds NULL or a function of a loaded plugin.
+    unsafe {
+        if let Some(hook) = (*crate::server::view()).gbcw_hook {
+            hook();
+        }
     }
 }

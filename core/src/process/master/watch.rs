@@ -5,6 +5,7 @@ use crate::plugin::hooks;
 use crate::process::{harakiri, memory};
 use crate::say;
 use crate::shared::int;
+use crate::stats::snapshot::publish_queues;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ impl Master {
         let now = crate::exports::now();
         // SAFETY: the master is single-threaded; plugins read the field.
         unsafe { (*crate::server::view()).current_time = now };
+        publish_queues(self.server);
         hooks::master_cycle();
         self.end_over_time(now);
         self.check_heartbeats();

@@ -220,12 +220,7 @@ fn embedded_data(args: &Args) -> PyResult<Py> {
 
 /// A tuple of one dict per worker.
 fn workers(_: &Args) -> PyResult<Py> {
-    let apps = apps()?;
-    let workers = records()
-        .iter()
-        .skip(1)
-        .map(|w| describe(w, &apps))
-        .collect::<PyResult<Vec<_>>>()?;
+    let workers = records().iter().skip(1).map(describe).collect::<PyResult<Vec<_>>>()?;
     py::tuple(&workers.iter().collect::<Vec<_>>())
 }
 
@@ -241,7 +236,7 @@ fn status(w: &UwsgiWorker) -> String {
     }
 }
 
-fn describe(w: &UwsgiWorker, apps: &Py) -> PyResult<Py> {
+fn describe(w: &UwsgiWorker) -> PyResult<Py> {
     // SAFETY: a new dict.
     let dict = unsafe { Py::new(PyDict_New())? };
     let set = |key: &CStr, value: PyResult<Py>| {
@@ -263,19 +258,18 @@ fn describe(w: &UwsgiWorker, apps: &Py) -> PyResult<Py> {
     set(c"respawn_count", py::uint(w.respawn_count))?;
     set(c"tx", py::uint(w.tx))?;
     set(c"avg_rt", py::uint(w.avg_response_time))?;
-    set(c"apps", Ok(apps.share()))?;
+    set(c"apps", apps(w))?;
     Ok(dict)
 }
 
-/// The apps of this process; other workers have the same ones, though not the same counts.
-fn apps() -> PyResult<Py> {
-    // SAFETY: the host's array of this process and its length.
+/// The apps of a worker and their counters.
+fn apps(w: &UwsgiWorker) -> PyResult<Py> {
+    // SAFETY: the worker's rows in shared memory and their number.
     let apps: &[UwsgiApp] = unsafe {
-        let (first, count) = (sys::uwsgi_apps_of_process(), *sys::uwsgi_apps_cnt_of_process());
-        if first.is_null() || count <= 0 {
+        if w.apps.is_null() || w.apps_cnt <= 0 {
             &[]
         } else {
-            std::slice::from_raw_parts(first, count as usize)
+            std::slice::from_raw_parts(w.apps, w.apps_cnt as usize)
         }
     };
     let list = apps
@@ -284,6 +278,17 @@ fn apps() -> PyResult<Py> {
         .map(|(id, app)| describe_app(id, app))
         .collect::<PyResult<Vec<_>>>()?;
     py::tuple(&list.iter().collect::<Vec<_>>())
+}
+
+fn callable(id: usize) -> *mut std::ffi::c_void {
+    // SAFETY: the host's array of this process and its length.
+    unsafe {
+        let (first, count) = (sys::uwsgi_apps_of_process(), *sys::uwsgi_apps_cnt_of_process());
+        if first.is_null() || id >= count.max(0) as usize {
+            return std::ptr::null_mut();
+        }
+        (*first.add(id)).callable
+    }
 }
 
 fn describe_app(id: usize, app: &UwsgiApp) -> PyResult<Py> {
@@ -303,7 +308,8 @@ fn describe_app(id: usize, app: &UwsgiApp) -> PyResult<Py> {
     set(c"mountpoint", text(&app.mountpoint[..usize::from(app.mountpoint_len)]))?;
     set(c"startup_time", py::int(app.startup_time))?;
     set(c"interpreter", py::uint(interpreter::main() as u64))?;
-    set(c"callable", py::uint(app.callable as u64))?;
+    // the address that this process knows; another worker's may differ and would mean nothing here
+    set(c"callable", py::uint(callable(id) as u64))?;
     set(c"requests", py::uint(app.requests))?;
     set(c"exceptions", py::uint(app.exceptions))?;
     set(c"chdir", text(&app.chdir))?;

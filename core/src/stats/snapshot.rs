@@ -1,0 +1,246 @@
+//! One look at the server: read by the master from shared memory, locking nothing; names and order are uWSGI's, which
+//! uwsgitop and the exporters read.
+
+use super::json::Json;
+use crate::server::{Server, WorkerSocket};
+use crate::shared::int;
+use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+
+/// The locks that uWSGI names; ours need no pid to recover a dead owner.
+const LOCKS: [&str; 8] = ["user 0", "signal", "filemon", "timer", "rbtimer", "cron", "rpc", "snmp"];
+
+/// A program of `--attach-daemon`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonStats {
+    /// Its command.
+    pub command: String,
+    /// Its pid; 0: it does not run now.
+    pub pid: i32,
+    /// How often it was started again.
+    pub respawns: u32,
+}
+
+/// What the statistics are made of.
+pub struct StatsSnapshot<'s> {
+    /// Settings, sockets and shared memory.
+    pub server: &'s Server,
+    /// The attached programs; only the master knows them.
+    pub daemons: Vec<DaemonStats>,
+}
+
+impl StatsSnapshot<'_> {
+    /// The document.
+    pub fn to_json(&self) -> Vec<u8> {
+        let settings = &self.server.settings.stats;
+        let mut json = Json::new(settings.minified);
+        json.object(|j| {
+            let queue = self.server.sockets.iter().map(|s| queue_of(s).0).max().unwrap_or(0);
+            j.text("version", env!("CARGO_PKG_VERSION"));
+            j.number("listen_queue", queue);
+            j.number("listen_queue_errors", 0);
+            j.number("signal_queue", 0);
+            j.number("load", queue);
+            j.number("pid", std::process::id());
+            j.number("uid", nix::unistd::getuid());
+            j.number("gid", nix::unistd::getgid());
+            let cwd = std::env::current_dir().unwrap_or_default();
+            j.text("cwd", &cwd.to_string_lossy());
+            if !self.daemons.is_empty() {
+                j.list("daemons", |j| self.daemons.iter().for_each(|d| daemon(j, d)));
+            }
+            j.list("locks", |j| {
+                LOCKS.iter().for_each(|name| j.object(|j| j.number(name, 0)))
+            });
+            j.list("sockets", |j| self.server.sockets.iter().for_each(|s| socket(j, s)));
+            j.list("workers", |j| {
+                (1..=self.server.shared.worker_count()).for_each(|id| self.worker(j, id));
+            });
+        });
+        json.finish()
+    }
+
+    fn worker(&self, j: &mut Json, id: usize) {
+        let shared = &self.server.shared;
+        // SAFETY: a copy of a record in shared memory; each figure is whole, together they are of about one moment.
+        let w = unsafe { shared.worker(id).read_volatile() };
+        j.object(|j| {
+            j.number("id", w.id);
+            j.number("pid", w.pid);
+            j.number("accepting", w.accepting);
+            j.number("requests", w.requests);
+            j.number("delta_requests", w.delta_requests);
+            j.number("exceptions", w.exceptions);
+            j.number("harakiri_count", w.harakiri_count);
+            j.number("signals", w.signals);
+            j.number("signal_queue", 0);
+            j.text("status", &status(&w));
+            j.number("rss", w.rss_size);
+            j.number("vsz", w.vsz_size);
+            j.number("running_time", w.running_time);
+            j.number("last_spawn", w.last_spawn);
+            j.number("respawn_count", w.respawn_count);
+            j.number("tx", w.tx);
+            j.number("avg_rt", w.avg_response_time);
+            j.list("apps", |j| {
+                for number in 0..(w.apps_cnt.max(0) as usize).min(crate::apps::MAX_APPS) {
+                    // SAFETY: as above.
+                    app(j, number, &unsafe { shared.app(id, number).read_volatile() });
+                }
+            });
+            if !self.server.settings.stats.no_cores {
+                j.list("cores", |j| (0..shared.core_count()).for_each(|c| self.core(j, id, c)));
+            }
+        });
+    }
+
+    fn core(&self, j: &mut Json, worker: usize, id: usize) {
+        let shared = &self.server.shared;
+        // SAFETY: as for workers.
+        let c = unsafe { shared.core(worker, id).read_volatile() };
+        let busy = c.in_request != 0;
+        j.object(|j| {
+            j.number("id", id);
+            j.number("requests", c.requests);
+            j.number("static_requests", c.static_requests);
+            j.number("routed_requests", c.routed_requests);
+            j.number("offloaded_requests", c.offloaded_requests);
+            j.number("write_errors", c.write_errors);
+            j.number("read_errors", c.read_errors);
+            j.number("in_request", c.in_request);
+            j.list("vars", |j| {
+                let slot = shared.vars_slot(worker, id).filter(|_| busy);
+                slot.map(|s| s.read())
+                    .unwrap_or_default()
+                    .iter()
+                    .for_each(|pair| j.item(pair));
+            });
+            j.object_member("req_info", |j| {
+                if busy {
+                    j.number(
+                        "request_start",
+                        shared.core_slot(worker, id).since.load(Ordering::Relaxed),
+                    );
+                }
+            });
+        });
+    }
+}
+
+/// What a worker is doing, in uWSGI's words.
+fn status(w: &UwsgiWorker) -> String {
+    match w {
+        w if w.cheaped != 0 => "cheap".into(),
+        w if w.suspended != 0 && w.busy <= 0 => "pause".into(),
+        w if w.sig != 0 => format!("sig{}", w.signum),
+        w if w.busy > 0 => "busy".into(),
+        _ => "idle".into(),
+    }
+}
+
+fn daemon(j: &mut Json, daemon: &DaemonStats) {
+    j.object(|j| {
+        j.text("cmd", &daemon.command);
+        j.number("pid", daemon.pid);
+        j.number("respawns", daemon.respawns);
+    });
+}
+
+fn app(j: &mut Json, id: usize, app: &UwsgiApp) {
+    let text = |field: &[std::ffi::c_char]| {
+        let bytes: Vec<u8> = field.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    j.object(|j| {
+        j.number("id", id);
+        j.number("modifier1", app.modifier1);
+        j.text(
+            "mountpoint",
+            &text(&app.mountpoint[..usize::from(app.mountpoint_len).min(255)]),
+        );
+        j.number("startup_time", app.startup_time);
+        j.number("requests", app.requests);
+        j.number("exceptions", app.exceptions);
+        j.text("chdir", &text(&app.chdir));
+    });
+}
+
+fn socket(j: &mut Json, socket: &WorkerSocket) {
+    let (queue, most) = queue_of(socket);
+    j.object(|j| {
+        j.text("name", &socket.listener.name);
+        j.text("proto", socket.protocol.name());
+        j.number("queue", queue);
+        j.number("max_queue", most);
+        j.number("shared", u8::from(socket.asked.starts_with('=')));
+        j.number("can_offload", 0);
+    });
+}
+
+/// Connections that wait to be accepted, and how many may. The kernel tells it for TCP alone.
+pub fn queue_of(socket: &WorkerSocket) -> (u32, u32) {
+    let unknown = (0, socket.listener.backlog.unsigned_abs());
+    if !socket.listener.is_tcp() {
+        return unknown;
+    }
+    // SAFETY: zero is valid for plain integers.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the place is ours and as large as stated.
+    let rc = unsafe {
+        libc::getsockopt(
+            socket.listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut size,
+        )
+    };
+    if rc == 0 {
+        // of a listening socket these two fields are the queue and its bound, see tcp(7)
+        (info.tcpi_unacked, info.tcpi_sacked)
+    } else {
+        unknown
+    }
+}
+
+/// Publishes the queues to the records that C plugins see; by the master, about once a second.
+pub fn publish_queues(server: &Server) {
+    for socket in &server.sockets {
+        let (queue, most) = queue_of(socket);
+        // SAFETY: the master's own copy of the record, made before the first fork.
+        unsafe {
+            (*socket.view).queue = u64::from(queue);
+            (*socket.view).max_queue = u64::from(most);
+        }
+    }
+}
+
+/// Whether any core of a worker serves a request.
+pub fn is_busy(server: &Server, id: usize) -> bool {
+    // SAFETY: a field in shared memory.
+    unsafe { int(&raw mut (*server.shared.worker(id)).busy) }.load(Ordering::Relaxed) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_says_the_strongest_thing() {
+        // SAFETY: zero is valid for integers and pointers.
+        let mut w: UwsgiWorker = unsafe { std::mem::zeroed() };
+        assert_eq!(status(&w), "idle");
+        w.sig = 1;
+        w.signum = 17;
+        assert_eq!(status(&w), "sig17");
+        w.sig = 0;
+        w.suspended = 1;
+        assert_eq!(status(&w), "pause");
+        w.busy = 2;
+        assert_eq!(status(&w), "busy");
+        w.cheaped = 1;
+        assert_eq!(status(&w), "cheap");
+    }
+}
