@@ -263,7 +263,7 @@ pub fn on_path(path: &OsStr, user: Option<User>) -> Result<(Interpreter, Vec<Pyt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     fn answers(version: &str) -> Answers {
         Answers {
@@ -344,12 +344,14 @@ mod tests {
     fn a_static_python_on_the_path_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let fake = dir.path().join("python3");
-        std::fs::write(
-            &fake,
-            "#!/bin/sh\nprintf '3.8.1\\n/x/python3\\n/x\\nNone\\nNone\\n/x\\ncpython\\n0\\n'\n",
-        )
-        .unwrap();
-        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // written by another process: a descriptor of ours could leak into a test's child and make it "busy"
+        let text = r"#!/bin/sh\nprintf '3.8.1\\n/x/python3\\n/x\\nNone\\nNone\\n/x\\ncpython\\n0\\n'\n";
+        let written = std::process::Command::new("sh")
+            .args(["-c", "printf '%b' \"$1\" > \"$2\"; chmod 755 \"$2\"", "sh", text])
+            .arg(&fake)
+            .status()
+            .unwrap();
+        assert!(written.success());
         match on_path(dir.path().as_os_str(), None) {
             Ok((found, refused)) => {
                 assert!(found.library.is_file());
