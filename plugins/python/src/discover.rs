@@ -263,6 +263,7 @@ pub fn on_path(path: &OsStr, user: Option<User>) -> Result<(Interpreter, Vec<Pyt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::fs::symlink;
 
     fn answers(version: &str) -> Answers {
