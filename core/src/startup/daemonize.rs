@@ -100,15 +100,17 @@ fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
         .flatten()
 }
 
-/// Writes the pidfiles.
+/// Writes the pidfiles of root's side (`--pidfile`), or those of the user's (`--pidfile2`).
 ///
 /// # Errors
 /// One cannot be written.
-pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
-    if trial {
-        return Ok(());
-    }
-    for path in pidfile_paths(settings) {
+pub fn pidfiles(settings: &Settings, after_drop: bool) -> Result<(), StartupError> {
+    let p = &settings.paths;
+    let both = match after_drop {
+        false => [&p.pidfile, &p.safe_pidfile],
+        true => [&p.pidfile2, &p.safe_pidfile2],
+    };
+    for path in both.into_iter().flatten() {
         let fail =
             |e: std::io::Error| StartupError::new(format!("cannot write the pidfile {path}: {}", super::os_text(&e)));
         // whole or not at all: a reader never sees half a number

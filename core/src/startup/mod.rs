@@ -111,6 +111,9 @@ fn run_in_jail(
 ) -> Result<i32, StartupError> {
     let trial = process::role() == Role::Trial;
     plugin_hooks::before_privileges_drop();
+    if !trial {
+        daemonize::pidfiles(&settings, false)?;
+    }
     privileges::drop(&settings, trial)?;
 
     // 4. the workers' sockets
@@ -134,7 +137,9 @@ fn run_in_jail(
     let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
-    daemonize::pidfiles(&settings, trial)?;
+    if !trial {
+        daemonize::pidfiles(&settings, true)?;
+    }
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);
