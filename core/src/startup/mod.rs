@@ -90,6 +90,12 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if settings.plugins.plugins_list {
         list_plugins();
     }
+    if settings.plugins.logger_list {
+        list("loggers", &log::sink::kinds());
+    }
+    if settings.plugins.cheaper_algo_list {
+        list("cheaper algorithms", &process::scaling::ALGORITHMS);
+    }
     configure_loggers(&settings)?;
     plugin_hooks::init();
 
@@ -267,6 +273,15 @@ fn list_plugins() {
         say!("{name}");
     }
     say!("--- end of plugins list ---\n");
+}
+
+/// `--logger-list`, `--cheaper-algo-list`
+fn list(what: &str, names: &[impl std::fmt::Display]) {
+    say!("\n*** rsgi loaded {what} ***");
+    for name in names {
+        say!("{name}");
+    }
+    say!("--- end of {what} list ---\n");
 }
 
 /// Standard output and error become the writing end of a pipe that the master reads.

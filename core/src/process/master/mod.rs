@@ -5,11 +5,14 @@ mod children;
 mod daemons;
 mod generation;
 mod orders;
+mod scale;
 mod touch;
 mod watch;
 
+use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
 use super::reload::{self, Trial};
+use super::scaling::ScalingPolicy;
 use super::{Role, hear_bell, spawn};
 use crate::plugin::hooks;
 use crate::server::Server;
@@ -22,6 +25,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use scale::Quiet;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -31,6 +35,9 @@ const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
 const STATS: Token = Token(3);
+const FIFO: Token = Token(4);
+/// A socket of the workers, while there are none.
+const WAKE: Token = Token(5);
 /// The name under which the log pipe is handed to the next image.
 const LOG_PIPE: &str = "log pipe";
 /// A worker that ends sooner than this after its start has failed to live.
@@ -112,6 +119,11 @@ struct Master {
     /// A chain reload is under way.
     chain: bool,
     stats: StatsServer,
+    fifo: Option<MasterFifo>,
+    scaling: Option<ScalingPolicy>,
+    /// There are no workers until somebody connects.
+    asleep: bool,
+    quiet: Quiet,
 }
 
 /// Runs the master to its end.
@@ -160,6 +172,10 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         daemons: daemons::configured(&server.settings),
         chain: false,
         stats,
+        fifo: None,
+        scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
+        asleep: false,
+        quiet: Quiet::new(),
     };
     if let Some(handover) = handover {
         master.adopt(&handover.processes);
@@ -169,9 +185,8 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
-    for id in 1..=server.shared.worker_count() {
-        master.spawn_worker(id);
-    }
+    master.open_fifo(0);
+    master.start_workers();
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
     }
@@ -194,6 +209,8 @@ impl Master {
             self.settle_generations();
             self.kill_overdue();
             self.respawn_due();
+            self.read_fifo();
+            self.wake_when_asked();
             self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);

@@ -101,8 +101,7 @@ impl Master {
             Meaning::Workers | Meaning::Chain => {
                 say!("*** {file} has been touched... reloading the workers !!! ***");
                 if meaning == Meaning::Chain {
-                    say!("chain reload starting...");
-                    self.chain = true;
+                    return self.chain_reload();
                 }
                 self.renew_workers();
             }
@@ -124,9 +123,16 @@ impl Master {
         }
     }
 
+    /// The same, and the end of it is said.
+    pub(super) fn chain_reload(&mut self) {
+        say!("chain reload starting...");
+        self.chain = true;
+        self.renew_workers();
+    }
+
     /// Every worker is replaced, one after the other, each new one ready before its old one leaves.
     pub(super) fn renew_workers(&mut self) {
-        for id in 1..=self.server.shared.worker_count() {
+        for id in self.wanted_workers() {
             // SAFETY: a record in shared memory; the field is the master's.
             let pid = unsafe { (*self.server.shared.worker(id)).pid };
             self.server
@@ -139,7 +145,7 @@ impl Master {
     }
 
     fn end_chain(&mut self) {
-        let waiting = (1..=self.server.shared.worker_count()).any(|id| {
+        let waiting = self.wanted_workers().any(|id| {
             self.server
                 .shared
                 .worker_slot(id)

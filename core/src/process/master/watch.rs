@@ -21,6 +21,8 @@ impl Master {
         self.check_heartbeats();
         self.check_memory();
         self.check_touches();
+        self.scale();
+        self.check_idle();
         crate::log::rotate::check(&self.server.settings.logging);
     }
 
