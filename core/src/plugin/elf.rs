@@ -54,7 +54,12 @@ impl PluginFile {
     /// Not a plugin of this ABI: see [`LoadError`].
     pub fn read(path: &Path) -> Result<Self, LoadError> {
         let data = std::fs::read(path).map_err(|e| LoadError::unreadable(path, &e))?;
-        let image = Image::parse(path, &data)?;
+        Self::judge(path, &data)
+    }
+
+    /// Judges the bytes of a file, whatever they are.
+    fn judge(path: &Path, data: &[u8]) -> Result<Self, LoadError> {
+        let image = Image::parse(path, data)?;
         let stamp = image.stamp(path)?;
         let entry = image.entry(path)?;
         let claimed = u64::from(stamp.plugin_size);
@@ -361,6 +366,73 @@ mod tests {
         let refused = PluginFile::read(&dir).unwrap_err().to_string();
         std::fs::remove_file(&dir).unwrap();
         assert!(refused.contains("not an ELF file"), "{refused}");
+    }
+
+    /// A real plugin with options and a requirement, built once.
+    fn plugin() -> &'static [u8] {
+        static BYTES: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        BYTES.get_or_init(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("broken");
+            std::fs::create_dir(&folder).unwrap();
+            let script = "NAME='broken'\nGCC_LIST=['broken']\nREQUIRES=['other']\n";
+            std::fs::write(folder.join("uwsgiplugin.py"), script).unwrap();
+            let source = "#include <uwsgi.h>\nstatic char *text;\n\
+                static struct uwsgi_option options[] = {\n\
+                { \"broken-text\", required_argument, 'b', \"a text\", uwsgi_opt_set_str, &text, UWSGI_OPT_MASTER },\n\
+                { \"broken-flag\", no_argument, 0, \"a flag\", uwsgi_opt_true, &text, 0 },\n\
+                UWSGI_END_OF_OPTIONS };\n\
+                struct uwsgi_plugin broken_plugin = { .name = \"broken\", .options = options };\n";
+            std::fs::write(folder.join("broken.c"), source).unwrap();
+            let file = uwsgiconfig::build(&folder, None, dir.path()).unwrap();
+            std::fs::read(file).unwrap()
+        })
+    }
+
+    #[test]
+    fn everything_is_read_without_loading() {
+        let file = PluginFile::judge(Path::new("broken_plugin.so"), plugin()).unwrap();
+        assert_eq!(file.name.as_deref(), Some("broken"));
+        assert_eq!(file.requires, ["other"]);
+        assert!(file.writable);
+        assert_eq!(file.struct_size, size_of::<UwsgiPlugin>());
+        let names: Vec<&str> = file.options.iter().map(|o| o.name.as_str()).collect();
+        assert_eq!(names, ["broken-text", "broken-flag"]);
+        assert_eq!((file.options[0].shortcut, file.options[0].flags), (i32::from(b'b'), 2));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
+
+        /// Numbers that a file holds may be anything: it is taken or refused, never worse.
+        #[test]
+        fn a_damaged_file_is_taken_or_refused(
+            edits in proptest::collection::vec(
+                (
+                    proptest::prelude::any::<proptest::sample::Index>(),
+                    0..3u8,
+                    proptest::sample::select(vec![0, 1, 7, 0xffff, i64::MAX as u64, u64::MAX, u64::MAX - 7, 1 << 63]),
+                ),
+                1..6,
+            ),
+            cut in proptest::option::weighted(0.1, proptest::prelude::any::<proptest::sample::Index>()),
+        ) {
+            let mut data = plugin().to_vec();
+            // the ELF header and the program headers; the section headers at the end; anywhere
+            let end = data.len() - 8;
+            for (index, place, value) in edits {
+                let at = match place {
+                    0 => index.index(800),
+                    1 => end - index.index(2600),
+                    _ => index.index(end),
+                };
+                data[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+            }
+            if let Some(cut) = cut {
+                data.truncate(cut.index(data.len()));
+            }
+            let _ = PluginFile::judge(Path::new("broken_plugin.so"), &data);
+        }
     }
 
     #[test]
