@@ -5,24 +5,25 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
-RELEASE  = target/release
+RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test lint fuzz bench install clean dependencies
+.PHONY: help build run test lint abi-check fuzz bench install clean dependencies
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-dependencies: ## install what the build and the tests need (as root), or say what is missing
+dependencies: ## install what the build needs (as root), or say what is missing
 	@packaging/dependencies.sh
 
 build: dependencies ## build everything, optimised
-	$(CARGO) build --release --workspace --locked
+	RSGI_PLUGIN_DIR=$(PLUGINS) $(CARGO) build --release --workspace --locked
 
 run: build ## build and serve an example at http://127.0.0.1:9090
 	@echo "rsgi serves examples/hello.py at http://127.0.0.1:9090 (Ctrl-C stops it)"
 	@$(RELEASE)/rsgi --http 127.0.0.1:9090 --wsgi-file examples/hello.py --master --processes 4 --threads 2
 
-test: dependencies ## build and run all tests
+test: ## build and run all tests
+	@packaging/dependencies.sh test
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked
 
@@ -30,13 +31,20 @@ lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
+abi-check: ## compare uwsgi.h with the committed baseline of the plugin ABI (needs abigail-tools)
+	@tests/abi/check.sh
+
 fuzz: ## run each fuzz target for a minute (needs a nightly compiler and cargo-fuzz)
 	packaging/fuzz.sh 60
 
 bench: build ## requests per second of one worker, with wrk
 	packaging/bench.sh
 
-install: ## install to $(DESTDIR)$(PREFIX)
+# Built before it is installed, but by whoever runs `make build`: root often has no compiler of Rust.
+$(RELEASE)/rsgi:
+	$(MAKE) build
+
+install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(PLUGINS) $(DESTDIR)$(PREFIX)/include/rsgi \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/rsgi
 	install -m 755 $(RELEASE)/rsgi $(RELEASE)/uwsgiconfig $(DESTDIR)$(BINDIR)/

@@ -1,7 +1,7 @@
 //! The state of this process that everyone asks for: the typed [`Server`], set once, and the C view `uwsgi` of it.
 //!
-//! Rust code reads [`server()`]; the view is written at fixed points by `publish_*` and read back after the hooks
-//! that may change it.
+//! Rust code reads [`server()`]; the view is written at fixed points by `publish_*`. The few fields that plugins may
+//! write are read from the view itself.
 
 use crate::apps::AppTable;
 use crate::net::listener::{Listener, c_name};
@@ -353,12 +353,6 @@ pub fn publish_process(worker: usize) {
         (*view()).mywid = worker as i32;
         (*view()).mypid = libc::getpid();
     }
-}
-
-/// Takes over what a hook may have written into the view.
-pub fn read_back() {
-    // The hooks' fields (honour_range, loop, wait_*_hook, gbcw_hook, emperor_freq, build_mime_dict, apps_wanted) are
-    // used from the view itself; what has a typed twin is copied here when its subsystem reads the twin.
 }
 
 /// Makes a descriptor non-blocking.

@@ -33,6 +33,29 @@ pub fn block_master() {
     let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&master_set()), None);
 }
 
+/// The thread that reads the master's signals.
+static MASTER_THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// Threads that an application or a plugin started before the master blocked its signals do not block them: what the
+/// kernel hands to such a thread goes on to the master's own, instead of ending the process or, for SIGCHLD, being lost.
+pub fn relay_to_master() {
+    // SAFETY: takes no argument and cannot fail.
+    MASTER_THREAD.store(unsafe { libc::gettid() }, Ordering::Release);
+    for signal in MASTER {
+        set(*signal, SigHandler::Handler(pass_on));
+    }
+}
+
+extern "C" fn pass_on(signal: i32) {
+    let errno = errno();
+    // SAFETY: async-signal-safe calls; the target blocks the signal, so it waits there to be read.
+    unsafe {
+        let thread = MASTER_THREAD.load(Ordering::Relaxed);
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal);
+    }
+    set_errno(errno);
+}
+
 /// Unblocks them in a child, once its own handlers are in place.
 pub fn unblock() {
     let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&master_set()), None);

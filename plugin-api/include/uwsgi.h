@@ -473,9 +473,9 @@ struct uwsgi_instance_status {
 
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
- * fork). The fields that a plugin may write, and that are read back after on_load, option setters, init and fixup:
- * honour_range, loop, wait_read_hook, wait_write_hook, wait_read2_hook, gbcw_hook, emperor_freq, build_mime_dict,
- * apps_wanted.
+ * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
+ * wait_write_hook, wait_read2_hook, emperor_freq and build_mime_dict is kept, and takes effect with the subsystem that
+ * reads it. All other fields are the host's.
  */
 struct uwsgi_server {
     char hostname[256];

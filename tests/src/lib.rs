@@ -105,6 +105,12 @@ impl Setup {
         self
     }
 
+    /// Another binary than that of the build.
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
     /// Sets a variable of the environment.
     pub fn env(mut self, key: &str, value: &str) -> Self {
         self.env.push((key.into(), value.into()));

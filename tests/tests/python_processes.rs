@@ -51,6 +51,23 @@ fn forks_follow_pythons_protocol_and_threads_run() {
 }
 
 #[test]
+fn a_thread_in_the_master_swallows_no_signal() {
+    let mut server = Setup::new().wsgi(APP).args(["-p", "1", "--disable-logging"]).start();
+    for round in 1..=3 {
+        let (_, pid) = server.workers()[0];
+        rsgi_tests::send(pid, libc::SIGKILL);
+        server.wait_log("Respawned rsgi worker 1", round);
+        wait_for("the new worker", || (server.get("/").status == 200).then_some(()));
+    }
+    server.signal(libc::SIGHUP);
+    server.wait_log("binary reloading rsgi", 1);
+    server.wait_log("spawned rsgi worker 1 (pid: ", 2);
+    wait_for("the new generation", || (server.get("/").status == 200).then_some(()));
+    server.signal(libc::SIGINT);
+    assert!(server.wait_exit().success());
+}
+
+#[test]
 fn threads_of_a_worker_serve_at_once() {
     let server = Setup::new().wsgi(APP).args(["-p", "1", "--threads", "4"]).start();
     let begin = std::time::Instant::now();

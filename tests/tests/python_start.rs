@@ -271,3 +271,48 @@ fn pyrun_runs_a_script_with_the_module_and_ends() {
     assert!(ended.output.contains("ran 0 ['uwsgi']"), "{}", ended.output);
     assert_eq!(ended.code, 5);
 }
+
+#[test]
+fn a_module_can_be_tested() {
+    let ok = Setup::new().file("good.py", "X = 1\n").args(["--test", "good"]).run();
+    assert_eq!(ok.code, 0, "{}", ok.output);
+    let bad = Setup::new().file("bad.py", "1 / 0\n").args(["--test", "bad"]).run();
+    assert_eq!(bad.code, 1);
+    assert!(bad.output.contains("ZeroDivisionError"), "{}", bad.output);
+}
+
+#[test]
+fn modules_have_second_names_and_the_app_may_mount_others() {
+    let app = "import uwsgi, nick\n\
+        def other(env, start):\n    start('200 OK', [])\n    return [b'other']\n\
+        uwsgi.applications = {'/other': other}\n\
+        def application(env, start):\n    start('200 OK', [])\n    return [nick.TEXT]\n";
+    let server = Setup::new()
+        .file("real.py", "TEXT = b'aliased'\n")
+        .wsgi(app)
+        .args(["--pymodule-alias", "nick=real", "--manage-script-name"])
+        .start();
+    assert_eq!(server.get("/").text(), "aliased");
+    assert_eq!(server.get("/other/x").text(), "other");
+}
+
+#[test]
+fn the_tracebacker_tells_where_the_threads_are() {
+    use std::io::Read;
+    let app = "import threading, time\n\
+        def waiting_somewhere(): time.sleep(600)\n\
+        def application(env, start):\n\
+        \x20   threading.Thread(target=waiting_somewhere, daemon=True).start()\n\
+        \x20   start('200 OK', [])\n    return [b'x']\n";
+    let mut server = Setup::new().wsgi(app).args(["--py-tracebacker", "@DIR@/tb"]).start();
+    server.wait_log("thread stacks can be read at ", 1);
+    assert_eq!(server.get("/").status, 200);
+    let mut stream = std::os::unix::net::UnixStream::connect(server.dir().join("tb1")).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("*** uWSGI Python tracebacker output ***"), "{text}");
+    assert!(
+        text.contains("function = waiting_somewhere line = def waiting_somewhere(): time.sleep(600)"),
+        "{text}"
+    );
+}

@@ -1,6 +1,7 @@
 //! The compiler's command line, its run, and what to say when it cannot do its work.
 
 use crate::metadata::Metadata;
+use crate::stage::Stage;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,12 @@ pub enum BuildError {
         /// the system's word
         reason: String,
     },
+    /// gcc is there, its part for C++ is not.
+    #[error("{name}: not built: no C++ compiler; install one with: apt-get install g++")]
+    NoCpp {
+        /// the plugin
+        name: String,
+    },
     /// The compiler refused the source.
     #[error("{name}: not built: the compiler reports errors (above)")]
     Refused {
@@ -66,6 +73,14 @@ pub enum BuildError {
         header: String,
         /// the Debian package that has it
         package: String,
+    },
+    /// A flag that a shell would not take.
+    #[error("{path}: the flag {flag} has an open quote", path = path.display())]
+    BadFlag {
+        /// the description
+        path: PathBuf,
+        /// the flag
+        flag: String,
     },
     /// The folder for the header cannot be made.
     #[error("cannot write the header for the build: {0}")]
@@ -138,12 +153,14 @@ pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf
         renamed.push(format!("-D{}_plugin={}_plugin", symbol(&plugin.name), symbol(name)));
         plugin.name = name.to_owned();
     }
-    let headers = tempfile::tempdir()?;
-    std::fs::write(headers.path().join("uwsgi.h"), crate::HEADER)?;
+    let stage = Stage::new(target)?;
+    for source in &mut plugin.sources {
+        *source = stage.place(source);
+    }
     if !plugin.requires.is_empty() {
-        let file = headers.path().join("requires.c");
-        std::fs::write(&file, requires_source(&plugin.requires))?;
-        plugin.sources.push(file);
+        plugin
+            .sources
+            .push(stage.write("requires.c", &requires_source(&plugin.requires))?);
     }
     let file = output.join(format!("{}_plugin.so", plugin.name));
     let compiler = compiler();
@@ -154,8 +171,7 @@ pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf
         .arg("-o")
         .arg(&file)
         .args(CFLAGS)
-        .arg("-I")
-        .arg(headers.path());
+        .args(stage.flags());
     command.args(from_env("CFLAGS")).args(&plugin.cflags).args(renamed);
     command
         .args(&plugin.sources)
@@ -165,12 +181,12 @@ pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf
     if plugin.sources.iter().any(|s| is_cpp(s)) {
         command.arg("-lstdc++");
     }
-    run(command, &compiler[0], &plugin.name)?;
+    run(command, &compiler[0], &plugin.name, &stage)?;
     Ok(file)
 }
 
 /// Runs the compiler; its words pass through as they are, and are looked at for a missing header.
-fn run(mut command: Command, compiler: &str, name: &str) -> Result<(), BuildError> {
+fn run(mut command: Command, compiler: &str, name: &str, stage: &Stage) -> Result<(), BuildError> {
     let output = command
         .env("LC_ALL", "C")
         .stdout(Stdio::inherit())
@@ -180,10 +196,13 @@ fn run(mut command: Command, compiler: &str, name: &str) -> Result<(), BuildErro
             compiler: compiler.to_owned(),
             reason: e.to_string(),
         })?;
-    let words = String::from_utf8_lossy(&output.stderr);
+    let words = stage.real_names(&String::from_utf8_lossy(&output.stderr));
     eprint!("{words}");
     if output.status.success() {
         return Ok(());
+    }
+    if words.contains("cannot execute") && words.contains("cc1plus") {
+        return Err(BuildError::NoCpp { name: name.to_owned() });
     }
     match missing_header(&words) {
         Some(header) => {
@@ -203,13 +222,16 @@ fn run(mut command: Command, compiler: &str, name: &str) -> Result<(), BuildErro
 
 /// The header of "fatal error: X: No such file or directory", when it is an installed one that is missing.
 fn missing_header(words: &str) -> Option<String> {
-    words.lines().find_map(|line| {
-        let (_, rest) = line.split_once("fatal error: ")?;
-        let header = rest
-            .strip_suffix(": No such file or directory")
-            .or(rest.strip_suffix("' file not found"))?;
-        Some(header.trim_start_matches('\'').to_owned())
-    })
+    words
+        .lines()
+        .filter(|l| !l.contains("cannot execute"))
+        .find_map(|line| {
+            let (_, rest) = line.split_once("fatal error: ")?;
+            let header = rest
+                .strip_suffix(": No such file or directory")
+                .or(rest.strip_suffix("' file not found"))?;
+            Some(header.trim_start_matches('\'').to_owned())
+        })
 }
 
 fn requires_source(names: &[String]) -> String {
@@ -258,6 +280,8 @@ mod tests {
         let words = "x.c:1:10: fatal error: curl/curl.h: No such file or directory\n    1 | #include\n";
         assert_eq!(missing_header(words).as_deref(), Some("curl/curl.h"));
         assert_eq!(missing_header("x.c:1: error: expected ';'"), None);
+        let no_part = "gcc: fatal error: cannot execute 'cc1obj': execvp: No such file or directory";
+        assert_eq!(missing_header(no_part), None);
         let package = |h: &str| PACKAGES.iter().find(|(p, _)| h.starts_with(p)).unwrap().1;
         assert_eq!(package("curl/curl.h"), "libcurl4-openssl-dev");
         assert_eq!(package("stdio.h"), "libc6-dev");

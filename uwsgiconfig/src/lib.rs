@@ -3,6 +3,7 @@
 
 pub mod compiler;
 pub mod metadata;
+mod stage;
 
 pub use compiler::{BuildError, build, cflags};
 

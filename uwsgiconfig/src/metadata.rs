@@ -61,11 +61,21 @@ impl Metadata {
             .into_iter()
             .next()
             .ok_or_else(|| BuildError::NoName { path: script.clone() })?;
+        let flags = |key: &str| -> Result<Vec<String>, BuildError> {
+            let split = list(key).into_iter().map(|flag| match shlex::split(&flag) {
+                Some(words) => Ok(words),
+                None => Err(BuildError::BadFlag {
+                    path: script.clone(),
+                    flag,
+                }),
+            });
+            Ok(split.collect::<Result<Vec<_>, _>>()?.concat())
+        };
         Ok(Self {
             name,
-            cflags: list("CFLAGS"),
-            ldflags: list("LDFLAGS"),
-            libs: list("LIBS"),
+            cflags: flags("CFLAGS")?,
+            ldflags: flags("LDFLAGS")?,
+            libs: flags("LIBS")?,
             sources: list("GCC_LIST").iter().map(|s| source(folder, s)).collect(),
             requires: list("REQUIRES"),
         })
@@ -170,8 +180,15 @@ fn string(text: &str) -> Option<(String, &str)> {
 }
 
 const EVALUATE: &str = r"
-import os, sys
+import os, subprocess, sys, types
 folder, script = sys.argv[1:3]
+def spcall(command):
+    try:
+        return subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE).stdout.decode().strip()
+    except subprocess.CalledProcessError:
+        return None
+sys.modules['uwsgiconfig'] = types.ModuleType('uwsgiconfig')
+sys.modules['uwsgiconfig'].spcall = spcall
 sys.path.insert(0, folder)
 os.chdir(folder)
 names = {'__file__': script, '__name__': 'uwsgiplugin'}
@@ -181,7 +198,7 @@ for key in ('NAME', 'CFLAGS', 'LDFLAGS', 'LIBS', 'GCC_LIST', 'REQUIRES'):
     if value is None:
         continue
     for item in ([value] if isinstance(value, str) else list(value)):
-        print('\x01%s\x02%s' % (key, item))
+        if item is not None: print('\x01%s\x02%s' % (key, item))
 ";
 
 /// Runs the script with Python, for the few that compute their flags (pg_config, pkg-config ...).

@@ -251,6 +251,10 @@ fn find_end(buf: &[u8], limits: &Limits, scan: &mut Scan) -> Result<Option<usize
         scan.at = lf + 1;
         scan.line = lf + 1;
         if !empty {
+            // the same bound as below: a long line is refused however many bytes came at once
+            if scan.lines == 0 && lf - scan.begin > longest_request_line(limits) {
+                return Err(too_large(scan));
+            }
             scan.lines += 1;
         } else if scan.lines > 0 {
             return match lf + 1 > limits.head {
@@ -276,11 +280,15 @@ fn find_end(buf: &[u8], limits: &Limits, scan: &mut Scan) -> Result<Option<usize
     if rest.first().is_some_and(|&b| !is_token_byte(b) && b != b'\r') {
         return Err(bad("not an HTTP request"));
     }
-    // Room for the method, two spaces and the version.
-    if scan.lines == 0 && rest.len() > limits.target + MAX_METHOD + 16 {
-        return Err(HttpError::new(414, "the request line is too long"));
+    if scan.lines == 0 && rest.len() > longest_request_line(limits) {
+        return Err(too_large(scan));
     }
     Ok(None)
+}
+
+/// Room for the method, the target, two spaces and the version.
+fn longest_request_line(limits: &Limits) -> usize {
+    limits.target.saturating_add(MAX_METHOD + 16)
 }
 
 fn too_large(scan: &Scan) -> HttpError {

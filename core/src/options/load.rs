@@ -64,8 +64,12 @@ pub fn load(
     let mut reader = Reader::new(&mut plugins, &environment);
     reader.run(&environment::directives(&environment));
     reader.run(&typed.directives);
+    let mut unclaimed = Vec::new();
     for bare in &typed.bare {
-        reader.run(&[bare_argument(bare)]);
+        match bare_argument(bare) {
+            Some(directive) => reader.run(&[directive]),
+            None => unclaimed.push(bare),
+        }
     }
     let collected = reader.finish();
     // 4. the options get their meaning
@@ -73,6 +77,13 @@ pub fn load(
     problems.append(&mut plugins.problems);
     let host = plugins.host;
     let settings = apply(&collected, &environment, host, &mut problems);
+    for name in unclaimed {
+        // options first: a plugin judges the file with its own options known
+        if !host.magic(name) {
+            let error = crate::config::ConfigError::UnknownFormat { name: name.clone() };
+            problems.push(error.to_string());
+        }
+    }
     // 5. the result
     if given(&collected, "show-config") {
         show(&settings, host);
@@ -174,16 +185,17 @@ fn late_command(collected: &Collected, settings: &Settings) -> Option<Startup> {
         })
 }
 
-/// A bare argument: a configuration by its ending, else something for a plugin.
-fn bare_argument(text: &str) -> Directive {
+/// A bare argument: a configuration by its ending or scheme, an application by its ending; `None`: for a plugin to say.
+fn bare_argument(text: &str) -> Option<Directive> {
     let (name, _) = crate::config::split_section(text);
     let key = match Dialect::of_name(name) {
         Some(_) => "include",
         None if name.ends_with(".wsgi") || name.ends_with(".py") => "wsgi-file",
         None if name.ends_with(".lua") || name.ends_with(".ws") => "lua",
-        None => "include",
+        None if name.contains("://") || name == "-" => "include",
+        None => return None,
     };
-    Directive::new(key, text, Origin::CommandLine)
+    Some(Directive::new(key, text, Origin::CommandLine))
 }
 
 /// Whether a flag stands anywhere and was not turned off.

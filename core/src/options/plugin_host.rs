@@ -51,6 +51,12 @@ pub trait PluginHost {
     /// Calls the setter of a loaded plugin's option.
     fn apply(&mut self, index: usize, name: &str, value: Option<&str>) -> Result<(), PluginError>;
 
+    /// A bare argument that is neither a configuration nor an application by its name: whether a plugin takes it.
+    fn magic(&mut self, argument: &str) -> bool {
+        let _ = argument;
+        false
+    }
+
     /// The plugin on disk that has this option; looked up without loading.
     fn owner_of(&self, option: &str) -> Option<String>;
 

@@ -43,6 +43,8 @@ pub struct PluginFile {
     pub requires: Vec<String>,
     /// Whether the host may write `modifier1` into the plugin's own struct.
     pub writable: bool,
+    /// How many bytes of its struct there are to be read: what the stamp says, but never beyond the symbol.
+    pub struct_size: usize,
 }
 
 impl PluginFile {
@@ -52,10 +54,20 @@ impl PluginFile {
     /// Not a plugin of this ABI: see [`LoadError`].
     pub fn read(path: &Path) -> Result<Self, LoadError> {
         let data = std::fs::read(path).map_err(|e| LoadError::unreadable(path, &e))?;
-        let image = Image::parse(path, &data)?;
+        Self::judge(path, &data)
+    }
+
+    /// Judges the bytes of a file, whatever they are.
+    fn judge(path: &Path, data: &[u8]) -> Result<Self, LoadError> {
+        let image = Image::parse(path, data)?;
         let stamp = image.stamp(path)?;
         let entry = image.entry(path)?;
-        let (name, options) = image.plugin(entry.address);
+        let claimed = u64::from(stamp.plugin_size);
+        let struct_size = match entry.size {
+            0 => claimed,
+            size => claimed.min(size),
+        };
+        let (name, options) = image.plugin(entry.address, struct_size);
         Ok(Self {
             path: path.to_path_buf(),
             stamp,
@@ -64,6 +76,7 @@ impl PluginFile {
             name,
             options,
             requires: image.requires(),
+            struct_size: struct_size as usize,
         })
     }
 }
@@ -71,6 +84,7 @@ impl PluginFile {
 struct Entry {
     name: String,
     address: u64,
+    size: u64,
 }
 
 struct Image<'d> {
@@ -143,25 +157,23 @@ impl<'d> Image<'d> {
 
     /// `<stem>`, `<stem>_plugin`, both also without `lib` and with `_` for `-`; else the only `*_plugin` object.
     fn entry(&self, path: &Path) -> Result<Entry, LoadError> {
-        let objects: HashMap<&str, u64> = self
+        let objects: HashMap<&str, (u64, u64)> = self
             .file
             .dynamic_symbols()
             .filter(|s| s.is_definition() && s.kind() == object::SymbolKind::Data)
-            .filter_map(|s| Some((s.name().ok()?, s.address())))
+            .filter_map(|s| Some((s.name().ok()?, (s.address(), s.size()))))
             .collect();
         for name in entry_names(path) {
-            if let Some(address) = objects.get(name.as_str()) {
-                return Ok(Entry {
-                    name,
-                    address: *address,
-                });
+            if let Some(&(address, size)) = objects.get(name.as_str()) {
+                return Ok(Entry { name, address, size });
             }
         }
         let mut others = objects.iter().filter(|(n, _)| n.ends_with("_plugin"));
         match (others.next(), others.next()) {
-            (Some((name, address)), None) => Ok(Entry {
+            (Some((name, &(address, size))), None) => Ok(Entry {
                 name: (*name).into(),
-                address: *address,
+                address,
+                size,
             }),
             (None, _) => Err(LoadError::NoEntry {
                 path: path.into(),
@@ -171,9 +183,12 @@ impl<'d> Image<'d> {
         }
     }
 
-    /// Name and options of the plugin struct at an address; what is not constant stays empty.
-    fn plugin(&self, address: u64) -> (Option<String>, Vec<StaticOption>) {
-        let at = |offset: usize| self.pointers.get(&(address + offset as u64)).copied();
+    /// Name and options of the plugin struct at an address; what is not constant, or beyond its size, stays empty.
+    fn plugin(&self, address: u64, size: u64) -> (Option<String>, Vec<StaticOption>) {
+        let at = |offset: usize| {
+            let field = address.checked_add(offset as u64).filter(|_| (offset as u64) < size)?;
+            self.pointers.get(&field).copied()
+        };
         let name = at(offset_of!(UwsgiPlugin, name)).and_then(|p| self.text(p));
         let options = at(offset_of!(UwsgiPlugin, options))
             .map(|table| self.options(table))
@@ -185,7 +200,7 @@ impl<'d> Image<'d> {
         let mut rows = Vec::new();
         let mut row = table;
         while let Some(name) = self.pointers.get(&row).and_then(|p| self.text(*p)) {
-            let field = |offset: usize| row + offset as u64;
+            let field = |offset: usize| row.wrapping_add(offset as u64);
             rows.push(StaticOption {
                 name,
                 kind: self.word(field(offset_of!(UwsgiOption, kind))),
@@ -200,7 +215,10 @@ impl<'d> Image<'d> {
                     .and_then(|b| b.try_into().ok())
                     .map_or(0, u64::from_ne_bytes),
             });
-            row += size_of::<UwsgiOption>() as u64;
+            let Some(next) = row.checked_add(size_of::<UwsgiOption>() as u64) else {
+                break;
+            };
+            row = next;
         }
         rows
     }
@@ -221,8 +239,8 @@ impl<'d> Image<'d> {
                 if inside >= s.p_filesz(endian) {
                     return None;
                 }
-                let start = usize::try_from(s.p_offset(endian) + inside).ok()?;
-                let end = usize::try_from(s.p_offset(endian) + s.p_filesz(endian)).ok()?;
+                let place = |from_start| s.p_offset(endian).checked_add(from_start)?.try_into().ok();
+                let (start, end): (usize, usize) = (place(inside)?, place(s.p_filesz(endian))?);
                 self.data.get(start..end)
             })
     }
@@ -246,7 +264,9 @@ impl<'d> Image<'d> {
             self.segments().any(|s| {
                 s.p_type(endian) == kind
                     && (kind != elf::PT_LOAD || s.p_flags(endian) & elf::PF_W == elf::PF_W)
-                    && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_memsz(endian)).contains(&address)
+                    && address
+                        .checked_sub(s.p_vaddr(endian))
+                        .is_some_and(|inside| inside < s.p_memsz(endian))
             })
         };
         covers(elf::PT_LOAD) && !covers(elf::PT_GNU_RELRO)
@@ -346,6 +366,73 @@ mod tests {
         let refused = PluginFile::read(&dir).unwrap_err().to_string();
         std::fs::remove_file(&dir).unwrap();
         assert!(refused.contains("not an ELF file"), "{refused}");
+    }
+
+    /// A real plugin with options and a requirement, built once.
+    fn plugin() -> &'static [u8] {
+        static BYTES: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        BYTES.get_or_init(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("broken");
+            std::fs::create_dir(&folder).unwrap();
+            let script = "NAME='broken'\nGCC_LIST=['broken']\nREQUIRES=['other']\n";
+            std::fs::write(folder.join("uwsgiplugin.py"), script).unwrap();
+            let source = "#include <uwsgi.h>\nstatic char *text;\n\
+                static struct uwsgi_option options[] = {\n\
+                { \"broken-text\", required_argument, 'b', \"a text\", uwsgi_opt_set_str, &text, UWSGI_OPT_MASTER },\n\
+                { \"broken-flag\", no_argument, 0, \"a flag\", uwsgi_opt_true, &text, 0 },\n\
+                UWSGI_END_OF_OPTIONS };\n\
+                struct uwsgi_plugin broken_plugin = { .name = \"broken\", .options = options };\n";
+            std::fs::write(folder.join("broken.c"), source).unwrap();
+            let file = uwsgiconfig::build(&folder, None, dir.path()).unwrap();
+            std::fs::read(file).unwrap()
+        })
+    }
+
+    #[test]
+    fn everything_is_read_without_loading() {
+        let file = PluginFile::judge(Path::new("broken_plugin.so"), plugin()).unwrap();
+        assert_eq!(file.name.as_deref(), Some("broken"));
+        assert_eq!(file.requires, ["other"]);
+        assert!(file.writable);
+        assert_eq!(file.struct_size, size_of::<UwsgiPlugin>());
+        let names: Vec<&str> = file.options.iter().map(|o| o.name.as_str()).collect();
+        assert_eq!(names, ["broken-text", "broken-flag"]);
+        assert_eq!((file.options[0].shortcut, file.options[0].flags), (i32::from(b'b'), 2));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
+
+        /// Numbers that a file holds may be anything: it is taken or refused, never worse.
+        #[test]
+        fn a_damaged_file_is_taken_or_refused(
+            edits in proptest::collection::vec(
+                (
+                    proptest::prelude::any::<proptest::sample::Index>(),
+                    0..3u8,
+                    proptest::sample::select(vec![0, 1, 7, 0xffff, i64::MAX as u64, u64::MAX, u64::MAX - 7, 1 << 63]),
+                ),
+                1..6,
+            ),
+            cut in proptest::option::weighted(0.1, proptest::prelude::any::<proptest::sample::Index>()),
+        ) {
+            let mut data = plugin().to_vec();
+            // the ELF header and the program headers; the section headers at the end; anywhere
+            let end = data.len() - 8;
+            for (index, place, value) in edits {
+                let at = match place {
+                    0 => index.index(800),
+                    1 => end - index.index(2600),
+                    _ => index.index(end),
+                };
+                data[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+            }
+            if let Some(cut) = cut {
+                data.truncate(cut.index(data.len()));
+            }
+            let _ = PluginFile::judge(Path::new("broken_plugin.so"), &data);
+        }
     }
 
     #[test]

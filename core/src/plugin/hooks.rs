@@ -4,7 +4,7 @@
 use super::loader::name_of;
 use super::registry::registry;
 use crate::server;
-use rsgi_plugin_api::abi::{UwsgiPlugin, WsgiRequest};
+use rsgi_plugin_api::abi::{JailStart, UwsgiPlugin, WsgiRequest};
 use std::ffi::CStr;
 
 /// Which plugins a hook is called for.
@@ -83,12 +83,46 @@ pub fn init() {
         if let Some(hook) = plugin.init {
             // SAFETY: master, single-threaded, options read.
             let rc = unsafe { hook() };
-            server::read_back();
             if rc < 0 {
                 crate::log::line(&format!("plugin {}: init failed ({rc})", name_of(plugin)));
             }
         }
     }
+}
+
+/// The rest of the start, while a plugin makes the jail that it goes on in.
+type Rest<T> = Box<dyn FnOnce() -> T + Send>;
+
+/// Goes on with the start: inside the jail that a generic plugin makes, or as it is when none does.
+pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
+    use std::sync::{Mutex, PoisonError};
+    static REST: Mutex<Option<Rest<()>>> = Mutex::new(None);
+    unsafe extern "C" fn start(_: *mut std::ffi::c_void) -> i32 {
+        let rest = REST.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match rest {
+            Some(rest) => rest(),
+            None => crate::say!("a plugin started the server twice in its jail; the second call is ignored"),
+        }
+        0
+    }
+    let Some(hook) = plugins(Of::Generic).into_iter().find_map(|p| p.jail) else {
+        return rest();
+    };
+    let outcome = std::sync::Arc::new(Mutex::new(None));
+    let place = outcome.clone();
+    *REST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(move || {
+        early_post_jail();
+        post_jail();
+        let value = rest();
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+    }));
+    // SAFETY: master, still root; the plugin calls `start` in its jail, in this thread, and returns when it returns.
+    unsafe { hook(JailStart(Some(start)), (*server::view()).argv) };
+    let value = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    value.unwrap_or_else(|| {
+        crate::say!("the jail hook of a plugin returned without starting the server");
+        crate::process::exit(1)
+    })
 }
 
 /// After a fork: 0 in the parent, 1 in the child.

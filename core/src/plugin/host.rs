@@ -110,6 +110,11 @@ impl PluginHost for Plugins {
         Ok(())
     }
 
+    fn magic(&mut self, argument: &str) -> bool {
+        // SAFETY: a new text that lives as long as the process.
+        super::hooks::magic(unsafe { CStr::from_ptr(crate::server::keep(argument)) })
+    }
+
     fn owner_of(&self, option: &str) -> Option<String> {
         registry().owner_of(option)
     }

@@ -215,9 +215,9 @@ fn check_layout(library: &Library, file: &PluginFile) -> Result<(), LoadError> {
 /// Copies as much as both sides know into a zeroed struct: an older plugin's missing hooks read as NULL.
 fn copy_struct(original: *mut UwsgiPlugin, file: &PluginFile) -> Box<UwsgiPlugin> {
     let mut copy = Box::new(rsgi_plugin_api::export::EMPTY);
-    let theirs = file.stamp.plugin_size as usize;
+    let theirs = file.struct_size;
     let size = theirs.min(size_of::<UwsgiPlugin>());
-    // SAFETY: the stamp says how large their struct is; ours is at least `size` long.
+    // SAFETY: the file says how large their struct is; ours is at least `size` long.
     unsafe {
         std::ptr::copy_nonoverlapping(original.cast::<u8>(), std::ptr::from_mut(&mut *copy).cast(), size);
         let tail = std::slice::from_raw_parts(original.cast::<u8>().add(size), theirs - size);

@@ -212,7 +212,6 @@ fn load_file(path: &Path, modifier: Option<u8>, function: Option<&str>) -> Resul
     if let Some(on_load) = copy.on_load {
         // SAFETY: the hook's contract: master, single-threaded, nothing held.
         unsafe { on_load() };
-        server::read_back();
     }
     Ok(())
 }
@@ -262,7 +261,6 @@ pub fn apply_option(row: &'static UwsgiOption, value: Option<&str>) {
     let value = value.map_or(std::ptr::null_mut(), keep);
     // SAFETY: the row's own name and data, a value that lives as long as the process; master, single-threaded.
     unsafe { func(row.name, value, row.data) };
-    server::read_back();
 }
 
 #[cfg(test)]

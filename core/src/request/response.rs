@@ -154,7 +154,13 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
     if !is_clean(value) {
         return Err(ResponseError::Malformed("control character in a header's value"));
     }
+    let limit = server().settings.limits.response_headers_limit as usize;
     let response = &mut core.response;
+    if limit > 0 && response.head.len() + name.len() + value.len() + 4 > limit {
+        return Err(ResponseError::Malformed(
+            "the headers of the answer are over response-headers-limit",
+        ));
+    }
     let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
     if name.eq_ignore_ascii_case(b"content-length") {
         let length = rsgi_protocol::http1::parse_length(value.trim_ascii())

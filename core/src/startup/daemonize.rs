@@ -99,8 +99,12 @@ fn open_udp_log(target: &str) -> Result<(), StartupError> {
 static PIDFILES: Mutex<Vec<(String, File)>> = Mutex::new(Vec::new());
 
 /// Opens `--pidfile` and `--safe-pidfile` before privileges are dropped: the folder may be root's. They are written
-/// when the sockets are bound, so that a start that fails leaves the pid of the instance that runs.
+/// when the sockets are bound, so that a start that fails leaves the pid of the instance that runs. Without a drop
+/// there is no need: then they come into being whole.
 pub fn open_pidfiles(settings: &Settings) {
+    if settings.privileges.uid.is_none() && settings.privileges.gid.is_none() {
+        return;
+    }
     let p = &settings.paths;
     for path in [&p.pidfile, &p.safe_pidfile].into_iter().flatten() {
         let opened = std::fs::OpenOptions::new()
@@ -143,10 +147,7 @@ fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
 ///
 /// # Errors
 /// One cannot be written.
-pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
-    if trial {
-        return Ok(());
-    }
+pub fn pidfiles(settings: &Settings) -> Result<(), StartupError> {
     for path in pidfile_paths(settings) {
         let fail =
             |e: std::io::Error| StartupError::new(format!("cannot write the pidfile {path}: {}", super::os_text(&e)));

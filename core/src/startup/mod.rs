@@ -60,7 +60,7 @@ impl From<std::io::Error> for StartupError {
 ///
 /// # Errors
 /// What made the start impossible.
-pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
+pub fn run(settings: Settings) -> Result<i32, StartupError> {
     let trial = process::role() == Role::Trial;
     let is_reload = reload::is_reload();
 
@@ -110,11 +110,21 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);
-    let mut shared_sockets = if trial {
+    let shared_sockets = if trial {
         Vec::new()
     } else {
         sockets::bind_shared(&settings)?
     };
+    plugin_hooks::jail(move || run_in_jail(settings, shared_sockets, is_reload))
+}
+
+/// The rest of the start, in the jail if a plugin made one.
+fn run_in_jail(
+    mut settings: Settings,
+    mut shared_sockets: Vec<sockets::SharedSocket>,
+    is_reload: bool,
+) -> Result<i32, StartupError> {
+    let trial = process::role() == Role::Trial;
     plugin_hooks::before_privileges_drop();
     if !trial {
         daemonize::open_pidfiles(&settings);
@@ -142,7 +152,9 @@ pub fn run(mut settings: Settings) -> Result<i32, StartupError> {
     let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
-    daemonize::pidfiles(&settings, trial)?;
+    if !trial {
+        daemonize::pidfiles(&settings)?;
+    }
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);

@@ -157,9 +157,20 @@ struct Cores {
     dozing: AtomicUsize,
 }
 
+/// Whether worker `id` serves socket `number`: all do, unless `--map-socket number:worker,...` says which.
+fn is_mapped(server: &Server, number: usize, id: usize) -> bool {
+    let maps = server.settings.sockets.map_socket.iter();
+    let mut own = maps
+        .filter_map(|m| m.split_once(':').filter(|(n, _)| n.trim().parse() == Ok(number)))
+        .peekable();
+    own.peek().is_none() || own.any(|(_, workers)| workers.split(',').any(|w| w.trim().parse() == Ok(id)))
+}
+
 fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let cores = server.shared.core_count();
-    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets).and_then(|p| p.accept().map(|()| p)) {
+    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets)
+        .and_then(|p| p.accept(|n| is_mapped(server, n, id)).map(|()| p))
+    {
         Ok(poll) => poll,
         Err(e) => {
             say!("worker {id}: cannot watch its sockets: {e}");
@@ -296,10 +307,15 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
         return;
     }
     let http = &server.settings.http;
-    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout);
+    let quiet = server.settings.sockets.socket_timeout;
+    // a head may come slowly, but not for ever: three of the pauses that are allowed
+    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout.min(3 * quiet));
     for conn in shared.poll.sweep(|c| {
-        let began = c.head_since > 0 && now.saturating_sub(c.head_since) > head;
-        began || now.saturating_sub(c.parked_at) > idle
+        let (parked, began) = (now.saturating_sub(c.parked_at), now.saturating_sub(c.head_since));
+        match c.head_since {
+            0 => parked > idle,
+            _ => parked > quiet || began > head,
+        }
     }) {
         if conn.head_since > 0 && conn.socket.protocol == server::SocketProtocol::Http {
             let _ = crate::net::wait::write_all(

@@ -136,6 +136,7 @@ rows! {
     value "pyrun" = "pyrun": "run a script with the uwsgi module at hand, and end";
     value "py" = "pyrun": "run a script with the uwsgi module at hand, and end";
     value "python" = "pyrun": "run a script with the uwsgi module at hand, and end";
+    value "test" = "test": "import a module and end; the exit code tells whether it worked";
     value "wsgi-env-behaviour" = "wsgi-env-behaviour": "cheat or holy; a new environ is made for each request either way";
     value "wsgi-env-behavior" = "wsgi-env-behaviour": "cheat or holy; a new environ is made for each request either way";
     flag "wsgi-disable-file-wrapper" = "no-file-wrapper": "leave wsgi.file_wrapper out of the environ";
@@ -146,6 +147,7 @@ rows! {
     flag "start_response-nodelay" = "nodelay": "send the head as soon as start_response is called";
     flag "py-call-osafterfork" = "fork-hooks": "tell Python about forks; always on";
     flag "py-call-uwsgi-fork-hooks" = "fork-hooks": "tell Python about forks; always on";
+    flag "python-version" = "python-version": "the version of Python stands in the log";
     flag "no-site" = "no-site": "start Python without its site module";
     flag "early-python" = "early": "start Python before applications are loaded; always so";
     value "early-pyimport" = "shared-import": "import a module before all others";
@@ -157,7 +159,7 @@ rows! {
     value "python-autoreload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
     value "python-auto-reload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
     value "py-auto-reload-ignore" = "py-autoreload-ignore": "a module that the watcher leaves alone";
-    value "py-tracebacker" = "py-tracebacker" via not_yet: "sockets that show where each worker is";
+    value "py-tracebacker" = "py-tracebacker": "where each thread of worker N is can be read at the unix socket VALUE followed by N";
     value "paste" = "paste": "load a PasteDeploy application";
     value "ini-paste" = "paste": "load a PasteDeploy application from an INI file";
     value "ini-paste-logged" = "paste-logged": "the same, with the logging section of the file";
@@ -165,8 +167,8 @@ rows! {
     value "paste-name" = "paste-name": "section of the paste file";
     value "pecan" = "pecan" via not_yet: "load a Pecan application";
     value "python-raw" = "python-raw" via not_yet: "a Python handler for raw sockets";
-    value "pymodule-alias" = "pymodule-alias" via not_yet: "alias of a module";
-    value "post-pymodule-alias" = "post-pymodule-alias" via not_yet: "alias of a module, set later";
+    value "pymodule-alias" = "pymodule-alias": "name=module or name=file.py: import it and let it go by that name";
+    value "post-pymodule-alias" = "post-pymodule-alias": "the same, after the modules of --import";
     value "py-sharedarea" = "py-sharedarea" via not_yet: "a shared area that Python can write to";
     flag "py-master-check-signals" = "py-master-check-signals" via not_yet: "run Python's signal handlers in the master";
     flag "reload-os-env" = "reload-os-env" via not_yet: "refresh os.environ for each request";

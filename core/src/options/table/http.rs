@@ -27,12 +27,11 @@ static ROWS: &[OptionSpec] = &[
         s.limits.post_buffering_bufsize = (n as usize).max(4096)
     })
     .range(0, 1 << 30),
-    bytes(
+    number(
         "response-headers-limit",
-        "largest header block of an answer in bytes",
-        |s, n| s.limits.response_headers_limit = n,
-    )
-    .later(),
+        "largest header block of an answer in kB",
+        |s, n| s.limits.response_headers_limit = n * 1024,
+    ),
     bytes(
         "chunked-input-limit",
         "largest chunk of a request body in bytes",

@@ -3,9 +3,7 @@
 use crate::config::Origin;
 use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Optional, Required};
-use crate::options::spec::{
-    Group, OptionSpec, bytes, demanded_flag, flag, later, no_effect, number, optional_parsed, parsed, path,
-};
+use crate::options::spec::{Group, OptionSpec, bytes, flag, later, no_effect, number, optional_parsed, parsed, path};
 use crate::settings::{Settings, SocketProtocol, SocketSpec};
 
 pub static GROUP: Group = Group {
@@ -234,8 +232,7 @@ static ROWS: &[OptionSpec] = &[
         "map-socket",
         "give a socket to some workers: SOCKET:WORKER,WORKER",
         |s, v| s.sockets.map_socket.push(v.into()),
-    )
-    .later(),
+    ),
     flag(
         "enable-proxy-protocol",
         "read the PROXY line on HTTP sockets",
@@ -274,7 +271,8 @@ static ROWS: &[OptionSpec] = &[
     .later()
     .aliases(&["fd-safe"])
     .range(0, 1 << 20),
-    demanded_flag(
+    // uWSGI declares it with a value that it does not read; people write it as the flag that it is
+    flag(
         "http-path-info-no-decode-slashes",
         "leave %2F encoded in PATH_INFO",
         |s, on| s.http.path_info_no_decode_slashes = on,

@@ -137,6 +137,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
     });
     let handover = reload::take();
     unix_signal::block_master();
+    unix_signal::relay_to_master();
     let bell = super::make_master_bell()?;
     let signals = SignalFd::with_flags(
         &unix_signal::master_set(),

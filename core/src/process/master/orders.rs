@@ -80,7 +80,7 @@ impl Master {
             FifoCommand::RotateLog => log::rotate::rotate(&server.settings.logging),
             FifoCommand::Pause => self.on_pause(),
             FifoCommand::Pidfiles => {
-                if let Err(e) = startup::daemonize::pidfiles(&server.settings, false) {
+                if let Err(e) = startup::daemonize::pidfiles(&server.settings) {
                     say!("{e}");
                 }
             }
@@ -226,6 +226,7 @@ impl Master {
 
     /// Becomes the new image; the processes stay and go on serving.
     pub(super) fn exec(&mut self) {
+        before_workers_leave();
         say!("binary reloading rsgi...");
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
@@ -287,6 +288,9 @@ impl Master {
     }
 
     pub(super) fn close(&mut self, ending: Ending, then: Then) {
+        if ending == Ending::Graceful {
+            before_workers_leave();
+        }
         self.stop_daemons();
         if matches!(then, Then::Exit(_)) {
             gateway::release_sockets();
@@ -363,5 +367,15 @@ impl Master {
             _ => true,
         });
         (!left).then_some(closing.then)
+    }
+}
+
+/// The hook that a plugin may have put into `uwsgi.gbcw_hook`.
+fn before_workers_leave() {
+    // SAFETY: the master is single-threaded; the field holds NULL or a function of a loaded plugin.
+    unsafe {
+        if let Some(hook) = (*crate::server::view()).gbcw_hook {
+            hook();
+        }
     }
 }

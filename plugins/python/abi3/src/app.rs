@@ -4,15 +4,41 @@
 use crate::py::{self, Py, PyResult, Raised};
 use crate::settings::{self, AppSource};
 use crate::{exception, interpreter};
+use pyo3_ffi::{PyList_GetItem, PyList_Size, PyTuple_GetItem};
 use rsgi_plugin_api::{log, sys};
 use std::ffi::{CStr, c_int};
 use std::time::Instant;
 
-/// The applications that the options name.
+/// The applications that the options name, and those that they put into `uwsgi.applications`.
 pub fn load_configured() {
     for source in &settings::get().apps {
         load(b"", source);
     }
+    if mount_table().is_err() {
+        exception::print_current();
+    }
+}
+
+/// Registers what an application's module has put into `uwsgi.applications`.
+fn mount_table() -> PyResult<()> {
+    let begin = Instant::now();
+    let found = interpreter::support(c"mounted_by_app", &[])?;
+    // SAFETY: a list of pairs, both made by `mounted_by_app`; items are borrowed and shared at once.
+    let pairs = unsafe {
+        (0..PyList_Size(found.as_ptr()))
+            .map(|i| {
+                let pair = PyList_GetItem(found.as_ptr(), i);
+                Ok((
+                    Py::borrowed(PyTuple_GetItem(pair, 0))?,
+                    Py::borrowed(PyTuple_GetItem(pair, 1))?,
+                ))
+            })
+            .collect::<PyResult<Vec<_>>>()?
+    };
+    for (mountpoint, callable) in pairs {
+        announce(&py::text_bytes(&mountpoint)?, callable, begin);
+    }
+    Ok(())
 }
 
 /// `--mount`: what `app` is, by its spelling.
@@ -25,14 +51,27 @@ pub fn mount(mountpoint: &[u8], app: &[u8]) -> c_int {
     load(mountpoint, &source)
 }
 
-/// Imports modules (`--import` and its kin); an import that fails is shown, and the server goes on.
-pub fn import(modules: &[Vec<u8>]) {
+/// Imports modules (`--import` and its kin); one that fails is shown, and the server goes on. Whether all worked.
+pub fn import(modules: &[Vec<u8>]) -> bool {
+    let mut fine = true;
     for name in modules {
         let done = py::path(name).and_then(|n| interpreter::support(c"import_by_name", &[&n]));
         if done.is_err() {
             let name = String::from_utf8_lossy(name);
             exception::explain_current(&name);
             log::line(&format!("unable to import {name}"));
+            fine = false;
+        }
+    }
+    fine
+}
+
+/// `--pymodule-alias`: second names of modules.
+pub fn alias(specs: &[Vec<u8>]) {
+    for spec in specs {
+        let done = py::path(spec).and_then(|s| interpreter::support(c"alias_module", &[&s]));
+        if done.is_err() {
+            exception::explain_current("");
         }
     }
 }
@@ -70,10 +109,18 @@ fn load(mountpoint: &[u8], source: &AppSource) -> c_int {
             return -1;
         }
     };
+    announce(mountpoint, callable, begin)
+}
+
+/// Registers an application and says so; its id, or -1.
+fn announce(mountpoint: &[u8], callable: Py, begin: Instant) -> c_int {
+    // SAFETY: the host's counter of this process.
+    let id = unsafe { *sys::uwsgi_apps_cnt_of_process() };
     match register(id, mountpoint, callable, begin) {
         Ok(is_default) => {
             log::line(&format!(
-                "WSGI app {id} (mountpoint='{mount_text}') ready in {} seconds on interpreter {:?} pid: {}{}",
+                "WSGI app {id} (mountpoint='{}') ready in {} seconds on interpreter {:?} pid: {}{}",
+                String::from_utf8_lossy(mountpoint),
                 begin.elapsed().as_secs(),
                 interpreter::main(),
                 std::process::id(),

@@ -72,6 +72,9 @@ fn guarded<T>(name: &str, failed: T, body: impl FnOnce() -> T) -> T {
 
 unsafe extern "C" fn run_script() -> c_int {
     guarded("pyrun", 1, || {
+        if let Some(name) = &settings::get().test {
+            return gil::with(|| c_int::from(!app::import(std::slice::from_ref(name))));
+        }
         let Some(script) = &settings::get().run else {
             return -1;
         };
@@ -113,7 +116,10 @@ unsafe extern "C" fn preinit_apps() {
 unsafe extern "C" fn init_apps() {
     guarded("init_apps", (), || {
         gil::with(|| {
-            app::import(&settings::get().imports);
+            let settings = settings::get();
+            app::alias(&settings.aliases);
+            app::import(&settings.imports);
+            app::alias(&settings.late_aliases);
             app::load_configured();
         })
     });
@@ -135,7 +141,7 @@ unsafe extern "C" fn post_fork() {
         gil::with(|| {
             module::refresh();
             app::call_module_hook(c"post_fork_hook");
-            if module::is_first_worker() && module::watch().is_err() {
+            if module::start_helpers().is_err() {
                 exception::print_current();
             }
         })
@@ -163,7 +169,7 @@ unsafe extern "C" fn worker() -> c_int {
 
 unsafe extern "C" fn spooler_init() {
     guarded("spooler_init", (), || {
-        gil::with(|| app::import(&settings::get().spooler_imports))
+        gil::with(|| app::import(&settings::get().spooler_imports));
     });
 }
 

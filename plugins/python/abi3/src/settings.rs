@@ -39,6 +39,10 @@ pub struct Settings {
     pub accept_buffer: bool,
     pub no_site: bool,
     pub nodelay: bool,
+    pub tracebacker: Option<Vec<u8>>,
+    pub aliases: Vec<Vec<u8>>,
+    pub late_aliases: Vec<Vec<u8>>,
+    pub test: Option<Vec<u8>>,
     pub autoreload: u32,
     pub autoreload_ignore: Vec<Vec<u8>>,
 }
@@ -105,6 +109,10 @@ impl Settings {
             b"accept-buffer" => self.accept_buffer = true,
             b"no-site" => self.no_site = true,
             b"nodelay" => self.nodelay = true,
+            b"py-tracebacker" => self.tracebacker = Some(value),
+            b"pymodule-alias" => self.aliases.push(value),
+            b"post-pymodule-alias" => self.late_aliases.push(value),
+            b"test" => self.test = Some(value),
             b"py-autoreload" => self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0),
             b"py-autoreload-ignore" => self.autoreload_ignore.push(value),
             _ => {} // accepted by stage one, nothing to do here

@@ -186,6 +186,67 @@ def watch_modules(seconds, ignored, log, reload):
     threading.Thread(target=watch, name="python-reloader", daemon=True).start()
 
 
+def trace_on_demand(path, log):
+    """--py-tracebacker: whoever connects to the socket reads where each thread of this worker is."""
+    import socket
+    import threading
+
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+    listener.bind(path)
+    listener.listen(8)
+
+    def report():
+        names = {t.ident: t.name for t in threading.enumerate()}
+        lines = ["*** uWSGI Python tracebacker output ***", ""]
+        for ident, frame in sys._current_frames().items():
+            if ident == threading.get_ident():
+                continue
+            for entry in traceback.extract_stack(frame):
+                lines.append("thread_id = %s filename = %s lineno = %d function = %s line = %s"
+                             % (names.get(ident, ident), entry.filename, entry.lineno, entry.name, entry.line))
+            lines.append("")
+        return "\n".join(lines) + "\n"
+
+    def serve():
+        while True:
+            client, _ = listener.accept()
+            with client:
+                try:
+                    client.sendall(report().encode())
+                except OSError:
+                    pass
+
+    threading.Thread(target=serve, name="python-tracebacker", daemon=True).start()
+    log("[python-tracebacker] thread stacks can be read at %s" % path)
+
+
+def alias_module(spec):
+    """--pymodule-alias name=module, or name=file.py."""
+    name, _, target = spec.partition("=")
+    if not target:
+        raise ValueError("--pymodule-alias wants name=module or name=/path/to/file.py, not %r" % spec)
+    sys.modules[name] = import_by_name(target)
+
+
+def mounted_by_app():
+    """uwsgi.applications, as the application's module may set it: mountpoints and callables (or their names)."""
+    import uwsgi
+    table = getattr(uwsgi, "applications", None)
+    uwsgi.applications = None
+    found = []
+    for mountpoint, app in (table or {}).items():
+        if isinstance(app, str):
+            name, _, function = app.rpartition(":")
+            app = find_callable(load_module(name), function) if name else None
+        if callable(app):
+            found.append((mountpoint, app))
+    return found
+
+
 def run_mule(script):
     """A mule's program: a .py file, or module:function."""
     if script.endswith(".py"):

@@ -238,23 +238,23 @@ pub fn refresh() {
     }
 }
 
-/// Whether this process is worker 1, which does the jobs that one worker does for all.
-pub fn is_first_worker() -> bool {
-    // SAFETY: a plain read of the published view.
-    unsafe { sys::uwsgi.mywid == 1 }
-}
-
-/// `--py-autoreload`: starts the watching thread of this process.
-pub fn watch() -> PyResult<()> {
+/// The threads of ours that a worker has: `--py-tracebacker`, and `--py-autoreload` in worker 1, for all.
+pub fn start_helpers() -> PyResult<()> {
     let settings = settings::get();
-    if settings.autoreload == 0 {
-        return Ok(());
-    }
+    // SAFETY: a plain read of the published view.
+    let worker = unsafe { sys::uwsgi.mywid };
     let module = interpreter::import(c"uwsgi")?;
-    let ignored = interpreter::list(settings.autoreload_ignore.iter().map(Vec::as_slice))?;
-    let (log, reload) = (module.attr(c"log")?, module.attr(c"reload")?);
-    let seconds = py::int(settings.autoreload.into())?;
-    interpreter::support(c"watch_modules", &[&seconds, &ignored, &log, &reload]).map(drop)
+    let log = module.attr(c"log")?;
+    if let Some(socket) = settings.tracebacker.as_ref().filter(|_| worker > 0) {
+        let path = [socket.as_slice(), worker.to_string().as_bytes()].concat();
+        interpreter::support(c"trace_on_demand", &[&py::path(&path)?, &log])?;
+    }
+    if settings.autoreload > 0 && worker == 1 {
+        let ignored = interpreter::list(settings.autoreload_ignore.iter().map(Vec::as_slice))?;
+        let seconds = py::int(settings.autoreload.into())?;
+        interpreter::support(c"watch_modules", &[&seconds, &ignored, &log, &module.attr(c"reload")?])?;
+    }
+    Ok(())
 }
 
 /// `uwsgi.env`: the environ of the request in work, where there is only one at a time.

@@ -1,0 +1,139 @@
+//! Building plugins from folders as uWSGI's own tree and third parties lay them out.
+
+use rsgi_tests::{Setup, program};
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn build(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(program("uwsgiconfig"))
+        .arg("--plugin")
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .expect("uwsgiconfig can be run")
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Writes files, making their folders.
+fn tree(setup: &Setup, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = setup.dir().join(name);
+        std::fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("the folder is writable");
+        std::fs::write(path, text).expect("the folder is writable");
+    }
+}
+
+const INSIDE: &str = r#"
+#include "../../uwsgi.h"
+#include "../shared/shared.h"
+static int init(void) { uwsgi_log("INSIDE says " SHARED " from %s\n", __FILE__); return 0; }
+struct uwsgi_plugin inside_plugin = { .name = "inside", .init = init };
+"#;
+
+#[test]
+fn a_plugin_inside_uwsgis_tree_gets_our_header() {
+    for foreign in ["#error the header of another server\n", ""] {
+        let setup = Setup::new();
+        tree(
+            &setup,
+            &[
+                (
+                    "t/plugins/inside/uwsgiplugin.py",
+                    "NAME='inside'\nGCC_LIST=['inside']\n",
+                ),
+                ("t/plugins/inside/inside.c", INSIDE),
+                (
+                    "t/plugins/shared/shared.h",
+                    "#include \"../../uwsgi.h\"\n#define SHARED \"hello\"\n",
+                ),
+            ],
+        );
+        if !foreign.is_empty() {
+            tree(&setup, &[("t/uwsgi.h", foreign)]);
+        }
+        let built = build(setup.dir(), &["t/plugins/inside"]);
+        assert!(built.status.success(), "{}", words(&built));
+        let ended = setup.args(["--plugin", "./inside_plugin.so"]).run();
+        assert!(ended.output.contains("INSIDE says hello from "), "{}", ended.output);
+        assert!(ended.output.contains("t/plugins/inside/inside.c\n"), "{}", ended.output);
+    }
+}
+
+#[test]
+fn errors_inside_uwsgis_tree_name_the_real_file() {
+    let setup = Setup::new();
+    tree(
+        &setup,
+        &[
+            ("t/uwsgi.h", ""),
+            (
+                "t/plugins/broken/uwsgiplugin.py",
+                "NAME='broken'\nGCC_LIST=['broken']\n",
+            ),
+            ("t/plugins/broken/broken.c", "#include <uwsgi.h>\nnothing at all;\n"),
+        ],
+    );
+    let built = build(setup.dir(), &["t/plugins/broken"]);
+    assert!(!built.status.success());
+    let file = setup.dir().join("t/plugins/broken/broken.c");
+    let real = file.canonicalize().expect("it is there");
+    assert!(
+        words(&built).contains(&format!("{}:2:", real.display())),
+        "{}",
+        words(&built)
+    );
+}
+
+#[test]
+fn flags_are_split_as_a_shell_does() {
+    let setup = Setup::new();
+    let script = "from uwsgiconfig import spcall\nNAME='flags'\nCFLAGS=['-DONE=1 -DTWO=2', spcall('echo -DTHREE=3'), spcall('false')]\n\
+                  CFLAGS.append('-DTEXT=\\\\\"a-b\\\\\"')\nLDFLAGS=[]\nLIBS=['-lm -lc']\nGCC_LIST=['flags']\n";
+    let source = "#include <uwsgi.h>\nstatic int init(void) { uwsgi_log(\"FLAGS %d %s\\n\", ONE + TWO + THREE, TEXT); return 0; }\n\
+                  struct uwsgi_plugin flags_plugin = { .name = \"flags\", .init = init };\n";
+    tree(&setup, &[("flags/uwsgiplugin.py", script), ("flags/flags.c", source)]);
+    let built = build(setup.dir(), &["flags"]);
+    assert!(built.status.success(), "{}", words(&built));
+    let ended = setup.args(["--plugin", "./flags_plugin.so"]).run();
+    assert!(ended.output.contains("FLAGS 6 a-b\n"), "{}", ended.output);
+}
+
+#[test]
+fn a_plugin_may_be_built_under_another_name() {
+    let setup = Setup::new();
+    let source = "#include <uwsgi.h>\nstatic int init(void) { uwsgi_log(\"NAMED\\n\"); return 0; }\n\
+                  struct uwsgi_plugin first_plugin = { .name = \"first\", .init = init };\n";
+    tree(&setup, &[("first.c", source)]);
+    let built = build(setup.dir(), &["first.c", "core", "second"]);
+    assert!(built.status.success(), "{}", words(&built));
+    let ended = setup.args(["--plugins-dir", "@DIR@", "--plugin", "second"]).run();
+    assert!(ended.output.contains("NAMED\n"), "{}", ended.output);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let setup = Setup::new();
+    tree(&setup, &[("folder/readme", ""), ("x.c", "#include <uwsgi.h>\n")]);
+    let no_compiler = Command::new(program("uwsgiconfig"))
+        .args(["--plugin", "x.c"])
+        .env("CC", "/nowhere/gcc")
+        .current_dir(setup.dir())
+        .output()
+        .expect("uwsgiconfig can be run");
+    assert!(
+        words(&no_compiler).contains("install one with: apt-get install gcc libc6-dev"),
+        "{}",
+        words(&no_compiler)
+    );
+    for (target, why) in [
+        ("nowhere.c", "nowhere.c: no such source file or folder"),
+        ("folder", "uwsgiplugin.py: missing"),
+    ] {
+        let output = build(setup.dir(), &[target]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(words(&output).contains(why), "{}", words(&output));
+    }
+}
