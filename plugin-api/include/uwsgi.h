@@ -761,6 +761,10 @@ char *uwsgi_request_body_read(struct wsgi_request *, ssize_t hint, ssize_t *rlen
 /* The same up to and with a newline; hint > 0 bounds the line. */
 char *uwsgi_request_body_readline(struct wsgi_request *, ssize_t hint, ssize_t *rlen);
 void uwsgi_request_body_seek(struct wsgi_request *, off_t); /* needs post-buffering */
+/* [request] Ends the answer and the client's connection; the request goes on, what it still writes is dropped. */
+void uwsgi_disconnect(struct wsgi_request *);
+/* [request] A value for %(key) of the request log; copied. */
+void uwsgi_logvar_add(struct wsgi_request *, char *key, uint8_t keylen, char *val, uint8_t vallen);
 int uwsgi_get_app_id(struct wsgi_request *, char *key, uint16_t len, int modifier1); /* -1: no such mount */
 /* Called while an exception of the application is current: asks the exception hooks of the plugin, counts, logs,
  * applies reload-on-exception. catch != 0: also answers with the exception's text. 0: an answer was sent. */
@@ -834,6 +838,8 @@ ssize_t rsgi_gateway_link(char *buf, size_t size);
 int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 /* [request] Whether the client has closed its side (1), without reading from it. */
 int rsgi_request_client_gone(struct wsgi_request *);
+/* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
+int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
 /* [any] The modifier1 that a plugin got, by the address of its struct; -1: not loaded. */
 int rsgi_plugin_modifier(const struct uwsgi_plugin *);
 

@@ -217,5 +217,8 @@ unsafe extern "C" {
     pub fn rsgi_gateway_link(buf: *mut c_char, size: usize) -> isize;
     pub fn rsgi_response_writev(a0: *mut WsgiRequest, parts: *const iovec, count: usize, last: c_int) -> c_int;
     pub fn rsgi_request_client_gone(a0: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_disconnect(a0: *mut WsgiRequest);
+    pub fn uwsgi_logvar_add(a0: *mut WsgiRequest, key: *mut c_char, keylen: u8, val: *mut c_char, vallen: u8);
+    pub fn rsgi_logvar_get(a0: *mut WsgiRequest, key: *mut c_char, keylen: u8, val: *mut *mut c_char) -> c_int;
     pub fn rsgi_plugin_modifier(a0: *const UwsgiPlugin) -> c_int;
 }

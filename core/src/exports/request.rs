@@ -258,6 +258,45 @@ pub unsafe extern "C" fn rsgi_request_client_gone(req: *mut WsgiRequest) -> c_in
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_disconnect(req: *mut WsgiRequest) {
+    // SAFETY: the header asks for a request of ours.
+    crate::request::response::disconnect(unsafe { Core::of(req) });
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_logvar_add(
+    req: *mut WsgiRequest,
+    key: *mut c_char,
+    keylen: u8,
+    val: *mut c_char,
+    vallen: u8,
+) {
+    // SAFETY: the header asks for a request of ours and texts with their lengths.
+    let (core, key, value) = unsafe { (Core::of(req), bytes(key, keylen), bytes(val, vallen)) };
+    core.log_variables.retain(|[known, _]| **known != *key);
+    core.log_variables.push([key.into(), value.into()]);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_logvar_get(
+    req: *mut WsgiRequest,
+    key: *mut c_char,
+    keylen: u8,
+    val: *mut *mut c_char,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours, a text with its length and a writable place.
+    unsafe {
+        match crate::log::format::log_variable(&*req, bytes(key, keylen)) {
+            Some(value) => {
+                *val = value.as_ptr().cast_mut().cast();
+                value.len() as c_int
+            }
+            None => -1,
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn set_harakiri(seconds: c_int) {
     let deadline = if seconds > 0 {
         super::now() + i64::from(seconds)

@@ -2,7 +2,9 @@
 //!
 //! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
 
+pub mod format;
 pub mod request;
+pub mod rotate;
 pub mod sink;
 
 use std::fmt::Arguments;
@@ -10,12 +12,22 @@ use std::sync::OnceLock;
 
 /// The strftime format of `--log-date`, NUL-terminated.
 static STAMP: OnceLock<std::ffi::CString> = OnceLock::new();
+/// The same without what separates it from the message.
+static STAMP_FORMAT: OnceLock<std::ffi::CString> = OnceLock::new();
 
 /// Puts a time stamp in front of each message of the server (`--log-date[=strftime format]`).
 pub fn stamp_lines(format: Option<&str>) {
     // uWSGI's own default, "Sat Nov 21 09:00:00 2026 - "; a format of the user's is used as it is
-    let format = format.map_or_else(|| "%a %b %d %H:%M:%S %Y - ".to_owned(), |f| format!("{f} - "));
-    let _ = STAMP.set(std::ffi::CString::new(format).unwrap_or_default());
+    let stamp = format.map_or_else(|| "%a %b %d %H:%M:%S %Y - ".to_owned(), |f| format!("{f} - "));
+    let _ = STAMP.set(std::ffi::CString::new(stamp).unwrap_or_default());
+    if let Some(format) = format {
+        let _ = STAMP_FORMAT.set(std::ffi::CString::new(format).unwrap_or_default());
+    }
+}
+
+/// The strftime format that `--log-date` names, if it names one.
+pub fn stamp_format() -> Option<&'static std::ffi::CStr> {
+    STAMP_FORMAT.get().map(std::ffi::CString::as_c_str)
 }
 
 /// Writes one message with a newline.

@@ -1,9 +1,13 @@
-//! The request log: one line per answer, in uWSGI's default form.
+//! The request log: one line per answer, in uWSGI's default form or by a template (`log::format`).
 
+use super::format::LogFormat;
 use crate::server::{server, worker_id};
 use rsgi_plugin_api::abi::WsgiRequest;
 use std::cell::RefCell;
 use std::io::Write;
+
+/// `via` of an answer that the kernel sent from a file.
+const VIA_SENDFILE: u16 = 1;
 
 thread_local! {
     static LINE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(512));
@@ -23,14 +27,18 @@ pub fn wanted(req: &WsgiRequest) -> bool {
         || (log.log_5xx && (500..600).contains(&status))
         || (log.log_slow.is_some_and(|ms| micros(req) >= u64::from(ms) * 1000))
         || (log.log_zero && req.response_size == 0)
+        || (log.log_sendfile && req.via == VIA_SENDFILE)
+        || (log.log_ioerror && req.read_errors + req.write_errors > 0)
         || (log.log_big.is_some_and(|n| req.response_size as u64 >= n))
 }
 
-fn micros(req: &WsgiRequest) -> u64 {
+/// How long the request took.
+pub(super) fn micros(req: &WsgiRequest) -> u64 {
     req.end_of_request.saturating_sub(req.start_of_request)
 }
 
-fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
+/// A text of the request.
+pub(super) fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
     if place.is_null() || len == 0 {
         return b"";
     }
@@ -39,7 +47,7 @@ fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
 }
 
 /// Control characters of a client's text never reach the log raw: a request cannot forge a line.
-fn clean(out: &mut Vec<u8>, part: &[u8]) {
+pub(super) fn clean(out: &mut Vec<u8>, part: &[u8]) {
     for b in part {
         match b {
             0..=31 | 127 => {
@@ -55,15 +63,37 @@ pub fn write_line(req: &mut WsgiRequest) {
     if req.end_of_request == 0 {
         req.end_of_request = crate::exports::micros();
     }
-    let settings = &server().settings.logging;
     LINE.with_borrow_mut(|line| {
         line.clear();
-        default_line(line, req, settings.log_x_forwarded_for, settings.log_micros);
-        super::write(line);
+        match LogFormat::configured() {
+            Some(format) => format.fill(line, req),
+            None => default_line(line, req, server().settings.logging.log_micros),
+        }
+        // the date of --log-date is for the server's own messages: this line has its own
+        super::sink::write(line);
     });
 }
 
-fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, forwarded: bool, in_micros: bool) {
+/// The client's address, or the one it was forwarded for (`--log-x-forwarded-for`).
+pub(super) fn address(req: &WsgiRequest) -> &[u8] {
+    let forwarded = server().settings.logging.log_x_forwarded_for;
+    let forwarded = forwarded.then(|| crate::request::vars::find(req, b"HTTP_X_FORWARDED_FOR"));
+    forwarded
+        .flatten()
+        .unwrap_or(text(req.remote_addr, req.remote_addr_len))
+}
+
+fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
+    if server().settings.limits.memory_report
+        && let Some((rss, vsz)) = crate::process::memory(std::process::id())
+    {
+        let _ = write!(
+            line,
+            "{{address space usage: {vsz} bytes/{}MB}} {{rss usage: {rss} bytes/{}MB}} ",
+            vsz >> 20,
+            rss >> 20
+        );
+    }
     let shared = &server().shared;
     let id = worker_id();
     // SAFETY: the records live as long as the process; the figures are only informative.
@@ -77,13 +107,7 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, forwarded: bool, in_micro
         std::process::id(),
         app_text(req.app_id)
     );
-    let forwarded_for = forwarded
-        .then(|| crate::request::vars::find(req, b"HTTP_X_FORWARDED_FOR"))
-        .flatten();
-    clean(
-        line,
-        forwarded_for.unwrap_or(text(req.remote_addr, req.remote_addr_len)),
-    );
+    clean(line, address(req));
     line.extend_from_slice(b" (");
     clean(line, text(req.remote_user, req.remote_user_len));
     // SAFETY: `uh` points at the request's own header record.
@@ -101,7 +125,7 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, forwarded: bool, in_micro
         (micros(req) / 1000, "msecs")
     };
     let via = match req.via {
-        1 => " via sendfile()",
+        VIA_SENDFILE => " via sendfile()",
         2 => " via route()",
         3 => " via offload()",
         _ => "",

@@ -7,6 +7,7 @@ use crate::settings::LogSink;
 use rsgi_plugin_api::abi::UwsgiLogger;
 use std::cell::Cell;
 use std::ffi::{CString, c_char};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -133,12 +134,58 @@ pub fn keep_stderr() {
     ORIGINAL.store(unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 3) }, Ordering::Release);
 }
 
+/// Where the log of this process ends when it does not go through a pipe.
+fn last() -> i32 {
+    match ORIGINAL.load(Ordering::Acquire) {
+        fd if fd >= 0 => fd,
+        _ => 2,
+    }
+}
+
+/// Bytes of the file that the log goes to; `None`: it is no file.
+pub fn size() -> Option<u64> {
+    // SAFETY: descriptor 2, or our own duplicate of it, is open.
+    let fd = unsafe { BorrowedFd::borrow_raw(last()) };
+    let stat = nix::sys::stat::fstat(fd).ok()?;
+    let is_file = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    is_file.then(|| stat.st_size.unsigned_abs())
+}
+
+/// The log goes to another file from now on. Processes that run already follow only if their lines come through the
+/// pipe (`--log-master`).
+///
+/// # Errors
+/// The system refuses.
+pub fn redirect(file: BorrowedFd<'_>) -> std::io::Result<()> {
+    let own = ORIGINAL.load(Ordering::Acquire);
+    let places = if own >= 0 {
+        vec![(own, libc::O_CLOEXEC)]
+    } else {
+        vec![(1, 0), (2, 0)]
+    };
+    for (fd, flags) in places {
+        // SAFETY: all descriptors are open.
+        if unsafe { libc::dup3(file.as_raw_fd(), fd, flags) } < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Before this image is replaced: standard output and error are what they were before the pipe.
+pub fn give_back_stderr() {
+    let fd = ORIGINAL.load(Ordering::Acquire);
+    if fd >= 0 {
+        for standard in [1, 2] {
+            // SAFETY: both descriptors are open.
+            unsafe { libc::dup2(fd, standard) };
+        }
+    }
+}
+
 /// In the process that reads the pipe: descriptor 2 would lead back to it.
 fn original(message: &[u8]) {
-    match ORIGINAL.load(Ordering::Acquire) {
-        fd if fd >= 0 => write_all(fd, message),
-        _ => stderr(message),
-    }
+    write_all(last(), message);
 }
 
 /// Descriptor 2.

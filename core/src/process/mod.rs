@@ -1,9 +1,11 @@
 //! The processes of a server: who forks whom, how each ends, and what they tell each other.
 
+pub mod fifo;
 pub mod gateway;
 pub mod harakiri;
 pub mod master;
 pub mod reload;
+pub mod scaling;
 pub mod spawn;
 
 use crate::plugin::hooks;

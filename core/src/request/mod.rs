@@ -28,6 +28,8 @@ pub struct Core {
     pub scratch: Scratch,
     /// Values that plugins added (`uwsgi_req_append`).
     pub appended: Vec<Box<[u8]>>,
+    /// What the application set for the log (`uwsgi.set_logvar`): name and value.
+    pub log_variables: Vec<[Box<[u8]>; 2]>,
     /// The request's body.
     pub body: Body,
     /// The answer under way.
@@ -62,6 +64,7 @@ impl Core {
             hvec: Vec::with_capacity(128),
             scratch: Scratch::new(),
             appended: Vec::new(),
+            log_variables: Vec::new(),
             body: Body::default(),
             response: Response::default(),
             conn: std::ptr::null_mut(),
@@ -114,6 +117,7 @@ impl Core {
         self.conn = conn;
         self.hvec.clear();
         self.appended.clear();
+        self.log_variables.clear();
         let (id, header, private) = (self.id, self.header, std::ptr::from_mut(self).cast());
         let now = crate::exports::micros();
         // SAFETY: all fields are pointers and integers: zero is valid; the struct is a few hundred bytes.

@@ -507,3 +507,11 @@ pub fn finish(core: &mut Core, complete: bool) -> bool {
     }
     core.response.keeps_alive()
 }
+
+/// Ends the answer as it stands and the client's connection with it; what is written later goes nowhere.
+pub fn disconnect(core: &mut Core) {
+    let _ = finish(core, true);
+    core.response.gone = true;
+    // a closed descriptor's number could be taken by another connection while the request goes on
+    let _ = nix::sys::socket::shutdown(core.conn().fd(), nix::sys::socket::Shutdown::Both);
+}

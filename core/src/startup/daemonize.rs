@@ -1,29 +1,33 @@
 //! Leaving the terminal, log files, pidfiles: the traces that a server leaves in the system.
 
 use super::StartupError;
-use crate::say;
 use crate::settings::Settings;
+use crate::{log, say};
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Before anything is loaded: `--daemonize` and `--logto`. After a reload both hold already.
 ///
 /// # Errors
 /// The log file cannot be opened, or the system refuses to fork.
 pub fn early(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
-    let log = &settings.logging;
+    let logging = &settings.logging;
     if is_reload {
-        if log.log_reopen
-            && let Some(target) = log.logto.as_ref().or(log.daemonize.as_ref())
+        if logging.log_reopen
+            && let Some(target) = logging.logto.as_ref().or(logging.daemonize.as_ref())
         {
             open_log(settings, target)?;
         }
+        let targets = [&logging.daemonize, &logging.logto, &logging.daemonize2, &logging.logto2];
+        if let Some(target) = targets.into_iter().flatten().last().filter(|t| !is_udp(t)) {
+            log::rotate::remember(target);
+        }
         return Ok(());
     }
-    if let Some(target) = &log.daemonize {
+    if let Some(target) = &logging.daemonize {
         detach()?;
         open_log(settings, target)?;
-    } else if let Some(target) = &log.logto {
+    } else if let Some(target) = &logging.logto {
         open_log(settings, target)?;
     }
     Ok(())
@@ -33,12 +37,13 @@ pub fn early(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
 ///
 /// # Errors
 /// As for [`early`].
-pub fn late(settings: &Settings) -> Result<(), StartupError> {
-    if let Some(target) = &settings.logging.daemonize2 {
+pub fn late(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
+    if is_reload {
+        // both hold already
+    } else if let Some(target) = &settings.logging.daemonize2 {
         detach()?;
         open_log(settings, target)?;
-    }
-    if let Some(target) = &settings.logging.logto2 {
+    } else if let Some(target) = &settings.logging.logto2 {
         open_log(settings, target)?;
     }
     super::procname::master(&settings.processes.names);
@@ -63,23 +68,20 @@ fn detach() -> Result<(), StartupError> {
 }
 
 fn open_log(settings: &Settings, target: &str) -> Result<(), StartupError> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    if target.contains(':') && !target.contains('/') {
+    if is_udp(target) {
         return open_udp_log(target);
     }
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(target)
-        .map_err(|e| StartupError::new(format!("open(\"{target}\"): {}", super::os_text(&e))))?;
+    let fail = |e: std::io::Error| StartupError::new(format!("open(\"{target}\"): {}", super::os_text(&e)));
+    let file = log::rotate::open(std::path::Path::new(target), &settings.logging).map_err(fail)?;
     if settings.logging.log_truncate {
         file.set_len(0)?;
     }
-    if let Some(mode) = settings.logging.logfile_chmod {
-        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    }
-    redirect(file.as_raw_fd())
+    log::rotate::remember(target);
+    Ok(log::sink::redirect(file.as_fd())?)
+}
+
+fn is_udp(target: &str) -> bool {
+    target.contains(':') && !target.contains('/')
 }
 
 /// `--logto host:port`: lines go out as datagrams.
@@ -88,17 +90,7 @@ fn open_udp_log(target: &str) -> Result<(), StartupError> {
     socket
         .connect(target)
         .map_err(|e| StartupError::new(format!("logto {target}: {e}")))?;
-    redirect(socket.as_raw_fd())
-}
-
-fn redirect(fd: i32) -> Result<(), StartupError> {
-    for standard in [1, 2] {
-        // SAFETY: both descriptors are open.
-        if unsafe { libc::dup2(fd, standard) } < 0 {
-            return Err(std::io::Error::last_os_error().into());
-        }
-    }
-    Ok(())
+    Ok(log::sink::redirect(socket.as_fd())?)
 }
 
 fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
@@ -108,15 +100,17 @@ fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
         .flatten()
 }
 
-/// Writes the pidfiles.
+/// Writes the pidfiles of root's side (`--pidfile`), or those of the user's (`--pidfile2`).
 ///
 /// # Errors
 /// One cannot be written.
-pub fn pidfiles(settings: &Settings, trial: bool) -> Result<(), StartupError> {
-    if trial {
-        return Ok(());
-    }
-    for path in pidfile_paths(settings) {
+pub fn pidfiles(settings: &Settings, after_drop: bool) -> Result<(), StartupError> {
+    let p = &settings.paths;
+    let both = match after_drop {
+        false => [&p.pidfile, &p.safe_pidfile],
+        true => [&p.pidfile2, &p.safe_pidfile2],
+    };
+    for path in both.into_iter().flatten() {
         let fail =
             |e: std::io::Error| StartupError::new(format!("cannot write the pidfile {path}: {}", super::os_text(&e)));
         // whole or not at all: a reader never sees half a number

@@ -90,6 +90,12 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if settings.plugins.plugins_list {
         list_plugins();
     }
+    if settings.plugins.logger_list {
+        list("loggers", &log::sink::kinds());
+    }
+    if settings.plugins.cheaper_algo_list {
+        list("cheaper algorithms", &process::scaling::ALGORITHMS);
+    }
     configure_loggers(&settings)?;
     plugin_hooks::init();
 
@@ -111,6 +117,9 @@ fn run_in_jail(
 ) -> Result<i32, StartupError> {
     let trial = process::role() == Role::Trial;
     plugin_hooks::before_privileges_drop();
+    if !trial {
+        daemonize::pidfiles(&settings, false)?;
+    }
     privileges::drop(&settings, trial)?;
 
     // 4. the workers' sockets
@@ -134,7 +143,9 @@ fn run_in_jail(
     let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
-    daemonize::pidfiles(&settings, trial)?;
+    if !trial {
+        daemonize::pidfiles(&settings, true)?;
+    }
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);
@@ -164,7 +175,7 @@ fn run_in_jail(
     if trial {
         return Ok(0);
     }
-    daemonize::late(&server.settings)?;
+    daemonize::late(&server.settings, is_reload)?;
 
     // 7. serve
     if server.settings.processes.master || reload::is_reload() {
@@ -262,6 +273,15 @@ fn list_plugins() {
         say!("{name}");
     }
     say!("--- end of plugins list ---\n");
+}
+
+/// `--logger-list`, `--cheaper-algo-list`
+fn list(what: &str, names: &[impl std::fmt::Display]) {
+    say!("\n*** rsgi loaded {what} ***");
+    for name in names {
+        say!("{name}");
+    }
+    say!("--- end of {what} list ---\n");
 }
 
 /// Standard output and error become the writing end of a pipe that the master reads.
@@ -402,6 +422,7 @@ pub fn vacuum() {
 /// What belongs to an orderly end and must also happen before an exec.
 pub fn before_exec() {
     hooks::run(&server().settings.hooks.as_user_atexit);
+    log::sink::give_back_stderr();
 }
 
 /// The configuration as SIGUSR1 shows it.

@@ -63,6 +63,7 @@ pub fn drop(settings: &Settings, trial: bool) -> Result<(), StartupError> {
         }
         if let Some(name) = &p.gid {
             let gid = group(name)?;
+            say!("setgid() to {gid}");
             setgid(gid).map_err(|e| StartupError::new(format!("setgid(): {} (option gid)", e.desc())))?;
             let keeps = p.uid.is_some() && !p.no_initgroups;
             if !keeps {
@@ -85,6 +86,7 @@ pub fn drop(settings: &Settings, trial: bool) -> Result<(), StartupError> {
                     setgroups(&all)?;
                 }
             }
+            say!("setuid() to {uid}");
             setuid(uid).map_err(|e| StartupError::new(format!("setuid(): {} (option uid)", e.desc())))?;
         }
         if p.uid.is_none() && !trial && !crate::process::reload::is_reload() && std::process::id() != 1 {

@@ -75,7 +75,7 @@ pub fn bind_shared(settings: &Settings) -> Result<Vec<SharedSocket>, StartupErro
         };
         let kind = if listener.is_tcp() { "TCP" } else { "UNIX" };
         say!(
-            "rsgi shared socket {number} bound to {kind} address {} fd {}",
+            "uwsgi shared socket {number} bound to {kind} address {} fd {}",
             listener.name,
             listener.as_raw_fd()
         );

@@ -157,9 +157,20 @@ struct Cores {
     dozing: AtomicUsize,
 }
 
+/// Whether worker `id` serves socket `number`: all do, unless `--map-socket number:worker,...` says which.
+fn is_mapped(server: &Server, number: usize, id: usize) -> bool {
+    let maps = server.settings.sockets.map_socket.iter();
+    let mut own = maps
+        .filter_map(|m| m.split_once(':').filter(|(n, _)| n.trim().parse() == Ok(number)))
+        .peekable();
+    own.peek().is_none() || own.any(|(_, workers)| workers.split(',').any(|w| w.trim().parse() == Ok(id)))
+}
+
 fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let cores = server.shared.core_count();
-    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets).and_then(|p| p.accept().map(|()| p)) {
+    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets)
+        .and_then(|p| p.accept(|n| is_mapped(server, n, id)).map(|()| p))
+    {
         Ok(poll) => poll,
         Err(e) => {
             say!("worker {id}: cannot watch its sockets: {e}");

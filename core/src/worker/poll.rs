@@ -67,12 +67,12 @@ impl Poll {
         })
     }
 
-    /// Watches the listening sockets.
+    /// Watches the listening sockets that `own` picks by their numbers.
     ///
     /// # Errors
     /// The system refused.
-    pub fn accept(&self) -> nix::Result<()> {
-        for (index, socket) in self.sockets.iter().enumerate() {
+    pub fn accept(&self, own: impl Fn(usize) -> bool) -> nix::Result<()> {
+        for (index, socket) in self.sockets.iter().enumerate().filter(|(index, _)| own(*index)) {
             let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
             self.epoll
                 .add(socket.listener.as_fd(), EpollEvent::new(flags, LISTENER | index as u64))?;

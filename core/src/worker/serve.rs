@@ -393,8 +393,10 @@ fn after(core: &mut Core) {
     let plugin = unsafe { &*(*view()).p[usize::from(server().remapped(core.modifier1()))] };
     let raw = core.expose();
     // SAFETY: the request of this core, its answer complete.
-    if !unsafe { hooks::after_request(plugin, raw) } && log::request::wanted(core.raw()) {
-        log::request::write_line(core.raw());
+    unsafe {
+        if !hooks::after_request(plugin, raw) && log::request::wanted(&*raw) {
+            log::request::write_line(&mut *raw);
+        }
     }
 }
 

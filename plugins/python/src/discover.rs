@@ -40,6 +40,10 @@ pub enum PythonError {
     FreeThreaded { version: String, program: String },
     #[error("{program} is {name}, not CPython: only CPython can be embedded; name one with --virtualenv")]
     NotCPython { name: String, program: String },
+    #[error(
+        "user {user} (--uid) cannot read Python {version} in {place}: name a Python with --virtualenv that this user can read"
+    )]
+    Unreadable { version: String, place: String, user: u32 },
     #[error("Python {version} ({program}) has no shared library and cannot be embedded: {fix}")]
     NoLibrary {
         version: String,
@@ -59,12 +63,41 @@ struct Answers {
     base: PathBuf,
     implementation: String,
     free_threaded: bool,
+    stdlib: PathBuf,
+}
+
+/// The user that will run the application, when it is not the one that starts the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// `--uid`
+    pub uid: u32,
+    /// `--gid`
+    pub gid: u32,
+}
+
+impl User {
+    /// Whether the permission bits let this user read a file: all folders above it and the file itself.
+    fn can_read(self, file: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let allowed = |path: &Path, bit: u32| {
+            path.metadata().is_ok_and(|m| {
+                let shift = match m {
+                    _ if self.uid == 0 => return true,
+                    ref m if m.uid() == self.uid => 6,
+                    ref m if m.gid() == self.gid => 3,
+                    _ => 0,
+                };
+                m.mode() >> shift & bit != 0
+            })
+        };
+        allowed(file, 4) && file.ancestors().skip(1).all(|folder| allowed(folder, 1))
+    }
 }
 
 const QUESTIONS: &str = "import sys, sysconfig as s; g = s.get_config_var
 for a in ('%d.%d.%d' % tuple(sys.version_info[:3]), sys.executable, g('LIBDIR'), g('INSTSONAME'), g('MULTIARCH'), \
           getattr(sys, 'base_prefix', sys.prefix), getattr(getattr(sys, 'implementation', None), 'name', 'cpython'), \
-          g('Py_GIL_DISABLED')):
+          g('Py_GIL_DISABLED'), s.get_path('stdlib')):
     sys.stdout.write('%s\\n' % (a,))
 ";
 
@@ -99,6 +132,7 @@ fn ask(program: &Path) -> Result<Answers, String> {
         base: path(5),
         implementation: string(6),
         free_threaded: text(7) == b"1",
+        stdlib: path(8),
     })
 }
 
@@ -145,7 +179,7 @@ fn library(a: &Answers) -> Result<PathBuf, String> {
 }
 
 /// Whether an interpreter that answered can be embedded.
-fn judge(program: PathBuf, a: &Answers) -> Result<Interpreter, PythonError> {
+fn judge(program: PathBuf, a: &Answers, user: Option<User>) -> Result<Interpreter, PythonError> {
     let (version, name) = (a.version.clone(), program.display().to_string());
     if a.implementation != "cpython" {
         return Err(PythonError::NotCPython {
@@ -158,6 +192,21 @@ fn judge(program: PathBuf, a: &Answers) -> Result<Interpreter, PythonError> {
     }
     if a.free_threaded {
         return Err(PythonError::FreeThreaded { version, program: name });
+    }
+    // links on the way are followed: a virtualenv's files lie in it, its standard library elsewhere
+    let files = [a.stdlib.join("os.py"), program.with_file_name("../pyvenv.cfg")];
+    let unreadable = |user: &User| {
+        let real = files.iter().filter_map(|f| f.canonicalize().ok());
+        real.into_iter().find(|f| !user.can_read(f))
+    };
+    if let Some(user) = user
+        && let Some(file) = unreadable(&user)
+    {
+        return Err(PythonError::Unreadable {
+            version,
+            place: file.parent().unwrap_or(&file).display().to_string(),
+            user: user.uid,
+        });
     }
     match library(a) {
         Ok(library) => Ok(Interpreter {
@@ -174,7 +223,7 @@ fn judge(program: PathBuf, a: &Answers) -> Result<Interpreter, PythonError> {
 }
 
 /// The Python of a virtualenv, or of an installation's prefix.
-pub fn in_home(home: &Path) -> Result<Interpreter, PythonError> {
+pub fn in_home(home: &Path, user: Option<User>) -> Result<Interpreter, PythonError> {
     let home = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
     let shown = home.display().to_string();
     if !home.is_dir() {
@@ -185,7 +234,7 @@ pub fn in_home(home: &Path) -> Result<Interpreter, PythonError> {
         return Err(PythonError::NotAVenv { home: shown });
     };
     match ask(&program) {
-        Ok(answers) => judge(program, &answers),
+        Ok(answers) => judge(program, &answers, user),
         Err(cause) => Err(PythonError::Broken {
             program: program.display().to_string(),
             cause,
@@ -194,7 +243,7 @@ pub fn in_home(home: &Path) -> Result<Interpreter, PythonError> {
 }
 
 /// The Python of no virtualenv: the first that can be embedded, and why those before it cannot.
-pub fn on_path(path: &OsStr) -> Result<(Interpreter, Vec<PythonError>), PythonError> {
+pub fn on_path(path: &OsStr, user: Option<User>) -> Result<(Interpreter, Vec<PythonError>), PythonError> {
     let mut refused = Vec::new();
     let folders = std::env::split_paths(path).chain([PathBuf::from("/usr/bin")]);
     for program in folders.map(|d| d.join("python3")).filter(|p| p.is_file()) {
@@ -203,7 +252,7 @@ pub fn on_path(path: &OsStr) -> Result<(Interpreter, Vec<PythonError>), PythonEr
             true => answers.executable.clone(),
             false => program,
         };
-        match judge(real, &answers) {
+        match judge(real, &answers, user) {
             Ok(found) => return Ok((found, refused)),
             Err(error) => refused.push(error),
         }
@@ -214,6 +263,7 @@ pub fn on_path(path: &OsStr) -> Result<(Interpreter, Vec<PythonError>), PythonEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::fs::symlink;
 
     fn answers(version: &str) -> Answers {
@@ -226,12 +276,13 @@ mod tests {
             base: "/opt/py".into(),
             implementation: "cpython".into(),
             free_threaded: false,
+            stdlib: "/opt/py/lib/python3.11".into(),
         }
     }
 
     #[test]
     fn what_cannot_be_embedded_is_named_with_its_fix() {
-        let refusal = |a: Answers| judge("/opt/py/bin/python3".into(), &a).unwrap_err().to_string();
+        let refusal = |a: Answers| judge("/opt/py/bin/python3".into(), &a, None).unwrap_err().to_string();
         assert!(refusal(answers("3.8.18")).contains("3.8.18 (/opt/py/bin/python3) is too old"));
         assert!(refusal(answers("2.7.18")).contains("too old"));
         assert!(refusal(answers("3.11.7")).contains("./configure --enable-shared"));
@@ -254,12 +305,40 @@ mod tests {
     #[test]
     fn homes_that_are_none() {
         let dir = tempfile::tempdir().unwrap();
-        let refusal = |p: &Path| in_home(p).unwrap_err().to_string();
+        let refusal = |p: &Path| in_home(p, None).unwrap_err().to_string();
         assert!(refusal(&dir.path().join("x")).contains("Python Home is not a directory"));
         assert!(refusal(dir.path()).contains("python3 -m venv"));
         std::fs::create_dir(dir.path().join("bin")).unwrap();
         symlink("/no/such/python", dir.path().join("bin/python3")).unwrap();
         assert!(refusal(dir.path()).contains("does not start"));
+    }
+
+    #[test]
+    fn a_folder_that_is_closed_to_the_user_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a/os.py");
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let other = User { uid: 54321, gid: 54321 };
+        let open = |mode| {
+            for folder in [dir.path().to_path_buf(), dir.path().join("a")] {
+                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+        };
+        open(0o755);
+        assert!(other.can_read(&file));
+        open(0o700);
+        assert!(!other.can_read(&file));
+        assert!(User { uid: 0, gid: 0 }.can_read(&file));
+        let mut a = answers("3.11.7");
+        a.stdlib = dir.path().join("a");
+        let refusal = judge("/opt/py/bin/python3".into(), &a, Some(other)).unwrap_err();
+        assert!(
+            refusal
+                .to_string()
+                .contains("user 54321 (--uid) cannot read Python 3.11.7"),
+            "{refusal}"
+        );
     }
 
     #[test]
@@ -274,7 +353,7 @@ mod tests {
             .status()
             .unwrap();
         assert!(written.success());
-        match on_path(dir.path().as_os_str()) {
+        match on_path(dir.path().as_os_str(), None) {
             Ok((found, refused)) => {
                 assert!(found.library.is_file());
                 assert!(refused[0].to_string().contains("3.8.1"));
@@ -291,7 +370,7 @@ mod tests {
         for entry in std::fs::read_dir(versions).into_iter().flatten().flatten() {
             seen += 1;
             let name = entry.file_name().into_string().unwrap();
-            match in_home(&entry.path()) {
+            match in_home(&entry.path(), None) {
                 Ok(found) => {
                     assert!(found.library.starts_with(entry.path()), "{found:?}");
                     assert!(minor(&name) >= (3, 9), "{name}");

@@ -2,11 +2,11 @@
 //! hooks. Runs in the process that needs Python first: mostly the master, in `init`.
 
 use crate::bridge::{Hooks, SYMBOL, Start, StartFn, VERSION};
-use crate::discover::{self, Interpreter};
+use crate::discover::{self, Interpreter, User};
 use crate::options;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
-use rsgi_plugin_api::{HookError, log};
-use std::ffi::{CString, OsStr};
+use rsgi_plugin_api::{HookError, log, sys};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -78,14 +78,49 @@ fn open() -> Result<&'static Hooks, HookError> {
 fn choose() -> Result<Interpreter, HookError> {
     let failed = |e: discover::PythonError| HookError::new(e.to_string());
     if let Some(home) = options::last("virtualenv") {
-        return discover::in_home(Path::new(&home)).map_err(failed);
+        return discover::in_home(Path::new(&home), user()).map_err(failed);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let (found, refused) = discover::on_path(&path).map_err(failed)?;
+    let (found, refused) = discover::on_path(&path, user()).map_err(failed)?;
     for error in refused {
         log::line(&format!("python: {error}; using {} instead", found.program.display()));
     }
     Ok(found)
+}
+
+/// The user of `--uid` and `--gid`, when root starts the server for somebody else.
+fn user() -> Option<User> {
+    // SAFETY: cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return None;
+    }
+    let (uid, group) = match option(c"uid")?.to_str().ok()?.parse::<u32>() {
+        Ok(uid) => (uid, None),
+        // SAFETY: a NUL-terminated name; the record is read before anybody can ask for another one.
+        Err(_) => unsafe { libc::getpwnam(option(c"uid")?.as_ptr()).as_ref() }.map(|p| (p.pw_uid, Some(p.pw_gid)))?,
+    };
+    let gid = option(c"gid").and_then(|name| match name.to_str().ok()?.parse::<u32>() {
+        Ok(gid) => Some(gid),
+        // SAFETY: as above.
+        Err(_) => unsafe { libc::getgrnam(name.as_ptr()).as_ref() }.map(|g| g.gr_gid),
+    });
+    Some(User {
+        uid,
+        gid: gid.or(group).unwrap_or(uid),
+    })
+}
+
+/// The last value of an option of the host, as `uwsgi.opt` would show it.
+fn option(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: the host's array of so many rows, whose texts live as long as the process.
+    unsafe {
+        let (rows, count) = (sys::uwsgi.exported_opts, sys::uwsgi.exported_opts_cnt.max(0) as usize);
+        let row = (0..count)
+            .rev()
+            .map(|i| &**rows.add(i))
+            .find(|row| !row.key.is_null() && !row.value.is_null() && CStr::from_ptr(row.key) == name)?;
+        Some(CStr::from_ptr(row.value))
+    }
 }
 
 fn open_library(file: &Path, flags: std::ffi::c_int) -> Result<(), libloading::Error> {

@@ -110,15 +110,13 @@ static ROWS: &[OptionSpec] = &[
         "template of request lines, with %(uri), %(status) and so on",
         |s, v| s.logging.log_format = Some(v.into()),
     )
-    .later()
     .aliases(&["logformat"])
     .template(),
     flag(
         "logformat-strftime",
-        "the template also has strftime letters",
+        "%(ftime) of the template is in the form of log-date",
         |s, on| s.logging.logformat_strftime = on,
     )
-    .later()
     .aliases(&["log-format-strftime"]),
     optional(
         "log-date",
@@ -169,23 +167,20 @@ static ROWS: &[OptionSpec] = &[
     }),
     demanded_flag("log-sendfile", "log answers sent by sendfile even so", |s, on| {
         s.logging.log_sendfile = on
-    })
-    .later(),
+    }),
     demanded_flag(
         "log-ioerror",
         "log requests with a failed read or write even so",
         |s, on| s.logging.log_ioerror = on,
-    )
-    .later(),
+    ),
     bytes("log-maxsize", "rotate the log beyond these bytes", |s, n| {
-        s.logging.log_maxsize = Some(n).filter(|n| *n > 0)
+        s.logging.log_maxsize = Some(n).filter(|n| *n > 0);
+        s.logging.log_master |= n > 0;
     })
-    .later()
     .master(),
     path("log-backupname", "name of the rotated log", |s, v| {
         s.logging.log_backupname = Some(v.into())
-    })
-    .later(),
+    }),
     flag("log-reopen", "open the log anew at a reload", |s, on| {
         s.logging.log_reopen = on
     }),

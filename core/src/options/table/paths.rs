@@ -68,8 +68,7 @@ static ROWS: &[OptionSpec] = &[
     path("master-fifo", "a named pipe that takes commands", |s, v| {
         s.paths.master_fifo.push(v.into())
     })
-    .master()
-    .later(),
+    .master(),
     path("notify-socket", "a socket that takes notifications", |s, v| {
         s.paths.notify_socket = Some(v.into())
     })

@@ -33,12 +33,10 @@ static ROWS: &[OptionSpec] = &[
     flag("logger-list", "print the known loggers", |s, on| {
         s.plugins.logger_list = on
     })
-    .later()
     .aliases(&["loggers-list"]),
     flag("cheaper-algo-list", "print the known cheaper algorithms", |s, on| {
         s.plugins.cheaper_algo_list = on
     })
-    .later()
     .aliases(&["cheaper-algos-list", "cheaper-list"]),
     command(
         "build-plugin",

@@ -77,14 +77,14 @@ static ROWS: &[OptionSpec] = &[
     )
     .master(),
     path("touch-logrotate", "rotate the log when this file changes", |s, v| {
-        s.reload.touch_logrotate.push(v.into())
+        s.reload.touch_logrotate.push(v.into());
+        s.logging.log_master = true;
     })
-    .later()
     .master(),
     path("touch-logreopen", "open the log anew when this file changes", |s, v| {
-        s.reload.touch_logreopen.push(v.into())
+        s.reload.touch_logreopen.push(v.into());
+        s.logging.log_master = true;
     })
-    .later()
     .master(),
     parsed(
         "touch-exec",
@@ -117,7 +117,6 @@ static ROWS: &[OptionSpec] = &[
         "reload at once at any event of this path",
         |s, v| s.reload.fs_brutal_reload.push(v.into()),
     )
-    .later()
     .master(),
     later("die-on-no-workers", No, "end when no worker is left"),
 ];

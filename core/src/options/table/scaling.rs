@@ -14,26 +14,19 @@ static ROWS: &[OptionSpec] = &[
         "fewest workers; more up to processes are started under load",
         |s, n| s.processes.cheaper = n as u32,
     )
-    .master()
-    .later(),
+    .master(),
     number("cheaper-initial", "workers at the start", |s, n| {
         s.processes.cheaper_initial = n as u32
-    })
-    .later(),
+    }),
     number("cheaper-step", "workers added at once", |s, n| {
         s.processes.cheaper_step = n as u32
-    })
-    .later(),
-    text(
-        "cheaper-algo",
-        "what decides: spare, spare2, backlog, busyness",
-        |s, v| s.processes.cheaper_algo = v.into(),
-    )
-    .later(),
+    }),
+    text("cheaper-algo", "what decides: spare, backlog, manual", |s, v| {
+        s.processes.cheaper_algo = v.into()
+    }),
     number("cheaper-overload", "rounds or seconds of a decision", |s, n| {
         s.processes.cheaper_overload = n as u32
-    })
-    .later(),
+    }),
     later(
         "cheaper-idle",
         Required,
@@ -43,14 +36,12 @@ static ROWS: &[OptionSpec] = &[
         "cheaper-rss-limit-soft",
         "bytes of all workers beyond which none is added",
         |s, n| s.processes.cheaper_rss_limit_soft = n,
-    )
-    .later(),
+    ),
     bytes(
         "cheaper-rss-limit-hard",
         "bytes of all workers beyond which some are stopped",
         |s, n| s.processes.cheaper_rss_limit_hard = n,
-    )
-    .later(),
+    ),
     later(
         "cheaper-busyness-max",
         Required,
@@ -91,17 +82,14 @@ static ROWS: &[OptionSpec] = &[
     flag("cheap", "start without workers until the first connection", |s, on| {
         s.processes.cheap = on
     })
-    .master()
-    .later(),
+    .master(),
     number(
         "idle",
         "seconds without a request before all workers are stopped",
         |s, n| s.processes.idle = n as u32,
     )
-    .master()
-    .later(),
+    .master(),
     flag("die-on-idle", "end instead of stopping the workers", |s, on| {
         s.processes.die_on_idle = on
-    })
-    .later(),
+    }),
 ];

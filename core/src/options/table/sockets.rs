@@ -232,8 +232,7 @@ static ROWS: &[OptionSpec] = &[
         "map-socket",
         "give a socket to some workers: SOCKET:WORKER,WORKER",
         |s, v| s.sockets.map_socket.push(v.into()),
-    )
-    .later(),
+    ),
     flag(
         "enable-proxy-protocol",
         "read the PROXY line on HTTP sockets",

@@ -135,6 +135,9 @@ impl Master {
         if self.closing.is_some() || replaced {
             return;
         }
+        if self.is_cheaped(id) {
+            return self.cheaped_worker_ended(id);
+        }
         match code {
             Some(startup::NEED_APP) => {
                 say!("need-app requested, destroying the instance...");
@@ -199,7 +202,11 @@ impl Master {
         let now = Instant::now();
         for id in 1..self.pauses.len() {
             let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);
-            if due && self.closing.is_none() && !self.processes.iter().any(|p| p.kind == Kind::Worker(id)) {
+            if due
+                && self.closing.is_none()
+                && !self.is_cheaped(id)
+                && !self.processes.iter().any(|p| p.kind == Kind::Worker(id))
+            {
                 if let Some(pause) = &mut self.pauses[id] {
                     pause.until = now + LONGEST_PAUSE;
                 }

@@ -56,7 +56,7 @@ impl Master {
     }
 
     pub(super) fn all_ready(&self) -> bool {
-        (1..=self.server.shared.worker_count())
+        self.wanted_workers()
             .all(|id| self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready))
     }
 
@@ -107,7 +107,7 @@ impl Master {
         }
         let mercy = self.worker_mercy();
         let mut starting = false;
-        for id in 1..=self.server.shared.worker_count() {
+        for id in self.wanted_workers().collect::<Vec<_>>() {
             let ready = self.processes.iter().any(|p| p.kind == Kind::Worker(id) && p.was_ready);
             let all = self.processes.iter().filter(|p| p.kind == Kind::Worker(id)).count();
             starting |= !ready
@@ -135,7 +135,7 @@ impl Master {
         if starting {
             return;
         }
-        let wants = (1..=self.server.shared.worker_count()).find(|id| {
+        let wants = self.wanted_workers().find(|id| {
             let pid = self
                 .server
                 .shared

@@ -5,11 +5,14 @@ mod children;
 mod daemons;
 mod generation;
 mod orders;
+mod scale;
 mod touch;
 mod watch;
 
+use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
 use super::reload::{self, Trial};
+use super::scaling::ScalingPolicy;
 use super::{Role, hear_bell, spawn};
 use crate::plugin::hooks;
 use crate::server::Server;
@@ -22,8 +25,9 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use scale::Quiet;
 use std::io::Read;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 use touch::Touch;
 
@@ -31,6 +35,11 @@ const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
 const STATS: Token = Token(3);
+const FIFO: Token = Token(4);
+/// A socket of the workers, while there are none.
+const WAKE: Token = Token(5);
+/// The name under which the log pipe is handed to the next image.
+const LOG_PIPE: &str = "log pipe";
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -94,6 +103,8 @@ struct Master {
     poll: Poll,
     signals: SignalFd,
     log_pipe: Option<std::io::PipeReader>,
+    /// That of the image before this one, while its workers finish.
+    old_log_pipe: Option<std::io::PipeReader>,
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
@@ -108,6 +119,11 @@ struct Master {
     /// A chain reload is under way.
     chain: bool,
     stats: StatsServer,
+    fifo: Option<MasterFifo>,
+    scaling: Option<ScalingPolicy>,
+    /// There are no workers until somebody connects.
+    asleep: bool,
+    quiet: Quiet,
 }
 
 /// Runs the master to its end.
@@ -115,6 +131,10 @@ struct Master {
 /// # Errors
 /// What the system refused at the start.
 pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> std::io::Result<i32> {
+    let old_log_pipe = reload::inherited_socket(LOG_PIPE).map(|fd| {
+        // SAFETY: the image before left this descriptor for us.
+        std::io::PipeReader::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    });
     let handover = reload::take();
     unix_signal::block_master();
     unix_signal::relay_to_master();
@@ -128,7 +148,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
     poll.registry()
         .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
-    if let Some(pipe) = &log_pipe {
+    for pipe in [&log_pipe, &old_log_pipe].into_iter().flatten() {
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
@@ -138,6 +158,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         poll,
         signals,
         log_pipe,
+        old_log_pipe,
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
@@ -151,6 +172,10 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         daemons: daemons::configured(&server.settings),
         chain: false,
         stats,
+        fifo: None,
+        scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
+        asleep: false,
+        quiet: Quiet::new(),
     };
     if let Some(handover) = handover {
         master.adopt(&handover.processes);
@@ -160,9 +185,8 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
-    for id in 1..=server.shared.worker_count() {
-        master.spawn_worker(id);
-    }
+    master.open_fifo(0);
+    master.start_workers();
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
     }
@@ -185,6 +209,8 @@ impl Master {
             self.settle_generations();
             self.kill_overdue();
             self.respawn_due();
+            self.read_fifo();
+            self.wake_when_asked();
             self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);
@@ -223,15 +249,23 @@ impl Master {
     }
 
     fn drain_log(&mut self) {
-        let Some(pipe) = &mut self.log_pipe else {
-            return;
-        };
         let mut buffer = [0u8; 64 * 1024];
-        while let Ok(n) = pipe.read(&mut buffer) {
-            if n == 0 {
-                return;
-            }
-            log::sink::deliver(&buffer[..n], false);
+        if let Some(pipe) = &mut self.log_pipe {
+            drain(pipe, &mut buffer);
+        }
+        if self.old_log_pipe.as_mut().is_some_and(|pipe| drain(pipe, &mut buffer)) {
+            self.old_log_pipe = None;
+        }
+    }
+}
+
+/// Hands on what waits in a log pipe; whether its last writer has gone.
+fn drain(pipe: &mut std::io::PipeReader, buffer: &mut [u8]) -> bool {
+    loop {
+        match pipe.read(buffer) {
+            Ok(0) => return true,
+            Ok(n) => log::sink::deliver(&buffer[..n], false),
+            Err(_) => return false,
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, Master, Then, tell};
+use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::reload::{self, OldProcess, Trial};
-use crate::{say, startup};
+use crate::process::scaling::Change;
+use crate::{log, say, startup};
+use mio::Interest;
+use mio::unix::SourceFd;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::fd::AsRawFd;
@@ -21,7 +25,77 @@ impl Master {
                 Ok(Signal::SIGTSTP) => self.on_pause(),
                 Ok(Signal::SIGUSR1) => self.print_status(),
                 Ok(Signal::SIGUSR2) => self.reload(),
+                Ok(Signal::SIGTTIN) => self.scale_by_hand(Change::Add(1)),
+                Ok(Signal::SIGTTOU) => self.scale_by_hand(Change::Remove),
                 _ => {}
+            }
+        }
+    }
+
+    /// Listens to one of the `--master-fifo`s.
+    pub(super) fn open_fifo(&mut self, slot: usize) {
+        let Some(path) = self.server.settings.paths.master_fifo.get(slot) else {
+            if slot > 0 {
+                say!("master-fifo: there is no pipe number {slot}; they count from 0");
+            }
+            return;
+        };
+        let opened = MasterFifo::open(path).and_then(|fifo| {
+            let fd = fifo.as_raw_fd();
+            self.poll
+                .registry()
+                .register(&mut SourceFd(&fd), super::FIFO, Interest::READABLE)?;
+            Ok(fifo)
+        });
+        match opened {
+            Ok(fifo) => {
+                if let Some(old) = self.fifo.take() {
+                    let _ = self.poll.registry().deregister(&mut SourceFd(&old.as_raw_fd()));
+                }
+                self.fifo = Some(fifo);
+            }
+            Err(e) => say!("master-fifo {path}: {e}"),
+        }
+    }
+
+    pub(super) fn read_fifo(&mut self) {
+        let Some(fifo) = &mut self.fifo else { return };
+        for command in fifo.read() {
+            self.obey(command);
+        }
+    }
+
+    fn obey(&mut self, command: FifoCommand) {
+        let server = self.server;
+        match command {
+            FifoCommand::Slot(slot) => {
+                say!("master-fifo: listening to pipe {slot}");
+                self.open_fifo(slot);
+            }
+            FifoCommand::More => self.scale_by_hand(Change::Add(1)),
+            FifoCommand::Less => self.scale_by_hand(Change::Remove),
+            FifoCommand::Cheap => self.go_cheap(),
+            FifoCommand::ChainReload => self.chain_reload(),
+            FifoCommand::ReopenLog => log::rotate::reopen(&server.settings.logging),
+            FifoCommand::RotateLog => log::rotate::rotate(&server.settings.logging),
+            FifoCommand::Pause => self.on_pause(),
+            FifoCommand::Pidfiles => {
+                if let Err(e) = startup::daemonize::pidfiles(&server.settings, false) {
+                    say!("{e}");
+                }
+            }
+            FifoCommand::Stop => self.stop(Ending::Graceful),
+            FifoCommand::FastStop => self.stop(Ending::Fast),
+            FifoCommand::Reload => self.on_hup(),
+            FifoCommand::FastReload => self.classic_reload(Ending::Fast),
+            FifoCommand::Status => self.print_status(),
+            FifoCommand::ReloadWorkers => self.renew_workers(),
+            FifoCommand::KillWorkers => {
+                for process in &mut self.processes {
+                    if matches!(process.kind, Kind::Worker(_)) {
+                        tell(process, Signal::SIGINT, FAST_STOP_MERCY);
+                    }
+                }
             }
         }
     }
@@ -161,6 +235,15 @@ impl Master {
                 .sockets
                 .iter()
                 .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
+        );
+        // processes of this image go on writing into its pipe
+        let pipes = [&self.log_pipe, &self.old_log_pipe];
+        sockets.extend(
+            pipes
+                .into_iter()
+                .flatten()
+                .map(|p| (super::LOG_PIPE.to_owned(), p.as_raw_fd()))
+                .take(1),
         );
         // attached daemons end here and start again with the new image: it may want others
         self.stop_daemons();

@@ -2,7 +2,7 @@
 
 use super::{Ending, Master};
 use crate::settings::Settings;
-use crate::{say, startup};
+use crate::{log, say, startup};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +15,10 @@ enum Meaning {
     /// The same, said as uWSGI says it.
     Chain,
     Stop,
+    /// Stop, exec, start, at once.
+    BrutalReload,
+    RotateLog,
+    ReopenLog,
     Exec(String),
     Hook(String),
 }
@@ -41,6 +45,9 @@ pub(super) fn watched(settings: &Settings) -> Vec<Touch> {
         (&reload.touch_workers_reload, Meaning::Workers),
         (&reload.touch_chain_reload, Meaning::Chain),
         (&reload.touch_gracefully_stop, Meaning::Stop),
+        (&reload.fs_brutal_reload, Meaning::BrutalReload),
+        (&reload.touch_logrotate, Meaning::RotateLog),
+        (&reload.touch_logreopen, Meaning::ReopenLog),
     ];
     let files = plain
         .into_iter()
@@ -94,8 +101,7 @@ impl Master {
             Meaning::Workers | Meaning::Chain => {
                 say!("*** {file} has been touched... reloading the workers !!! ***");
                 if meaning == Meaning::Chain {
-                    say!("chain reload starting...");
-                    self.chain = true;
+                    return self.chain_reload();
                 }
                 self.renew_workers();
             }
@@ -103,6 +109,12 @@ impl Master {
                 say!("*** {file} has been touched... stopping gracefully !!! ***");
                 self.stop(Ending::Graceful);
             }
+            Meaning::BrutalReload => {
+                say!("*** {file} has been touched... reloading at once !!! ***");
+                self.classic_reload(Ending::Fast);
+            }
+            Meaning::RotateLog => log::rotate::rotate(&self.server.settings.logging),
+            Meaning::ReopenLog => log::rotate::reopen(&self.server.settings.logging),
             Meaning::Exec(command) => {
                 say!("[uwsgi-touch-exec] running {command}");
                 self.run_aside(&command);
@@ -111,9 +123,16 @@ impl Master {
         }
     }
 
+    /// The same, and the end of it is said.
+    pub(super) fn chain_reload(&mut self) {
+        say!("chain reload starting...");
+        self.chain = true;
+        self.renew_workers();
+    }
+
     /// Every worker is replaced, one after the other, each new one ready before its old one leaves.
     pub(super) fn renew_workers(&mut self) {
-        for id in 1..=self.server.shared.worker_count() {
+        for id in self.wanted_workers() {
             // SAFETY: a record in shared memory; the field is the master's.
             let pid = unsafe { (*self.server.shared.worker(id)).pid };
             self.server
@@ -126,7 +145,7 @@ impl Master {
     }
 
     fn end_chain(&mut self) {
-        let waiting = (1..=self.server.shared.worker_count()).any(|id| {
+        let waiting = self.wanted_workers().any(|id| {
             self.server
                 .shared
                 .worker_slot(id)

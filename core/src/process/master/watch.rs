@@ -21,6 +21,9 @@ impl Master {
         self.check_heartbeats();
         self.check_memory();
         self.check_touches();
+        self.scale();
+        self.check_idle();
+        crate::log::rotate::check(&self.server.settings.logging);
     }
 
     pub(super) fn end_over_time(&mut self, now: i64) {

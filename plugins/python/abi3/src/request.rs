@@ -17,7 +17,7 @@ pub fn serve(req: *mut WsgiRequest) -> i32 {
     if unsafe { sys::uwsgi_parse_vars(req) } != 0 {
         return -1;
     }
-    let Some(app) = find_app(req) else {
+    let Some(app) = find_app(req).or_else(|| load_app(req)) else {
         log::line("--- no python application found, check your startup logs for errors ---");
         // SAFETY: as above.
         unsafe { sys::uwsgi_500(req) };
@@ -34,6 +34,11 @@ fn find_app(req: *mut WsgiRequest) -> Option<&'static mut UwsgiApp> {
         let mut id = -1;
         if r.appid_len > 0 {
             id = sys::uwsgi_get_app_id(req, r.appid, r.appid_len, 0);
+        } else if r.file_len > 0 {
+            id = sys::uwsgi_get_app_id(req, r.file, r.file_len, 0);
+        }
+        if id < 0 && r.file_len > 0 {
+            return None; // it names a file of its own
         }
         if id < 0 && sys::uwsgi.no_default_app == 0 {
             id = sys::uwsgi.default_app;
@@ -48,6 +53,25 @@ fn find_app(req: *mut WsgiRequest) -> Option<&'static mut UwsgiApp> {
         (*req).app_id = id;
         Some(app)
     }
+}
+
+/// `dynamic-apps`: the request names the file that its application is in. The host fills the field only when the
+/// operator allows it.
+fn load_app(req: *mut WsgiRequest) -> Option<&'static mut UwsgiApp> {
+    // SAFETY: the host's request of this core: pointers and lengths are in step.
+    let (mountpoint, file) = unsafe {
+        let r = &*req;
+        let field = |p: *const std::ffi::c_char, len: u16| match p.is_null() {
+            true => &[][..],
+            false => std::slice::from_raw_parts(p.cast::<u8>(), len.into()),
+        };
+        (field(r.appid, r.appid_len), field(r.file, r.file_len))
+    };
+    let mountpoint = if mountpoint.is_empty() { file } else { mountpoint };
+    if file.is_empty() || gil::with(|| crate::app::mount(mountpoint, file)) < 0 {
+        return None;
+    }
+    find_app(req)
 }
 
 /// How the answer ended.

@@ -60,12 +60,15 @@ fn mule_id(_: &Args) -> PyResult<Py> {
     py::int(unsafe { sys::uwsgi.muleid }.into())
 }
 
-/// The master's pid, 0 without a master.
+/// The master's pid, 0 without a master. While applications are loaded before the fork, the master is this process.
 fn master() -> i32 {
-    // SAFETY: a plain read of the published view.
-    match unsafe { sys::uwsgi.master_process } {
-        0 => 0,
-        _ => records().first().map_or(0, |w| w.pid),
+    // SAFETY: plain reads of the published view.
+    let (has_master, worker) = unsafe { (sys::uwsgi.master_process != 0, sys::uwsgi.mywid) };
+    match records().first() {
+        _ if !has_master => 0,
+        Some(master) if master.pid > 0 => master.pid,
+        _ if worker == 0 => std::process::id() as i32,
+        _ => 0,
     }
 }
 

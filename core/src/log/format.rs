@@ -1,0 +1,308 @@
+//! The template of request lines (`--log-format`): read once into pieces, filled in for each request by the worker.
+//!
+//! What a client sent never reaches the log with control characters in it.
+
+use super::request::{clean, micros, text};
+use crate::process;
+use crate::request::{Core, vars};
+use crate::server::{server, worker_id};
+use rsgi_plugin_api::abi::WsgiRequest;
+use std::ffi::CStr;
+use std::io::Write;
+use std::sync::OnceLock;
+
+/// A part of the template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    /// As it stands.
+    Text(Vec<u8>),
+    /// A figure or text of the request.
+    Field(Field),
+    /// `%(var.NAME)`: a variable of the request.
+    Variable(Vec<u8>),
+    /// A name of none of ours: what the application set under it (`uwsgi.set_logvar`).
+    LogVariable(Vec<u8>),
+}
+
+/// The names that a template knows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Uri,
+    Method,
+    User,
+    Address,
+    Host,
+    Protocol,
+    UserAgent,
+    Referer,
+    Status,
+    BodySize,
+    HeadSize,
+    Size,
+    ContentLength,
+    Micros,
+    Millis,
+    Seconds,
+    StartMillis,
+    StartMicros,
+    Time,
+    Epoch,
+    LocalTime,
+    FormattedTime,
+    CTime,
+    Pid,
+    WorkerId,
+    Switches,
+    VarCount,
+    Core,
+    AddressSpace,
+    Resident,
+    AddressSpaceMega,
+    ResidentMega,
+    PacketSize,
+    Modifier1,
+    Modifier2,
+    Headers,
+    WriteErrors,
+    ReadErrors,
+    IoErrors,
+    Metric,
+}
+
+impl Field {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "uri" => Self::Uri,
+            "method" => Self::Method,
+            "user" => Self::User,
+            "addr" => Self::Address,
+            "host" => Self::Host,
+            "proto" => Self::Protocol,
+            "uagent" => Self::UserAgent,
+            "referer" => Self::Referer,
+            "status" => Self::Status,
+            "rsize" => Self::BodySize,
+            "hsize" => Self::HeadSize,
+            "size" => Self::Size,
+            "cl" => Self::ContentLength,
+            "micros" => Self::Micros,
+            "msecs" => Self::Millis,
+            "secs" => Self::Seconds,
+            "tmsecs" => Self::StartMillis,
+            "tmicros" => Self::StartMicros,
+            "time" => Self::Time,
+            "epoch" => Self::Epoch,
+            "ltime" => Self::LocalTime,
+            "ftime" => Self::FormattedTime,
+            "ctime" => Self::CTime,
+            "pid" => Self::Pid,
+            "wid" => Self::WorkerId,
+            "switches" => Self::Switches,
+            "vars" => Self::VarCount,
+            "core" => Self::Core,
+            "vsz" => Self::AddressSpace,
+            "rss" => Self::Resident,
+            "vszM" => Self::AddressSpaceMega,
+            "rssM" => Self::ResidentMega,
+            "pktsize" => Self::PacketSize,
+            "modifier1" => Self::Modifier1,
+            "modifier2" => Self::Modifier2,
+            "headers" => Self::Headers,
+            "werr" => Self::WriteErrors,
+            "rerr" => Self::ReadErrors,
+            "ioerr" => Self::IoErrors,
+            name if name.starts_with("metric.") => Self::Metric,
+            _ => return None,
+        })
+    }
+
+    fn is_memory(self) -> bool {
+        matches!(
+            self,
+            Self::AddressSpace | Self::Resident | Self::AddressSpaceMega | Self::ResidentMega
+        )
+    }
+}
+
+/// A template, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFormat {
+    pieces: Vec<Piece>,
+    /// Some piece tells how large the process is.
+    needs_memory: bool,
+}
+
+impl LogFormat {
+    /// Reads a template. `%(` without its bracket is text, and so is every other use of `%`.
+    pub fn parse(template: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("%(") {
+            let Some((name, behind)) = after.split_once(')') else {
+                break;
+            };
+            plain.push_str(before);
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut plain).into_bytes()));
+            }
+            pieces.push(match (Field::of(name), name.strip_prefix("var.")) {
+                (Some(field), _) => Piece::Field(field),
+                (None, Some(variable)) => Piece::Variable(variable.into()),
+                (None, None) => Piece::LogVariable(name.into()),
+            });
+            rest = behind;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain.into_bytes()));
+        }
+        let needs_memory = pieces.iter().any(|p| matches!(p, Piece::Field(f) if f.is_memory()));
+        Self { pieces, needs_memory }
+    }
+
+    /// The template of the configuration, if there is one.
+    pub fn configured() -> Option<&'static Self> {
+        static FORMAT: OnceLock<Option<LogFormat>> = OnceLock::new();
+        FORMAT
+            .get_or_init(|| server().settings.logging.log_format.as_deref().map(Self::parse))
+            .as_ref()
+    }
+
+    /// Writes the line of a finished request.
+    pub fn fill(&self, line: &mut Vec<u8>, req: &WsgiRequest) {
+        let wanted = self.needs_memory && server().settings.limits.memory_report;
+        let memory = wanted.then(|| process::memory(std::process::id())).flatten();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.extend_from_slice(text),
+                Piece::Field(field) => fill(*field, line, req, memory.unwrap_or_default()),
+                Piece::Variable(name) => or_dash(line, vars::find(req, name).unwrap_or_default()),
+                // SAFETY: the request is ours, finished, and this thread's.
+                Piece::LogVariable(name) => or_dash(line, unsafe { log_variable(req, name) }.unwrap_or_default()),
+            }
+        }
+        line.push(b'\n');
+    }
+}
+
+/// What the application set for the log.
+///
+/// # Safety
+/// `req` is a request of ours on the thread that serves it.
+pub unsafe fn log_variable<'a>(req: &'a WsgiRequest, name: &[u8]) -> Option<&'a [u8]> {
+    // SAFETY: by the contract; the core outlives its request, and nothing else uses it meanwhile.
+    let core: &Core = unsafe { &*req.host_private.cast() };
+    let [_, value] = core.log_variables.iter().find(|[key, _]| **key == *name)?;
+    Some(value)
+}
+
+fn or_dash(line: &mut Vec<u8>, part: &[u8]) {
+    clean(line, if part.is_empty() { b"-" } else { part });
+}
+
+fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_size): (u64, u64)) {
+    let settings = &server().settings.logging;
+    let start = req.start_of_request_in_sec as i64;
+    // SAFETY: `uh` points at the request's own header record.
+    let header = unsafe { req.uh.read_unaligned() };
+    let number: u64 = match field {
+        Field::Uri => return or_dash(line, text(req.uri, req.uri_len)),
+        Field::Method => return or_dash(line, text(req.method, req.method_len)),
+        Field::User => return or_dash(line, text(req.remote_user, req.remote_user_len)),
+        Field::Address => return or_dash(line, super::request::address(req)),
+        Field::Host => return or_dash(line, text(req.host, req.host_len)),
+        Field::Protocol => return or_dash(line, text(req.protocol, req.protocol_len)),
+        Field::UserAgent => return or_dash(line, text(req.user_agent, req.user_agent_len)),
+        Field::Referer => return or_dash(line, text(req.referer, req.referer_len)),
+        Field::LocalTime => return date(line, c"%d/%b/%Y:%H:%M:%S %z", start),
+        Field::FormattedTime => {
+            let format = super::stamp_format().filter(|_| settings.logformat_strftime);
+            return date(line, format.unwrap_or(c"%d/%b/%Y:%H:%M:%S %z"), start);
+        }
+        Field::CTime => return date(line, c"%a %b %e %H:%M:%S %Y", start),
+        Field::Seconds => {
+            let took = micros(req);
+            let _ = write!(line, "{}.{:06}", took / 1_000_000, took % 1_000_000);
+            return;
+        }
+        // metrics come with a later version
+        Field::Metric => return line.push(b'-'),
+        Field::Status => req.status.unsigned_abs().into(),
+        Field::BodySize => req.response_size as u64,
+        Field::HeadSize => req.headers_size as u64,
+        Field::Size => (req.headers_size + req.response_size) as u64,
+        Field::ContentLength => req.post_cl as u64,
+        Field::Micros => micros(req),
+        Field::Millis => micros(req) / 1000,
+        Field::StartMillis => req.start_of_request / 1000,
+        Field::StartMicros => req.start_of_request,
+        Field::Time => req.start_of_request_in_sec,
+        Field::Epoch => crate::exports::now().unsigned_abs(),
+        Field::Pid => std::process::id().into(),
+        Field::WorkerId => worker_id() as u64,
+        Field::Switches => req.switches.unsigned_abs().into(),
+        Field::VarCount => u64::from(req.var_cnt / 2),
+        Field::Core => req.async_id.unsigned_abs().into(),
+        Field::AddressSpace => virtual_size,
+        Field::Resident => resident,
+        Field::AddressSpaceMega => virtual_size >> 20,
+        Field::ResidentMega => resident >> 20,
+        Field::PacketSize => { header.pktsize }.into(),
+        Field::Modifier1 => header.modifier1.into(),
+        Field::Modifier2 => header.modifier2.into(),
+        Field::Headers => req.header_cnt,
+        Field::WriteErrors => req.write_errors,
+        Field::ReadErrors => req.read_errors,
+        Field::IoErrors => req.write_errors + req.read_errors,
+    };
+    let _ = write!(line, "{number}");
+}
+
+fn date(line: &mut Vec<u8>, format: &CStr, seconds: i64) {
+    line.extend_from_slice(super::strftime(format, seconds).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pieces(template: &str) -> Vec<Piece> {
+        LogFormat::parse(template).pieces
+    }
+
+    #[test]
+    fn pieces_and_text_between_them() {
+        assert_eq!(
+            pieces("[%(method)] %(var.HTTP_X)%(own)%"),
+            [
+                Piece::Text(b"[".to_vec()),
+                Piece::Field(Field::Method),
+                Piece::Text(b"] ".to_vec()),
+                Piece::Variable(b"HTTP_X".to_vec()),
+                Piece::LogVariable(b"own".to_vec()),
+                Piece::Text(b"%".to_vec()),
+            ]
+        );
+        assert_eq!(pieces("100%% (x) %(open"), [Piece::Text(b"100%% (x) %(open".to_vec())]);
+        assert!(LogFormat::parse("%(rssM)").needs_memory && !LogFormat::parse("%(uri)").needs_memory);
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_never_lost(template in "[^%]*", name in "[a-z]{1,8}") {
+            let whole = format!("{template}%({name}){template}");
+            let text: Vec<u8> = pieces(&whole)
+                .into_iter()
+                .flat_map(|p| if let Piece::Text(t) = p { t } else { Vec::new() })
+                .collect();
+            prop_assert_eq!(text, [template.as_bytes(), template.as_bytes()].concat());
+        }
+
+        #[test]
+        fn any_template_is_read(template in "(%|%\\(|\\)|[a-z.]{0,3}){0,20}") {
+            LogFormat::parse(&template);
+        }
+    }
+}

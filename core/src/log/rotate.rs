@@ -1,0 +1,74 @@
+//! The log file that the server itself writes (`--logto`, `--daemonize`): moved aside when it has grown
+//! (`--log-maxsize`), or opened anew after somebody else has moved it. The master does both.
+
+use super::sink;
+use crate::say;
+use crate::settings::Logging;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The file, absolute: the server may change its folder.
+static PATH: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn path() -> Option<PathBuf> {
+    PATH.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Remembers the file that the log goes to.
+pub fn remember(target: &str) {
+    *PATH.lock().unwrap_or_else(PoisonError::into_inner) = std::path::absolute(target).ok();
+}
+
+/// Opens a log file with the bits that the configuration wants.
+///
+/// # Errors
+/// The system refuses.
+pub fn open(target: &Path, settings: &Logging) -> std::io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o640).open(target)?;
+    if let Some(mode) = settings.logfile_chmod {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}
+
+/// Opens the file anew under its name.
+pub fn reopen(settings: &Logging) {
+    let Some(path) = path() else {
+        return say!("there is no log file to open anew: --logto names one");
+    };
+    match open(&path, settings).and_then(|file| sink::redirect(file.as_fd())) {
+        Ok(()) => say!("the log goes on in {}", path.display()),
+        // the old descriptor stays: better a log in the wrong file than none
+        Err(e) => say!("cannot open the log anew: {}: {e}", path.display()),
+    }
+}
+
+/// Moves the file aside and begins a new one.
+pub fn rotate(settings: &Logging) {
+    let Some(path) = path() else {
+        return say!("there is no log file to rotate: --logto names one");
+    };
+    let backup = match &settings.log_backupname {
+        Some(name) => PathBuf::from(name),
+        None => PathBuf::from(format!("{}.{}", path.display(), crate::exports::now())),
+    };
+    let size = sink::size().unwrap_or(0);
+    say!("logsize: {size}, triggering rotation to {}...", backup.display());
+    match std::fs::rename(&path, &backup) {
+        Ok(()) => reopen(settings),
+        Err(e) => say!("cannot rotate the log: {} to {}: {e}", path.display(), backup.display()),
+    }
+}
+
+/// Rotates when the file has grown beyond `--log-maxsize`; about once a second.
+pub fn check(settings: &Logging) {
+    if let Some(most) = settings.log_maxsize
+        && path().is_some()
+        && sink::size().is_some_and(|size| size > most)
+    {
+        rotate(settings);
+    }
+}

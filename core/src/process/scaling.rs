@@ -1,0 +1,238 @@
+//! How many workers there should be (`--cheaper`): looked at by the master once a second, from figures in shared
+//! memory alone.
+
+use crate::settings::Processes;
+
+/// The algorithms by name; the first one is used when none, or an unknown one, is asked for.
+pub const ALGORITHMS: [&str; 3] = ["spare", "backlog", "manual"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    /// One idle worker is kept in reserve.
+    Spare,
+    /// The queue of connections decides.
+    Backlog,
+    /// Only the operator decides (FIFO, signals).
+    Manual,
+}
+
+/// What the server does at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Workers that run and are to stay.
+    pub running: usize,
+    /// Those of them that serve a request.
+    pub busy: usize,
+    /// Connections that wait to be accepted.
+    pub backlog: u32,
+    /// Resident bytes of all workers.
+    pub resident: u64,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Keep,
+    /// So many more.
+    Add(usize),
+    /// One less.
+    Remove,
+}
+
+/// The rules of an instance and what they have seen so far.
+#[derive(Debug, Clone)]
+pub struct ScalingPolicy {
+    algorithm: Algorithm,
+    least: usize,
+    initial: usize,
+    most: usize,
+    step: usize,
+    overload: u32,
+    soft_limit: u64,
+    hard_limit: u64,
+    /// Looks in a row without an idle worker.
+    full: u32,
+    /// Looks in a row with more than one.
+    slack: u32,
+}
+
+impl ScalingPolicy {
+    /// The rules of the configuration; `None`: all workers always run. An unknown algorithm is reported through
+    /// `say`, and the default one taken.
+    pub fn new(settings: &Processes, say: impl Fn(&str)) -> Option<Self> {
+        if settings.cheaper == 0 {
+            return None;
+        }
+        let algorithm = match settings.cheaper_algo.as_str() {
+            "spare" => Algorithm::Spare,
+            "backlog" => Algorithm::Backlog,
+            "manual" => Algorithm::Manual,
+            other => {
+                let known = ALGORITHMS.join(", ");
+                say(&format!(
+                    "unable to find requested cheaper algorithm {other} (there are: {known}), falling back to spare"
+                ));
+                Algorithm::Spare
+            }
+        };
+        let (least, most) = (settings.cheaper as usize, settings.workers as usize);
+        Some(Self {
+            algorithm,
+            least,
+            initial: (settings.cheaper_initial as usize).clamp(least, most.max(least)),
+            most,
+            step: (settings.cheaper_step as usize).max(1),
+            overload: settings.cheaper_overload.max(1),
+            soft_limit: settings.cheaper_rss_limit_soft,
+            hard_limit: settings.cheaper_rss_limit_hard,
+            full: 0,
+            slack: 0,
+        })
+    }
+
+    /// Workers at the start.
+    pub fn initial(&self) -> usize {
+        self.initial
+    }
+
+    /// Whether memory is to be measured.
+    pub fn needs_memory(&self) -> bool {
+        self.soft_limit > 0 || self.hard_limit > 0
+    }
+
+    /// One look, once a second.
+    pub fn decide(&mut self, load: &Load) -> Change {
+        let wish = self.wish(load);
+        if self.hard_limit > 0 && load.resident >= self.hard_limit {
+            return self.bounded(Change::Remove, load);
+        }
+        match wish {
+            Change::Add(_) if self.soft_limit > 0 && load.resident >= self.soft_limit => Change::Keep,
+            wish => self.bounded(wish, load),
+        }
+    }
+
+    /// A change, within the least and the most workers.
+    pub fn bounded(&self, change: Change, load: &Load) -> Change {
+        match change {
+            Change::Add(n) => match n.min(self.most.saturating_sub(load.running)) {
+                0 => Change::Keep,
+                n => Change::Add(n),
+            },
+            Change::Remove if load.running <= self.least => Change::Keep,
+            other => other,
+        }
+    }
+
+    fn wish(&mut self, load: &Load) -> Change {
+        let (full, slack) = match self.algorithm {
+            Algorithm::Manual => (false, false),
+            Algorithm::Spare => (load.busy >= load.running, load.running > load.busy + 1),
+            Algorithm::Backlog => (load.backlog > self.overload, load.backlog == 0),
+        };
+        self.full = if full { self.full + 1 } else { 0 };
+        self.slack = if slack { self.slack + 1 } else { 0 };
+        // a queue that long has waited already
+        let patience = if self.algorithm == Algorithm::Backlog {
+            1
+        } else {
+            self.overload
+        };
+        if self.full >= patience {
+            self.full = 0;
+            return Change::Add(self.step);
+        }
+        // slower down than up: a worker too many costs less than one too few
+        if self.slack > self.overload {
+            self.slack = 0;
+            return Change::Remove;
+        }
+        Change::Keep
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use proptest::prelude::*;
+
+    fn policy(set: impl FnOnce(&mut Processes)) -> ScalingPolicy {
+        let mut processes = Settings::with_defaults(false).processes;
+        (processes.workers, processes.cheaper) = (5, 1);
+        set(&mut processes);
+        ScalingPolicy::new(&processes, |_| {}).unwrap()
+    }
+
+    fn load(running: usize, busy: usize) -> Load {
+        Load {
+            running,
+            busy,
+            ..Load::default()
+        }
+    }
+
+    #[test]
+    fn spare_adds_after_some_full_looks_in_a_row_and_removes_after_idle_ones() {
+        let mut p = policy(|p| (p.cheaper_overload, p.cheaper_step) = (2, 3));
+        assert_eq!(p.decide(&load(1, 1)), Change::Keep);
+        assert_eq!(p.decide(&load(1, 0)), Change::Keep);
+        assert_eq!(p.decide(&load(1, 1)), Change::Keep);
+        assert_eq!(p.decide(&load(1, 1)), Change::Add(3));
+        assert_eq!(p.decide(&load(4, 4)), Change::Keep);
+        assert_eq!(p.decide(&load(4, 4)), Change::Add(1));
+        for _ in 0..5 {
+            assert_eq!(p.decide(&load(5, 4)), Change::Keep);
+        }
+        assert_eq!(p.decide(&load(5, 1)), Change::Keep);
+        assert_eq!(p.decide(&load(5, 1)), Change::Keep);
+        assert_eq!(p.decide(&load(5, 1)), Change::Remove);
+    }
+
+    #[test]
+    fn memory_bounds_the_number_of_workers() {
+        let mut p = policy(|p| {
+            p.cheaper_overload = 1;
+            (p.cheaper_rss_limit_soft, p.cheaper_rss_limit_hard) = (100, 200);
+        });
+        let with = |resident| Load { resident, ..load(3, 3) };
+        assert_eq!(p.decide(&with(99)), Change::Add(1));
+        assert_eq!(p.decide(&with(100)), Change::Keep);
+        assert_eq!(p.decide(&with(200)), Change::Remove);
+    }
+
+    #[test]
+    fn an_unknown_algorithm_is_said() {
+        let mut processes = Settings::with_defaults(false).processes;
+        (processes.workers, processes.cheaper) = (5, 1);
+        processes.cheaper_algo = "nope".into();
+        let said = std::cell::Cell::new(false);
+        let p = ScalingPolicy::new(&processes, |text| said.set(text.contains("nope"))).unwrap();
+        assert!(said.get() && p.algorithm == Algorithm::Spare);
+    }
+
+    proptest! {
+        #[test]
+        fn never_beyond_the_bounds(
+            loads in proptest::collection::vec((0usize..9, 0u32..50, 0u64..300), 1..200),
+            algorithm in 0usize..3,
+            step in 1u32..4,
+        ) {
+            let mut p = policy(|p| {
+                p.cheaper_algo = ALGORITHMS[algorithm].into();
+                (p.cheaper, p.cheaper_step, p.cheaper_overload) = (2, step, 1);
+                (p.cheaper_rss_limit_soft, p.cheaper_rss_limit_hard) = (100, 200);
+            });
+            let mut running = p.initial();
+            for (busy, backlog, resident) in loads {
+                match p.decide(&Load { running, busy: busy.min(running), backlog, resident }) {
+                    Change::Keep => {}
+                    Change::Add(n) => running += n,
+                    Change::Remove => running -= 1,
+                }
+                prop_assert!((2..=5).contains(&running));
+            }
+        }
+    }
+}
