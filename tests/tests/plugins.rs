@@ -347,6 +347,30 @@ fn a_logger_plugin_gets_what_server_and_application_print() {
 }
 
 #[test]
+fn a_logger_may_complain_about_itself() {
+    let source = r#"
+#include <uwsgi.h>
+static ssize_t complain(struct uwsgi_logger *ul, char *message, size_t len) {
+    uwsgi_log("COMPLAINT %s %d\n", ul->arg, ul->configured++);
+    if (ul->configured == 2) uwsgi_error_safe("complain()");
+    return len;
+}
+static void on_load(void) { uwsgi_register_logger("complain", complain); }
+struct uwsgi_plugin complain_plugin = { .name = "complain", .on_load = on_load };
+"#;
+    let setup = Setup::new();
+    build_plugin(setup.dir(), "complain.c", source);
+    let mut server = setup
+        .args(["--plugin", "./complain_plugin.so", "--logger", "complain:loudly"])
+        .wsgi("def application(e, sr):\n    sr('200 OK', [])\n    return [b'x']\n")
+        .start_unready();
+    server.wait_log("COMPLAINT loudly 3", 1);
+    assert!(server.log().contains("complain(): "), "{}", server.log());
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
 fn an_unknown_logger_is_an_error() {
     let ended = Setup::new()
         .args(["--logger", "nolog:x", "--http-socket", "127.0.0.1:0"])
