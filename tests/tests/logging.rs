@@ -165,13 +165,11 @@ fn logs(server: &Server) -> Vec<String> {
         .collect()
 }
 
-/// A server whose log is the file `l`: the harness' own log stays empty, so readiness is waited for there.
-fn start_with_file(args: &[&str]) -> (Server, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+/// A server whose log goes elsewhere: the harness' own log stays empty, so its port is what is waited for.
+fn start_quietly(args: &[&str]) -> (Server, u16) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
     let server = Setup::new()
         .file("app.py", APP)
         .args([
@@ -179,8 +177,6 @@ fn start_with_file(args: &[&str]) -> (Server, u16) {
             &format!("127.0.0.1:{port}"),
             "--wsgi-file",
             "@DIR@/app.py",
-            "--logto",
-            "@DIR@/l",
         ])
         .args(args.iter().copied())
         .start_unready();
@@ -188,6 +184,10 @@ fn start_with_file(args: &[&str]) -> (Server, u16) {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
     });
     (server, port)
+}
+
+fn start_with_file(args: &[&str]) -> (Server, u16) {
+    start_quietly(&[&["--logto", "@DIR@/l"], args].concat())
 }
 
 #[test]
@@ -240,4 +240,54 @@ fn lines_of_old_workers_are_not_lost_in_a_reload_with_log_master() {
     server.get("/new");
     server.wait_log("GET /new => generated", 1);
     server.wait_log("GET /slow => generated", 1);
+}
+
+#[test]
+fn request_lines_have_loggers_of_their_own_and_files_follow_a_rename() {
+    let (server, port) = start_quietly(&["--logger", "file:@DIR@/all", "--req-logger", "file:@DIR@/requests"]);
+    let get = |path: &str| assert_eq!(rsgi_tests::http::get(port, path).status, 200);
+    let path = |name: &str| server.dir().join(name);
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default();
+    get("/one");
+    wait_for("the request line", || {
+        read("requests").contains("GET /one =>").then_some(())
+    });
+    assert!(read("all").contains("spawned rsgi worker 1"));
+    assert!(!read("all").contains("GET /one") && !read("requests").contains("spawned"));
+    std::fs::rename(path("requests"), path("moved")).unwrap();
+    get("/two");
+    wait_for("the new file", || {
+        read("requests").contains("GET /two =>").then_some(())
+    });
+    let old = server.pid();
+    server.signal(libc::SIGHUP);
+    wait_for("the reload", || {
+        (read("all").matches("spawned rsgi worker 1").count() == 2).then_some(())
+    });
+    get("/three");
+    wait_for("a line after the reload", || {
+        read("requests").contains("GET /three =>").then_some(())
+    });
+    assert_eq!(server.pid(), old);
+}
+
+#[test]
+fn a_socket_logger_sends_one_datagram_a_line() {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(rsgi_tests::PATIENCE)).unwrap();
+    let address = receiver.local_addr().unwrap();
+    let server = start(&["--req-logger", &format!("socket:{address}")]);
+    server.get("/one");
+    server.get("/two");
+    for path in ["/one", "/two"] {
+        let mut line = [0u8; 2048];
+        let n = receiver.recv(&mut line).unwrap();
+        let line = String::from_utf8_lossy(&line[..n]).into_owned();
+        assert!(
+            line.contains(&format!("GET {path} =>")) && line.ends_with('\n'),
+            "{line}"
+        );
+        assert_eq!(line.lines().count(), 1);
+    }
+    assert!(!server.log().contains("GET /one"));
 }

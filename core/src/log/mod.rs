@@ -2,6 +2,7 @@
 //!
 //! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
 
+pub mod builtin;
 pub mod format;
 pub mod request;
 pub mod rotate;

@@ -70,7 +70,7 @@ pub fn write_line(req: &mut WsgiRequest) {
             None => default_line(line, req, server().settings.logging.log_micros),
         }
         // the date of --log-date is for the server's own messages: this line has its own
-        super::sink::write(line);
+        super::sink::write_request(line);
     });
 }
 

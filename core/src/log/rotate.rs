@@ -22,6 +22,17 @@ pub fn remember(target: &str) {
     *PATH.lock().unwrap_or_else(PoisonError::into_inner) = std::path::absolute(target).ok();
 }
 
+/// Whether a descriptor is the file that has this name now.
+pub fn is_in_place(fd: i32, name: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // SAFETY: the caller's descriptor is open.
+    let open = nix::sys::stat::fstat(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) });
+    match (open, std::fs::metadata(name)) {
+        (Ok(open), Ok(named)) => (open.st_dev, open.st_ino) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
 /// Opens a log file with the bits that the configuration wants.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 //! Loggers come from plugins (`uwsgi_register_logger`). With any logger configured, standard output and error of
 //! all processes are a pipe into the master, so that also what applications print reaches the loggers.
 
+use super::builtin;
 use crate::settings::LogSink;
 use rsgi_plugin_api::abi::UwsgiLogger;
 use std::cell::Cell;
@@ -37,13 +38,14 @@ pub fn register(name: &[u8], func: LoggerFn) {
         .push((name.to_vec(), func));
 }
 
-/// The kinds of loggers that plugins offer.
+/// The kinds of loggers there are.
 pub fn kinds() -> Vec<String> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known
-        .iter()
-        .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
-        .collect()
+    let own = builtin::LOGGERS.iter().map(|(name, _)| (*name).to_owned());
+    let offered = known.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
+    let mut all: Vec<String> = own.collect();
+    all.extend(offered.filter(|name| builtin::find(name).is_none()));
+    all
 }
 
 /// Puts a configured logger to work.
@@ -52,12 +54,13 @@ pub fn kinds() -> Vec<String> {
 /// No plugin offers that kind.
 pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some((_, func)) = known.iter().find(|(n, _)| n == sink.kind.as_bytes()) else {
-        let all: Vec<_> = known
-            .iter()
-            .map(|(n, _)| String::from_utf8_lossy(n).into_owned())
-            .collect();
-        let all = if all.is_empty() { "none".into() } else { all.join(", ") };
+    let offered = known
+        .iter()
+        .find(|(n, _)| n == sink.kind.as_bytes())
+        .map(|(_, func)| *func);
+    let Some(func) = offered.or_else(|| builtin::find(&sink.kind)) else {
+        drop(known);
+        let all = kinds().join(", ");
         return Err(format!(
             "unable to find logger {} (loaded loggers: {all}; load its plugin with --plugin)",
             sink.kind
@@ -69,14 +72,13 @@ pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
     record.name = text(&sink.kind);
     record.id = sink.name.as_deref().map_or(std::ptr::null_mut(), text);
     record.arg = text(&sink.argument);
-    record.func = Some(*func);
+    record.func = Some(func);
     record.fd = -1;
     let record = Box::into_raw(Box::new(record));
-    SINKS.lock().unwrap_or_else(PoisonError::into_inner).push(Sink {
-        record,
-        func: *func,
-        requests,
-    });
+    SINKS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(Sink { record, func, requests });
     Ok(())
 }
 
@@ -102,6 +104,29 @@ pub fn write(message: &[u8]) {
 thread_local! {
     /// This thread is inside a logger, under the lock.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Where a worker writes request lines when they have loggers of their own; −1: where all else goes.
+static REQUESTS: AtomicI32 = AtomicI32::new(-1);
+
+/// Whether request lines have loggers of their own (`--req-logger`).
+pub fn has_request_sinks() -> bool {
+    let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
+    sinks.iter().any(|s| s.requests)
+}
+
+/// Request lines go into this pipe from now on.
+pub fn set_request_pipe(writer: std::io::PipeWriter) {
+    REQUESTS.store(std::os::fd::IntoRawFd::into_raw_fd(writer), Ordering::Release);
+}
+
+/// Writes the line of a request.
+pub fn write_request(line: &[u8]) {
+    match REQUESTS.load(Ordering::Acquire) {
+        _ if DELIVERS.load(Ordering::Acquire) => deliver(line, true),
+        fd if fd >= 0 => write_all(fd, line),
+        _ => stderr(line),
+    }
 }
 
 /// Hands a message to the loggers; request lines to those of `--req-logger` if there are any. What a logger itself
@@ -135,7 +160,7 @@ pub fn keep_stderr() {
 }
 
 /// Where the log of this process ends when it does not go through a pipe.
-fn last() -> i32 {
+pub(super) fn last() -> i32 {
     match ORIGINAL.load(Ordering::Acquire) {
         fd if fd >= 0 => fd,
         _ => 2,
@@ -184,7 +209,7 @@ pub fn give_back_stderr() {
 }
 
 /// In the process that reads the pipe: descriptor 2 would lead back to it.
-fn original(message: &[u8]) {
+pub(super) fn original(message: &[u8]) {
     write_all(last(), message);
 }
 
@@ -193,7 +218,7 @@ pub fn stderr(message: &[u8]) {
     write_all(2, message);
 }
 
-fn write_all(fd: i32, mut message: &[u8]) {
+pub(super) fn write_all(fd: i32, mut message: &[u8]) {
     while !message.is_empty() {
         // SAFETY: pointer and length describe `message`.
         let n = unsafe { libc::write(fd, message.as_ptr().cast(), message.len()) };

@@ -10,6 +10,7 @@ pub mod procname;
 pub mod sockets;
 
 use crate::plugin::hooks as plugin_hooks;
+use crate::process::master::LogPipe;
 use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
@@ -163,11 +164,19 @@ fn run_in_jail(
     let server = server::install(Server::new(settings, bound, shared, is_reload, SystemTime::now()));
 
     // 5. the log pipe: from here on, what applications print reaches the loggers too
-    let log_pipe = if (loggers || server.settings.logging.log_master) && server.settings.processes.master && !trial {
-        Some(pipe_standard_output()?)
-    } else {
-        None
-    };
+    let mut log_pipes = Vec::new();
+    if (loggers || server.settings.logging.log_master) && server.settings.processes.master && !trial {
+        log_pipes.push(LogPipe {
+            reader: pipe_standard_output()?,
+            requests: false,
+        });
+        if log::sink::has_request_sinks() {
+            let (reader, writer) = std::io::pipe()?;
+            server::set_nonblocking(reader.as_raw_fd());
+            log::sink::set_request_pipe(writer);
+            log_pipes.push(LogPipe { reader, requests: true });
+        }
+    }
     if !trial {
         say!(
             "your mercy for graceful operations on workers is {} seconds",
@@ -190,7 +199,7 @@ fn run_in_jail(
 
     // 7. serve
     if server.settings.processes.master || reload::is_reload() {
-        Ok(master::run(server, log_pipe)?)
+        Ok(master::run(server, log_pipes)?)
     } else {
         master::run_without(server)
     }

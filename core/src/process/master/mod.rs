@@ -38,8 +38,6 @@ const STATS: Token = Token(3);
 const FIFO: Token = Token(4);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
-/// The name under which the log pipe is handed to the next image.
-const LOG_PIPE: &str = "log pipe";
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -67,6 +65,40 @@ struct Process {
     leaving: Option<Instant>,
     /// It was ready once.
     was_ready: bool,
+}
+
+/// A pipe into which other processes write their log.
+pub struct LogPipe {
+    /// The end of the master; never blocks.
+    pub reader: std::io::PipeReader,
+    /// Request lines, which have loggers of their own.
+    pub requests: bool,
+}
+
+impl LogPipe {
+    /// The name under which it is handed to the next image.
+    fn name(requests: bool) -> &'static str {
+        if requests { "request log pipe" } else { "log pipe" }
+    }
+
+    /// That of the image before.
+    fn inherited(requests: bool) -> Option<Self> {
+        let fd = reload::inherited_socket(Self::name(requests))?;
+        // SAFETY: the image before left this descriptor for us.
+        let reader = unsafe { OwnedFd::from_raw_fd(fd) }.into();
+        Some(Self { reader, requests })
+    }
+
+    /// Hands on what waits; whether the last writer has gone.
+    fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        loop {
+            match self.reader.read(buffer) {
+                Ok(0) => return true,
+                Ok(n) => log::sink::deliver(&buffer[..n], self.requests),
+                Err(_) => return false,
+            }
+        }
+    }
 }
 
 /// How the server ends.
@@ -102,9 +134,8 @@ struct Master {
     server: &'static Server,
     poll: Poll,
     signals: SignalFd,
-    log_pipe: Option<std::io::PipeReader>,
-    /// That of the image before this one, while its workers finish.
-    old_log_pipe: Option<std::io::PipeReader>,
+    /// Those of this image, then those of the image before, while its workers finish.
+    log_pipes: Vec<LogPipe>,
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
@@ -130,11 +161,8 @@ struct Master {
 ///
 /// # Errors
 /// What the system refused at the start.
-pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> std::io::Result<i32> {
-    let old_log_pipe = reload::inherited_socket(LOG_PIPE).map(|fd| {
-        // SAFETY: the image before left this descriptor for us.
-        std::io::PipeReader::from(unsafe { OwnedFd::from_raw_fd(fd) })
-    });
+pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Result<i32> {
+    log_pipes.extend([false, true].into_iter().filter_map(LogPipe::inherited));
     let handover = reload::take();
     unix_signal::block_master();
     unix_signal::relay_to_master();
@@ -148,7 +176,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
     poll.registry()
         .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
-    for pipe in [&log_pipe, &old_log_pipe].into_iter().flatten() {
+    for LogPipe { reader: pipe, .. } in &log_pipes {
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
@@ -157,8 +185,7 @@ pub fn run(server: &'static Server, log_pipe: Option<std::io::PipeReader>) -> st
         server,
         poll,
         signals,
-        log_pipe,
-        old_log_pipe,
+        log_pipes,
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
@@ -250,23 +277,8 @@ impl Master {
 
     fn drain_log(&mut self) {
         let mut buffer = [0u8; 64 * 1024];
-        if let Some(pipe) = &mut self.log_pipe {
-            drain(pipe, &mut buffer);
-        }
-        if self.old_log_pipe.as_mut().is_some_and(|pipe| drain(pipe, &mut buffer)) {
-            self.old_log_pipe = None;
-        }
-    }
-}
-
-/// Hands on what waits in a log pipe; whether its last writer has gone.
-fn drain(pipe: &mut std::io::PipeReader, buffer: &mut [u8]) -> bool {
-    loop {
-        match pipe.read(buffer) {
-            Ok(0) => return true,
-            Ok(n) => log::sink::deliver(&buffer[..n], false),
-            Err(_) => return false,
-        }
+        // those of this image never end: the master itself could write into them
+        self.log_pipes.retain_mut(|pipe| !pipe.drain(&mut buffer));
     }
 }
 

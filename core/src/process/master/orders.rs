@@ -1,6 +1,6 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
-use super::{Closing, Ending, FAST_STOP_MERCY, Kind, Master, Then, tell};
+use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::reload::{self, OldProcess, Trial};
@@ -240,14 +240,10 @@ impl Master {
                 .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
         );
         // processes of this image go on writing into its pipe
-        let pipes = [&self.log_pipe, &self.old_log_pipe];
-        sockets.extend(
-            pipes
-                .into_iter()
-                .flatten()
-                .map(|p| (super::LOG_PIPE.to_owned(), p.as_raw_fd()))
-                .take(1),
-        );
+        for requests in [false, true] {
+            let own = self.log_pipes.iter().find(|p| p.requests == requests);
+            sockets.extend(own.map(|p| (LogPipe::name(requests).to_owned(), p.reader.as_raw_fd())));
+        }
         // attached daemons end here and start again with the new image: it may want others
         self.stop_daemons();
         let old: Vec<OldProcess> = self
