@@ -61,8 +61,6 @@ pub struct Logging {
     pub log_encoder: Vec<String>,
     /// The same for request lines.
     pub log_req_encoder: Vec<String>,
-    /// Syslog with this identity.
-    pub log_syslog: Option<String>,
     /// The template of request lines.
     pub log_format: Option<String>,
     /// The template also goes through strftime.

@@ -101,7 +101,8 @@ static ROWS: &[OptionSpec] = &[
     .later()
     .template(),
     optional("log-syslog", "write to syslog, under this name", |s, v| {
-        s.logging.log_syslog = Some(v.unwrap_or("rsgi").into());
+        let sink = LogSink::parse(&format!("syslog:{}", v.unwrap_or("rsgi")));
+        s.logging.logger.push(sink);
         s.logging.log_master = true;
     })
     .master(),
@@ -210,5 +211,9 @@ static ROWS: &[OptionSpec] = &[
         "listen-queue-alarm",
     ]),
     later("alarm-segfault", Required, "raise an alarm when a process crashes").aliases(&["segfault-alarm"]),
-    later("log-socket", Required, "send the log to a socket"),
+    text("log-socket", "send the log as datagrams to an address", |s, v| {
+        s.logging.logger.push(LogSink::parse(&format!("socket:{v}")));
+        s.logging.log_master = true;
+    })
+    .master(),
 ];
