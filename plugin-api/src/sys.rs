@@ -210,6 +210,7 @@ unsafe extern "C" {
         port: c_int,
         address: *mut libc::sockaddr_in,
     ) -> libc::socklen_t;
+    pub fn socket_to_un_addr(name: *mut c_char, address: *mut libc::sockaddr_un) -> libc::socklen_t;
     pub fn uwsgi_write_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
     pub fn uwsgi_read_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
     pub fn set_harakiri(seconds: c_int);

@@ -1,9 +1,10 @@
 //! Names of hosts to addresses, for plugins that open sockets of their own (loggers mostly).
 
 use super::{bytes, text};
-use libc::{AF_INET, in_addr, sockaddr_in, socklen_t};
+use libc::{AF_INET, AF_UNIX, in_addr, sockaddr_in, sockaddr_un, socklen_t};
 use std::cell::RefCell;
 use std::ffi::{CString, c_char, c_int};
+use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 thread_local! {
@@ -64,6 +65,30 @@ pub unsafe extern "C" fn socket_to_in_addr(
     size_of::<sockaddr_in>() as socklen_t
 }
 
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_to_un_addr(name: *mut c_char, out: *mut sockaddr_un) -> socklen_t {
+    // SAFETY: the header asks for a NUL-terminated name.
+    let name = unsafe { text(name) };
+    let abstract_name = name.strip_prefix(b"@").or(name.strip_prefix(br"\0"));
+    // SAFETY: the header asks for room for one address; all-zero is a valid one.
+    let address = unsafe {
+        out.write(std::mem::zeroed());
+        &mut *out
+    };
+    address.sun_family = AF_UNIX as libc::sa_family_t;
+    let (first, name) = match abstract_name {
+        Some(name) => (1, name),
+        None => (0, name),
+    };
+    // one byte is left for the NUL of a path
+    let room = address.sun_path.len() - 1 - first;
+    let name = &name[..name.len().min(room)];
+    for (to, from) in address.sun_path[first..].iter_mut().zip(name) {
+        *to = *from as c_char;
+    }
+    (offset_of!(sockaddr_un, sun_path) + first + name.len()) as socklen_t
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +123,26 @@ mod tests {
         assert_eq!(address(":80", true, 7), (Ipv4Addr::UNSPECIFIED, 80));
         assert_eq!(address("10.1.2.3", false, 6514), (Ipv4Addr::new(10, 1, 2, 3), 6514));
         assert_eq!(address("not a host:1", true, 0), (Ipv4Addr::BROADCAST, 1));
+    }
+
+    #[test]
+    fn paths_and_abstract_names() {
+        let unix = |name: &str| {
+            let name = CString::new(name).unwrap();
+            // SAFETY: a NUL-terminated text, room for one address.
+            unsafe {
+                let mut out: sockaddr_un = std::mem::zeroed();
+                let len = socket_to_un_addr(name.as_ptr().cast_mut(), &mut out) as usize;
+                assert_eq!(c_int::from(out.sun_family), AF_UNIX);
+                let len = len - offset_of!(sockaddr_un, sun_path);
+                out.sun_path[..len].iter().map(|b| *b as u8).collect::<Vec<u8>>()
+            }
+        };
+        assert_eq!(unix("/dev/log"), b"/dev/log");
+        assert_eq!(unix("@hidden"), b"\0hidden");
+        assert_eq!(unix(r"\0hidden"), b"\0hidden");
+        assert_eq!(unix(&"x".repeat(300)).len(), 107);
+        assert_eq!(unix(&"@".repeat(300)).len(), 107);
     }
 
     #[test]
