@@ -297,6 +297,13 @@ def hint(value, wanted):
     return ""
 
 
+def freeze():
+    """Before the first fork: what is loaded now is not looked at by the garbage collector again, so that a collection
+    in a worker does not write to, and thereby copy, the memory that it shares with the master and the others."""
+    import gc
+    gc.freeze()
+
+
 def finish():
     """The end of the process: what a normal Python would run."""
     try:
