@@ -5,6 +5,7 @@ pub mod apps;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod decimal;
 pub mod exports;
 pub mod log;
 pub mod net;

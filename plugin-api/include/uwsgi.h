@@ -598,6 +598,10 @@ void log_request(struct wsgi_request *);         /* [request] the host's request
 #define uwsgi_fatal_error(x) \
     uwsgi_error(x); \
     exit(1);
+/* for loggers: what they say while they are called goes to the standard error that the server started with */
+#define uwsgi_log_safe(x) uwsgi_log(x)
+#define uwsgi_error_safe(x) uwsgi_error(x)
+#define uwsgi_log_initial uwsgi_log
 #define uwsgi_debug(x, ...)
 
 /* A sink of log lines. `arg` is what followed the colon in --logger NAME:ARG. */

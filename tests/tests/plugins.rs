@@ -62,21 +62,23 @@ fn a_plugin_is_found_by_name_in_plugins_dir() {
     }
 }
 
-#[test]
-fn hooks_run_in_their_order_and_processes() {
+/// A server of the plugin that has every hook.
+fn every_hook() -> Setup {
     let setup = Setup::new();
     build_plugin(setup.dir(), "every_hook.c", include_str!("../c/every_hook.c"));
-    let mut server = setup
-        .args([
-            "--plugin",
-            "./every_hook_plugin.so",
-            "--http-socket",
-            "127.0.0.1:0",
-            "--http-socket-modifier1",
-            "201",
-        ])
-        .args(["--threads", "2", "--mount", "/m=thing"])
-        .start();
+    setup.args([
+        "--plugin",
+        "./every_hook_plugin.so",
+        "--http-socket",
+        "127.0.0.1:0",
+        "--http-socket-modifier1",
+        "201",
+    ])
+}
+
+#[test]
+fn hooks_run_in_their_order_and_processes() {
+    let mut server = every_hook().args(["--threads", "2", "--mount", "/m=thing"]).start();
     assert_eq!(get(server.port(), "/").text(), "hooked");
     server.wait_log("HOOK master_cycle", 2);
     server.signal(libc::SIGTERM);
@@ -124,19 +126,7 @@ fn hooks_run_in_their_order_and_processes() {
 
 #[test]
 fn the_harakiri_hook_runs_before_the_worker_is_killed() {
-    let setup = Setup::new();
-    build_plugin(setup.dir(), "every_hook.c", include_str!("../c/every_hook.c"));
-    let mut server = setup
-        .args([
-            "--plugin",
-            "./every_hook_plugin.so",
-            "--http-socket",
-            "127.0.0.1:0",
-            "--http-socket-modifier1",
-            "201",
-        ])
-        .args(["--harakiri", "1"])
-        .start();
+    let mut server = every_hook().args(["--harakiri", "1"]).start();
     let port = server.port();
     let stuck = std::thread::spawn(move || {
         use std::io::{Read, Write};
@@ -156,18 +146,7 @@ fn the_harakiri_hook_runs_before_the_worker_is_killed() {
 
 #[test]
 fn a_crash_ends_one_worker_and_names_the_plugin() {
-    let setup = Setup::new();
-    build_plugin(setup.dir(), "every_hook.c", include_str!("../c/every_hook.c"));
-    let mut server = setup
-        .args([
-            "--plugin",
-            "./every_hook_plugin.so",
-            "--http-socket",
-            "127.0.0.1:0",
-            "--http-socket-modifier1",
-            "201",
-        ])
-        .start();
+    let mut server = every_hook().start();
     use std::io::{Read, Write};
     let mut stream = server.connect(server.port());
     stream.write_all(b"GET /crash HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
@@ -365,6 +344,30 @@ fn a_logger_plugin_gets_what_server_and_application_print() {
     wait_for("a new file after the old one was moved away", || {
         read("app.log").contains("rsgi instance configuration").then_some(())
     });
+}
+
+#[test]
+fn a_logger_may_complain_about_itself() {
+    let source = r#"
+#include <uwsgi.h>
+static ssize_t complain(struct uwsgi_logger *ul, char *message, size_t len) {
+    uwsgi_log("COMPLAINT %s %d\n", ul->arg, ul->configured++);
+    if (ul->configured == 2) uwsgi_error_safe("complain()");
+    return len;
+}
+static void on_load(void) { uwsgi_register_logger("complain", complain); }
+struct uwsgi_plugin complain_plugin = { .name = "complain", .on_load = on_load };
+"#;
+    let setup = Setup::new();
+    build_plugin(setup.dir(), "complain.c", source);
+    let mut server = setup
+        .args(["--plugin", "./complain_plugin.so", "--logger", "complain:loudly"])
+        .wsgi("def application(e, sr):\n    sr('200 OK', [])\n    return [b'x']\n")
+        .start_unready();
+    server.wait_log("COMPLAINT loudly 3", 1);
+    assert!(server.log().contains("complain(): "), "{}", server.log());
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
 }
 
 #[test]

@@ -129,6 +129,7 @@ pub const CFLAGS: &[&str] = &[
     "-DUWSGI_EVENT_FILEMONITOR_USE_INOTIFY",
     "-DUWSGI_HAS_IFADDRS",
     concat!("-DRSGI_VERSION=\"", env!("CARGO_PKG_VERSION"), "\""),
+    concat!("-DUWSGI_VERSION=\"", env!("CARGO_PKG_VERSION"), "\""),
 ];
 
 /// The flags as one line for a shell or Makefile (`--cflags`).

@@ -13,13 +13,21 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {
-        Ok(Startup::Run(settings)) => match startup::run(*settings) {
-            Ok(code) => process::exit(code),
-            Err(error) => {
-                say!("{error}");
-                process::exit(error.code)
+        Ok(Startup::Run(settings)) => {
+            let fallback = settings.paths.fallback_config.clone();
+            match startup::run(*settings) {
+                Ok(code) => process::exit(code),
+                Err(error) => {
+                    say!("{error}");
+                    if let Some(config) =
+                        fallback.filter(|_| error.code == 1 && process::role() != process::Role::Trial)
+                    {
+                        startup::fall_back(&config);
+                    }
+                    process::exit(error.code)
+                }
             }
-        },
+        }
         Ok(Startup::Print(text)) => {
             print!("{text}");
             ExitCode::SUCCESS

@@ -5,6 +5,7 @@
 
 use crate::settings::LogSink;
 use rsgi_plugin_api::abi::UwsgiLogger;
+use std::cell::Cell;
 use std::ffi::{CString, c_char};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -98,14 +99,25 @@ pub fn write(message: &[u8]) {
     }
 }
 
-/// Hands a message to the loggers; request lines to those of `--req-logger` if there are any.
+thread_local! {
+    /// This thread is inside a logger, under the lock.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Hands a message to the loggers; request lines to those of `--req-logger` if there are any. What a logger itself
+/// has to say, mostly that it cannot log, goes to the original standard error.
 pub fn deliver(message: &[u8], request: bool) {
+    if INSIDE.get() {
+        return original(message);
+    }
     let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
     let own = request && sinks.iter().any(|s| s.requests);
     let mut taken = false;
     for sink in sinks.iter().filter(|s| s.requests == own) {
+        INSIDE.set(true);
         // SAFETY: the record is ours and used under the lock; the function only reads the message.
         let written = unsafe { (sink.func)(sink.record, message.as_ptr().cast_mut().cast(), message.len()) };
+        INSIDE.set(false);
         taken |= written >= 0;
     }
     if !taken {

@@ -51,7 +51,9 @@ pub fn set_role(role: Role) {
 pub fn exit(code: i32) -> ! {
     match role() {
         Role::Worker => {
-            hooks::atexit();
+            if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
+                hooks::atexit();
+            }
             if server::try_server().is_none_or(|s| !s.settings.processes.master) {
                 crate::startup::vacuum();
             }

@@ -16,6 +16,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 const HANDOVER: &str = "RSGI_HANDOVER";
 const TRIAL: &str = "RSGI_TRIAL";
+/// What applications and configurations (`if-reload`) read.
+const COUNT: &str = "UWSGI_RELOADS";
 
 /// A process of the old generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,12 @@ fn binary() -> PathBuf {
 /// Whether this image was made by a reload.
 pub fn is_reload() -> bool {
     INHERITED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
+/// How many reloads made this image; 0: it was started.
+pub fn count() -> u64 {
+    let inherited = INHERITED.lock().unwrap_or_else(PoisonError::into_inner);
+    inherited.as_ref().map_or(0, |h| h.reloads)
 }
 
 /// The descriptor that listens on an address as it was asked for; each is handed out once.
@@ -162,14 +170,37 @@ fn try_exec(
         .iter()
         .map(|a| text(a.as_bytes()))
         .collect::<io::Result<Vec<_>>>()?;
-    let mut env = origin
-        .env
-        .iter()
-        .map(|(k, v)| text(&[k.as_bytes(), b"=", v.as_bytes()].concat()))
-        .collect::<io::Result<Vec<_>>>()?;
-    env.push(text(format!("{HANDOVER}={}", file.as_raw_fd()).as_bytes())?);
+    let own = [format!("{HANDOVER}={}", file.as_raw_fd()), format!("{COUNT}={reloads}")];
+    let env = environment(origin, &own)?;
     let binary = text(origin.binary.as_os_str().as_bytes())?;
     Ok(nix::unistd::execve(&binary, &args, &env)?)
+}
+
+/// The environment of the next image: what this process was started with, and `own`.
+fn environment(origin: &Origin, own: &[String]) -> io::Result<Vec<CString>> {
+    let kept = origin.env.iter().filter(|(name, _)| name != COUNT);
+    let pairs = kept.map(|(k, v)| [k.as_bytes(), b"=", v.as_bytes()].concat());
+    pairs
+        .chain(own.iter().map(|o| o.as_bytes().to_vec()))
+        .map(|pair| CString::new(pair).map_err(io::Error::other))
+        .collect()
+}
+
+/// Becomes a new image with one configuration file as its only argument; returns only when that fails.
+pub fn exec_with(config: &str) -> io::Error {
+    let run = || -> io::Result<std::convert::Infallible> {
+        let origin = ORIGIN.get().ok_or(io::ErrorKind::NotFound)?;
+        std::env::set_current_dir(&origin.cwd)?;
+        let text = |bytes: &[u8]| CString::new(bytes).map_err(io::Error::other);
+        let name = origin.args.first().map_or(&b"rsgi"[..], |a| a.as_bytes());
+        let binary = text(origin.binary.as_os_str().as_bytes())?;
+        let args = [text(name)?, text(config.as_bytes())?];
+        Ok(nix::unistd::execve(&binary, &args, &environment(origin, &[])?)?)
+    };
+    match run() {
+        Err(e) => e,
+        Ok(never) => match never {},
+    }
 }
 
 fn keep_over_exec(fd: RawFd) -> nix::Result<()> {
@@ -186,11 +217,11 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Starts it.
+    /// Starts it, as the image after `reloads` reloads.
     ///
     /// # Errors
     /// The binary cannot be run.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(reloads: u64) -> io::Result<Self> {
         use std::os::unix::process::CommandExt;
         let origin = ORIGIN.get().ok_or(io::ErrorKind::NotFound)?;
         let output = File::from(memfd_create(c"rsgi-trial", MFdFlags::MFD_CLOEXEC)?);
@@ -200,6 +231,7 @@ impl Trial {
             .env_clear()
             .envs(origin.env.iter().cloned())
             .env(TRIAL, "1")
+            .env(COUNT, reloads.to_string())
             .current_dir(&origin.cwd)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

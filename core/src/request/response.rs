@@ -2,6 +2,7 @@
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
 use super::{Core, place};
+use crate::decimal::Decimal;
 use crate::net::wait;
 use crate::server::{SocketProtocol, server, socket_limit};
 use libc::iovec;
@@ -221,7 +222,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     } else if over_http && framing == Framing::Close {
         if let Some(length) = whole {
             head.extend_from_slice(b"Content-Length: ");
-            push_number(head, length);
+            head.extend_from_slice(Decimal::new(length).as_bytes());
             head.extend_from_slice(b"\r\n");
             framing = Framing::Length(length);
         } else if !response.is_http10 {
@@ -235,7 +236,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
         && let Some(length) = whole.filter(|n| *n > 0)
     {
         head.extend_from_slice(b"Content-Length: ");
-        push_number(head, length);
+        head.extend_from_slice(Decimal::new(length).as_bytes());
         head.extend_from_slice(b"\r\n");
     }
     response.keep_alive &= framing != Framing::Close && !response.close_by_app;
@@ -255,21 +256,6 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     raw.headers_sent = 1;
     raw.headers_size = size;
     Ok(())
-}
-
-/// Decimal digits without the formatting machinery: this is on the way of every answer.
-fn push_number(out: &mut Vec<u8>, mut n: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Sends the head, if it was not sent yet.

@@ -3,8 +3,10 @@
 use super::StartupError;
 use crate::settings::Settings;
 use crate::{log, say};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Mutex, PoisonError};
 
 /// Before anything is loaded: `--daemonize` and `--logto`. After a reload both hold already.
 ///
@@ -93,6 +95,47 @@ fn open_udp_log(target: &str) -> Result<(), StartupError> {
     Ok(log::sink::redirect(socket.as_fd())?)
 }
 
+/// Pidfiles that were opened while the process could still be root, by their path.
+static PIDFILES: Mutex<Vec<(String, File)>> = Mutex::new(Vec::new());
+
+/// Opens `--pidfile` and `--safe-pidfile` before privileges are dropped: the folder may be root's. They are written
+/// when the sockets are bound, so that a start that fails leaves the pid of the instance that runs. Without a drop
+/// there is no need: then they come into being whole.
+pub fn open_pidfiles(settings: &Settings) {
+    if settings.privileges.uid.is_none() && settings.privileges.gid.is_none() {
+        return;
+    }
+    let p = &settings.paths;
+    for path in [&p.pidfile, &p.safe_pidfile].into_iter().flatten() {
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        // what is wrong with it is said when it is written
+        if let Ok(file) = opened {
+            let mut all = PIDFILES.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push((path.clone(), file));
+        }
+    }
+}
+
+fn write_opened(path: &str) -> Option<std::io::Result<()>> {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let all = PIDFILES.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, file) = all.iter().find(|(p, _)| p == path)?;
+    // somebody removed it: it is made anew
+    if file.metadata().is_ok_and(|m| m.nlink() == 0) {
+        return None;
+    }
+    let text = format!("{}\n", std::process::id());
+    // first the new text, then the rest of an old one off: a reader never sees an empty file
+    Some(
+        file.write_all_at(text.as_bytes(), 0)
+            .and_then(|()| file.set_len(text.len() as u64)),
+    )
+}
+
 fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
     let p = &settings.paths;
     [&p.pidfile, &p.pidfile2, &p.safe_pidfile, &p.safe_pidfile2]
@@ -100,19 +143,18 @@ fn pidfile_paths(settings: &Settings) -> impl Iterator<Item = &String> {
         .flatten()
 }
 
-/// Writes the pidfiles of root's side (`--pidfile`), or those of the user's (`--pidfile2`).
+/// Writes the pidfiles.
 ///
 /// # Errors
 /// One cannot be written.
-pub fn pidfiles(settings: &Settings, after_drop: bool) -> Result<(), StartupError> {
-    let p = &settings.paths;
-    let both = match after_drop {
-        false => [&p.pidfile, &p.safe_pidfile],
-        true => [&p.pidfile2, &p.safe_pidfile2],
-    };
-    for path in both.into_iter().flatten() {
+pub fn pidfiles(settings: &Settings) -> Result<(), StartupError> {
+    for path in pidfile_paths(settings) {
         let fail =
             |e: std::io::Error| StartupError::new(format!("cannot write the pidfile {path}: {}", super::os_text(&e)));
+        if let Some(written) = write_opened(path) {
+            written.map_err(fail)?;
+            continue;
+        }
         // whole or not at all: a reader never sees half a number
         let temporary = format!("{path}.{}", std::process::id());
         let mut file = std::fs::File::create(&temporary).map_err(fail)?;

@@ -1,6 +1,7 @@
 //! The start of a server, as one numbered list of steps, and the steps that belong to a process's beginning and end.
 //! Runs in the first process, before any other exists.
 
+pub mod conditions;
 pub mod daemonize;
 pub mod hooks;
 pub mod notify;
@@ -72,6 +73,11 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     hooks::run(&settings.hooks.asap);
     environment(&settings);
+    conditions::wait(&settings, trial)?;
+    if !trial {
+        conditions::lock(&settings)?;
+    }
+    conditions::limits(&settings)?;
     raise_descriptor_limit(&settings);
     if let Some(umask) = settings.sockets.umask {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
@@ -89,6 +95,9 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     if settings.plugins.plugins_list {
         list_plugins();
+    }
+    if !trial {
+        warn_without_request_plugin(&settings);
     }
     if settings.plugins.logger_list {
         list("loggers", &log::sink::kinds());
@@ -118,7 +127,7 @@ fn run_in_jail(
     let trial = process::role() == Role::Trial;
     plugin_hooks::before_privileges_drop();
     if !trial {
-        daemonize::pidfiles(&settings, false)?;
+        daemonize::open_pidfiles(&settings);
     }
     privileges::drop(&settings, trial)?;
 
@@ -144,7 +153,7 @@ fn run_in_jail(
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     if !trial {
-        daemonize::pidfiles(&settings, true)?;
+        daemonize::pidfiles(&settings)?;
     }
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
@@ -172,7 +181,7 @@ fn run_in_jail(
     if !lazy {
         load_apps(server);
     }
-    if trial {
+    if trial || server.settings.processes.no_server {
         return Ok(0);
     }
     daemonize::late(&server.settings, is_reload)?;
@@ -195,7 +204,35 @@ fn may_run_without_sockets(settings: &Settings) -> bool {
     settings.processes.no_server || !gateway::all().is_empty()
 }
 
+/// Nothing will answer: worth saying, unless files are all that is to be served.
+fn warn_without_request_plugin(settings: &Settings) {
+    let files = &settings.statics;
+    let has_files = !files.maps.is_empty() || !files.check_static.is_empty();
+    let registry = crate::plugin::registry::registry();
+    if !has_files && registry.plugins().iter().all(|p| p.copy.request.is_none()) {
+        say!("!!!!!!!!!!!!!! WARNING !!!!!!!!!!!!!!");
+        say!("no request plugin is loaded, you will not be able to manage requests.");
+        say!("--plugin NAME loads one; rsgi --plugins-list shows those that are there");
+        say!("!!!!!!!!!!! END OF WARNING !!!!!!!!!!");
+    }
+}
+
+/// The server could not start: the image becomes one with the configuration of `--fallback-config`. Returns only
+/// when that fails too.
+pub fn fall_back(config: &str) {
+    say!("!!! rsgi (pid: {}) exited with status 1 !!!", std::process::id());
+    say!("!!! Fallback config to {config} !!!");
+    log::sink::give_back_stderr();
+    let failed = reload::exec_with(config);
+    say!("cannot run the binary again: {failed}");
+}
+
 fn environment(settings: &Settings) {
+    // a trial has been told which image it tries
+    if process::role() != Role::Trial {
+        // SAFETY: the start is single-threaded.
+        unsafe { std::env::set_var("UWSGI_RELOADS", reload::count().to_string()) };
+    }
     for change in &settings.paths.environment {
         // SAFETY: the start is single-threaded.
         unsafe {

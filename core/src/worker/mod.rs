@@ -4,6 +4,7 @@ pub mod connection;
 pub mod poll;
 pub mod serve;
 
+use crate::decimal::Decimal;
 use crate::plugin::hooks;
 use crate::request::Core;
 use crate::server::{self, Server, server, worker_id};
@@ -86,18 +87,8 @@ impl Line {
         self.len += n;
     }
 
-    fn number(&mut self, mut n: u64) {
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (n % 10) as u8;
-            n /= 10;
-            if n == 0 {
-                break;
-            }
-        }
-        self.text(&digits[at..]);
+    fn number(&mut self, n: u64) {
+        self.text(Decimal::new(n).as_bytes());
     }
 }
 

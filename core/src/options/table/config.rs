@@ -163,8 +163,7 @@ static ROWS: &[OptionSpec] = &[
         "fallback-config",
         "start with this configuration when this one ends with exit code 1",
         |s, v| s.paths.fallback_config = Some(v.into()),
-    )
-    .later(),
+    ),
     reader("show-config", No, "print the options in use, each with its place"),
     command(
         "check-config",

@@ -155,12 +155,10 @@ static ROWS: &[OptionSpec] = &[
     .short('m'),
     number("limit-as", "address space of each process in megabytes", |s, n| {
         s.limits.limit_as = n
-    })
-    .later(),
+    }),
     number("limit-nproc", "processes that the user may have", |s, n| {
         s.limits.limit_nproc = n
-    })
-    .later(),
+    }),
     no_effect(
         "mem-collector-freq",
         Required,

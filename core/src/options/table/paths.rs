@@ -76,24 +76,19 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     path("wait-for-fs", "wait until this path is there", |s, v| {
         wait(s, WaitKind::Path, v)
-    })
-    .later(),
+    }),
     path("wait-for-file", "wait until this file is there", |s, v| {
         wait(s, WaitKind::File, v)
-    })
-    .later(),
+    }),
     path("wait-for-dir", "wait until this directory is there", |s, v| {
         wait(s, WaitKind::Directory, v)
-    })
-    .later(),
+    }),
     path("wait-for-socket", "wait until this socket accepts", |s, v| {
         wait(s, WaitKind::Socket, v)
-    })
-    .later(),
+    }),
     number("wait-for-fs-timeout", "seconds to wait for each", |s, n| {
         s.paths.wait_for_timeout = n
     })
-    .later()
     .aliases(&["wait-for-socket-timeout"]),
     path("binsh", "the shell of exec commands", |s, v| {
         s.paths.binsh.push(v.into())
@@ -107,14 +102,12 @@ static ROWS: &[OptionSpec] = &[
     ),
     path("flock", "lock this file, and end if another process has it", |s, v| {
         s.paths.flock.push(v.into())
-    })
-    .later(),
+    }),
     path(
         "flock-wait",
         "lock this file, and wait while another process has it",
         |s, v| s.paths.flock_wait.push(v.into()),
-    )
-    .later(),
+    ),
 ];
 
 fn wait(settings: &mut Settings, kind: WaitKind, name: &str) {

@@ -109,8 +109,7 @@ static ROWS: &[OptionSpec] = &[
         let level = v.trim().parse::<i32>().ok().filter(|n| (-20..=19).contains(n));
         s.processes.prio = Some(level.ok_or_else(|| format!("invalid number \"{v}\": give -20 to 19"))?);
         Ok(())
-    })
-    .later(),
+    }),
     no_effect(
         "check-interval",
         Required,
@@ -127,8 +126,7 @@ static ROWS: &[OptionSpec] = &[
     .short('r'),
     flag("skip-atexit", "skip the exit handlers of the application", |s, on| {
         s.processes.skip_atexit = on
-    })
-    .later(),
+    }),
     flag(
         "skip-atexit-teardown",
         "skip the teardown of the interpreter",

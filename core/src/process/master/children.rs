@@ -129,7 +129,7 @@ impl Master {
             .wants_replacement
             .load(Ordering::Acquire)
             == pid;
-        if process.leaving.is_some() || self.closing.is_some() || asked {
+        if process.leaving.is_some() || self.closing.is_some() || asked || replaced {
             say!("worker {id} killed successfully (pid: {pid})");
         }
         if self.closing.is_some() || replaced {

@@ -80,7 +80,7 @@ impl Master {
             FifoCommand::RotateLog => log::rotate::rotate(&server.settings.logging),
             FifoCommand::Pause => self.on_pause(),
             FifoCommand::Pidfiles => {
-                if let Err(e) = startup::daemonize::pidfiles(&server.settings, false) {
+                if let Err(e) = startup::daemonize::pidfiles(&server.settings) {
                     say!("{e}");
                 }
             }
@@ -180,7 +180,7 @@ impl Master {
         if self.processes.iter().any(|p| matches!(p.kind, Kind::Old(_))) {
             say!("a reload is under way: old workers have not left yet; asking again");
         }
-        match Trial::start() {
+        match Trial::start(self.reloads + 1) {
             Ok(trial) => {
                 say!(
                     "reload: trying the new configuration and applications (pid: {})",
@@ -230,6 +230,7 @@ impl Master {
         say!("binary reloading rsgi...");
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
+        sockets.extend(startup::conditions::locks());
         sockets.extend(
             self.server
                 .sockets
