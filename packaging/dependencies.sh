@@ -30,6 +30,8 @@ need libpython3-dev has_library 'libpython3\.'
 if [ "$purpose" = test ]; then
     want g++ command -v g++
     want abigail-tools command -v abidiff
+    want python3-venv python3 -c 'import ensurepip'
+    want nginx-light sh -c 'PATH=$PATH:/usr/sbin; command -v nginx'
     want nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx'
     want python3-venv python3 -m ensurepip --version
 fi
