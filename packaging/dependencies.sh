@@ -30,8 +30,6 @@ need libpython3-dev has_library 'libpython3\.'
 if [ "$purpose" = test ]; then
     want g++ command -v g++
     want abigail-tools command -v abidiff
-    want python3-venv python3 -c 'import ensurepip'
-    # nginx is used where it is, and not installed: its package would start a server
     want nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx'
     want python3-venv python3 -m ensurepip --version
 fi
