@@ -106,6 +106,11 @@ fn the_module_knows_who_and_what() {
     assert_eq!(ask("[w['id'] for w in uwsgi.workers()]"), "[1, 2]");
     assert_eq!(ask("uwsgi.workers()[uwsgi.worker_id()-1]['status']"), "b'busy'");
     assert_eq!(ask("uwsgi.workers()[0]['apps'][0]['mountpoint']"), "b''");
+    assert_eq!(
+        ask("__import__('gc').get_freeze_count() > 1000"),
+        "True",
+        "shared memory stays shared"
+    );
     assert_eq!(ask("sys.argv"), "['uwsgi', 'one', 'two']");
     assert_eq!(ask("uwsgi.env['PATH_INFO']"), "'/'");
     assert_eq!(ask("uwsgi.masterpid()"), server.pid().to_string());

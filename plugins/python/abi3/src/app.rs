@@ -7,6 +7,7 @@ use crate::{exception, interpreter};
 use pyo3_ffi::{PyList_GetItem, PyList_Size, PyTuple_GetItem};
 use rsgi_plugin_api::{log, sys};
 use std::ffi::{CStr, c_int};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The applications that the options name, and those that they put into `uwsgi.applications`.
@@ -16,6 +17,18 @@ pub fn load_configured() {
     }
     if mount_table().is_err() {
         exception::print_current();
+    }
+}
+
+/// Whether the loaded applications were made ready to be shared.
+static FROZEN: AtomicBool = AtomicBool::new(false);
+
+/// Before a fork: once there are applications, their memory is prepared to be shared by the workers.
+pub fn share() {
+    // SAFETY: the host's counter of this process.
+    let loaded = unsafe { *sys::uwsgi_apps_cnt_of_process() } > 0;
+    if loaded && !FROZEN.swap(true, Ordering::Relaxed) && interpreter::support(c"freeze", &[]).is_err() {
+        py::clear();
     }
 }
 

@@ -190,6 +190,7 @@ unsafe extern "C" fn mule(script: *const c_char) -> c_int {
 unsafe extern "C" fn pre_fork() {
     guarded("pre_uwsgi_fork", (), || {
         gil::enter();
+        app::share();
         // SAFETY: the GIL is held, as Python's fork protocol wants it.
         unsafe { pyo3_ffi::PyOS_BeforeFork() }
     });

@@ -1,13 +1,10 @@
 """Python's half of the plugin: loading, importing, running scripts, telling why something failed. Runs in a private
-namespace; nothing here is on the path of a request except the text of an exception."""
+namespace; nothing here is on the path of a request except the text of an exception. What only some servers need is
+imported where it is needed: each module costs every worker memory and every start time."""
 import builtins
-import glob
-import importlib.abc
-import importlib.machinery
 import os
 import sys
-import traceback
-import types
+from importlib.machinery import ModuleSpec
 
 
 def setup(argv, paths, executable, log):
@@ -15,7 +12,11 @@ def setup(argv, paths, executable, log):
     sys.path.insert(0, "")
     sys.path.insert(0, ".")
     for pattern in paths:
-        found = glob.glob(os.path.expanduser(pattern)) or [pattern]
+        pattern = os.path.expanduser(pattern)
+        found = [pattern]
+        if any(c in pattern for c in "*?["):
+            import glob
+            found = glob.glob(pattern) or [pattern]
         for folder in found:
             if folder not in sys.path:
                 sys.path.insert(0, folder)
@@ -28,15 +29,18 @@ def setup(argv, paths, executable, log):
             stream.reconfigure(line_buffering=True)
 
 
-class OwnModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules that the plugin brings along, after all other places."""
+class OwnModules:
+    """Finds and loads modules that the plugin brings along, after all other places."""
 
     def __init__(self, sources):
         self.sources = sources
 
     def find_spec(self, name, path=None, target=None):
         if name in self.sources:
-            return importlib.machinery.ModuleSpec(name, self, origin="built-in")
+            return ModuleSpec(name, self, origin="built-in")
+        return None
+
+    def create_module(self, spec):
         return None
 
     def exec_module(self, module):
@@ -54,7 +58,7 @@ def module_name(path):
 
 
 def load_code(source, name, path):
-    module = types.ModuleType(name)
+    module = type(sys)(name)
     if path:
         module.__file__ = os.path.abspath(path)
     sys.modules[name] = module
@@ -137,6 +141,7 @@ def run_main(path, argv=None):
         print(e.code, file=sys.stderr, flush=True)
         return 1
     except BaseException:
+        import traceback
         traceback.print_exc()
         return 1
     return 0
@@ -190,6 +195,7 @@ def trace_on_demand(path, log):
     """--py-tracebacker: whoever connects to the socket reads where each thread of this worker is."""
     import socket
     import threading
+    import traceback
 
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -261,6 +267,7 @@ def run_mule(script):
 
 
 def format_exception(kind, value, tb):
+    import traceback
     if tb is not None and isinstance(kind, type) and not issubclass(kind, SyntaxError):
         # our own frames are of no use to the reader
         while tb is not None and tb.tb_frame.f_globals is globals() and tb.tb_next is not None:
@@ -269,6 +276,7 @@ def format_exception(kind, value, tb):
 
 
 def format_stack(tb):
+    import traceback
     return "".join(traceback.format_tb(tb))
 
 
@@ -289,12 +297,20 @@ def hint(value, wanted):
     return ""
 
 
+def freeze():
+    """Before the first fork: what is loaded now is not looked at by the garbage collector again, so that a collection
+    in a worker does not write to, and thereby copy, the memory that it shares with the master and the others."""
+    import gc
+    gc.freeze()
+
+
 def finish():
     """The end of the process: what a normal Python would run."""
     try:
         import atexit
         atexit._run_exitfuncs()
     except BaseException:
+        import traceback
         traceback.print_exc()
     for stream in (sys.stdout, sys.stderr):
         try:
