@@ -35,6 +35,14 @@ pub fn program(name: &str) -> PathBuf {
     build_dir().join(name)
 }
 
+/// Says that a test, or a part of it, is left out. The line is seen in the output of a run that passes, too.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    // not `eprintln!`, which the test runner keeps to itself
+    let _ = writeln!(std::io::stderr(), "SKIPPED in {name}: {why}");
+}
+
 /// Polls until `ready` gives something.
 ///
 /// # Panics

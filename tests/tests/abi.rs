@@ -2,7 +2,7 @@
 //! keeps the header compatible.
 
 use rsgi_tests::http::get;
-use rsgi_tests::{Setup, build_dir, build_plugin};
+use rsgi_tests::{Setup, build_dir, build_plugin, skipped};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -268,7 +268,7 @@ fn a_panic_in_a_rust_plugin_costs_one_answer() {
 fn guard(header: &str) -> Option<Output> {
     let has = |tool: &str| Command::new(tool).arg("--version").output().is_ok();
     if !(has("abidw") && has("abidiff") && cfg!(target_arch = "x86_64")) {
-        eprintln!("SKIPPED: the ABI guard needs abigail-tools (apt-get install abigail-tools) and its baseline");
+        skipped("the ABI guard needs abigail-tools (apt-get install abigail-tools) and its baseline");
         return None;
     }
     let dir = tempfile::tempdir().expect("a temporary folder can be made");

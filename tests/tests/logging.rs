@@ -180,8 +180,11 @@ fn start_quietly(args: &[&str]) -> (Server, u16) {
         ])
         .args(args.iter().copied())
         .start_unready();
+    // it listens before the master has looked at the files that it watches
+    let log = server.dir().join("l");
     wait_for("the server", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+        let started = std::fs::read_to_string(&log).ok()?.contains("spawned rsgi worker 1");
+        (started && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).then_some(())
     });
     (server, port)
 }

@@ -433,7 +433,7 @@ fn a_folder_with_uwsgiplugin_py_is_built() {
         .unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     if words.contains("no C++ compiler; install one with: apt-get install g++") {
-        eprintln!("SKIPPED: a plugin with C++ in it needs g++ (apt-get install g++)");
+        rsgi_tests::skipped("a plugin with C++ in it needs g++ (apt-get install g++)");
         return;
     }
     assert!(output.status.success(), "{words}");

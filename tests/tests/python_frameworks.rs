@@ -51,7 +51,7 @@ fn venv() -> Option<&'static PathBuf> {
         has_all().then_some(dir)
     });
     if made.is_none() {
-        eprintln!("skipped: Flask and Django cannot be installed here");
+        rsgi_tests::skipped("Flask and Django cannot be installed here");
     }
     made.as_ref()
 }
@@ -232,7 +232,7 @@ fn flask_on_each_way_in() {
     }
     match Nginx::start(&server, uwsgi) {
         Some(nginx) => flask_works(nginx.port, &format!("http://localhost:{}", nginx.port)),
-        None => eprintln!("skipped: no nginx here"),
+        None => rsgi_tests::skipped("no nginx here (apt-get install nginx-light)"),
     }
 }
 

@@ -57,7 +57,7 @@ fn one_plugin_serves_virtualenvs_of_every_embeddable_python() {
             .arg(&venv)
             .output();
         if !made.is_ok_and(|o| o.status.success()) {
-            eprintln!("skipped: {} cannot make a virtualenv", python.display());
+            rsgi_tests::skipped(&format!("{} cannot make a virtualenv", python.display()));
             continue;
         }
         let mut server = setup
@@ -73,7 +73,7 @@ fn one_plugin_serves_virtualenvs_of_every_embeddable_python() {
             }
         });
         if let Err(reason) = ready {
-            eprintln!("skipped: {reason}");
+            rsgi_tests::skipped(&reason);
             assert!(
                 reason.contains("too old") || reason.contains("shared library") || reason.contains("free-threaded")
             );
