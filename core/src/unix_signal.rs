@@ -140,7 +140,11 @@ extern "C" fn on_stop(_: i32) {
 
 extern "C" fn on_pause(_: i32) {
     let errno = errno();
-    PAUSED.fetch_xor(1, Ordering::AcqRel);
+    match crate::worker::is_told_to_pause() {
+        // two signals that come close together are one: what counts is what the master wants now
+        Some(told) => PAUSED.store(u8::from(told), Ordering::Release),
+        None => drop(PAUSED.fetch_xor(1, Ordering::AcqRel)),
+    }
     ring();
     set_errno(errno);
 }

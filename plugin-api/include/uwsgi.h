@@ -811,6 +811,13 @@ int *uwsgi_apps_cnt_of_process(void);
 void uwsgi_socket_nb(int fd); /* non-blocking */
 void uwsgi_socket_b(int fd);  /* blocking */
 int uwsgi_connect(char *address, int timeout, int async);
+/* The first IPv4 address of a host as text, valid until this thread's next call; NULL: unknown. May ask DNS. */
+char *uwsgi_resolve_ip(char *host);
+/* Fills the address of "host:port", with colon pointing at its colon, or of a host and the given port (colon NULL).
+ * No host: any address. An unknown host becomes 255.255.255.255. The size of the address. */
+socklen_t socket_to_in_addr(char *name, char *colon, int port, struct sockaddr_in *address);
+/* Fills the address of a unix socket; "@name" and "\0name" are abstract ones. Its size. */
+socklen_t socket_to_un_addr(char *name, struct sockaddr_un *address);
 int uwsgi_write_nb(int fd, char *, size_t, int timeout); /* writes all: 0, or -1 */
 int uwsgi_read_nb(int fd, char *, size_t, int timeout);  /* reads all: 0, or -1 */
 void set_harakiri(int seconds);                          /* [request] own deadline for this request; 0: none */

@@ -203,6 +203,14 @@ unsafe extern "C" {
     pub fn uwsgi_socket_nb(fd: c_int);
     pub fn uwsgi_socket_b(fd: c_int);
     pub fn uwsgi_connect(address: *mut c_char, timeout: c_int, nonblocking: c_int) -> c_int;
+    pub fn uwsgi_resolve_ip(host: *mut c_char) -> *mut c_char;
+    pub fn socket_to_in_addr(
+        name: *mut c_char,
+        colon: *mut c_char,
+        port: c_int,
+        address: *mut libc::sockaddr_in,
+    ) -> libc::socklen_t;
+    pub fn socket_to_un_addr(name: *mut c_char, address: *mut libc::sockaddr_un) -> libc::socklen_t;
     pub fn uwsgi_write_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
     pub fn uwsgi_read_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
     pub fn set_harakiri(seconds: c_int);

@@ -12,6 +12,7 @@ mod memory;
 mod number;
 mod option;
 mod request;
+mod resolve;
 mod response;
 mod socket;
 mod string;

@@ -140,6 +140,8 @@ fn run_in_jail(
     server::publish_sockets(&mut bound);
     if !trial && settings.processes.master {
         stats::server::bind(&settings)?;
+    } else if !trial && !settings.stats.address.is_empty() {
+        say!("stats: there is no master that could serve them; leave --no-master out");
     }
     if bound.is_empty() && !trial && !may_run_without_sockets(&settings) {
         return Err(StartupError::new(

@@ -32,6 +32,14 @@ pub fn busy_in_main_thread() -> bool {
     MAIN_BUSY.load(Ordering::Acquire)
 }
 
+/// Whether the master wants this worker to hold still; `None`: there is no master. A signal handler asks.
+pub fn is_told_to_pause() -> Option<bool> {
+    let server = server::try_server().filter(|s| s.settings.processes.master)?;
+    // SAFETY: the record of this worker in shared memory; the master writes the field.
+    let told = unsafe { int(&raw mut (*server.shared.worker(worker_id())).suspended) };
+    Some(told.load(Ordering::Acquire) != 0)
+}
+
 /// Seconds of a clock that never jumps.
 pub fn monotonic() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -129,7 +129,9 @@ impl Master {
             .wants_replacement
             .load(Ordering::Acquire)
             == pid;
-        if process.leaving.is_some() || self.closing.is_some() || asked || replaced {
+        // with the old defaults a recycled worker leaves by itself, before or after its successor is there
+        let recycled = asked || (replaced && code == Some(0));
+        if process.leaving.is_some() || self.closing.is_some() || recycled {
             say!("worker {id} killed successfully (pid: {pid})");
         }
         if self.closing.is_some() || replaced {

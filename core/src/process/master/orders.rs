@@ -5,6 +5,7 @@ use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::reload::{self, OldProcess, Trial};
 use crate::process::scaling::Change;
+use crate::shared::int;
 use crate::{log, say, startup};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -137,7 +138,8 @@ impl Master {
         for process in &self.processes {
             if let Kind::Worker(id) = process.kind {
                 // SAFETY: a record in shared memory; the field is the master's.
-                unsafe { (*self.server.shared.worker(id)).suspended = i32::from(self.paused) };
+                unsafe { int(&raw mut (*self.server.shared.worker(id)).suspended) }
+                    .store(i32::from(self.paused), Ordering::Release);
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGTSTP);
             }
         }
