@@ -103,7 +103,7 @@ fn pull<'a>(req: *mut WsgiRequest, piece: Piece, hint: usize) -> PyResult<&'a [u
 }
 
 /// Up to `limit` bytes, less only at the end; `None`: all.
-fn take(exchange: &Exchange, limit: Option<usize>) -> PyResult<Py> {
+fn take(exchange: &Turn<'_>, limit: Option<usize>) -> PyResult<Py> {
     let req = exchange.req();
     if limit == Some(0) {
         return py::bytes(b"");
@@ -141,11 +141,13 @@ fn size(args: &Args) -> PyResult<Option<usize>> {
 
 unsafe extern "C" fn read(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance and the argument tuple.
-    let (open, args) = unsafe { (open(object), Args::new(args)) };
-    py::give(open.and_then(|x| take(&x, size(&args)?)))
+    let args = unsafe { Args::new(args) };
+    // the size first: asking an object for its number may run code that reads
+    // SAFETY: as above.
+    py::give(size(&args).and_then(|limit| take(&unsafe { open(object) }?, limit)))
 }
 
-fn line(exchange: &Exchange, limit: Option<usize>) -> PyResult<Py> {
+fn line(exchange: &Turn<'_>, limit: Option<usize>) -> PyResult<Py> {
     match limit {
         Some(0) => py::bytes(b""),
         _ => py::bytes(pull(exchange.req(), Piece::Line, limit.unwrap_or(0))?),
@@ -154,15 +156,18 @@ fn line(exchange: &Exchange, limit: Option<usize>) -> PyResult<Py> {
 
 unsafe extern "C" fn readline(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance and the argument tuple.
-    let (open, args) = unsafe { (open(object), Args::new(args)) };
-    py::give(open.and_then(|x| line(&x, size(&args)?)))
+    let args = unsafe { Args::new(args) };
+    // SAFETY: as above.
+    py::give(size(&args).and_then(|limit| line(&unsafe { open(object) }?, limit)))
 }
 
 unsafe extern "C" fn readlines(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with an instance and the argument tuple.
-    let (open, args) = unsafe { (open(object), Args::new(args)) };
-    let collect = |x: Turn<'_>| {
-        let hint = size(&args)?.filter(|n| *n > 0);
+    let args = unsafe { Args::new(args) };
+    let collect = |hint: Option<usize>| {
+        let hint = hint.filter(|n| *n > 0);
+        // SAFETY: called by Python with an instance.
+        let x = unsafe { open(object) }?;
         // SAFETY: a new list; Append takes its own reference.
         let list = unsafe { Py::new(PyList_New(0))? };
         let mut total = 0;
@@ -178,7 +183,7 @@ unsafe extern "C" fn readlines(object: *mut PyObject, args: *mut PyObject) -> *m
         }
         Ok(list)
     };
-    py::give(open.and_then(collect))
+    py::give(size(&args).and_then(collect))
 }
 
 unsafe extern "C" fn iter(object: *mut PyObject) -> *mut PyObject {

@@ -210,9 +210,12 @@ unsafe fn latin1<'a>(text: *mut PyObject) -> PyResult<Cow<'a, [u8]>> {
 
 unsafe extern "C" fn write(object: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with our instance as self and the argument tuple.
-    let (open, args) = unsafe { (open(object), Args::new(args)) };
-    py::give(open.and_then(|exchange| {
-        let data = body_part(args.need(0, "write")?)?;
+    let args = unsafe { Args::new(args) };
+    // the data first: turning an object into bytes may run code that writes
+    let data = args.need(0, "write").and_then(body_part);
+    py::give(data.and_then(|data| {
+        // SAFETY: as above.
+        let exchange = unsafe { open(object) }?;
         // SAFETY: bytes, alive until the end of this call.
         let part = unsafe { py::bytes_of(data.as_ptr()) }.unwrap_or_default();
         let part = iovec {
