@@ -268,8 +268,9 @@ fn one(core: &mut Core) -> Next {
         skipped = keep && core.body.discard(conn, SKIP);
         keep &= skipped;
     }
-    core.body.end(conn);
     after(core);
+    // only now: what is given back lands where the request's variables lie
+    core.body.end(conn);
     match (keep, skipped) {
         (true, _) => Next::Park,
         (false, false) if !core.response.is_gone() => Next::Linger,
