@@ -165,8 +165,9 @@ fn logs(server: &Server) -> Vec<String> {
         .collect()
 }
 
-/// A server whose log goes elsewhere: the harness' own log stays empty, so its port is what is waited for.
-fn start_quietly(args: &[&str]) -> (Server, u16) {
+/// A server whose log goes to `log` in its folder: the harness' own log stays empty, so that file and the port are what
+/// is waited for.
+fn start_quietly(log: &str, args: &[&str]) -> (Server, u16) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -181,7 +182,7 @@ fn start_quietly(args: &[&str]) -> (Server, u16) {
         .args(args.iter().copied())
         .start_unready();
     // it listens before the master has looked at the files that it watches
-    let log = server.dir().join("l");
+    let log = server.dir().join(log);
     wait_for("the server", || {
         let started = std::fs::read_to_string(&log).ok()?.contains("spawned rsgi worker 1");
         (started && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).then_some(())
@@ -190,7 +191,7 @@ fn start_quietly(args: &[&str]) -> (Server, u16) {
 }
 
 fn start_with_file(args: &[&str]) -> (Server, u16) {
-    start_quietly(&[&["--logto", "@DIR@/l"], args].concat())
+    start_quietly("l", &[&["--logto", "@DIR@/l"], args].concat())
 }
 
 #[test]
@@ -247,7 +248,10 @@ fn lines_of_old_workers_are_not_lost_in_a_reload_with_log_master() {
 
 #[test]
 fn request_lines_have_loggers_of_their_own_and_files_follow_a_rename() {
-    let (server, port) = start_quietly(&["--logger", "file:@DIR@/all", "--req-logger", "file:@DIR@/requests"]);
+    let (server, port) = start_quietly(
+        "all",
+        &["--logger", "file:@DIR@/all", "--req-logger", "file:@DIR@/requests"],
+    );
     let get = |path: &str| assert_eq!(rsgi_tests::http::get(port, path).status, 200);
     let path = |name: &str| server.dir().join(name);
     let read = |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default();
