@@ -69,10 +69,6 @@ pub struct Server {
     pub sockets: Vec<WorkerSocket>,
     /// Workers and cores, in memory that all processes share.
     pub shared: SharedMemory,
-    /// Whether this image was made by a reload.
-    pub is_reload: bool,
-    /// When this image started.
-    pub started: SystemTime,
     /// How large a request head may be.
     pub http_limits: Limits,
     /// How `PATH_INFO` is made.
@@ -91,13 +87,7 @@ unsafe impl Sync for Server {}
 
 impl Server {
     /// Puts the parts together.
-    pub fn new(
-        settings: Settings,
-        sockets: Vec<WorkerSocket>,
-        shared: SharedMemory,
-        is_reload: bool,
-        started: SystemTime,
-    ) -> Self {
+    pub fn new(settings: Settings, sockets: Vec<WorkerSocket>, shared: SharedMemory) -> Self {
         let mut slots: [Option<u8>; 256] = std::array::from_fn(|n| Some(n as u8));
         let s = &settings.sockets;
         if !s.allowed_modifiers.is_empty() {
@@ -128,8 +118,6 @@ impl Server {
             settings,
             sockets,
             shared,
-            is_reload,
-            started,
             http_limits,
             path_rules,
             server_name,

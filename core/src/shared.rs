@@ -2,11 +2,9 @@
 //! cores that C plugins see, and beside them our own slots. The master reads them and never locks a worker.
 
 use crate::apps::MAX_APPS;
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiCore, UwsgiWorker};
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// How much of a request's description a slot keeps for the master.
@@ -126,13 +124,10 @@ pub struct WorkerSlot {
     pub heartbeat: AtomicI64,
     /// Deadline set with `set_harakiri`, seconds since the epoch.
     pub user_deadline: AtomicI64,
-    /// Bytes sent.
-    pub tx: AtomicU64,
 }
 
 /// The mapping.
 pub struct SharedMemory {
-    fd: OwnedFd,
     workers: *mut UwsgiWorker,
     cores: *mut UwsgiCore,
     worker_slots: *mut WorkerSlot,
@@ -175,18 +170,15 @@ impl SharedMemory {
             0
         });
 
-        let fd = memfd_create(c"rsgi-workers", MFdFlags::MFD_CLOEXEC)?;
-        nix::unistd::ftruncate(&fd, size as i64)?;
         let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
         let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
-        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &fd, 0)? }
+        let base = unsafe { mmap_anonymous(None, length, flags, MapFlags::MAP_SHARED)? }
             .as_ptr()
             .cast::<u8>();
         // SAFETY: all offsets lie inside the mapping and are aligned to 64 bytes; zero bytes are valid records.
         let shared = unsafe {
             Self {
-                fd,
                 workers: base.add(workers_at).cast(),
                 cores: base.add(cores_at).cast(),
                 worker_slots: base.add(worker_slots_at).cast(),
@@ -269,11 +261,6 @@ impl SharedMemory {
         assert!(worker <= self.worker_count && core < self.core_count);
         // SAFETY: checked to be inside; the mapping stays for the life of the process.
         (!self.vars.is_null()).then(|| unsafe { &*self.vars.add(worker * self.core_count + core) })
-    }
-
-    /// The memory's descriptor, for a handover.
-    pub fn fd(&self) -> &OwnedFd {
-        &self.fd
     }
 }
 

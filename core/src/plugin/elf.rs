@@ -31,8 +31,6 @@ pub struct StaticOption {
 pub struct PluginFile {
     /// Where it is.
     pub path: PathBuf,
-    /// What it was built against.
-    pub stamp: AbiStamp,
     /// The symbol of its `struct uwsgi_plugin`.
     pub entry: String,
     /// The name in that struct, when it is a constant.
@@ -70,7 +68,6 @@ impl PluginFile {
         let (name, options) = image.plugin(entry.address, struct_size);
         Ok(Self {
             path: path.to_path_buf(),
-            stamp,
             writable: image.is_writable(entry.address),
             entry: entry.name,
             name,

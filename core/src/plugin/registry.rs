@@ -3,7 +3,7 @@
 //! Filled by the master while it reads its configuration, only read afterwards; a fork copies it. The C view of it
 //! (`uwsgi.p`, `uwsgi.gp`) is written here too, since the two must never disagree.
 
-use super::elf::{PluginFile, StaticOption};
+use super::elf::PluginFile;
 use super::loader::{self, LoadError, Opened};
 use super::search;
 use crate::server;
@@ -95,15 +95,6 @@ impl PluginRegistry {
             .iter()
             .find(|(_, file)| file.options.iter().any(|o| o.name == option))
             .map(|(name, _)| name.clone())
-    }
-
-    /// The options of a plugin file that `--plugin` names, not loading it.
-    pub fn options_of(&self, spec: &str) -> Vec<StaticOption> {
-        let (_, name, _) = parse_spec(spec).unwrap_or((None, spec, None));
-        search::find(name, &self.folders)
-            .and_then(|path| PluginFile::read(&path).ok())
-            .map(|file| file.options)
-            .unwrap_or_default()
     }
 
     fn is_loaded(&self, name: &str) -> bool {

@@ -58,7 +58,7 @@ pub fn exit(code: i32) -> ! {
                 crate::startup::vacuum();
             }
         }
-        Role::Master => crate::startup::at_end(code),
+        Role::Master => crate::startup::at_end(),
         Role::Gateway | Role::Trial => {}
     }
     // SAFETY: flushes C streams of plugins and ends; destructors of a forked copy of the master must not run.

@@ -50,7 +50,6 @@ pub struct Response {
     /// The application frames its body itself (it sent Transfer-Encoding).
     framed_by_app: bool,
     close_by_app: bool,
-    has_date: bool,
     framing: Framing,
     is_http10: bool,
     is_head: bool,
@@ -69,7 +68,6 @@ impl Response {
         self.content_length = None;
         self.framed_by_app = false;
         self.close_by_app = false;
-        self.has_date = false;
         self.framing = Framing::Undecided;
         self.is_http10 = is_http10;
         self.is_head = is_head;
@@ -126,7 +124,6 @@ pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
     response.content_length = None;
     response.framed_by_app = false;
     response.close_by_app = false;
-    response.has_date = false;
     response
         .head
         .extend_from_slice(if response.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
@@ -180,8 +177,6 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
         response.close_by_app = true;
     } else if name.eq_ignore_ascii_case(b"keep-alive") && over_http {
         return Ok(());
-    } else if name.eq_ignore_ascii_case(b"date") {
-        response.has_date = true;
     }
     let head = &mut response.head;
     head.extend_from_slice(name);

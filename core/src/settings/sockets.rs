@@ -143,18 +143,6 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// The plugin that answers on sockets of this kind.
-    pub fn modifiers(&self, protocol: SocketProtocol) -> Modifiers {
-        match protocol {
-            SocketProtocol::Uwsgi => Modifiers::default(),
-            SocketProtocol::Http | SocketProtocol::Http11 => self.http_modifiers,
-            SocketProtocol::Https => self.https_modifiers,
-            SocketProtocol::FastCgi | SocketProtocol::FastCgiNph => self.fastcgi_modifiers,
-            SocketProtocol::Scgi | SocketProtocol::ScgiNph => self.scgi_modifiers,
-            SocketProtocol::Raw => self.raw_modifiers,
-        }
-    }
-
     pub(super) fn apply_defaults(&mut self, classic: bool) {
         self.listen = classic.then_some(100);
         self.socket_timeout = 4;

@@ -19,7 +19,6 @@ use crate::{log, say, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
-use std::time::SystemTime;
 
 /// Exit code of a start that found no application (uWSGI's, `--need-app`).
 pub const NEED_APP: i32 = 22;
@@ -161,7 +160,7 @@ fn run_in_jail(
     let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);
-    let server = server::install(Server::new(settings, bound, shared, is_reload, SystemTime::now()));
+    let server = server::install(Server::new(settings, bound, shared));
 
     // 5. the log pipe: from here on, what applications print reaches the loggers too
     let mut log_pipes = Vec::new();
@@ -434,13 +433,12 @@ pub fn accepting(id: usize) {
 }
 
 /// Work at the end of the first process.
-pub fn at_end(code: i32) {
+pub fn at_end() {
     let Some(server) = server::try_server() else {
         return;
     };
     hooks::run(&server.settings.hooks.as_user_atexit);
     vacuum();
-    let _ = code;
 }
 
 /// Removes sockets and pidfiles (`--vacuum`); only by the process that made them.

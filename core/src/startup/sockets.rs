@@ -199,11 +199,8 @@ fn add_activated(
     for fd in 3..3 + count {
         if is_listening_socket(fd) && !all.iter().any(|s| s.listener.as_raw_fd() == fd) {
             let asked = format!("fd://{fd}");
-            if let Some(inherited) = reload::inherited_socket(&asked) {
-                all.push(worker_socket(settings, Listener::adopt(inherited), kind, asked, None)?);
-            } else {
-                all.push(worker_socket(settings, Listener::adopt(fd), kind, asked, None)?);
-            }
+            let fd = reload::inherited_socket(&asked).unwrap_or(fd);
+            all.push(worker_socket(settings, Listener::adopt(fd), kind, asked, None)?);
         }
     }
     Ok(())

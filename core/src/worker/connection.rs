@@ -22,7 +22,6 @@ pub fn open_connections() -> usize {
 /// Who connected.
 #[derive(Debug, Clone, Default)]
 pub struct Peer {
-    address: Option<IpAddr>,
     /// The address as text; empty for unix sockets.
     pub text: String,
     /// The port as text; empty for unix sockets.
@@ -52,15 +51,9 @@ impl Peer {
             _ => return Self::default(),
         };
         Self {
-            address: Some(address),
             text: address.to_string(),
             port: port.to_string(),
         }
-    }
-
-    /// Whether its word on the original client is taken: a proxy on this machine.
-    pub fn is_trusted(&self) -> bool {
-        self.address.is_none_or(|a| a.is_loopback())
     }
 }
 
@@ -77,8 +70,6 @@ pub struct Connection {
     pub head: Head,
     /// Its place among the parked connections, once it has one.
     pub token: Option<usize>,
-    /// Requests served on it.
-    pub served: u32,
     /// Monotonic seconds when it was parked.
     pub parked_at: u64,
     /// Monotonic seconds when the first byte of an unfinished head came; 0: none.
@@ -142,7 +133,6 @@ impl Connection {
             start: 0,
             head: Head::new(),
             token: None,
-            served: 0,
             parked_at: 0,
             head_since: 0,
         })))

@@ -28,7 +28,6 @@ pub enum Ready {
 struct Slot {
     generation: u32,
     connection: Option<Box<Connection>>,
-    used: bool,
 }
 
 #[derive(Default)]
@@ -152,7 +151,6 @@ impl Poll {
         };
         connection.token = Some(index);
         let slot = &mut parking.slots[index];
-        slot.used = true;
         slot.connection = Some(connection);
         let data = token(index, slot.generation);
         self.parked.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +174,6 @@ impl Poll {
             let mut parking = self.parking();
             let slot = &mut parking.slots[index];
             slot.generation = slot.generation.wrapping_add(1);
-            slot.used = false;
             parking.free.push(index);
         }
     }

@@ -91,7 +91,6 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
             }
             Parsed::Request => {
                 conn.head_since = 0;
-                conn.served += 1;
                 if leaving || crate::unix_signal::order() != crate::unix_signal::Order::Serve {
                     core.response.close_after();
                 }
