@@ -4,6 +4,7 @@ pub mod fifo;
 pub mod gateway;
 pub mod harakiri;
 pub mod master;
+pub mod oom;
 pub mod reload;
 pub mod scaling;
 pub mod spawn;
@@ -51,6 +52,7 @@ pub fn set_role(role: Role) {
 pub fn exit(code: i32) -> ! {
     match role() {
         Role::Worker => {
+            hooks::worker_exit(worker_id());
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
             }

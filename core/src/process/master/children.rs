@@ -1,7 +1,7 @@
 //! Children of the master: forked, reaped, forked again with growing pauses when they cannot live.
 
 use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then};
-use crate::plugin::registry;
+use crate::plugin::{hooks, registry};
 use crate::process::reload::OldProcess;
 use crate::process::{harakiri, spawn};
 use crate::{say, startup};
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 impl Master {
     pub(super) fn spawn_worker(&mut self, id: usize) {
+        if !self.may_fork(id) {
+            return;
+        }
         let shared = &self.server.shared;
         let record = shared.worker(id);
         shared.worker_slot(id).wants_replacement.store(0, Ordering::Release);
@@ -89,6 +92,11 @@ impl Master {
             return;
         };
         let process = self.processes.remove(at);
+        if let Kind::Worker(id) | Kind::Old(id) = process.kind
+            && id > 0
+        {
+            hooks::child_exit(id, pid, code.map_or(signal, |c| c << 8));
+        }
         match process.kind {
             Kind::Worker(id) => self.worker_ended(&process, id, code, signal),
             Kind::Gateway(at) => {
@@ -117,6 +125,8 @@ impl Master {
 
     pub(super) fn worker_ended(&mut self, process: &Process, id: usize, code: Option<i32>, signal: i32) {
         let pid = process.pid;
+        let told = process.leaving.is_some() || self.closing.is_some();
+        let cannot_boot = self.explain_end(id, pid, told, signal);
         let replaced = self.processes.iter().any(|p| p.kind == Kind::Worker(id));
         if !replaced {
             self.blame_plugin(id, signal);
@@ -159,7 +169,7 @@ impl Master {
                 None => say!("DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."),
             }
         }
-        if !process.was_ready && process.born.elapsed() < INFANT {
+        if cannot_boot || (!process.was_ready && process.born.elapsed() < INFANT) {
             self.pause_worker(id);
         } else {
             self.pauses[id] = None;

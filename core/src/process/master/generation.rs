@@ -49,6 +49,7 @@ impl Master {
         }
         if self.all_ready() {
             startup::notify::ready();
+            self.say_ready();
         }
         self.retire_old_workers();
         self.retire_old_gateways();

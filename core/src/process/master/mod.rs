@@ -11,6 +11,7 @@ mod watch;
 
 use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
+use super::oom::OomKills;
 use super::reload::{self, Trial};
 use super::scaling::ScalingPolicy;
 use super::{Role, hear_bell, spawn};
@@ -155,6 +156,12 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    condemned: Vec<watch::Condemned>,
+    oom_kills: OomKills,
+    /// How many workers the plugins know of.
+    told_workers: Option<usize>,
+    /// `when_ready` was called.
+    said_ready: bool,
 }
 
 /// Runs the master to its end.
@@ -164,6 +171,7 @@ struct Master {
 pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Result<i32> {
     log_pipes.extend([false, true].into_iter().filter_map(LogPipe::inherited));
     let handover = reload::take();
+    let is_reload = handover.is_some();
     unix_signal::block_master();
     unix_signal::relay_to_master();
     let bell = super::make_master_bell()?;
@@ -203,6 +211,10 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        condemned: Vec::new(),
+        oom_kills: OomKills::now(),
+        told_workers: None,
+        said_ready: false,
     };
     if let Some(handover) = handover {
         master.adopt(&handover.processes);
@@ -212,6 +224,11 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
+    hooks::settle();
+    match is_reload {
+        true => hooks::on_reload(),
+        false => hooks::on_starting().map_err(std::io::Error::other)?,
+    }
     master.open_fifo(0);
     master.start_workers();
     for at in 0..master.gateways.len() {
@@ -235,6 +252,7 @@ impl Master {
             self.reap();
             self.settle_generations();
             self.kill_overdue();
+            self.end_condemned();
             self.respawn_due();
             self.read_fifo();
             self.wake_when_asked();
@@ -243,11 +261,15 @@ impl Master {
                 self.cycle = Instant::now() + Duration::from_secs(1);
                 self.once_a_second();
             }
+            self.publish_worker_count();
             if let Some(then) = self.closed() {
                 self.drain_log();
                 hooks::master_cleanup();
                 match then {
-                    Then::Exit(code) => return code,
+                    Then::Exit(code) => {
+                        hooks::on_exit();
+                        return code;
+                    }
                     Then::Exec => self.exec(),
                 }
             }
@@ -259,8 +281,10 @@ impl Master {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
+        let condemned = self.condemned.iter().filter_map(|c| c.due());
         pauses
             .chain(kills)
+            .chain(condemned)
             .chain(stats)
             .chain([self.cycle])
             .min()
@@ -292,6 +316,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
+    hooks::settle();
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(

@@ -1,6 +1,7 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
+use crate::plugin::hooks;
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::reload::{self, OldProcess, Trial};
@@ -259,6 +260,7 @@ impl Master {
             })
             .collect();
         startup::before_exec();
+        hooks::pre_exec();
         let failed = reload::exec(&sockets, &old, self.reloads + 1);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
     }
