@@ -160,7 +160,7 @@ fn a_soft_signal_may_save_the_worker() {
     assert_eq!(server.get("/").text(), pid.to_string());
 
     // one that cannot hear it dies when its grace is over
-    let asked = ask(&server, "/blocked");
+    let asked = ask(&server, "/computing");
     server.wait_log(
         &format!("*** HARAKIRI ON WORKER 1 (pid: {pid}, try: 2, graceful: no) ***"),
         1,

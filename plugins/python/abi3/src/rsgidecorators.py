@@ -228,7 +228,7 @@ class Server(object):
         self.log = Log()
         self.pid = os.getpid()
         self.worker_age = 0
-        self.num_workers = None
+        self.num_workers = getattr(uwsgi, "numproc", None)
         self.started_on = getattr(uwsgi, "started_on", 0)
         self.workers = []
         self.current = None
