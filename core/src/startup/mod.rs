@@ -188,7 +188,8 @@ fn run_in_jail(
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }
-    if !lazy {
+    // a trial finds out whether they load, wherever that will be
+    if !lazy || trial {
         load_apps(server);
     }
     if trial || server.settings.processes.no_server {
@@ -225,6 +226,12 @@ fn warn_without_request_plugin(settings: &Settings) {
         say!("--plugin NAME loads one; rsgi --plugins-list shows those that are there");
         say!("!!!!!!!!!!! END OF WARNING !!!!!!!!!!");
     }
+}
+
+/// Whether a failed start may go on with `--fallback-config`: not a trial, and not while workers of the image before
+/// serve on.
+pub fn may_fall_back() -> bool {
+    process::role() != Role::Trial && !reload::is_reload()
 }
 
 /// The server could not start: the image becomes one with the configuration of `--fallback-config`. Returns only

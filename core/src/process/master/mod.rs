@@ -11,11 +11,14 @@ mod watch;
 
 use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
-use super::reload::{self, Trial};
+use super::handover::Handover;
+use super::reload;
 use super::scaling::ScalingPolicy;
+use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
 use crate::plugin::hooks;
 use crate::server::Server;
+use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::server::StatsServer;
 use crate::{log, say, startup, unix_signal};
@@ -65,6 +68,8 @@ struct Process {
     leaving: Option<Instant>,
     /// It was ready once.
     was_ready: bool,
+    /// Where its slots lie; `None`: no worker, or one of an image that lays them out otherwise.
+    memory: Option<&'static SharedMemory>,
 }
 
 /// A pipe into which other processes write their log.
@@ -155,6 +160,28 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    /// The other binary that we came from; given up when this one serves.
+    way_back: Option<WayBack>,
+}
+
+/// The binary of the image before, when it is not ours.
+struct WayBack {
+    binary: OwnedFd,
+    version: String,
+}
+
+impl WayBack {
+    /// That of a handover, if there is another binary to go back to.
+    fn of(handover: &Handover) -> Option<Self> {
+        let fd = handover.binary?;
+        let is_ours = reload::is_own_binary(fd);
+        // SAFETY: the image before left this descriptor for us.
+        let binary = unsafe { OwnedFd::from_raw_fd(fd) };
+        (!is_ours).then(|| Self {
+            binary,
+            version: handover.version.clone(),
+        })
+    }
 }
 
 /// Runs the master to its end.
@@ -162,7 +189,9 @@ struct Master {
 /// # Errors
 /// What the system refused at the start.
 pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Result<i32> {
-    log_pipes.extend([false, true].into_iter().filter_map(LogPipe::inherited));
+    for requests in [false, true] {
+        log_pipes.extend(std::iter::from_fn(|| LogPipe::inherited(requests)));
+    }
     let handover = reload::take();
     unix_signal::block_master();
     unix_signal::relay_to_master();
@@ -203,9 +232,10 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        way_back: None,
     };
     if let Some(handover) = handover {
-        master.adopt(&handover.processes);
+        master.adopt(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
