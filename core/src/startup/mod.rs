@@ -138,10 +138,11 @@ fn run_in_jail(
         sockets::bind(&settings, &mut shared_sockets)?
     };
     server::publish_sockets(&mut bound);
+    let wants_stats = !settings.stats.address.is_empty() || !settings.stats.health.is_empty();
     if !trial && settings.processes.master {
         stats::server::bind(&settings)?;
-    } else if !trial && !settings.stats.address.is_empty() {
-        say!("stats: there is no master that could serve them; leave --no-master out");
+    } else if !trial && wants_stats {
+        say!("stats, health: there is no master that could serve them; leave --no-master out");
     }
     if bound.is_empty() && !trial && !may_run_without_sockets(&settings) {
         return Err(StartupError::new(

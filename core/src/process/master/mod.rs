@@ -209,7 +209,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
-    let stats = StatsServer::new(&server.settings, poll.registry(), STATS)?;
+    let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
         server,
         poll,
@@ -299,10 +299,35 @@ impl Master {
 
     fn serve_stats(&mut self) {
         let (server, processes, daemons) = (self.server, &self.processes, &self.daemons);
+        let ready = self.readiness();
+        let reloads = self.reloads;
         self.stats.serve(self.poll.registry(), STATS, || StatsSnapshot {
             server,
             daemons: daemons::stats(daemons, processes),
+            ready,
+            reloads,
         });
+    }
+
+    /// Whether requests are taken; if not, why.
+    fn readiness(&self) -> Result<(), &'static str> {
+        if self.closing.is_some() {
+            return Err("stopping");
+        }
+        if self.paused {
+            return Err("paused");
+        }
+        // while a new image starts its workers, those of the one before serve; asleep, the next connection wakes some
+        let serves = |p: &Process| match p.kind {
+            Kind::Worker(_) => p.was_ready,
+            Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
+            Kind::Gateway(_) | Kind::Daemon(_) => false,
+        };
+        if self.asleep || self.processes.iter().any(serves) {
+            Ok(())
+        } else {
+            Err("starting")
+        }
     }
 
     fn drain_log(&mut self) {
