@@ -24,7 +24,7 @@ pub use limits::Limits;
 pub use logging::{LogSink, Logging};
 pub use paths::{EnvironmentChange, Paths, WaitFor, WaitKind};
 pub use privileges::Privileges;
-pub use processes::{ProcessNames, Processes};
+pub use processes::{Busyness, ProcessNames, Processes};
 pub use reload::Reload;
 pub use sockets::{Modifiers, SocketProtocol, SocketSpec, Sockets};
 pub use statics::{StaticFiles, StaticMap};

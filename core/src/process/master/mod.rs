@@ -32,13 +32,15 @@ use scale::Quiet;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use touch::Touch;
+use touch::Touches;
 
 const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
 const STATS: Token = Token(3);
 const FIFO: Token = Token(4);
+/// A change of a watched file.
+const TOUCH: Token = Token(6);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
 /// A worker that ends sooner than this after its start has failed to live.
@@ -150,7 +152,7 @@ struct Master {
     cycle: Instant,
     ever_ready: bool,
     paused: bool,
-    touches: Vec<Touch>,
+    touches: Touches,
     daemons: Vec<AttachedDaemon>,
     /// A chain reload is under way.
     chain: bool,
@@ -160,6 +162,8 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    /// The policy's last look.
+    looked: Instant,
     /// The other binary that we came from; given up when this one serves.
     way_back: Option<WayBack>,
 }
@@ -209,6 +213,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
+    let touches = Touches::new(&server.settings, poll.registry());
     let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
         server,
@@ -224,7 +229,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         cycle: Instant::now(),
         ever_ready: false,
         paused: false,
-        touches: touch::watched(&server.settings),
+        touches,
         daemons: daemons::configured(&server.settings),
         chain: false,
         stats,
@@ -232,6 +237,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        looked: Instant::now(),
         way_back: None,
     };
     if let Some(handover) = handover {
@@ -267,6 +273,7 @@ impl Master {
             self.kill_overdue();
             self.respawn_due();
             self.read_fifo();
+            self.hear_touches();
             self.wake_when_asked();
             self.serve_stats();
             if self.cycle <= Instant::now() {

@@ -8,6 +8,7 @@ use crate::process::reload;
 use crate::process::scaling::Change;
 use crate::process::trial::Trial;
 use crate::shared::{SharedMemory, int};
+use crate::startup::procname::{self, State};
 use crate::{log, say, startup};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -201,6 +202,7 @@ impl Master {
                     trial.pid()
                 );
                 self.trial = Some(trial);
+                procname::state(State::Reloading);
             }
             Err(e) => say!("reload: cannot start the trial: {e}; nothing changes"),
         }
@@ -210,6 +212,7 @@ impl Master {
         let Some(trial) = self.trial.take() else {
             return;
         };
+        procname::state(State::Idle);
         if code == Some(0) {
             match self.closing {
                 None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
@@ -366,6 +369,7 @@ impl Master {
             self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
             startup::notify::stopping();
         }
+        procname::state(State::Leaving);
         self.closing = Some(Closing {
             ending,
             then,
