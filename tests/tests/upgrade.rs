@@ -168,3 +168,25 @@ fn a_server_whose_new_image_failed_still_stops_when_told() {
         assert!(old.iter().all(|p| !is_alive(*p)));
     }
 }
+
+#[test]
+fn the_strategy_of_a_reload_can_be_chosen() {
+    // as uWSGI does it: nobody serves for a while, but nobody is turned away either
+    let mut server = serve(&["-p", "2", "--reload-strategy", "stop-start"]);
+    let old = pids(&server);
+    let load = Load::start(server.port(), "/", 2, false);
+    server.signal(libc::SIGHUP);
+    server.wait_log("...gracefully killing workers...", 1);
+    server.wait_log("binary reloading rsgi...", 1);
+    assert!(old.iter().all(|p| !is_alive(*p)), "an old worker is left at the exec");
+    server.wait_workers(2, &old);
+    let seen = load.finish();
+    assert_eq!((seen.failures, seen.refused), (Vec::<String>::new(), 0));
+
+    let mut server = serve(&["-p", "2", "--lazy-apps", "--reload-strategy", "chain"]);
+    let old = pids(&server);
+    server.signal(libc::SIGHUP);
+    server.wait_log("chain reloading complete", 1);
+    server.wait_workers(2, &old);
+    assert!(!server.log().contains("binary reloading"));
+}

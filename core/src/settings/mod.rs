@@ -25,7 +25,7 @@ pub use logging::{LogSink, Logging};
 pub use paths::{EnvironmentChange, Paths, WaitFor, WaitKind};
 pub use privileges::Privileges;
 pub use processes::{Busyness, ProcessNames, Processes};
-pub use reload::Reload;
+pub use reload::{Reload, ReloadStrategy};
 pub use sockets::{Modifiers, SocketProtocol, SocketSpec, Sockets};
 pub use statics::{StaticFiles, StaticMap};
 pub use stats::Stats;

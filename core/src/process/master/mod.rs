@@ -146,6 +146,8 @@ struct Master {
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
+    /// Gateways that wait for their next try.
+    paused_gateways: Vec<(Instant, usize)>,
     closing: Option<Closing>,
     trial: Option<Trial>,
     reloads: u64,
@@ -223,6 +225,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
+        paused_gateways: Vec::new(),
         closing: None,
         trial: None,
         reloads: handover.as_ref().map_or(0, |h| h.reloads),
@@ -296,7 +299,9 @@ impl Master {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
+        let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
+            .chain(gateways)
             .chain(kills)
             .chain(stats)
             .chain([self.cycle])

@@ -7,6 +7,7 @@ use crate::process::handover::{Handover, OldMemory, OldProcess};
 use crate::process::reload;
 use crate::process::scaling::Change;
 use crate::process::trial::Trial;
+use crate::settings::ReloadStrategy;
 use crate::shared::{SharedMemory, int};
 use crate::startup::procname::{self, State};
 use crate::{log, say, startup};
@@ -214,10 +215,11 @@ impl Master {
         };
         procname::state(State::Idle);
         if code == Some(0) {
-            match self.closing {
-                None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
-                None => self.exec(),
-                Some(_) => {}
+            match self.server.settings.reload.strategy {
+                _ if self.closing.is_some() => {}
+                ReloadStrategy::StopStart => self.classic_reload(Ending::Graceful),
+                ReloadStrategy::Chain => self.chain_reload(),
+                ReloadStrategy::Rolling => self.exec(),
             }
             return;
         }
