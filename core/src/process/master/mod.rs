@@ -310,15 +310,18 @@ impl Master {
     }
 
     fn serve_stats(&mut self) {
-        let (server, processes, daemons) = (self.server, &self.processes, &self.daemons);
-        let ready = self.readiness();
-        let reloads = self.reloads;
-        self.stats.serve(self.poll.registry(), STATS, || StatsSnapshot {
-            server,
-            daemons: daemons::stats(daemons, processes),
-            ready,
-            reloads,
-        });
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.serve(self.poll.registry(), STATS, || self.snapshot());
+        self.stats = stats;
+    }
+
+    fn snapshot(&self) -> StatsSnapshot<'_> {
+        StatsSnapshot {
+            server: self.server,
+            daemons: daemons::stats(&self.daemons, &self.processes),
+            ready: self.readiness(),
+            reloads: self.reloads,
+        }
     }
 
     /// Whether requests are taken; if not, why.

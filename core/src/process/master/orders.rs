@@ -254,6 +254,7 @@ impl Master {
             binary: own_binary.as_ref().map(AsRawFd::as_raw_fd),
             ..self.handover()
         };
+        self.finish_answers();
         startup::before_exec();
         let failed = reload::exec(&handover, None);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
@@ -273,9 +274,16 @@ impl Master {
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
         }
+        self.finish_answers();
         startup::before_exec();
         let failed = reload::exec(&self.handover(), Some(back.binary.as_raw_fd()));
         say!("upgrade: cannot run the binary before: {failed}; the workers that run go on");
+    }
+
+    /// Those who ask for statistics right now are not turned away.
+    fn finish_answers(&mut self) {
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.finish(|| self.snapshot());
     }
 
     /// What the next image gets.
