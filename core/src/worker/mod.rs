@@ -432,8 +432,11 @@ impl Limits {
 
     /// Asks for a replacement when a limit is reached; the master lets this worker go when it is there.
     fn check(&self, server: &Server) {
+        if !self.is_any() {
+            return;
+        }
         let slot = server.shared.worker_slot(worker_id());
-        if slot.wants_replacement.load(Ordering::Relaxed) == std::process::id() as i32 || !self.is_any() {
+        if slot.wants_replacement.load(Ordering::Relaxed) == server::pid() {
             return;
         }
         let age = monotonic().saturating_sub(self.began);
