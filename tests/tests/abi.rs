@@ -295,7 +295,7 @@ fn the_guard_lets_structs_grow_at_their_end_only() {
         HEADER.replace(from, to)
     };
     let (last, spare) = (
-        "    void (*post_uwsgi_fork)(int step);",
+        "    void (*on_exit)(void);",
         "    int file_wrapper;                /* reserved */\n    uint64_t reserved[64];",
     );
     let cases = [

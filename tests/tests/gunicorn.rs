@@ -372,7 +372,7 @@ def post_fork(server, worker):
     if os.path.exists("@DIR@/bad"): raise ValueError("bad by now")
 "#;
     let mut server = served(text).args(["-p", "2"]).start();
-    wait_for("the application", || (server.get("/").status == 200).then_some(()));
+    server.wait_log("WSGI app 0 (mountpoint='') ready", 2);
     std::fs::write(server.dir().join("bad"), "").unwrap();
     rsgi_tests::send(server.workers()[0].1, libc::SIGKILL);
     server.wait_log("ValueError: bad by now", 2);

@@ -388,6 +388,31 @@ def application(e, s):
 }
 
 #[test]
+fn the_deadline_goes_on_for_workers_of_the_image_before() {
+    let app =
+        APP.to_owned() + "import os.path\nwhile uwsgi.worker_id() and os.path.exists('@DIR@/wait'): time.sleep(0.05)\n";
+    let mut server = Setup::new()
+        .wsgi(&app)
+        .args(["-p", "1", "--lazy-apps", "--harakiri", "2"])
+        .start();
+    wait_for("the application", || (server.get("/").status == 200).then_some(()));
+    let pid = server.workers()[0].1;
+    std::fs::write(server.dir().join("wait"), "").unwrap();
+    server.signal(libc::SIGHUP);
+    server.wait_log("spawned rsgi worker 1", 2);
+    let asked = ask(&server, "/sleeping");
+    server.wait_log(
+        &format!("*** HARAKIRI ON WORKER 1 (pid: {pid}, try: 1, graceful: no) ***"),
+        1,
+    );
+    server.wait_log("in sleeping_handler", 1);
+    server.wait_log(&format!("worker 1 (pid: {pid}) was ended by the master"), 1);
+    assert_eq!(asked.join().unwrap(), "");
+    std::fs::remove_file(server.dir().join("wait")).unwrap();
+    wait_for("the new generation", || (server.get("/").status == 200).then_some(()));
+}
+
+#[test]
 fn stacks_can_be_asked_for_without_harm() {
     let server = Setup::new().wsgi(APP).args(["-p", "1", "--threads", "2"]).start();
     let pid = server.workers()[0].1;

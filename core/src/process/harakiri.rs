@@ -2,7 +2,8 @@
 //! which writes its stacks from a signal handler. Between the two stages, stacks and kill, lies `master::watch`.
 
 use crate::plugin::{hooks, registry};
-use crate::server::{self, Server, worker_id};
+use crate::server::{self, Server, server, worker_id};
+use crate::shared::SharedMemory;
 use crate::{say, unix_signal};
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -45,18 +46,18 @@ pub enum Answer {
 }
 
 /// A core of worker `id` whose deadline has passed.
-pub fn is_over_time(server: &Server, id: usize, now: i64) -> bool {
-    let user = server.shared.worker_slot(id).user_deadline.load(Ordering::Relaxed);
+pub fn is_over_time(shared: &SharedMemory, id: usize, now: i64) -> bool {
+    let user = shared.worker_slot(id).user_deadline.load(Ordering::Relaxed);
     (user > 0 && now > user)
-        || (0..server.shared.core_count()).any(|core| {
-            let slot = server.shared.core_slot(id, core);
+        || (0..shared.core_count()).any(|core| {
+            let slot = shared.core_slot(id, core);
             let deadline = slot.deadline.load(Ordering::Relaxed);
             slot.since.load(Ordering::Acquire) > 0 && deadline > 0 && now > deadline
         })
 }
 
 /// Says what the worker is doing: every busy core with its request, since when, for how long, in which plugin.
-pub fn report(server: &Server, id: usize, pid: i32, missed: Missed, graceful: bool) {
+pub fn report(shared: &SharedMemory, id: usize, pid: i32, missed: Missed, graceful: bool) {
     let graceful = if graceful { "yes" } else { "no" };
     match missed {
         Missed::Request => say!("*** HARAKIRI ON WORKER {id} (pid: {pid}, try: 1, graceful: {graceful}) ***"),
@@ -64,8 +65,8 @@ pub fn report(server: &Server, id: usize, pid: i32, missed: Missed, graceful: bo
     }
     say!("HARAKIRI !!! worker {id} status !!!");
     let now = crate::exports::now();
-    for core in 0..server.shared.core_count() {
-        let slot = server.shared.core_slot(id, core);
+    for core in 0..shared.core_count() {
+        let slot = shared.core_slot(id, core);
         let since = slot.since.load(Ordering::Acquire);
         if since > 0 {
             let plugin = match slot.in_hook.load(Ordering::Relaxed) {
@@ -80,7 +81,7 @@ pub fn report(server: &Server, id: usize, pid: i32, missed: Missed, graceful: bo
         }
     }
     say!("HARAKIRI !!! end of worker {id} status !!!");
-    if server.settings.limits.harakiri_verbose {
+    if server().settings.limits.harakiri_verbose {
         for (file, mark) in [("wchan", "wchan>"), ("syscall", "syscall>")] {
             if let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/{file}")) {
                 say!("HARAKIRI: -- {mark} {}", text.trim());
@@ -90,13 +91,13 @@ pub fn report(server: &Server, id: usize, pid: i32, missed: Missed, graceful: bo
     if missed == Missed::Request {
         hooks::harakiri(id);
         // SAFETY: the record of this worker; only the master writes this counter.
-        unsafe { (*server.shared.worker(id)).harakiri_count += 1 };
+        unsafe { (*shared.worker(id)).harakiri_count += 1 };
     }
 }
 
 /// Asks a worker for its stacks; it answers in [`answer`].
-pub fn ask(server: &Server, id: usize, pid: i32) {
-    let slot = server.shared.worker_slot(id);
+pub fn ask(shared: &SharedMemory, id: usize, pid: i32) {
+    let slot = shared.worker_slot(id);
     slot.stacks_written.store(0, Ordering::Relaxed);
     slot.over_time.store(pid, Ordering::Release);
     // SAFETY: a plain signal to a child of ours.
@@ -104,8 +105,8 @@ pub fn ask(server: &Server, id: usize, pid: i32) {
 }
 
 /// What the worker has answered so far.
-pub fn answer(server: &Server, id: usize) -> Answer {
-    match server.shared.worker_slot(id).stacks_written.load(Ordering::Acquire) {
+pub fn answer(shared: &SharedMemory, id: usize) -> Answer {
+    match shared.worker_slot(id).stacks_written.load(Ordering::Acquire) {
         0 => Answer::None,
         1 => Answer::Stacks,
         _ => Answer::Leaves,

@@ -1,11 +1,12 @@
 //! What the master looks at once a second: deadlines of requests, loops and starts, memory, and the plugins' own
 //! cycle. A worker that misses a deadline is ended in two stages: its stacks first, then, after a grace, the kill.
 
-use super::{Ending, Kind, Master, Then};
+use super::{Ending, Kind, Master, Process, Then};
 use crate::plugin::hooks;
 use crate::process::harakiri::{self, Answer, Missed};
 use crate::process::memory;
 use crate::say;
+use crate::shared::SharedMemory;
 use crate::stats::snapshot::{publish_queues, queue_of};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,6 +23,7 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Condemned {
     pid: i32,
     worker: usize,
+    memory: &'static SharedMemory,
     why: String,
     missed: Option<Missed>,
     stage: Stage,
@@ -75,50 +77,60 @@ impl Master {
         let clock = crate::worker::monotonic_ms();
         let mut missed = Vec::new();
         for process in self.processes.iter().filter(|p| p.leaving.is_none()) {
-            if let Kind::Worker(id) = process.kind
+            if let (Kind::Worker(id) | Kind::Old(id), Some(memory)) = (process.kind, process.memory)
                 && !self.condemned.iter().any(|c| c.pid == process.pid)
                 // while a replacement starts, the slots are those of the worker that serves
                 && (process.was_ready || !self.processes.iter().any(|p| p.kind == process.kind && p.was_ready))
-                && let Some(what) = self.missed(id, process.was_ready, process.born, now, clock)
+                && let Some(what) = self.missed(process, memory, id, now, clock)
             {
-                missed.push((id, process.pid, what));
+                missed.push((memory, id, process.pid, what));
             }
         }
-        for (id, pid, what) in missed {
-            self.condemn(id, pid, what);
+        for (memory, id, pid, what) in missed {
+            self.condemn(memory, id, pid, what);
         }
     }
 
-    fn missed(&self, id: usize, was_ready: bool, born: Instant, now: i64, clock: u64) -> Option<Missed> {
+    fn missed(
+        &self,
+        process: &Process,
+        memory: &'static SharedMemory,
+        id: usize,
+        now: i64,
+        clock: u64,
+    ) -> Option<Missed> {
         let limits = &self.server.settings.limits;
-        if harakiri::is_over_time(self.server, id, now) {
+        if harakiri::is_over_time(memory, id, now) {
             let threshold = limits.harakiri_queue_threshold;
             let waiting = self.server.sockets.iter().map(|s| queue_of(s).0).max().unwrap_or(0);
             // nobody waits for the worker: it may go on
             return (threshold == 0 || u64::from(waiting) > threshold).then_some(Missed::Request);
         }
-        if !was_ready {
+        let slot = memory.worker_slot(id);
+        let is_old = matches!(process.kind, Kind::Old(_));
+        if !process.was_ready && !is_old {
             let limit = limits.worker_boot_timeout;
-            let age = born.elapsed().as_secs();
-            let in_override = self.server.shared.worker_slot(id).in_override.load(Ordering::Acquire) != 0;
+            let age = process.born.elapsed().as_secs();
+            let in_override = slot.in_override.load(Ordering::Acquire) != 0;
             return (limit > 0 && age >= limit && !in_override).then_some(Missed::Boot(age));
         }
         let limit = limits.worker_heartbeat * 1000;
-        let beat = self.server.shared.worker_slot(id).heartbeat.load(Ordering::Relaxed);
+        let beat = slot.heartbeat.load(Ordering::Relaxed);
         let silent = clock.saturating_sub(beat);
         // a request in the main thread has a deadline of its own
-        let serves = self.server.shared.core_slot(id, 0).since.load(Ordering::Acquire) > 0;
+        let serves = memory.core_slot(id, 0).since.load(Ordering::Acquire) > 0;
         (limit > 0 && beat > 0 && silent > limit + 1000 && !serves).then_some(Missed::Heartbeat(silent))
     }
 
     /// The first stage.
-    fn condemn(&mut self, id: usize, pid: i32, missed: Missed) {
+    fn condemn(&mut self, memory: &'static SharedMemory, id: usize, pid: i32, missed: Missed) {
         let soft = missed == Missed::Request && self.server.settings.limits.harakiri_graceful_timeout > 0;
-        harakiri::report(self.server, id, pid, missed, soft);
-        harakiri::ask(self.server, id, pid);
+        harakiri::report(memory, id, pid, missed, soft);
+        harakiri::ask(memory, id, pid);
         self.condemned.push(Condemned {
             pid,
             worker: id,
+            memory,
             why: missed.to_string(),
             missed: Some(missed),
             stage: Stage::Stacks,
@@ -136,7 +148,7 @@ impl Master {
             let due = condemned.until <= now;
             match condemned.stage {
                 Stage::Stacks => {
-                    let answer = harakiri::answer(server, condemned.worker);
+                    let answer = harakiri::answer(condemned.memory, condemned.worker);
                     if answer == Answer::None && !due {
                         continue;
                     }
@@ -167,7 +179,9 @@ impl Master {
                         condemned.kill();
                     }
                 }
-                Stage::Soft if due && !harakiri::is_over_time(server, condemned.worker, crate::exports::now()) => {
+                Stage::Soft
+                    if due && !harakiri::is_over_time(condemned.memory, condemned.worker, crate::exports::now()) =>
+                {
                     say!(
                         "worker {} (pid: {}) has ended the request in time",
                         condemned.worker,
@@ -277,6 +291,7 @@ impl Master {
                 let mut condemned = Condemned {
                     pid: process.pid,
                     worker: id,
+                    memory: &self.server.shared,
                     why: format!(
                         "{what} of {size} bytes is over its limit (--evil-reload-on-{})",
                         what.to_lowercase()
