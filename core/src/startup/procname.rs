@@ -67,6 +67,13 @@ pub fn worker(names: &ProcessNames, id: usize) {
     }
 }
 
+/// The title of a process that is one of its kind.
+pub fn other(names: &ProcessNames, title: &str) {
+    if is_wanted(names) {
+        set(decorated(names, title).as_bytes());
+    }
+}
+
 /// A gateway's title.
 pub fn gateway(names: &ProcessNames, name: &str, number: i32) {
     match &names.name {

@@ -3,6 +3,7 @@
 
 mod children;
 mod daemons;
+mod emperor;
 mod generation;
 mod orders;
 mod scale;
@@ -16,6 +17,7 @@ use super::reload;
 use super::scaling::ScalingPolicy;
 use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
+use crate::emperor::link::EmperorLink;
 use crate::plugin::hooks;
 use crate::server::Server;
 use crate::shared::SharedMemory;
@@ -41,6 +43,8 @@ const STATS: Token = Token(3);
 const FIFO: Token = Token(4);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
+/// The emperor whose vassal this instance is.
+const EMPEROR: Token = Token(6);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -56,6 +60,8 @@ enum Kind {
     Old(usize),
     /// A program of `--attach-daemon`.
     Daemon(usize),
+    /// Supervises other instances.
+    Emperor,
 }
 
 /// A child of the master.
@@ -162,6 +168,12 @@ struct Master {
     quiet: Quiet,
     /// The other binary that we came from; given up when this one serves.
     way_back: Option<WayBack>,
+    /// To the emperor whose vassal this instance is.
+    emperor_link: Option<EmperorLink>,
+    /// When our own emperor is tried again.
+    emperor_pause: Option<Instant>,
+    /// A reload was asked for while one was being tried.
+    reload_again: bool,
 }
 
 /// The binary of the image before, when it is not ours.
@@ -233,9 +245,13 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         asleep: false,
         quiet: Quiet::new(),
         way_back: None,
+        emperor_link: EmperorLink::open(server.settings.emperor.heartbeat),
+        emperor_pause: None,
+        reload_again: false,
     };
     if let Some(handover) = handover {
         master.adopt(&handover);
+        master.adopt_emperor(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
@@ -243,6 +259,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
     master.open_fifo(0);
+    master.greet_emperor()?;
+    master.start_emperor();
     master.start_workers();
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
@@ -268,6 +286,7 @@ impl Master {
             self.respawn_due();
             self.read_fifo();
             self.wake_when_asked();
+            self.hear_emperor();
             self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);
@@ -292,6 +311,7 @@ impl Master {
         pauses
             .chain(kills)
             .chain(stats)
+            .chain(self.emperor_pause)
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -321,7 +341,7 @@ impl Master {
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
             Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
-            Kind::Gateway(_) | Kind::Daemon(_) => false,
+            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor => false,
         };
         if self.asleep || self.processes.iter().any(serves) {
             Ok(())
@@ -356,6 +376,11 @@ pub fn run_without(server: &'static Server) -> ! {
             Err(e) => say!("cannot fork worker {id}: fork(): {e}"),
         }
     }
+    if !server.settings.emperor.sources.is_empty()
+        && let Err(e) = spawn::emperor()
+    {
+        say!("cannot fork the emperor: fork(): {e}");
+    }
     for gateway in gateway::all() {
         match spawn::gateway(&gateway) {
             Ok(pid) => say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number),
@@ -381,5 +406,10 @@ pub fn run_without(server: &'static Server) -> ! {
         "spawned rsgi worker 1 {only}(pid: {}, cores: {cores})",
         std::process::id()
     );
+    // without a master nobody takes the emperor's orders, but it is to know that we are here
+    if let Some(mut link) = EmperorLink::open(0) {
+        link.accepting();
+        std::mem::forget(link);
+    }
     crate::worker::run(1)
 }

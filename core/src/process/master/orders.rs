@@ -8,6 +8,7 @@ use crate::process::reload;
 use crate::process::scaling::Change;
 use crate::process::trial::Trial;
 use crate::shared::{SharedMemory, int};
+use crate::startup::hooks::Reaction;
 use crate::{log, say, startup};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -20,6 +21,10 @@ use std::time::Duration;
 impl Master {
     pub(super) fn read_signals(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
+            if let Some(reaction) = startup::hooks::reaction(info.ssi_signo as i32) {
+                self.react(reaction, info.ssi_signo as i32);
+                continue;
+            }
             match Signal::try_from(info.ssi_signo as i32) {
                 Ok(Signal::SIGTERM) => self.on_term(),
                 Ok(Signal::SIGINT) => self.stop(Ending::Fast),
@@ -32,6 +37,18 @@ impl Master {
                 Ok(Signal::SIGTTOU) => self.scale_by_hand(Change::Remove),
                 _ => {}
             }
+        }
+    }
+
+    /// Carries out what `unix_signal:` gave a signal as its meaning.
+    fn react(&mut self, reaction: Reaction, signal: i32) {
+        match reaction {
+            Reaction::Stop => self.stop(Ending::Graceful),
+            Reaction::FastStop => self.stop(Ending::Fast),
+            Reaction::Reload => self.on_hup(),
+            Reaction::FastReload => self.classic_reload(Ending::Fast),
+            Reaction::Status => self.print_status(),
+            Reaction::Call(address) => Reaction::call(address, signal),
         }
     }
 
@@ -188,6 +205,10 @@ impl Master {
 
     /// Tries the new configuration and code in a child; if that works, becomes the new image.
     pub(super) fn reload(&mut self) {
+        if self.trial.is_some() {
+            // what the trial has read may be older than what this request is about
+            self.reload_again = true;
+        }
         if self.closing.is_some() || self.trial.is_some() {
             return;
         }
@@ -196,6 +217,7 @@ impl Master {
         }
         match Trial::start(self.reloads + 1) {
             Ok(trial) => {
+                startup::notify::reloading();
                 say!(
                     "reload: trying the new configuration and applications (pid: {})",
                     trial.pid()
@@ -210,6 +232,10 @@ impl Master {
         let Some(trial) = self.trial.take() else {
             return;
         };
+        if std::mem::take(&mut self.reload_again) && self.closing.is_none() {
+            say!("reload: asked for again meanwhile; trying once more");
+            return self.reload();
+        }
         if code == Some(0) {
             match self.closing {
                 None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
@@ -224,6 +250,7 @@ impl Master {
         }
         let why = code.map_or("it was killed".to_owned(), |c| format!("exit code {c}"));
         say!("reload refused: the trial failed ({why}); the workers that run go on");
+        startup::notify::reload_failed();
     }
 
     /// uWSGI's order: stop, exec, start.
@@ -305,7 +332,7 @@ impl Master {
                 let worker = match p.kind {
                     Kind::Worker(id) | Kind::Old(id) => id,
                     Kind::Gateway(_) => 0,
-                    Kind::Daemon(_) => return None,
+                    Kind::Daemon(_) | Kind::Emperor => return None,
                 };
                 Some(OldProcess {
                     pid: p.pid,
@@ -327,6 +354,7 @@ impl Master {
             memories: memories.collect(),
             sockets,
             processes,
+            emperor: self.emperor_for_handover(),
             binary: None,
         }
     }
@@ -374,7 +402,9 @@ impl Master {
         let mercy = self.ending_mercy();
         let keep_gateways = then == Then::Exec && ending == Ending::Graceful;
         for process in &mut self.processes {
-            if matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways {
+            let with_gateways = matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways;
+            let is_emperor = process.kind == Kind::Emperor && matches!(then, Then::Exit(_));
+            if with_gateways || is_emperor {
                 tell(
                     process,
                     if ending == Ending::Fast {
@@ -430,6 +460,7 @@ impl Master {
         let left = self.processes.iter().any(|p| match p.kind {
             Kind::Gateway(_) => closing.then != Then::Exec || p.leaving.is_some(),
             Kind::Daemon(_) => false,
+            Kind::Emperor => closing.then != Then::Exec,
             _ => true,
         });
         (!left).then_some(closing.then)

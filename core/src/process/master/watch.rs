@@ -19,6 +19,8 @@ impl Master {
         hooks::master_cycle();
         self.end_over_time(now);
         self.check_heartbeats();
+        self.report_to_emperor();
+        crate::startup::notify::alive();
         self.check_memory();
         self.check_touches();
         self.scale();
