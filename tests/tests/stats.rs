@@ -106,14 +106,15 @@ fn a_busy_core_shows_its_request_and_an_idle_one_nothing() {
 #[test]
 fn http_minified_and_without_cores() {
     let server = start(&["--stats-http", "--stats-minified", "--stats-no-cores"]);
-    let answer = rsgi_tests::http::get(port(&server), "/");
-    assert_eq!(answer.status, 200);
-    let body = String::from_utf8(answer.body).unwrap();
+    let body = wait_for("the worker to publish its application", || {
+        let answer = rsgi_tests::http::get(port(&server), "/");
+        assert_eq!(answer.status, 200);
+        Some(answer.text()).filter(|text| text.contains("\"apps\":[{\"id\":0,"))
+    });
     assert!(
         body.starts_with("{\"version\":\"") && !body.contains('\n') && !body.contains("\"cores\""),
         "{body}"
     );
-    assert!(body.contains("\"apps\":[{\"id\":0,"), "{body}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use rsgi_tests::load::Load;
 use rsgi_tests::{Server, Setup, build_dir, is_alive, program, wait_for};
 use std::path::Path;
+use std::process::Command;
 
 const APP: &str = "
 import os
@@ -15,11 +16,17 @@ def application(env, start_response):
     return [body]
 ";
 
+/// A copy of its own: not by this process, whose other threads may fork while the file is open for writing.
+fn copy_binary(to: &Path) {
+    let copied = Command::new("cp").arg(program("rsgi")).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
 /// A server of a binary of its own, `@DIR@/rsgi`.
 fn serve(args: &[&str]) -> Server {
     let setup = Setup::new();
     let own = setup.dir().join("rsgi");
-    std::fs::copy(program("rsgi"), &own).unwrap();
+    copy_binary(&own);
     let plugins = build_dir().display().to_string();
     setup
         .program(own)
@@ -50,7 +57,7 @@ fn usr2_and_the_fifo_hand_over_to_a_new_binary_and_lose_nothing() {
         let mut server = serve(&["-p", "2", "--master-fifo", "@DIR@/fifo"]);
         let old = pids(&server);
         let new = server.dir().join("rsgi.new");
-        std::fs::copy(program("rsgi"), &new).unwrap();
+        copy_binary(&new);
         install(&server, &new);
         let load = Load::start(server.port(), "/", 4, true);
         load.wait_answers(30);
@@ -88,7 +95,7 @@ fn a_file_that_is_no_server_is_refused() {
 /// `@DIR@/bad` is the same file as the server's binary from now on.
 fn install_bad(server: &Server) {
     let (new, bad) = (server.dir().join("rsgi.new"), server.dir().join("bad"));
-    std::fs::copy(program("rsgi"), &new).unwrap();
+    copy_binary(&new);
     std::fs::hard_link(&new, &bad).unwrap();
     install(server, &new);
 }
@@ -167,4 +174,26 @@ fn a_server_whose_new_image_failed_still_stops_when_told() {
         assert_eq!(server.wait_exit().code(), Some(0), "{what}");
         assert!(old.iter().all(|p| !is_alive(*p)));
     }
+}
+
+#[test]
+fn the_strategy_of_a_reload_can_be_chosen() {
+    // as uWSGI does it: nobody serves for a while, but nobody is turned away either
+    let mut server = serve(&["-p", "2", "--reload-strategy", "stop-start"]);
+    let old = pids(&server);
+    let load = Load::start(server.port(), "/", 2, false);
+    server.signal(libc::SIGHUP);
+    server.wait_log("...gracefully killing workers...", 1);
+    server.wait_log("binary reloading rsgi...", 1);
+    assert!(old.iter().all(|p| !is_alive(*p)), "an old worker is left at the exec");
+    server.wait_workers(2, &old);
+    let seen = load.finish();
+    assert_eq!((seen.failures, seen.refused), (Vec::<String>::new(), 0));
+
+    let mut server = serve(&["-p", "2", "--lazy-apps", "--reload-strategy", "chain"]);
+    let old = pids(&server);
+    server.signal(libc::SIGHUP);
+    server.wait_log("chain reloading complete", 1);
+    server.wait_workers(2, &old);
+    assert!(!server.log().contains("binary reloading"));
 }

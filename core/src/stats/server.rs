@@ -24,6 +24,8 @@ const MOST_CLIENTS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A client of a stats socket that has said nothing for so long does not speak HTTP.
 const SILENCE: Duration = Duration::from_millis(15);
+/// How long a master that is about to be replaced lets clients finish.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
 /// A request line longer than this is none of ours.
 const MOST_ASKED: usize = 4096;
 
@@ -198,6 +200,11 @@ impl Client {
         !receive(&self.fd, |_| {})
     }
 
+    /// Whether all is sent.
+    fn is_answered(&self) -> bool {
+        matches!(&self.phase, Phase::Answered { left, at } if *at == left.len())
+    }
+
     /// When something is due for it.
     fn deadline(&self) -> Instant {
         match &self.phase {
@@ -256,6 +263,20 @@ impl StatsServer {
             }
             stays
         });
+    }
+
+    /// Answers those that have come, before this image is replaced; whoever comes now waits for the next one.
+    pub fn finish<'s>(&mut self, snapshot: impl Fn() -> StatsSnapshot<'s>) {
+        let end = Instant::now() + LAST_ANSWERS;
+        let mut answer = |wish: Wish| wish.answer(&snapshot());
+        while Instant::now() < end {
+            self.clients
+                .retain_mut(|client| client.proceed(&mut answer) && !client.is_answered());
+            if self.clients.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn accept(&mut self, socket: &Socket, registry: &Registry, token: Token) {

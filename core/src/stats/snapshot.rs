@@ -2,10 +2,10 @@
 //! uwsgitop and the exporters read.
 
 use super::json::Json;
+use crate::net::queue;
 use crate::server::{Server, WorkerSocket};
 use crate::shared::int;
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
-use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
 /// The locks that uWSGI names; ours need no pid to recover a dead owner.
@@ -201,31 +201,9 @@ fn socket(j: &mut Json, socket: &WorkerSocket) {
     });
 }
 
-/// Connections that wait to be accepted, and how many may. The kernel tells it for TCP alone.
+/// Connections that wait to be accepted, and how many may.
 pub fn queue_of(socket: &WorkerSocket) -> (u32, u32) {
-    let unknown = (0, socket.listener.backlog.unsigned_abs());
-    if !socket.listener.is_tcp() {
-        return unknown;
-    }
-    // SAFETY: zero is valid for plain integers.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the place is ours and as large as stated.
-    let rc = unsafe {
-        libc::getsockopt(
-            socket.listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut size,
-        )
-    };
-    if rc == 0 {
-        // of a listening socket these two fields are the queue and its bound, see tcp(7)
-        (info.tcpi_unacked, info.tcpi_sacked)
-    } else {
-        unknown
-    }
+    queue::queue_of(&socket.listener)
 }
 
 /// Publishes the queues to the records that C plugins see; by the master, about once a second.

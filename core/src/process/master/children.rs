@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// A new binary none of whose workers was ever ready is given up after so many tries of one of them.
 const HOPELESS: u32 = 3;
 
+/// How long after its death a gateway that did not live long is tried again.
+const GATEWAY_PAUSE: Duration = Duration::from_millis(500);
+
 impl Master {
     pub(super) fn spawn_worker(&mut self, id: usize) {
         let shared = &self.server.shared;
@@ -115,10 +118,11 @@ impl Master {
                         gateway.number
                     );
                     if process.born.elapsed() < INFANT {
-                        // a gateway that cannot live must not make us spin
-                        std::thread::sleep(Duration::from_millis(200));
+                        // one that cannot live must not make us spin
+                        self.paused_gateways.push((Instant::now() + GATEWAY_PAUSE, at));
+                    } else {
+                        self.spawn_gateway(at);
                     }
-                    self.spawn_gateway(at);
                 }
             }
             Kind::Old(_) => self.old_process_ended(&process, code, signal),
@@ -239,6 +243,12 @@ impl Master {
         let now = Instant::now();
         if self.emperor_pause.is_some_and(|until| until <= now) {
             self.start_emperor();
+        }
+        while let Some(due) = self.paused_gateways.iter().position(|(until, _)| *until <= now) {
+            let (_, at) = self.paused_gateways.remove(due);
+            if self.closing.is_none() {
+                self.spawn_gateway(at);
+            }
         }
         for id in 1..self.pauses.len() {
             let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);

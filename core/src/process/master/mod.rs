@@ -34,17 +34,19 @@ use scale::Quiet;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use touch::Touch;
+use touch::Touches;
 
 const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
 const STATS: Token = Token(3);
 const FIFO: Token = Token(4);
+/// A change of a watched file.
+const TOUCH: Token = Token(6);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
 /// The emperor whose vassal this instance is.
-const EMPEROR: Token = Token(6);
+const EMPEROR: Token = Token(7);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -150,13 +152,15 @@ struct Master {
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
+    /// Gateways that wait for their next try.
+    paused_gateways: Vec<(Instant, usize)>,
     closing: Option<Closing>,
     trial: Option<Trial>,
     reloads: u64,
     cycle: Instant,
     ever_ready: bool,
     paused: bool,
-    touches: Vec<Touch>,
+    touches: Touches,
     daemons: Vec<AttachedDaemon>,
     /// A chain reload is under way.
     chain: bool,
@@ -166,6 +170,8 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    /// The policy's last look.
+    looked: Instant,
     /// The other binary that we came from; given up when this one serves.
     way_back: Option<WayBack>,
     /// To the emperor whose vassal this instance is.
@@ -221,6 +227,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
+    let touches = Touches::new(&server.settings, poll.registry());
     let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
         server,
@@ -230,13 +237,14 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
+        paused_gateways: Vec::new(),
         closing: None,
         trial: None,
         reloads: handover.as_ref().map_or(0, |h| h.reloads),
         cycle: Instant::now(),
         ever_ready: false,
         paused: false,
-        touches: touch::watched(&server.settings),
+        touches,
         daemons: daemons::configured(&server.settings),
         chain: false,
         stats,
@@ -244,6 +252,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        looked: Instant::now(),
         way_back: None,
         emperor_link: EmperorLink::open(server.settings.emperor.heartbeat),
         emperor_pause: None,
@@ -285,6 +294,7 @@ impl Master {
             self.kill_overdue();
             self.respawn_due();
             self.read_fifo();
+            self.hear_touches();
             self.wake_when_asked();
             self.hear_emperor();
             self.serve_stats();
@@ -308,7 +318,9 @@ impl Master {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
+        let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
+            .chain(gateways)
             .chain(kills)
             .chain(stats)
             .chain(self.emperor_pause)
@@ -318,15 +330,18 @@ impl Master {
     }
 
     fn serve_stats(&mut self) {
-        let (server, processes, daemons) = (self.server, &self.processes, &self.daemons);
-        let ready = self.readiness();
-        let reloads = self.reloads;
-        self.stats.serve(self.poll.registry(), STATS, || StatsSnapshot {
-            server,
-            daemons: daemons::stats(daemons, processes),
-            ready,
-            reloads,
-        });
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.serve(self.poll.registry(), STATS, || self.snapshot());
+        self.stats = stats;
+    }
+
+    fn snapshot(&self) -> StatsSnapshot<'_> {
+        StatsSnapshot {
+            server: self.server,
+            daemons: daemons::stats(&self.daemons, &self.processes),
+            ready: self.readiness(),
+            reloads: self.reloads,
+        }
     }
 
     /// Whether requests are taken; if not, why.

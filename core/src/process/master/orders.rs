@@ -7,8 +7,10 @@ use crate::process::handover::{Handover, OldMemory, OldProcess};
 use crate::process::reload;
 use crate::process::scaling::Change;
 use crate::process::trial::Trial;
+use crate::settings::ReloadStrategy;
 use crate::shared::{SharedMemory, int};
 use crate::startup::hooks::Reaction;
+use crate::startup::procname::{self, State};
 use crate::{log, say, startup};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -223,6 +225,7 @@ impl Master {
                     trial.pid()
                 );
                 self.trial = Some(trial);
+                procname::state(State::Reloading);
             }
             Err(e) => say!("reload: cannot start the trial: {e}; nothing changes"),
         }
@@ -232,15 +235,17 @@ impl Master {
         let Some(trial) = self.trial.take() else {
             return;
         };
+        procname::state(State::Idle);
         if std::mem::take(&mut self.reload_again) && self.closing.is_none() {
             say!("reload: asked for again meanwhile; trying once more");
             return self.reload();
         }
         if code == Some(0) {
-            match self.closing {
-                None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
-                None => self.exec(),
-                Some(_) => {}
+            match self.server.settings.reload.strategy {
+                _ if self.closing.is_some() => {}
+                ReloadStrategy::StopStart => self.classic_reload(Ending::Graceful),
+                ReloadStrategy::Chain => self.chain_reload(),
+                ReloadStrategy::Rolling => self.exec(),
             }
             return;
         }
@@ -276,6 +281,7 @@ impl Master {
             binary: own_binary.as_ref().map(AsRawFd::as_raw_fd),
             ..self.handover()
         };
+        self.finish_answers();
         startup::before_exec();
         let failed = reload::exec(&handover, None);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
@@ -295,9 +301,16 @@ impl Master {
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
         }
+        self.finish_answers();
         startup::before_exec();
         let failed = reload::exec(&self.handover(), Some(back.binary.as_raw_fd()));
         say!("upgrade: cannot run the binary before: {failed}; the workers that run go on");
+    }
+
+    /// Those who ask for statistics right now are not turned away.
+    fn finish_answers(&mut self) {
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.finish(|| self.snapshot());
     }
 
     /// What the next image gets.
@@ -394,6 +407,7 @@ impl Master {
             self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
             startup::notify::stopping();
         }
+        procname::state(State::Leaving);
         self.closing = Some(Closing {
             ending,
             then,

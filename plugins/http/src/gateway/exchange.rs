@@ -67,7 +67,6 @@ impl Gateway {
         let Some(head) = &session.head else {
             return false;
         };
-        let filled = |text: &'_ str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
         let (address, port) = (filled(&session.peer.address), filled(&session.peer.port));
         let origin = Origin {
             server_name: &self.config.server_name,
@@ -75,8 +74,8 @@ impl Gateway {
                 .listeners
                 .get(session.listener)
                 .map_or(b"80", |listener| listener.port.as_bytes()),
-            remote_addr: address.as_deref(),
-            remote_port: port.as_deref(),
+            remote_addr: address,
+            remote_port: port,
             name_from_host: self.config.name_from_host,
             ..Origin::default()
         };
@@ -367,6 +366,7 @@ impl Gateway {
                 // closing, or one that never came to be.
                 let most = self.links.choices().max(2);
                 if unread && session.replay > 0 && !session.reply.has_begun && session.attempts < most {
+                    self.links.close_stale();
                     self.seek_backend(key)
                 } else {
                     let target = String::from_utf8_lossy(target_of(session)).into_owned();
@@ -412,6 +412,10 @@ impl Gateway {
         }
         self.fail(key, link_key, fault);
     }
+}
+
+fn filled(text: &str) -> Option<&[u8]> {
+    (!text.is_empty()).then_some(text.as_bytes())
 }
 
 /// The target of the request being served, for log lines.
