@@ -117,11 +117,7 @@ pub fn run_alone(settings: &Settings) -> Result<i32, StartupError> {
 pub fn run(settings: &Settings, alone: bool) -> Result<i32, StartupError> {
     unix_signal::block_master();
     let emperor = &settings.emperor;
-    if let Some(title) = &emperor.process_name {
-        procname::set(title.as_bytes());
-    } else {
-        procname::other(&settings.processes.names, "rsgi emperor");
-    }
+    procname::emperor(&settings.processes.names, emperor.process_name.as_deref());
     let rank = if link::is_vassal() { "sub-Emperor" } else { "Emperor" };
     say!("*** starting rsgi {rank} ***");
     let poll = Poll::new()?;

@@ -52,6 +52,13 @@ pub fn reloading() {
     send(&format!("RELOADING=1\nMONOTONIC_USEC={now}\nSTATUS=rsgi reloads"));
 }
 
+/// The same image goes on with new workers.
+pub fn reloaded() {
+    if SAID_READY.load(Ordering::Relaxed) {
+        send("READY=1\nSTATUS=rsgi is ready");
+    }
+}
+
 /// The reload did not come about; what ran goes on.
 pub fn reload_failed() {
     if SAID_READY.load(Ordering::Relaxed) {

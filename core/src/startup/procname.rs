@@ -123,10 +123,11 @@ pub fn worker(names: &ProcessNames, id: usize) {
     title(names, &format!("rsgi worker {id}"));
 }
 
-/// The title of a process that is one of its kind.
-pub fn other(names: &ProcessNames, title: &str) {
-    if is_wanted(names) {
-        set(decorated(names, title).as_bytes());
+/// The emperor's title.
+pub fn emperor(names: &ProcessNames, own: Option<&str>) {
+    match own {
+        Some(name) => set(name.as_bytes()),
+        None => title(names, "rsgi emperor"),
     }
 }
 

@@ -208,7 +208,7 @@ impl Master {
     /// Tries the new configuration and code in a child; if that works, becomes the new image.
     pub(super) fn reload(&mut self) {
         if self.trial.is_some() {
-            // what the trial has read may be older than what this request is about
+            // if it fails, what it has read may be older than what this request is about; if not, all is read anew
             self.reload_again = true;
         }
         if self.closing.is_some() || self.trial.is_some() {
@@ -236,10 +236,7 @@ impl Master {
             return;
         };
         procname::state(State::Idle);
-        if std::mem::take(&mut self.reload_again) && self.closing.is_none() {
-            say!("reload: asked for again meanwhile; trying once more");
-            return self.reload();
-        }
+        let again = std::mem::take(&mut self.reload_again) && self.closing.is_none();
         if code == Some(0) {
             match self.server.settings.reload.strategy {
                 _ if self.closing.is_some() => {}
@@ -256,6 +253,10 @@ impl Master {
         let why = code.map_or("it was killed".to_owned(), |c| format!("exit code {c}"));
         say!("reload refused: the trial failed ({why}); the workers that run go on");
         startup::notify::reload_failed();
+        if again {
+            say!("reload: asked for again meanwhile; trying once more");
+            self.reload();
+        }
     }
 
     /// uWSGI's order: stop, exec, start.
