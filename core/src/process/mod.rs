@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod handover;
 pub mod harakiri;
 pub mod master;
+pub mod oom;
 pub mod reload;
 pub mod scaling;
 pub mod spawn;
@@ -61,6 +62,7 @@ pub fn exit(code: i32) -> ! {
     }
     match role() {
         Role::Worker => {
+            hooks::worker_exit(worker_id());
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
             }

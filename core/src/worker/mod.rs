@@ -43,10 +43,28 @@ pub fn is_told_to_pause() -> Option<bool> {
 
 /// Seconds of a clock that never jumps.
 pub fn monotonic() -> u64 {
+    clock().tv_sec.unsigned_abs()
+}
+
+/// Milliseconds of that clock.
+pub fn monotonic_ms() -> u64 {
+    let now = clock();
+    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// This worker is alive.
+pub fn beat() {
+    if let Some(server) = server::try_server() {
+        let slot = server.shared.worker_slot(worker_id());
+        slot.heartbeat.store(monotonic_ms(), Ordering::Relaxed);
+    }
+}
+
+fn clock() -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the place is ours; the coarse clock is read without a system call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
-    now.tv_sec.unsigned_abs()
+    now
 }
 
 /// SIGUSR2: says which request each core serves. Runs in a signal handler: no allocation, no lock.
@@ -72,6 +90,19 @@ pub fn describe_on_signal() {
             crate::log::sink::stderr(&line.bytes[..line.len]);
         }
     }
+}
+
+/// Says whose stacks follow; this process's pid. Runs in a signal handler.
+pub fn describe_for_stacks() -> i32 {
+    let pid = std::process::id();
+    let mut line = Line::default();
+    line.text(b"*** stacks of worker ");
+    line.number(worker_id() as u64);
+    line.text(b" (pid: ");
+    line.number(u64::from(pid));
+    line.text(b") ***\n");
+    crate::log::sink::stderr(&line.bytes[..line.len]);
+    pid as i32
 }
 
 /// A log line in fixed memory.
@@ -205,6 +236,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
         }
         core_loop(&shared, 0);
         if unix_signal::order() == Order::Stop {
+            hooks::worker_int();
             // threads inside requests are not waited for: stop means now
             process::exit(0)
         }
@@ -225,6 +257,10 @@ fn core_loop(shared: &Cores, id: usize) {
         shared.dozing.fetch_add(1, Ordering::SeqCst);
         let order = unix_signal::order();
         let leaving = order == Order::Leave;
+        if id == 0 && unix_signal::aborted() {
+            hooks::worker_abort();
+            process::exit(1)
+        }
         if order != Order::Serve || unix_signal::paused() {
             shared.dozing.fetch_sub(1, Ordering::SeqCst);
             if order == Order::Stop || (leaving && leave(shared, id, &mut spare)) {
@@ -299,11 +335,7 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
         return;
     }
     if limits.ticks {
-        server
-            .shared
-            .worker_slot(worker_id())
-            .heartbeat
-            .store(now as i64, Ordering::Relaxed);
+        beat();
     }
     if shared.poll.parked() == 0 {
         return;
@@ -384,6 +416,7 @@ fn pause() {
     procname::state(State::Paused);
     // the bell rings on meanwhile, so that every core comes here
     while unix_signal::paused() && unix_signal::order() == Order::Serve {
+        beat();
         std::thread::sleep(Duration::from_millis(50));
     }
     if unix_signal::order() == Order::Serve {
