@@ -4,7 +4,7 @@
 use super::loader::name_of;
 use super::registry::registry;
 use crate::server;
-use rsgi_plugin_api::abi::{JailStart, UwsgiPlugin, WsgiRequest};
+use rsgi_plugin_api::abi::{JailStart, UwsgiInstance, UwsgiPlugin, WsgiRequest};
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
@@ -307,6 +307,37 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
         crate::say!("the jail hook of a plugin returned without starting the server");
         crate::process::exit(1)
     })
+}
+
+/// In a vassal's process, after the fork.
+pub fn vassal() {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.vassal {
+            // SAFETY: the vassal's process; the struct is opaque to plugins: only its address means something.
+            unsafe { hook(instance()) };
+        }
+    }
+}
+
+/// In a vassal's process, just before its exec.
+pub fn vassal_before_exec() {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.vassal_before_exec {
+            // SAFETY: as above.
+            unsafe { hook(instance()) };
+        }
+    }
+}
+
+/// What stands for the vassal in its hooks.
+fn instance() -> *mut UwsgiInstance {
+    static PLACE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    (&raw const PLACE).cast_mut().cast()
+}
+
+/// Whether a plugin makes a jail that the start goes on in.
+pub fn has_jail() -> bool {
+    plugins(Of::Generic).into_iter().any(|p| p.jail.is_some())
 }
 
 /// After a fork: 0 in the parent, 1 in the child.

@@ -32,6 +32,8 @@ pub enum Role {
     Gateway = 2,
     /// Loads everything once to see whether a reload would succeed.
     Trial = 3,
+    /// Supervises other instances; also what a vassal's process is until its exec.
+    Emperor = 4,
 }
 
 static ROLE: AtomicU8 = AtomicU8::new(0);
@@ -42,6 +44,7 @@ pub fn role() -> Role {
         0 => Role::Master,
         1 => Role::Worker,
         2 => Role::Gateway,
+        4 => Role::Emperor,
         _ => Role::Trial,
     }
 }
@@ -68,7 +71,7 @@ pub fn exit(code: i32) -> ! {
             }
         }
         Role::Master => crate::startup::at_end(),
-        Role::Gateway | Role::Trial => {}
+        Role::Gateway | Role::Trial | Role::Emperor => {}
     }
     // SAFETY: flushes C streams of plugins and ends; destructors of a forked copy of the master must not run.
     unsafe {

@@ -53,14 +53,17 @@ pub fn drop(settings: &Settings, trial: bool) -> Result<(), StartupError> {
     let p = &settings.privileges;
     if !trial {
         hooks::run(&settings.hooks.in_jail);
+    }
+    let is_root = Uid::effective().is_root();
+    if let Some(root) = p.chroot.as_ref().filter(|_| is_root) {
+        chroot(root.as_str())
+            .map_err(|e| StartupError::new(format!("chroot(): {} ({root}; option chroot)", e.desc())))?;
+        std::env::set_current_dir("/")?;
+    }
+    if !trial {
         hooks::run(&settings.hooks.as_root);
     }
-    if Uid::effective().is_root() {
-        if let Some(root) = &p.chroot {
-            chroot(root.as_str())
-                .map_err(|e| StartupError::new(format!("chroot(): {} ({root}; option chroot)", e.desc())))?;
-            std::env::set_current_dir("/")?;
-        }
+    if is_root {
         if let Some(name) = &p.gid {
             let gid = group(name)?;
             say!("setgid() to {gid}");

@@ -2,7 +2,7 @@
 //! and readiness (`--health`).
 
 pub mod answer;
-mod json;
+pub mod json;
 mod prometheus;
 pub mod server;
 pub mod snapshot;

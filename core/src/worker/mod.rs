@@ -456,9 +456,11 @@ impl Limits {
             0 => 0,
             n => n + limits.max_worker_lifetime_delta * id + jitter(limits.max_worker_lifetime_jitter),
         };
+        // the master vouches for us to its emperor
+        let beats = server.settings.emperor.heartbeat > 0 && crate::emperor::link::is_vassal();
         Self {
             max_requests,
-            ticks: max_lifetime > 0 || limits.worker_heartbeat > 0 || max_requests > 0,
+            ticks: max_lifetime > 0 || limits.worker_heartbeat > 0 || max_requests > 0 || beats,
             began: monotonic(),
             min_lifetime: limits.min_worker_lifetime,
             max_lifetime,

@@ -3,6 +3,7 @@
 mod apps;
 mod background;
 mod config;
+mod emperor;
 mod hooks;
 mod http;
 mod limits;
@@ -42,6 +43,7 @@ pub static GROUPS: &[&Group] = &[
     &hooks::GROUP,
     &statics::GROUP,
     &background::GROUP,
+    &emperor::GROUP,
     &stats::GROUP,
     &routing::GROUP,
     &storage::GROUP,

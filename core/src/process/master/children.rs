@@ -138,6 +138,10 @@ impl Master {
             }
             Kind::Old(_) => self.old_process_ended(&process, code, signal),
             Kind::Daemon(at) => self.daemon_ended(at, process.born.elapsed()),
+            Kind::Emperor => {
+                let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
+                self.emperor_ended(pid, process.born.elapsed(), process.leaving.is_some(), &how);
+            }
         }
     }
 
@@ -250,6 +254,9 @@ impl Master {
 
     pub(super) fn respawn_due(&mut self) {
         let now = Instant::now();
+        if self.emperor_pause.is_some_and(|until| until <= now) {
+            self.start_emperor();
+        }
         while let Some(due) = self.paused_gateways.iter().position(|(until, _)| *until <= now) {
             let (_, at) = self.paused_gateways.remove(due);
             if self.closing.is_none() {

@@ -3,6 +3,7 @@
 
 mod children;
 mod daemons;
+mod emperor;
 mod generation;
 mod orders;
 mod scale;
@@ -17,6 +18,7 @@ use super::reload;
 use super::scaling::ScalingPolicy;
 use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
+use crate::emperor::link::EmperorLink;
 use crate::plugin::hooks;
 use crate::server::Server;
 use crate::shared::SharedMemory;
@@ -44,6 +46,8 @@ const FIFO: Token = Token(4);
 const TOUCH: Token = Token(6);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
+/// The emperor whose vassal this instance is.
+const EMPEROR: Token = Token(7);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -59,6 +63,8 @@ enum Kind {
     Old(usize),
     /// A program of `--attach-daemon`.
     Daemon(usize),
+    /// Supervises other instances.
+    Emperor,
 }
 
 /// A child of the master.
@@ -175,6 +181,12 @@ struct Master {
     looked: Instant,
     /// The other binary that we came from; given up when this one serves.
     way_back: Option<WayBack>,
+    /// To the emperor whose vassal this instance is.
+    emperor_link: Option<EmperorLink>,
+    /// When our own emperor is tried again.
+    emperor_pause: Option<Instant>,
+    /// A reload was asked for while one was being tried.
+    reload_again: bool,
 }
 
 /// The binary of the image before, when it is not ours.
@@ -254,9 +266,13 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         said_ready: false,
         looked: Instant::now(),
         way_back: None,
+        emperor_link: EmperorLink::open(server.settings.emperor.heartbeat),
+        emperor_pause: None,
+        reload_again: false,
     };
     if let Some(handover) = handover {
         master.adopt(&handover);
+        master.adopt_emperor(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
@@ -269,6 +285,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         false => hooks::on_starting().map_err(std::io::Error::other)?,
     }
     master.open_fifo(0);
+    master.greet_emperor()?;
+    master.start_emperor();
     master.start_workers();
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
@@ -296,6 +314,7 @@ impl Master {
             self.read_fifo();
             self.hear_touches();
             self.wake_when_asked();
+            self.hear_emperor();
             self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);
@@ -328,6 +347,7 @@ impl Master {
             .chain(kills)
             .chain(condemned)
             .chain(stats)
+            .chain(self.emperor_pause)
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -360,7 +380,7 @@ impl Master {
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
             Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
-            Kind::Gateway(_) | Kind::Daemon(_) => false,
+            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor => false,
         };
         if self.asleep || self.processes.iter().any(serves) {
             Ok(())
@@ -396,6 +416,11 @@ pub fn run_without(server: &'static Server) -> ! {
             Err(e) => say!("cannot fork worker {id}: fork(): {e}"),
         }
     }
+    if !server.settings.emperor.sources.is_empty()
+        && let Err(e) = spawn::emperor()
+    {
+        say!("cannot fork the emperor: fork(): {e}");
+    }
     for gateway in gateway::all() {
         match spawn::gateway(&gateway) {
             Ok(pid) => say!("spawned rsgi {} {} (pid: {pid})", gateway.name, gateway.number),
@@ -421,5 +446,10 @@ pub fn run_without(server: &'static Server) -> ! {
         "spawned rsgi worker 1 {only}(pid: {}, cores: {cores})",
         std::process::id()
     );
+    // without a master nobody takes the emperor's orders, but it is to know that we are here
+    if let Some(mut link) = EmperorLink::open(0) {
+        link.accepting();
+        std::mem::forget(link);
+    }
     crate::worker::run(1)
 }

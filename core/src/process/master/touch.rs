@@ -249,6 +249,7 @@ impl Master {
         if self.chain && !waiting && self.all_ready() {
             self.chain = false;
             say!("chain reloading complete");
+            startup::notify::reloaded();
         }
     }
 }

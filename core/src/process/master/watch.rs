@@ -68,6 +68,8 @@ impl Master {
         publish_queues(self.server);
         hooks::master_cycle();
         self.check_deadlines(now);
+        self.report_to_emperor();
+        crate::startup::notify::alive();
         self.check_memory();
         self.check_touches();
         self.scale();
