@@ -245,6 +245,38 @@ fn worker_abort_runs_when_another_thread_is_stuck() {
 }
 
 #[test]
+fn a_soft_signal_comes_before_the_abort() {
+    let text = format!(
+        "{NOTE}{}",
+        r#"
+import signal
+def worker_abort(worker): note("worker_abort")
+def post_worker_init(worker):
+    def soft(number, frame):
+        note("soft")
+        raise RuntimeError("over time")
+    signal.signal(signal.SIGSYS, soft)
+"#
+    );
+    let soft = [
+        "--harakiri",
+        "1",
+        "--harakiri-graceful-timeout",
+        "1",
+        "--harakiri-graceful-signal",
+        "31",
+    ];
+    let mut server = served(&text).args(soft).start();
+    let pid = server.workers()[0].1;
+    assert_eq!(server.get("/sleep").status, 500);
+    server.wait_log("has ended the request in time", 1);
+    rsgi_tests::send(pid, libc::SIGRTMIN() + 8);
+    server.wait_log("*** stacks of worker 1", 2);
+    assert_eq!(server.get("/?os.getpid()").text(), pid.to_string(), "it goes on");
+    assert_eq!(notes(server.dir()), ["soft"]);
+}
+
+#[test]
 fn worker_int_runs_in_the_middle_of_a_request_and_outside() {
     let text = format!(
         "{NOTE}{}",
