@@ -900,3 +900,32 @@ def post_request(worker, req, environ, resp):
     server.wait_log("took True", 4);
     assert!(!server.log().contains("took False"));
 }
+
+#[test]
+fn an_override_has_the_hooks_of_its_worker() {
+    let text = format!(
+        "{NOTE}{}",
+        r#"
+def post_worker_init(worker): note("post_worker_init")
+def worker_int(worker): note("worker_int")
+def worker_abort(worker): note("worker_abort")
+def worker_exit(server, worker): note("worker_exit")
+"#
+    );
+    for (signal, order_of) in [
+        (libc::SIGINT, &["post_worker_init", "worker_int", "worker_exit"]),
+        (libc::SIGABRT, &["post_worker_init", "worker_abort", "worker_exit"]),
+    ] {
+        let script = "import time, uwsgi\nuwsgi.accepting()\nprint('SERVING', flush=True)\nwhile True: time.sleep(0.05)\n";
+        let mut server = Setup::new()
+            .file("loop.py", script)
+            .file("gunicorn.conf.py", &text)
+            .args(["--gunicorn-conf", "@DIR@/gunicorn.conf.py", "--http-socket", "127.0.0.1:0"])
+            .args(["--python-worker-override", "@DIR@/loop.py"])
+            .start_unready();
+        server.wait_log("SERVING", 1);
+        rsgi_tests::send(server.workers()[0].1, signal);
+        server.wait_log("Respawned rsgi worker 1", 1);
+        order(&notes(server.dir()), order_of);
+    }
+}

@@ -18,7 +18,8 @@ DEFAULTS = {
     "reload": False, "reload_engine": "auto", "reload_extra_files": [], "spew": False, "check_config": False,
     "print_config": False, "preload_app": False, "sendfile": None, "reuse_port": False, "chdir": None,
     "daemon": False, "raw_env": [], "pidfile": None, "worker_tmp_dir": None, "user": None, "group": None, "umask": 0,
-    "initgroups": False, "tmp_upload_dir": None, "secure_scheme_headers": None, "forwarded_allow_ips": "127.0.0.1,::1",
+    "initgroups": False, "tmp_upload_dir": None, "secure_scheme_headers":
+    {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}, "forwarded_allow_ips": "127.0.0.1,::1",
     "accesslog": None, "disable_redirect_access_to_syslog": False, "access_log_format": None, "errorlog": "-",
     "loglevel": "info", "capture_output": False, "logger_class": None, "logconfig": None, "logconfig_dict": {},
     "logconfig_json": None, "syslog_addr": None, "syslog": False, "syslog_prefix": None, "syslog_facility": "user",
