@@ -175,6 +175,8 @@ struct Master {
     oom_kills: OomKills,
     /// How many workers the plugins know of.
     told_workers: Option<usize>,
+    /// Seconds in which no worker was idle.
+    overloaded: u64,
     /// `when_ready` was called.
     said_ready: bool,
     /// The policy's last look.
@@ -263,6 +265,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         condemned: Vec::new(),
         oom_kills: OomKills::now(),
         told_workers: None,
+        overloaded: 0,
         said_ready: false,
         looked: Instant::now(),
         way_back: None,
@@ -365,6 +368,7 @@ impl Master {
             daemons: daemons::stats(&self.daemons, &self.processes),
             ready: self.readiness(),
             reloads: self.reloads,
+            overloaded: self.overloaded,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::process::harakiri::{self, Answer, Missed};
 use crate::process::memory;
 use crate::say;
 use crate::shared::SharedMemory;
-use crate::stats::snapshot::{publish_queues, queue_of};
+use crate::stats::snapshot::{is_busy, publish_queues, queue_of};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::Ordering;
@@ -64,11 +64,18 @@ impl Master {
         self.check_deadlines(now);
         self.report_to_emperor();
         crate::startup::notify::alive();
+        self.count_overload();
         self.check_memory();
         self.check_touches();
         self.scale();
         self.check_idle();
         crate::log::rotate::check(&self.server.settings.logging);
+    }
+
+    fn count_overload(&mut self) {
+        let busy = self.wanted_workers().filter(|id| is_busy(self.server, *id)).count();
+        let all = self.wanted_workers().count();
+        self.overloaded += u64::from(all > 0 && busy == all);
     }
 
     /// Finds the workers that have missed a deadline.
