@@ -763,3 +763,61 @@ fn requests_of_threads_are_seen_each() {
     seen.sort();
     assert_eq!(seen, (0..8).map(|n| n.to_string()).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_hook_may_end_its_worker() {
+    // the shape of recipes that watch the memory of workers
+    let text = r#"
+def post_request(worker, req, environ, resp):
+    if worker.nr >= 3:
+        worker.log.info("worker %s has done enough", worker.pid)
+        worker.alive = False
+"#;
+    let mut server = served(text).args(["-p", "2"]).start();
+    let port = server.port();
+    for _ in 0..20 {
+        assert_eq!(get(port, "/").text(), "ok");
+    }
+    server.wait_log("has done enough", 3);
+    server.wait_log("Respawned rsgi worker", 2);
+    assert!(!server.log().contains("DAMN"), "{}", server.log());
+}
+
+#[test]
+fn a_server_of_metrics_in_the_master_answers() {
+    // as prometheus_client.start_http_server does it
+    let text = r#"
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Metrics(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"up 1")
+    def log_message(self, *args): pass
+def when_ready(server):
+    metrics = HTTPServer(("127.0.0.1", 0), Metrics)
+    threading.Thread(target=metrics.serve_forever, daemon=True).start()
+    server.log.info("metrics on port %d of %d", metrics.server_port, server.pid)
+"#;
+    let mut server = served(text).start();
+    server.wait_log("metrics on port ", 1);
+    let log = server.log();
+    let port = log
+        .split("metrics on port ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(get(port, "/").text(), "up 1");
+    // workers are forked from a master with a thread
+    rsgi_tests::send(server.workers()[0].1, libc::SIGKILL);
+    server.wait_log("Respawned rsgi worker 1", 1);
+    assert_eq!(get(port, "/").text(), "up 1");
+    wait_for("the application", || {
+        (get(server.port(), "/").text() == "ok").then_some(())
+    });
+}

@@ -434,23 +434,27 @@ struct Limits {
     max_lifetime: u64,
     rss: u64,
     address_space: u64,
+    unshared: u64,
+    proportional: u64,
+    /// The second of the last look at all pages.
+    measured: std::cell::Cell<u64>,
 }
 
 impl Limits {
     fn of(server: &Server) -> Self {
         let limits = &server.settings.limits;
         let id = worker_id() as u64;
-        let jitter = match limits.max_requests_jitter {
+        let jitter = |most: u64| match most {
             0 => 0,
             most => crate::exports::micros() % (most + 1),
         };
         let max_requests = match limits.max_requests {
             0 => 0,
-            n => n + limits.max_requests_delta * id + jitter,
+            n => n + limits.max_requests_delta * id + jitter(limits.max_requests_jitter),
         };
         let max_lifetime = match limits.max_worker_lifetime {
             0 => 0,
-            n => n + limits.max_worker_lifetime_delta * id,
+            n => n + limits.max_worker_lifetime_delta * id + jitter(limits.max_worker_lifetime_jitter),
         };
         // the master vouches for us to its emperor
         let beats = server.settings.emperor.heartbeat > 0 && crate::emperor::link::is_vassal();
@@ -462,6 +466,9 @@ impl Limits {
             max_lifetime,
             rss: limits.reload_on_rss * 1024 * 1024,
             address_space: limits.reload_on_as * 1024 * 1024,
+            unshared: limits.reload_on_uss * 1024 * 1024,
+            proportional: limits.reload_on_pss * 1024 * 1024,
+            measured: 0.into(),
         }
     }
 
@@ -485,7 +492,7 @@ impl Limits {
             format!("...The work of process {} is done. Seeya!", std::process::id())
         } else if self.max_lifetime > 0 && age >= self.max_lifetime {
             format!("worker {id} lifetime reached, it was running for {age} second(s)")
-        } else if let Some(text) = self.memory() {
+        } else if let Some(text) = self.memory().or_else(|| self.pages()) {
             text
         } else {
             return;
@@ -495,7 +502,10 @@ impl Limits {
     }
 
     fn is_any(&self) -> bool {
-        self.max_requests > 0 || self.max_lifetime > 0 || self.rss > 0 || self.address_space > 0
+        [self.max_requests, self.max_lifetime, self.rss, self.address_space]
+            .into_iter()
+            .chain([self.unshared, self.proportional])
+            .any(|limit| limit > 0)
     }
 
     fn memory(&self) -> Option<String> {
@@ -508,6 +518,23 @@ impl Limits {
             .or_else(|| {
                 (self.address_space > 0 && vsz >= self.address_space)
                     .then(|| format!("worker memory: {vsz} bytes of address space reach --reload-on-as; replacing it"))
+            })
+    }
+
+    /// What is this worker's alone, or its share of what it has in common: the kernel walks all pages to tell, so it
+    /// is asked once a second.
+    fn pages(&self) -> Option<String> {
+        let now = monotonic();
+        if (self.unshared == 0 && self.proportional == 0) || self.measured.replace(now) == now {
+            return None;
+        }
+        let (unshared, proportional) = process::unshared_memory()?;
+        let text = |bytes, what, option| format!("worker memory: {bytes} bytes {what} reach --{option}; replacing it");
+        (self.unshared > 0 && unshared >= self.unshared)
+            .then(|| text(unshared, "of its own", "reload-on-uss"))
+            .or_else(|| {
+                (self.proportional > 0 && proportional >= self.proportional)
+                    .then(|| text(proportional, "in proportion", "reload-on-pss"))
             })
     }
 }

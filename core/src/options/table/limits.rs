@@ -85,8 +85,7 @@ static ROWS: &[OptionSpec] = &[
         "max-worker-lifetime-jitter",
         "random share added to max-worker-lifetime",
         |s, n| s.limits.max_worker_lifetime_jitter = n,
-    )
-    .later(),
+    ),
     number(
         "reload-on-rss",
         "megabytes of resident memory that replace a worker",
@@ -107,14 +106,12 @@ static ROWS: &[OptionSpec] = &[
         "reload-on-uss",
         "megabytes of unshared memory that replace a worker",
         |s, n| s.limits.reload_on_uss = n,
-    )
-    .later(),
+    ),
     number(
         "reload-on-pss",
         "megabytes of proportional memory that replace a worker",
         |s, n| s.limits.reload_on_pss = n,
-    )
-    .later(),
+    ),
     number(
         "evil-reload-on-rss",
         "megabytes of resident memory at which the master kills a worker",

@@ -42,6 +42,12 @@ enum Stage {
     Killed,
 }
 
+/// Whether somebody has stopped the process.
+fn is_frozen(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 impl Condemned {
     /// When something is due; nothing after the kill.
     pub(super) fn due(&self) -> Option<Instant> {
@@ -126,9 +132,12 @@ impl Master {
         let limit = limits.worker_heartbeat * 1000;
         let beat = slot.heartbeat.load(Ordering::Relaxed);
         let silent = clock.saturating_sub(beat);
-        // a request in the main thread has a deadline of its own
+        if limit == 0 || beat == 0 || silent <= limit + 1000 {
+            return None;
+        }
+        // a request in the main thread has a deadline of its own, but a frozen process serves nobody
         let serves = memory.core_slot(id, 0).since.load(Ordering::Acquire) > 0;
-        (limit > 0 && beat > 0 && silent > limit + 1000 && !serves).then_some(Missed::Heartbeat(silent))
+        (!serves || is_frozen(process.pid)).then_some(Missed::Heartbeat(silent))
     }
 
     /// The first stage.

@@ -331,6 +331,8 @@ def _bind(conf, setting, option, note):
             address = address[2:] if address.startswith("//") else address
         elif address.startswith("tcp://"):
             address = address[6:]
+        if address.startswith("[") and address.endswith("]"):
+            address += ":8000"
         if not address.startswith(("/", "@", "fd://", ".")) and ":" not in address and address:
             address = "127.0.0.1:%s" % address if address.isdigit() else "%s:8000" % address
         option(setting, "http-socket", address, SOCKETS)

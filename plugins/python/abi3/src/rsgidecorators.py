@@ -191,7 +191,7 @@ class Worker(object):
         self.age = age
         self.pid = None
         self.ppid = os.getpid()
-        self.alive = True
+        self._alive = True
         self.booted = False
         self.aborted = False
         self.exit_status = None
@@ -208,6 +208,18 @@ class Worker(object):
 
     def notify(self):
         self.tmp.notify()
+
+    @property
+    def alive(self):
+        return self._alive
+
+    @alive.setter
+    def alive(self, value):
+        """A hook that sets it to False lets the worker end after its request; another takes its place."""
+        if self._alive and not value and self.pid == os.getpid():
+            import signal
+            os.kill(self.pid, signal.SIGHUP)
+        self._alive = value
 
     @property
     def nr(self):
@@ -285,7 +297,7 @@ class Server(object):
         else:
             self.workers.remove(found)
         found.pid = pid
-        found.alive = False
+        found._alive = False
         found.exit_status = status
         return found
 
@@ -364,7 +376,7 @@ def _arguments(name, args):
         if name == "post_worker_init":
             worker.booted = True
         else:
-            worker.alive = False
+            worker._alive = False
             worker.aborted = name == "worker_abort"
         return (worker,)
     if name == "pre_request":
@@ -385,6 +397,8 @@ def _fire(name, *args):
         if (name, os.getpid()) in _done:
             return
         _done.add((name, os.getpid()))
+    if name in ("pre_request", "post_request") and not _registry[name]:
+        return
     arguments = _arguments(name, args)
     for function, count in _registry[name]:
         try:
