@@ -227,6 +227,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
+    let daemons = daemons::configured(&server.settings)?;
     let touches = Touches::new(&server.settings, poll.registry());
     let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
@@ -245,7 +246,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         ever_ready: false,
         paused: false,
         touches,
-        daemons: daemons::configured(&server.settings),
+        daemons,
         chain: false,
         stats,
         fifo: None,
@@ -293,6 +294,7 @@ impl Master {
             self.settle_generations();
             self.kill_overdue();
             self.respawn_due();
+            self.start_due_daemons();
             self.read_fifo();
             self.hear_touches();
             self.wake_when_asked();
@@ -324,6 +326,7 @@ impl Master {
             .chain(kills)
             .chain(stats)
             .chain(self.emperor_pause)
+            .chain(self.next_daemon())
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)

@@ -20,6 +20,7 @@ impl Master {
         self.end_over_time(now);
         self.check_heartbeats();
         self.report_to_emperor();
+        self.check_daemons();
         crate::startup::notify::alive();
         self.check_memory();
         self.check_touches();
