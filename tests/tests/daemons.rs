@@ -173,10 +173,6 @@ fn one_that_backgrounds_itself_is_watched_by_its_pidfile_and_told_what_happens()
     let pid = pids(&server, 1)[0];
     let _survivor = Survivor(pid);
     let old = server.workers();
-    wait_for("the pidfile to be seen", || {
-        server.log().contains("spawned rsgi worker 1").then_some(())
-    });
-    std::thread::sleep(std::time::Duration::from_millis(1500));
     server.signal(libc::SIGHUP);
     server.wait_workers(1, &[old[0].1]);
     wait_for("the program's words", || {
