@@ -132,12 +132,14 @@ impl Activated {
             .stdout(log.try_clone().expect("a descriptor is left"))
             .stderr(log)
             .process_group(0);
-        // SAFETY: one async-signal-safe call.
+        // SAFETY: async-signal-safe calls; by way of another number, in case it is 3 already and closes on exec.
         unsafe {
-            command.pre_exec(move || match libc::dup2(fd, 3) {
-                3 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            })
+            command.pre_exec(
+                move || match libc::dup2(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10), 3) {
+                    3 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                },
+            )
         };
         let child = command.spawn().expect("the binary can be run");
         Self { child, dir }

@@ -94,6 +94,7 @@ impl Master {
                 say!("master-fifo: listening to pipe {slot}");
                 self.open_fifo(slot);
             }
+            FifoCommand::Vassals => self.rouse_emperor(),
             FifoCommand::More => self.scale_by_hand(Change::Add(1)),
             FifoCommand::Less => self.scale_by_hand(Change::Remove),
             FifoCommand::Cheap => self.go_cheap(),
