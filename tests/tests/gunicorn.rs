@@ -916,11 +916,17 @@ def worker_exit(server, worker): note("worker_exit")
         (libc::SIGINT, &["post_worker_init", "worker_int", "worker_exit"]),
         (libc::SIGABRT, &["post_worker_init", "worker_abort", "worker_exit"]),
     ] {
-        let script = "import time, uwsgi\nuwsgi.accepting()\nprint('SERVING', flush=True)\nwhile True: time.sleep(0.05)\n";
+        let script =
+            "import time, uwsgi\nuwsgi.accepting()\nprint('SERVING', flush=True)\nwhile True: time.sleep(0.05)\n";
         let mut server = Setup::new()
             .file("loop.py", script)
             .file("gunicorn.conf.py", &text)
-            .args(["--gunicorn-conf", "@DIR@/gunicorn.conf.py", "--http-socket", "127.0.0.1:0"])
+            .args([
+                "--gunicorn-conf",
+                "@DIR@/gunicorn.conf.py",
+                "--http-socket",
+                "127.0.0.1:0",
+            ])
             .args(["--python-worker-override", "@DIR@/loop.py"])
             .start_unready();
         server.wait_log("SERVING", 1);

@@ -7,7 +7,7 @@ use crate::plugin::hooks;
 use crate::process::harakiri::Missed;
 use crate::process::memory;
 use crate::say;
-use crate::stats::snapshot::publish_queues;
+use crate::stats::snapshot::{is_busy, publish_queues};
 
 impl Master {
     pub(super) fn once_a_second(&mut self) {
@@ -18,12 +18,20 @@ impl Master {
         hooks::master_cycle();
         self.check_deadlines(now);
         self.report_to_emperor();
+        self.check_daemons();
         crate::startup::notify::alive();
+        self.count_overload();
         self.check_memory();
         self.check_touches();
         self.scale();
         self.check_idle();
         crate::log::rotate::check(&self.server.settings.logging);
+    }
+
+    fn count_overload(&mut self) {
+        let busy = self.wanted_workers().filter(|id| is_busy(self.server, *id)).count();
+        let all = self.wanted_workers().count();
+        self.overloaded += u64::from(all > 0 && busy == all);
     }
 
     /// Why a worker that has ended was killed: by us, or by whom; it is said once, here. Whether it could not boot.
