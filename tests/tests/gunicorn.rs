@@ -907,6 +907,7 @@ fn an_override_has_the_hooks_of_its_worker() {
         "{NOTE}{}",
         r#"
 def post_worker_init(worker): note("post_worker_init")
+def when_ready(server): server.log.info("READY")
 def worker_int(worker): note("worker_int")
 def worker_abort(worker): note("worker_abort")
 def worker_exit(server, worker): note("worker_exit")
@@ -930,6 +931,7 @@ def worker_exit(server, worker): note("worker_exit")
             .args(["--python-worker-override", "@DIR@/loop.py"])
             .start_unready();
         server.wait_log("SERVING", 1);
+        server.wait_log("[INFO] READY", 1);
         rsgi_tests::send(server.workers()[0].1, signal);
         server.wait_log("Respawned rsgi worker 1", 1);
         order(&notes(server.dir()), order_of);
