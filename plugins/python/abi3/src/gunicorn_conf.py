@@ -299,6 +299,9 @@ def dotted(name, text):
 def records(conf):
     """What the settings mean for the options: (kind, name, value, unless, origin)."""
     found = []
+    for name, function in conf.hooks.items():
+        if function is not None and not isinstance(function, str):
+            rsgidecorators._check(name, function)
 
     def option(setting, name, value=None, unless=""):
         kind = "flag" if value is None else "option"
