@@ -937,3 +937,18 @@ def worker_exit(server, worker): note("worker_exit")
         order(&notes(server.dir()), order_of);
     }
 }
+
+#[test]
+fn a_worker_that_is_too_slow_to_boot_is_tried_again() {
+    let text = format!("{NOTE}def worker_abort(worker): note('worker_abort booted=%s' % worker.booted)\n");
+    let app = "import os, time\nwhile not os.path.exists('@DIR@/go'): time.sleep(0.05)\ndef application(e, s):\n    s('200 OK', [])\n    return [b'late']\n";
+    let mut server = served(&text)
+        .file("app.py", app)
+        .args(["--worker-boot-timeout", "1"])
+        .start_unready();
+    server.wait_log("it was not ready after", 1);
+    server.wait_log("ended before it was ready, 1 time(s) in a row", 1);
+    std::fs::write(server.dir().join("go"), "").unwrap();
+    wait_for("the application", || (server.get("/").text() == "late").then_some(()));
+    assert_eq!(notes(server.dir())[0], "worker_abort booted=False");
+}
