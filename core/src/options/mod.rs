@@ -28,3 +28,5 @@ pub use crate::settings::Settings;
 mod effect_tests;
 #[cfg(test)]
 mod load_tests;
+#[cfg(test)]
+mod names_tests;

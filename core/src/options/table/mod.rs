@@ -7,6 +7,7 @@ mod hooks;
 mod http;
 mod limits;
 mod logging;
+pub mod owners;
 mod paths;
 mod plugins;
 mod privileges;
