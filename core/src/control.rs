@@ -24,6 +24,7 @@ pub fn run(command: Command) -> ExitCode {
         // answered where the option table is
         Command::Help
         | Command::DumpOptions
+        | Command::Explain(_)
         | Command::Man
         | Command::CheckConfig
         | Command::Get(_)

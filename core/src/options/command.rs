@@ -9,6 +9,8 @@ pub enum Command {
     Version,
     /// `--dump-options`: the names, one a line.
     DumpOptions,
+    /// `--explain NAME`: all about one option.
+    Explain(String),
     /// `--man`: a manual page in roff.
     Man,
     /// `--check-config`: read, check, say all problems, end.

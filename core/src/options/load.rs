@@ -5,7 +5,7 @@ use super::apply::Applier;
 use super::command::Command;
 use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::Apply;
-use super::{environment, help, man, parse, table};
+use super::{environment, explain, help, man, parse, table};
 use crate::cli;
 use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
 use crate::settings::Settings;
@@ -148,6 +148,13 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
                 let words: Vec<String> = directive.value.iter().chain(&typed.bare).cloned().collect();
                 help::text(&words, plugins)
             }
+            Command::Explain(name) => match explain::text(&name, plugins) {
+                Ok(text) => text,
+                Err(problem) => {
+                    let problems = vec![problem];
+                    return Err(ConfigErrors { problems });
+                }
+            },
             Command::Version => format!("{}\n", env!("CARGO_PKG_VERSION")),
             Command::Man => man::page(plugins),
             Command::DumpOptions => {

@@ -2,7 +2,7 @@
 
 use super::plugin_host::PluginOption;
 use super::spec::{ArgKind, OptionSpec};
-use super::table;
+use super::{defaults, table};
 use std::fmt::Write;
 
 /// The page rsgi(1) in roff.
@@ -41,6 +41,14 @@ fn entry(out: &mut String, row: &OptionSpec) {
     let _ = writeln!(out, "{}", sentence(row.help));
     if let Some(negation) = row.negation {
         let _ = writeln!(out, "Turned off by \\fB\\-\\-{}\\fR.", escape(negation));
+    }
+    let value = |classic| defaults::of(row, classic).filter(|v| !v.is_empty());
+    if let (Some(own), classic) = (value(false), value(true)) {
+        let own = escape(&own);
+        let _ = match classic.filter(|c| escape(c) != own) {
+            Some(classic) => writeln!(out, "Default: {own} (classic\\-defaults: {}).", escape(&classic)),
+            None => writeln!(out, "Default: {own}."),
+        };
     }
     if row.is_later() {
         out.push_str("The value is kept; nothing uses it in this version.\n");

@@ -3,7 +3,9 @@
 
 mod apply;
 pub mod command;
+mod defaults;
 mod environment;
+mod explain;
 mod help;
 mod load;
 mod man;

@@ -182,6 +182,12 @@ static ROWS: &[OptionSpec] = &[
     )
     .short('h')
     .aliases(&["usage"]),
+    command(
+        "explain",
+        Required,
+        "print all about one option (names, value, default, status, example) and end",
+        |v| Command::Explain(v.unwrap_or_default().into()),
+    ),
     command("version", No, "print the version and end", |_| Command::Version),
     command("dump-options", No, "print the names of all options and end", |_| {
         Command::DumpOptions

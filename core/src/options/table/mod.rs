@@ -3,6 +3,7 @@
 mod apps;
 mod background;
 mod config;
+pub mod examples;
 mod hooks;
 mod http;
 mod limits;
