@@ -18,6 +18,9 @@ pub fn parse(text: &str, section: &str, path: &Arc<str>) -> Parsed {
             let name = header.split(']').next().unwrap_or(header);
             inside = name == section;
             parsed.found |= inside;
+            if !parsed.sections.iter().any(|known| known == name) {
+                parsed.sections.push(name.to_owned());
+            }
             continue;
         }
         if !inside {

@@ -2,7 +2,7 @@
 
 use crate::options::command::Command;
 use crate::options::spec::ArgKind::{No, Optional, Required};
-use crate::options::spec::{Group, OptionSpec, command, flag, later, no_effect, path, reader};
+use crate::options::spec::{Group, OptionSpec, command, flag, no_effect, path, reader};
 
 pub static GROUP: Group = Group {
     title: "Configuration",
@@ -22,6 +22,7 @@ static ROWS: &[OptionSpec] = &[
         .short('y')
         .aliases(&["yml"]),
     reader("json", Required, "read a JSON file").short('j').aliases(&["js"]),
+    reader("toml", Required, "read a TOML file"),
     reader(
         "config",
         Required,
@@ -44,10 +45,20 @@ static ROWS: &[OptionSpec] = &[
         Required,
         "make an option that stands for others: NAME=OPTION=$1;OPTION=$2",
     ),
-    later(
+    reader(
         "declare-option2",
         Required,
         "as declare-option, its options applied behind all others",
+    ),
+    reader(
+        "inject-before",
+        Required,
+        "put the text of this file in front of every INI file read below",
+    ),
+    reader(
+        "inject-after",
+        Required,
+        "put the text of this file behind every INI file read below",
     ),
     reader(
         "if-env",
