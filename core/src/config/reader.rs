@@ -53,9 +53,7 @@ pub struct Reader<'a> {
     outermost: Option<FileContext>,
     last_file: HashMap<&'static str, String>,
     templates: Vec<Directive>,
-    macros: HashMap<String, Macro>,
-    /// Options of `declare-option2`, which come behind everything else.
-    deferred: Vec<Directive>,
+    macros: HashMap<String, Vec<(String, Option<String>)>>,
     inject_before: Vec<String>,
     inject_after: Vec<String>,
     declared: HashSet<String>,
@@ -76,7 +74,6 @@ impl<'a> Reader<'a> {
             last_file: HashMap::new(),
             templates: Vec::new(),
             macros: HashMap::new(),
-            deferred: Vec::new(),
             inject_before: Vec::new(),
             inject_after: Vec::new(),
             declared: HashSet::new(),
@@ -92,12 +89,6 @@ impl<'a> Reader<'a> {
             let template = self.templates[next].clone();
             self.include(&template);
             next += 1;
-        }
-        // what they stand for may be a deferred option again: its turn comes in the next round, to a bound
-        for _ in 0..MAX_DEPTH {
-            for directive in std::mem::take(&mut self.deferred) {
-                self.take(&directive);
-            }
         }
         Collected {
             directives: self.directives,
@@ -229,29 +220,21 @@ impl<'a> Reader<'a> {
             None => (row.trim().to_owned(), None),
         });
         self.declared.insert(name.trim().to_owned());
-        let definition = Macro {
-            rows: rows.collect(),
-            is_deferred: directive.key == "declare-option2",
-        };
-        self.macros.insert(name.trim().to_owned(), definition);
+        self.macros.insert(name.trim().to_owned(), rows.collect());
     }
 
     fn expand_macro(&mut self, directive: &Directive) {
         if self.depth == MAX_DEPTH {
             return self.fail(directive, "the declared option stands for itself".into());
         }
-        let Macro { rows, is_deferred } = self.macros.get(&directive.key).cloned().unwrap_or_default();
+        let rows = self.macros.get(&directive.key).cloned().unwrap_or_default();
         let text = self.resolve_now(directive);
         let words: Vec<&str> = text.split_whitespace().collect();
         self.depth += 1;
         for (key, value) in rows {
             let value = value.map(|v| with_words(&v, &words));
             let origin = directive.origin.clone();
-            let meant = Directive { key, value, origin };
-            match is_deferred {
-                true => self.deferred.push(meant),
-                false => self.take(&meant),
-            }
+            self.take(&Directive { key, value, origin });
         }
         self.depth -= 1;
     }
@@ -429,15 +412,6 @@ impl Facts for Reader<'_> {
     }
 }
 
-/// A `declare-option`.
-#[derive(Debug, Clone, Default)]
-struct Macro {
-    /// The options that it stands for.
-    rows: Vec<(String, Option<String>)>,
-    /// They come behind everything else.
-    is_deferred: bool,
-}
-
 /// Which of several joined texts a line belongs to, and its number there.
 fn origin_in_parts(origin: &Origin, parts: &[(Arc<str>, String)]) -> Origin {
     let Origin::File { line, .. } = origin else {
@@ -606,20 +580,6 @@ mod tests {
     fn a_circle_of_includes_ends() {
         let found = read(&[("ini", "@DIR@/a.ini")], &[("a.ini", "[uwsgi]\nini=@DIR@/a.ini\n")]);
         assert!(found.problems[0].contains("includes itself"));
-    }
-
-    #[test]
-    fn deferred_options_come_behind_everything() {
-        let found = body("declare-option2=x=p=%(v) $1\nx=1\nv=2\np=direct\n");
-        assert_eq!(found.lines[1..], ["x=1", "v=2", "p=direct", "p=%(v) 1"]);
-        assert!(
-            read(
-                &[("ini", "@DIR@/a.ini")],
-                &[("a.ini", "[uwsgi]\ndeclare-option2=x=x=1\nx=1\n")]
-            )
-            .problems
-            .is_empty()
-        );
     }
 
     #[test]

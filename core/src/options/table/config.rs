@@ -44,12 +44,8 @@ static ROWS: &[OptionSpec] = &[
         "declare-option",
         Required,
         "make an option that stands for others: NAME=OPTION=$1;OPTION=$2",
-    ),
-    reader(
-        "declare-option2",
-        Required,
-        "as declare-option, its options applied behind all others",
-    ),
+    )
+    .aliases(&["declare-option2"]),
     reader(
         "inject-before",
         Required,

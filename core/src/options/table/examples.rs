@@ -24,7 +24,6 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("set", "app=shop"),
     ("set-placeholder", "app=shop"),
     ("declare-option", "site=socket=/run/$1.sock;pidfile=/run/$1.pid"),
-    ("declare-option2", "site=socket=/run/$1.sock;pidfile=/run/$1.pid"),
     ("if-env", "PRODUCTION=1"),
     ("if-not-env", "DEBUG"),
     ("if-opt", "threads=4"),
