@@ -14,6 +14,8 @@ pub struct Parsed {
     pub found: bool,
     /// The sections that the file has, for messages.
     pub sections: Vec<String>,
+    /// The first line that stands above every section of an INI file.
+    pub orphan: Option<u32>,
 }
 
 /// A configuration format.
@@ -85,7 +87,7 @@ impl Dialect {
         path: &Arc<str>,
     ) -> Result<Parsed, ConfigError> {
         match self {
-            Self::Ini => Ok(ini::parse(text, name, path)),
+            Self::Ini => ini::parse(text, name, path),
             Self::Xml => xml::parse(text, section, path),
             Self::Yaml => yaml::parse(text, name, path),
             Self::Json => json::parse(text, name, path),

@@ -22,6 +22,14 @@ pub enum ConfigError {
         /// As the user named it.
         name: String,
     },
+    /// Not INI.
+    #[error("error parsing INI data: {place}: {reason}")]
+    Ini {
+        /// file:line
+        place: Origin,
+        /// What stands there.
+        reason: String,
+    },
     /// Not well-formed XML.
     #[error("{place}: not well-formed XML: {reason}")]
     Xml {

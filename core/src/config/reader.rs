@@ -260,8 +260,17 @@ impl<'a> Reader<'a> {
         if self.depth == MAX_DEPTH {
             return self.fail(directive, format!("{file} includes itself"));
         }
-        if let Err(problem) = self.read(dialect, &file, section) {
-            self.problems.push(problem);
+        match self.read(dialect, &file, section) {
+            Ok(()) => {}
+            Err(ConfigError::Read { name, reason }) if name == file && !directive.origin.is_command_line() => {
+                let reason = format!("unable to read configuration {name}: {reason}");
+                self.fail(directive, reason);
+            }
+            Err(ConfigError::Section { name, section, known }) if !directive.origin.is_command_line() => {
+                let reason = format!("{name} has no section \"{section}\": {known}");
+                self.fail(directive, reason);
+            }
+            Err(problem) => self.problems.push(problem),
         }
     }
 
@@ -337,6 +346,15 @@ impl<'a> Reader<'a> {
         self.observer.say(&format!(
             "*** WARNING: Can't find section \"{asked}\" in {format} configuration file {file} ***"
         ));
+        if let Some(line) = parsed.orphan {
+            return Err(ConfigError::Ini {
+                place: Origin::File {
+                    path: Arc::from(file),
+                    line,
+                },
+                reason: format!("this line belongs to no section: write [{asked}] above it"),
+            });
+        }
         let known = match parsed.sections.as_slice() {
             [] => "it has none".to_owned(),
             names => format!("it has {}; name one of them: {file}:{}", names.join(", "), names[0]),

@@ -38,12 +38,29 @@ pub fn split_section(name: &str) -> (&str, Option<&str>) {
 pub fn read(name: &str) -> Result<(String, bool), ConfigError> {
     let bytes = read_bytes(name).map_err(|e| ConfigError::Read {
         name: name.to_owned(),
-        reason: system_message(&e),
+        reason: system_message(&e) + &hint(name, &e),
     })?;
     Ok(match String::from_utf8(bytes) {
         Ok(text) => (text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text), false),
         Err(e) => (String::from_utf8_lossy(e.as_bytes()).into_owned(), true),
     })
+}
+
+/// What may be wrong with a file's name or its permissions.
+fn hint(name: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound if !name.starts_with('/') && !name.contains("://") => {
+            let here = std::env::current_dir().unwrap_or_default();
+            format!(
+                " (a name without a slash at its start is looked for in {})",
+                here.display()
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!(" (user {} may not read it)", nix::unistd::Uid::effective())
+        }
+        _ => String::new(),
+    }
 }
 
 fn read_bytes(name: &str) -> io::Result<Vec<u8>> {

@@ -88,6 +88,9 @@ pub fn load(
     if given(&collected, "show-config") {
         show(&settings, host);
     }
+    if asks_for_check(&collected) {
+        problems.append(&mut host.preflight(&settings));
+    }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });
     }
@@ -173,6 +176,11 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
         return Ok(Some(Startup::Print(text)));
     }
     Ok(None)
+}
+
+/// `--check-config`: then every problem is wanted at once.
+fn asks_for_check(collected: &Collected) -> bool {
+    given(collected, "check-config")
 }
 
 /// Commands about the finished configuration.

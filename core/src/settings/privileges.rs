@@ -26,3 +26,10 @@ pub struct Privileges {
     /// The master stays root, workers drop.
     pub master_as_root: bool,
 }
+
+impl Privileges {
+    /// Whether paths mean something else after the start than before.
+    pub fn changes_root(&self) -> bool {
+        self.chroot.is_some()
+    }
+}

@@ -5,6 +5,7 @@ pub mod conditions;
 pub mod daemonize;
 pub mod hooks;
 pub mod notify;
+pub mod preflight;
 pub mod privileges;
 pub mod procname;
 pub mod sockets;
@@ -65,6 +66,12 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     let is_reload = reload::is_reload();
 
     // 1. the world around the process
+    if !trial && !is_reload {
+        let problems = preflight::problems(&settings);
+        if !problems.is_empty() {
+            return Err(StartupError::new(problems.join("\n")));
+        }
+    }
     if !trial {
         daemonize::early(&settings, is_reload)?;
     }
