@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test lint abi-check fuzz bench install clean dependencies
+.PHONY: help build run test soak lint abi-check fuzz bench install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,10 @@ test: ## build and run all tests
 	@packaging/dependencies.sh test
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked
+
+soak: ## kill each process in turn, a hundred times under load (a few minutes)
+	$(CARGO) build --workspace --locked
+	$(CARGO) test -p rsgi-tests --locked --test soak -- --ignored --nocapture
 
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check

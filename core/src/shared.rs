@@ -2,9 +2,11 @@
 //! cores that C plugins see, and beside them our own slots. The master reads them and never locks a worker.
 
 use crate::apps::MAX_APPS;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiCore, UwsgiWorker};
 use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// How much of a request's description a slot keeps for the master.
@@ -127,7 +129,10 @@ pub struct WorkerSlot {
 }
 
 /// The mapping.
+#[derive(Debug)]
 pub struct SharedMemory {
+    /// The file behind it: the next image maps it again, to watch over the workers of this one.
+    file: OwnedFd,
     workers: *mut UwsgiWorker,
     cores: *mut UwsgiCore,
     worker_slots: *mut WorkerSlot,
@@ -144,13 +149,19 @@ unsafe impl Send for SharedMemory {}
 // SAFETY: as above.
 unsafe impl Sync for SharedMemory {}
 
-impl SharedMemory {
-    /// Maps room for `workers` workers (and the master, number 0) of `cores` cores each; `with_vars`: also for the
-    /// variables of their requests.
-    ///
-    /// # Errors
-    /// The system has no memory for it.
-    pub fn map(workers: usize, cores: usize, with_vars: bool) -> nix::Result<Self> {
+/// Where the parts lie, bytes from the start.
+struct Layout {
+    workers: usize,
+    cores: usize,
+    worker_slots: usize,
+    core_slots: usize,
+    apps: usize,
+    vars: usize,
+    size: usize,
+}
+
+impl Layout {
+    fn new(workers: usize, cores: usize, with_vars: bool) -> Self {
         let rows = workers + 1;
         let mut size = 0;
         let mut room = |bytes: usize| {
@@ -158,42 +169,36 @@ impl SharedMemory {
             size = (size + bytes).next_multiple_of(64);
             at
         };
-        let workers_at = room(rows * size_of::<UwsgiWorker>());
-        let cores_at = room(rows * cores * size_of::<UwsgiCore>());
-        let worker_slots_at = room(rows * size_of::<WorkerSlot>());
-        let core_slots_at = room(rows * cores * size_of::<CoreSlot>());
-        // the kernel gives pages as they are touched: a table that is mostly empty costs little
-        let apps_at = room(rows * MAX_APPS * size_of::<UwsgiApp>());
-        let vars_at = room(if with_vars {
-            rows * cores * size_of::<VarsSlot>()
-        } else {
-            0
-        });
+        Self {
+            workers: room(rows * size_of::<UwsgiWorker>()),
+            cores: room(rows * cores * size_of::<UwsgiCore>()),
+            worker_slots: room(rows * size_of::<WorkerSlot>()),
+            core_slots: room(rows * cores * size_of::<CoreSlot>()),
+            // the kernel gives pages as they are touched: a table that is mostly empty costs little
+            apps: room(rows * MAX_APPS * size_of::<UwsgiApp>()),
+            // last, so that whoever maps the memory again need not know about it
+            vars: room(if with_vars {
+                rows * cores * size_of::<VarsSlot>()
+            } else {
+                0
+            }),
+            size,
+        }
+    }
+}
 
-        let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
-        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
-        let base = unsafe { mmap_anonymous(None, length, flags, MapFlags::MAP_SHARED)? }
-            .as_ptr()
-            .cast::<u8>();
-        // SAFETY: all offsets lie inside the mapping and are aligned to 64 bytes; zero bytes are valid records.
-        let shared = unsafe {
-            Self {
-                workers: base.add(workers_at).cast(),
-                cores: base.add(cores_at).cast(),
-                worker_slots: base.add(worker_slots_at).cast(),
-                core_slots: base.add(core_slots_at).cast(),
-                apps: base.add(apps_at).cast(),
-                vars: if with_vars {
-                    base.add(vars_at).cast()
-                } else {
-                    std::ptr::null_mut()
-                },
-                worker_count: workers,
-                core_count: cores,
-            }
-        };
-        for id in 0..rows {
+impl SharedMemory {
+    /// Maps room for `workers` workers (and the master, number 0) of `cores` cores each; `with_vars`: also for the
+    /// variables of their requests.
+    ///
+    /// # Errors
+    /// The system has no memory for it.
+    pub fn map(workers: usize, cores: usize, with_vars: bool) -> nix::Result<Self> {
+        let layout = Layout::new(workers, cores, with_vars);
+        let file = memfd_create(c"rsgi-workers", MFdFlags::MFD_CLOEXEC)?;
+        nix::unistd::ftruncate(&file, layout.size as i64)?;
+        let shared = Self::map_file(file, &layout, workers, cores, with_vars)?;
+        for id in 0..=workers {
             // SAFETY: `id` is inside the arrays; nobody else uses them yet.
             unsafe {
                 let worker = shared.workers.add(id);
@@ -204,6 +209,68 @@ impl SharedMemory {
             }
         }
         Ok(shared)
+    }
+
+    /// Maps the memory of the image before again, to read it; `fd` is duplicated.
+    ///
+    /// # Errors
+    /// The descriptor is none of ours, or the system has no memory.
+    pub fn map_again(fd: RawFd, workers: usize, cores: usize) -> nix::Result<Self> {
+        // SAFETY: inherited for us, or it is not open and the kernel says so.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let layout = Layout::new(workers, cores, false);
+        if (nix::sys::stat::fstat(fd)?.st_size as usize) < layout.size {
+            // a page beyond the end of the file would be a SIGBUS
+            return Err(nix::Error::EINVAL);
+        }
+        let copy = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(3))?;
+        // SAFETY: new, and ours.
+        let file = unsafe { OwnedFd::from_raw_fd(copy) };
+        Self::map_file(file, &layout, workers, cores, false)
+    }
+
+    fn map_file(file: OwnedFd, layout: &Layout, workers: usize, cores: usize, with_vars: bool) -> nix::Result<Self> {
+        let length = NonZeroUsize::new(layout.size).ok_or(nix::Error::EINVAL)?;
+        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
+        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &file, 0)? }
+            .as_ptr()
+            .cast::<u8>();
+        // SAFETY: all offsets lie inside the mapping and are aligned to 64 bytes; zero bytes are valid records.
+        unsafe {
+            Ok(Self {
+                file,
+                workers: base.add(layout.workers).cast(),
+                cores: base.add(layout.cores).cast(),
+                worker_slots: base.add(layout.worker_slots).cast(),
+                core_slots: base.add(layout.core_slots).cast(),
+                apps: base.add(layout.apps).cast(),
+                vars: if with_vars {
+                    base.add(layout.vars).cast()
+                } else {
+                    std::ptr::null_mut()
+                },
+                worker_count: workers,
+                core_count: cores,
+            })
+        }
+    }
+
+    /// The file behind it.
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Tells whether the records of two images lie alike.
+    pub fn layout_stamp() -> String {
+        let sizes = [
+            size_of::<UwsgiWorker>(),
+            size_of::<UwsgiCore>(),
+            size_of::<WorkerSlot>(),
+            size_of::<CoreSlot>(),
+        ];
+        let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+        format!("{}-{}", env!("CARGO_PKG_VERSION"), sizes.join("."))
     }
 
     /// The C records; `[0]` is the master.
@@ -307,6 +374,16 @@ mod tests {
         assert_eq!(text.len(), DESCRIPTION);
         // SAFETY: nobody writes now.
         assert_eq!(unsafe { (*shared.worker(2)).id }, 2);
+    }
+
+    #[test]
+    fn the_next_image_reads_what_this_one_wrote() {
+        let shared = SharedMemory::map(2, 1, true).unwrap();
+        shared.core_slot(2, 0).deadline.store(42, Ordering::Relaxed);
+        let again = SharedMemory::map_again(shared.fd(), 2, 1).unwrap();
+        assert_eq!(again.core_slot(2, 0).deadline.load(Ordering::Relaxed), 42);
+        assert!(again.vars_slot(2, 0).is_none());
+        assert!(SharedMemory::map_again(shared.fd(), 9999, 1).is_err());
     }
 
     #[test]

@@ -268,6 +268,45 @@ fn touch_reload_reloads() {
 }
 
 #[test]
+fn fs_reload_sees_what_is_written_inside_a_folder() {
+    let setup = Setup::new().file("page.html", "1");
+    let folder = setup.dir().join("code");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.py"), "1").unwrap();
+    let mut server = setup.wsgi(APP).args(["--fs-reload", "@DIR@/code"]).start();
+    let old = pids(&server);
+    // neighbours mean nothing
+    std::fs::write(server.dir().join("page.html"), "2").unwrap();
+    std::fs::write(folder.join("a.py"), "2").unwrap();
+    server.wait_log("code has been touched... grace them all", 1);
+    server.wait_workers(1, &old);
+    assert!(!server.log().contains("page.html"));
+}
+
+#[test]
+fn titles_tell_what_processes_do() {
+    let mut server = serve(&["-p", "1", "--auto-procname"]);
+    let worker = pids(&server)[0];
+    let title = |pid: i32| {
+        let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&text).trim_end_matches('\0').to_owned()
+    };
+    wait_for("the idle worker", || (title(worker) == "rsgi worker 1").then_some(()));
+    assert_eq!(title(server.pid()), "rsgi master");
+    let port = server.port();
+    let client = std::thread::spawn(move || rsgi_tests::http::get(port, "/sleep/1").status);
+    wait_for("the busy worker", || {
+        (title(worker) == "rsgi worker 1 (busy)").then_some(())
+    });
+    server.signal(libc::SIGTERM);
+    wait_for("the leaving master", || {
+        (title(server.pid()) == "rsgi master (leaving)").then_some(())
+    });
+    assert_eq!(client.join().unwrap(), 200);
+    server.wait_exit();
+}
+
+#[test]
 fn attached_programs_live_and_die_with_the_server() {
     let mut server = serve(&["--attach-daemon", "echo $$ >> pids; exec sleep 60"]);
     let read = |server: &Server| -> Vec<i32> {

@@ -54,6 +54,46 @@ fn workers_come_with_the_load_and_go_with_it_and_nobody_is_turned_away() {
 }
 
 #[test]
+fn busyness_and_a_queue_call_for_more_workers() {
+    let busyness = [
+        "-p",
+        "3",
+        "--cheaper",
+        "1",
+        "--cheaper-algo",
+        "busyness",
+        "--cheaper-overload",
+        "1",
+    ];
+    let mut server = serve(
+        1,
+        &[
+            &busyness[..],
+            &["--cheaper-busyness-verbose", "--cheaper-busyness-multiplier", "1"],
+        ]
+        .concat(),
+    );
+    let load = Load::start(server.port(), "/sleep/0.1", 2, false);
+    server.wait_workers(3, &[]);
+    let seen = load.finish();
+    assert_eq!((seen.failures, seen.refused), (Vec::new(), 0));
+    server.wait_log("cheaped.", 2);
+    assert!(
+        server
+            .log()
+            .contains("[busyness] 1s average busyness of 1 worker(s) is at")
+    );
+
+    // one request that hangs is no hundred percent of an hour, but ten clients that wait are ten too many
+    let alert = ["--cheaper-overload", "3600", "--cheaper-busyness-backlog-alert", "3"];
+    let mut server = serve(1, &[&busyness[..6], &alert].concat());
+    let load = Load::start(server.port(), "/sleep/0.5", 10, false);
+    server.wait_workers(3, &[]);
+    let seen = load.finish();
+    assert_eq!((seen.failures, seen.refused), (Vec::new(), 0));
+}
+
+#[test]
 fn the_first_workers_are_as_many_as_asked_and_a_dead_one_comes_back() {
     let mut server = serve(
         2,

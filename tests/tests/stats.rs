@@ -106,14 +106,15 @@ fn a_busy_core_shows_its_request_and_an_idle_one_nothing() {
 #[test]
 fn http_minified_and_without_cores() {
     let server = start(&["--stats-http", "--stats-minified", "--stats-no-cores"]);
-    let answer = rsgi_tests::http::get(port(&server), "/");
-    assert_eq!(answer.status, 200);
-    let body = String::from_utf8(answer.body).unwrap();
+    let body = wait_for("the worker to publish its application", || {
+        let answer = rsgi_tests::http::get(port(&server), "/");
+        assert_eq!(answer.status, 200);
+        Some(answer.text()).filter(|text| text.contains("\"apps\":[{\"id\":0,"))
+    });
     assert!(
         body.starts_with("{\"version\":\"") && !body.contains('\n') && !body.contains("\"cores\""),
         "{body}"
     );
-    assert!(body.contains("\"apps\":[{\"id\":0,"), "{body}");
 }
 
 #[test]
@@ -168,4 +169,94 @@ fn pause_is_a_status() {
     wait_stats(&server, "\"status\":\"pause\"");
     server.signal(libc::SIGTSTP);
     wait_stats(&server, "\"status\":\"idle\"");
+}
+
+#[test]
+fn a_stats_socket_speaks_http_to_those_who_do() {
+    let server = start(&["-p", "2"]);
+    server.get("/");
+    let metrics = wait_for("the request to be counted", || {
+        let response = rsgi_tests::http::get(port(&server), "/metrics");
+        Some(response).filter(|r| {
+            r.text().contains("uwsgi_worker_requests_total{worker_id=\"1\"} 1")
+                || r.text().contains("uwsgi_worker_requests_total{worker_id=\"2\"} 1")
+        })
+    });
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let text = metrics.text();
+    assert!(text.contains("uwsgi_workers_status{status=\"idle\"} 2"), "{text}");
+    for line in text.lines().filter(|l| !l.starts_with('#')) {
+        let (_, value) = line.rsplit_once(' ').expect("name and value");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+    let json = rsgi_tests::http::get(port(&server), "/");
+    assert_eq!(json.header("content-type"), Some("application/json"));
+    // and a client that speaks in pieces is waited for
+    let mut stream = TcpStream::connect(("127.0.0.1", port(&server))).unwrap();
+    stream.write_all(b"GE").unwrap();
+    std::thread::sleep(Duration::from_millis(40));
+    assert!(read(stream, b"T /metrics HTTP/1.0\r\n\r\n").contains("uwsgi_up 1"));
+}
+
+fn health_port(server: &Server) -> u16 {
+    let log = server.log();
+    let rest = log.split("health endpoint on 127.0.0.1:").nth(1).expect("it is said");
+    rest.split(' ').next().and_then(|p| p.parse().ok()).expect("a port")
+}
+
+#[test]
+fn health_is_answered_while_all_workers_are_busy() {
+    let server = Setup::new()
+        .wsgi(APP)
+        .args(["-p", "1", "--health", "127.0.0.1:0"])
+        .start();
+    let health = health_port(&server);
+    wait_for("the worker", || {
+        (rsgi_tests::http::get(health, "/ready").status == 200).then_some(())
+    });
+    let port = server.port();
+    let busy = std::thread::spawn(move || rsgi_tests::http::get(port, "/sleep/2").status);
+    wait_for("the worker to be busy", || {
+        rsgi_tests::http::get(health, "/metrics")
+            .text()
+            .contains("uwsgi_workers_status{status=\"busy\"} 1")
+            .then_some(())
+    });
+    for path in ["/health", "/ready", "/"] {
+        let began = std::time::Instant::now();
+        assert_eq!(rsgi_tests::http::get(health, path).status, 200, "{path}");
+        assert!(
+            began.elapsed() < Duration::from_millis(500),
+            "{path}: {:?}",
+            began.elapsed()
+        );
+    }
+    assert_eq!(rsgi_tests::http::get(health, "/stats").status, 404);
+    assert_eq!(busy.join().unwrap(), 200);
+}
+
+#[test]
+fn readiness_says_what_is_missing() {
+    let mut server = Setup::new()
+        .wsgi(&format!(
+            "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n{APP}"
+        ))
+        .args(["-p", "1", "--lazy-apps", "--health", "127.0.0.1:0"])
+        .start_unready();
+    server.wait_log("spawned rsgi worker 1", 1);
+    let health = health_port(&server);
+    let starting = rsgi_tests::http::get(health, "/ready");
+    assert_eq!((starting.status, starting.text().contains("starting")), (503, true));
+    assert_eq!(rsgi_tests::http::get(health, "/health").status, 200);
+    std::fs::write(server.dir().join("go"), "").unwrap();
+    wait_for("readiness", || {
+        (rsgi_tests::http::get(health, "/ready").status == 200).then_some(())
+    });
+    server.signal(libc::SIGTSTP);
+    wait_for("the pause", || {
+        (rsgi_tests::http::get(health, "/ready").status == 503).then_some(())
+    });
 }

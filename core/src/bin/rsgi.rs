@@ -19,9 +19,7 @@ fn main() -> ExitCode {
                 Ok(code) => process::exit(code),
                 Err(error) => {
                     say!("{error}");
-                    if let Some(config) =
-                        fallback.filter(|_| error.code == 1 && process::role() != process::Role::Trial)
-                    {
+                    if let Some(config) = fallback.filter(|_| error.code == 1 && startup::may_fall_back()) {
                         startup::fall_back(&config);
                     }
                     process::exit(error.code)

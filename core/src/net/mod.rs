@@ -1,6 +1,8 @@
-//! Sockets: addresses as the options spell them, listeners of workers and gateways, waiting for one descriptor.
+//! Sockets: addresses as the options spell them, listeners of workers and gateways and their queues, waiting for one
+//! descriptor.
 
 pub mod address;
 pub mod holder;
 pub mod listener;
+pub mod queue;
 pub mod wait;

@@ -35,6 +35,8 @@ pub enum FifoCommand {
     FastStop,
     /// A new image; nobody is turned away.
     Reload,
+    /// A new image of a new binary.
+    Upgrade,
     /// Stop, then start.
     FastReload,
     /// Figures into the log.
@@ -60,8 +62,9 @@ impl FifoCommand {
             b'P' => Self::Pidfiles,
             b'q' => Self::Stop,
             b'Q' => Self::FastStop,
-            // uWSGI forks a second master for an upgrade; a reload of ours does that in place
-            b'r' | b'f' => Self::Reload,
+            b'r' => Self::Reload,
+            // uWSGI forks a second master here; an upgrade of ours takes place in this one
+            b'u' | b'f' => Self::Upgrade,
             b'R' => Self::FastReload,
             b's' => Self::Status,
             b'w' => Self::ReloadWorkers,

@@ -1,12 +1,15 @@
 //! The processes of a server: who forks whom, how each ends, and what they tell each other.
 
+pub mod caretaker;
 pub mod fifo;
 pub mod gateway;
+pub mod handover;
 pub mod harakiri;
 pub mod master;
 pub mod reload;
 pub mod scaling;
 pub mod spawn;
+pub mod trial;
 
 use crate::plugin::hooks;
 use crate::server::{self, Server, worker_id};
@@ -49,6 +52,10 @@ pub fn set_role(role: Role) {
 
 /// The end of this process, with the work that belongs to an orderly one.
 pub fn exit(code: i32) -> ! {
+    if role() == Role::Master && code != 0 && reload::is_reload() {
+        // this image failed before its master began; those who serve still need somebody
+        caretaker::run(code);
+    }
     match role() {
         Role::Worker => {
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {

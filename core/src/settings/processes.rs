@@ -51,6 +51,10 @@ pub struct Processes {
     pub cheaper_step: u32,
     /// Rounds without an idle worker before one is added.
     pub cheaper_overload: u32,
+    /// Seconds with more idle workers than needed before one is stopped (`spare2`).
+    pub cheaper_idle: u32,
+    /// `cheaper-busyness-*`
+    pub busyness: Busyness,
     /// `spare`, `spare2`, `backlog`, `busyness`.
     pub cheaper_algo: String,
     /// Bytes of all workers together beyond which no worker is added.
@@ -63,6 +67,29 @@ pub struct Processes {
     pub idle: u32,
     /// End instead of going cheap after `idle`.
     pub die_on_idle: bool,
+}
+
+/// `cheaper-busyness-*`: when the share of time spent in requests calls for more workers, or less.
+#[derive(Debug, Clone, Default)]
+pub struct Busyness {
+    /// Percent below which a worker may be stopped.
+    pub min: u32,
+    /// Percent above which workers are added.
+    pub max: u32,
+    /// Windows below the minimum that it takes to stop one.
+    pub multiplier: u32,
+    /// Windows added to that when one was stopped too early.
+    pub penalty: u32,
+    /// Say what is seen.
+    pub verbose: bool,
+    /// More connections than this waiting add workers at once; 0: off.
+    pub backlog_alert: u32,
+    /// Windows below the minimum that it takes to stop such a worker.
+    pub backlog_multiplier: u32,
+    /// Workers added so.
+    pub backlog_step: u32,
+    /// Seconds of any queue that add one worker; 0: off.
+    pub backlog_nonzero: u32,
 }
 
 /// `procname*`
@@ -90,6 +117,18 @@ impl Processes {
         self.forkbomb_delay = 2;
         self.cheaper_step = 1;
         self.cheaper_overload = 3;
+        self.cheaper_idle = 10;
         self.cheaper_algo = "spare".into();
+        self.busyness = Busyness {
+            min: 25,
+            max: 50,
+            multiplier: 10,
+            penalty: 2,
+            verbose: false,
+            backlog_alert: 33,
+            backlog_multiplier: 3,
+            backlog_step: 1,
+            backlog_nonzero: 60,
+        };
     }
 }

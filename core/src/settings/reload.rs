@@ -7,6 +7,8 @@ pub struct Reload {
     pub die_on_term: bool,
     /// End instead of reloading.
     pub exit_on_reload: bool,
+    /// In which order a reload replaces what runs.
+    pub strategy: ReloadStrategy,
     /// Seconds that stop and reload wait.
     pub reload_mercy: u64,
     /// Seconds that a worker gets to finish.
@@ -37,8 +39,23 @@ pub struct Reload {
     pub fs_brutal_reload: Vec<String>,
 }
 
+/// `reload-strategy`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReloadStrategy {
+    /// A new image, its workers first; the old ones leave as new ones are ready.
+    #[default]
+    Rolling,
+    /// The image stays, its workers are replaced one by one: new code only with `lazy-apps`, no new configuration.
+    Chain,
+    /// uWSGI's order: all workers stop, then the new image starts.
+    StopStart,
+}
+
 impl Reload {
-    pub(super) fn apply_defaults(&mut self, _classic: bool) {
+    pub(super) fn apply_defaults(&mut self, classic: bool) {
+        if classic {
+            self.strategy = ReloadStrategy::StopStart;
+        }
         self.reload_mercy = 60;
         self.worker_reload_mercy = 60;
         self.mule_reload_mercy = 60;

@@ -5,6 +5,8 @@
 pub struct Stats {
     /// Addresses.
     pub address: Vec<String>,
+    /// Addresses of the health endpoint.
+    pub health: Vec<String>,
     /// Answer in HTTP.
     pub http: bool,
     /// Without line ends and indents.

@@ -1,6 +1,6 @@
 //! Operators' hooks: `--hook-PHASE action:argument`, `--exec-PHASE command`; and hook actions of plugins.
 
-use crate::process;
+use crate::process::{self, Role};
 use crate::say;
 use crate::server::server;
 use crate::settings::{Action, Hooks};
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 /// Runs the actions of a phase in order; one that fails ends the process, as uWSGI's do.
 pub fn run(actions: &[Action]) {
-    for action in actions {
+    for action in actions.iter().filter(|a| is_for_this_process(a)) {
         let done = match action {
             Action::Hook(text) => hook(text),
             Action::Exec(command) => shell(command),
@@ -23,6 +23,12 @@ pub fn run(actions: &[Action]) {
             process::exit(1);
         }
     }
+}
+
+/// A trial loads applications in the surroundings that they will have, and touches nothing outside of itself.
+fn is_for_this_process(action: &Action) -> bool {
+    let local = |text: &String| ["putenv:", "chdir:", "cd:"].iter().any(|a| text.starts_with(a));
+    process::role() != Role::Trial || matches!(action, Action::Hook(text) if local(text))
 }
 
 /// Runs one action while the server serves: a failure is said, nothing ends.

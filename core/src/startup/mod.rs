@@ -145,10 +145,11 @@ fn run_in_jail(
         sockets::bind(&settings, &mut shared_sockets)?
     };
     server::publish_sockets(&mut bound);
+    let wants_stats = !settings.stats.address.is_empty() || !settings.stats.health.is_empty();
     if !trial && settings.processes.master {
         stats::server::bind(&settings)?;
-    } else if !trial && !settings.stats.address.is_empty() {
-        say!("stats: there is no master that could serve them; leave --no-master out");
+    } else if !trial && wants_stats {
+        say!("stats, health: there is no master that could serve them; leave --no-master out");
     }
     if bound.is_empty() && !trial && !may_run_without_sockets(&settings) {
         return Err(StartupError::new(
@@ -195,7 +196,8 @@ fn run_in_jail(
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }
-    if !lazy {
+    // a trial finds out whether they load, wherever that will be
+    if !lazy || trial {
         load_apps(server);
     }
     if trial || server.settings.processes.no_server {
@@ -232,6 +234,12 @@ fn warn_without_request_plugin(settings: &Settings) {
         say!("--plugin NAME loads one; rsgi --plugins-list shows those that are there");
         say!("!!!!!!!!!!! END OF WARNING !!!!!!!!!!");
     }
+}
+
+/// Whether a failed start may go on with `--fallback-config`: not a trial, and not while workers of the image before
+/// serve on.
+pub fn may_fall_back() -> bool {
+    process::role() != Role::Trial && !reload::is_reload()
 }
 
 /// The server could not start: the image becomes one with the configuration of `--fallback-config`. Returns only

@@ -1,12 +1,48 @@
-//! Process titles, as `ps` shows them: written over the arguments that the kernel gave us.
+//! Process titles, as `ps` shows them: written over the arguments that the kernel gave us. Behind a title of ours
+//! stands what the process is doing, unless it just waits for requests.
 
 use crate::settings::ProcessNames;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where the arguments lie, and how long they are, the environment behind them included.
 struct Place(usize, usize);
 
 static PLACE: OnceLock<Option<Place>> = OnceLock::new();
+/// Where the state goes: the address behind the title; 0: the title is not ours to add to.
+static BEHIND_TITLE: AtomicUsize = AtomicUsize::new(0);
+/// Room for a state.
+const STATE: usize = 12;
+
+/// What a process does, for its title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It waits for requests, or for what there is to do.
+    Idle,
+    /// It loads what it needs.
+    Starting,
+    /// It serves a request.
+    Busy,
+    /// It was told to hold still.
+    Paused,
+    /// The master tries a new image.
+    Reloading,
+    /// It finishes.
+    Leaving,
+}
+
+impl State {
+    fn text(self) -> &'static [u8; STATE] {
+        match self {
+            Self::Idle => b"\0\0\0\0\0\0\0\0\0\0\0\0",
+            Self::Starting => b" (starting)\0",
+            Self::Busy => b" (busy)\0\0\0\0\0",
+            Self::Paused => b" (paused)\0\0\0",
+            Self::Reloading => b" (reload)\0\0\0",
+            Self::Leaving => b" (leaving)\0\0",
+        }
+    }
+}
 
 /// `arg_start` and `env_end` of this process, from the kernel's own account.
 fn place() -> &'static Option<Place> {
@@ -21,6 +57,7 @@ fn place() -> &'static Option<Place> {
 
 /// Sets the title; what does not fit is cut off.
 pub fn set(title: &[u8]) {
+    BEHIND_TITLE.store(0, Ordering::Relaxed);
     let Some(Place(start, size)) = place() else {
         return;
     };
@@ -38,40 +75,55 @@ pub fn set(title: &[u8]) {
     unsafe { libc::prctl(libc::PR_SET_NAME, short.as_ptr()) };
 }
 
-fn decorated(names: &ProcessNames, title: &str) -> String {
+/// Adds what the process does to its title; costs next to nothing, and nothing where titles are not ours.
+pub fn state(state: State) {
+    let address = BEHIND_TITLE.load(Ordering::Relaxed);
+    if address != 0 {
+        // SAFETY: inside the argument area, see `set_own`. Threads of a worker may write at once: the text is then
+        // one or the other, or for a moment some of both.
+        unsafe { std::ptr::copy_nonoverlapping(state.text().as_ptr(), address as *mut u8, STATE) };
+    }
+}
+
+/// A title of ours, with room for a state behind it.
+fn set_own(names: &ProcessNames, title: &str) {
     let prefix = names.prefix.as_deref().unwrap_or("");
     let append = names.append.as_deref().unwrap_or("");
-    format!("{prefix}{title}{append}")
+    let text = format!("{prefix}{title}{append}");
+    set(text.as_bytes());
+    if let Some(Place(start, size)) = place()
+        && text.len() + STATE < *size
+    {
+        BEHIND_TITLE.store(start + text.len(), Ordering::Relaxed);
+    }
 }
 
 fn is_wanted(names: &ProcessNames) -> bool {
     names.auto || names.name.is_some() || names.prefix.is_some() || names.append.is_some()
 }
 
+fn title(names: &ProcessNames, own: &str) {
+    match &names.name {
+        Some(name) => set(name.as_bytes()),
+        None if is_wanted(names) => set_own(names, own),
+        None => {}
+    }
+}
+
 /// The master's title.
 pub fn master(names: &ProcessNames) {
-    match (&names.master, &names.name) {
-        (Some(name), _) => set(name.as_bytes()),
-        (None, Some(name)) => set(name.as_bytes()),
-        _ if is_wanted(names) => set(decorated(names, "rsgi master").as_bytes()),
-        _ => {}
+    match &names.master {
+        Some(name) => set(name.as_bytes()),
+        None => title(names, "rsgi master"),
     }
 }
 
 /// A worker's title.
 pub fn worker(names: &ProcessNames, id: usize) {
-    match &names.name {
-        Some(name) => set(name.as_bytes()),
-        None if is_wanted(names) => set(decorated(names, &format!("rsgi worker {id}")).as_bytes()),
-        None => {}
-    }
+    title(names, &format!("rsgi worker {id}"));
 }
 
 /// A gateway's title.
 pub fn gateway(names: &ProcessNames, name: &str, number: i32) {
-    match &names.name {
-        Some(name) => set(name.as_bytes()),
-        None if is_wanted(names) => set(decorated(names, &format!("rsgi {name} {number}")).as_bytes()),
-        None => {}
-    }
+    title(names, &format!("rsgi {name} {number}"));
 }

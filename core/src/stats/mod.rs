@@ -1,6 +1,9 @@
-//! Statistics: what the master knows of the server, as JSON in uWSGI's schema, to whoever connects (`--stats`).
+//! What the master knows of the server, to whoever asks: JSON in uWSGI's schema and Prometheus text (`--stats`), liveness
+//! and readiness (`--health`).
 
-pub mod json;
+pub mod answer;
+mod json;
+mod prometheus;
 pub mod server;
 pub mod snapshot;
 

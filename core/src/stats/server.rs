@@ -1,7 +1,9 @@
-//! The sockets of `--stats`, served from the master's loop: whoever connects gets the document, whatever was sent.
-//! The master never waits: small non-blocking writes, a bound on open connections, a time limit on each.
+//! The sockets of `--stats` and `--health`, served from the master's loop. On a stats socket whoever says nothing gets
+//! the JSON document, and who speaks HTTP gets what it asks for. The master never waits: small non-blocking reads and
+//! writes, a bound on open connections, a time limit on each.
 
 use super::StatsSnapshot;
+use super::answer::{Kind, Wish};
 use crate::net::address::Address;
 use crate::net::listener::{BindOptions, Listener, owner, somaxconn};
 use crate::process::reload;
@@ -20,11 +22,21 @@ use std::time::{Duration, Instant};
 const MOST_CLIENTS: usize = 64;
 /// A client that does not read is given up after this.
 const PATIENCE: Duration = Duration::from_secs(5);
-const HTTP_HEAD: &[u8] =
-    b"HTTP/1.0 200 OK\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n\r\n";
+/// A client of a stats socket that has said nothing for so long does not speak HTTP.
+const SILENCE: Duration = Duration::from_millis(15);
+/// How long a master that is about to be replaced lets clients finish.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
+/// A request line longer than this is none of ours.
+const MOST_ASKED: usize = 4096;
 
-/// The sockets, by the address they were asked for.
-static LISTENERS: OnceLock<Vec<(String, Listener)>> = OnceLock::new();
+struct Socket {
+    /// Option and address as asked: by it the next image finds the socket.
+    name: String,
+    listener: Listener,
+    kind: Kind,
+}
+
+static SOCKETS: OnceLock<Vec<Socket>> = OnceLock::new();
 /// Descriptors that a child of the master must close.
 static OPEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
@@ -37,54 +49,68 @@ fn open() -> std::sync::MutexGuard<'static, Vec<RawFd>> {
 /// # Errors
 /// An address cannot be bound.
 pub fn bind(settings: &Settings) -> Result<(), StartupError> {
-    let fail = |e: String| StartupError::new(format!("stats: {e}"));
+    let stats = if settings.stats.http {
+        Kind::StatsHttp
+    } else {
+        Kind::Stats
+    };
     let mut bound = Vec::new();
     for asked in &settings.stats.address {
-        let listener = match reload::inherited_socket(&key(asked)) {
-            Some(fd) => Listener::adopt(fd),
-            None => {
-                let address =
-                    Address::parse(asked, settings.sockets.abstract_socket).map_err(|e| fail(e.to_string()))?;
-                let chown = settings.sockets.chown_socket.as_deref().map(owner).transpose();
-                let options = BindOptions {
-                    backlog: somaxconn().min(128),
-                    reuse_port: false,
-                    mode: settings.sockets.chmod_socket,
-                    owner: chown.map_err(&fail)?.unwrap_or_default(),
-                    ..BindOptions::default()
-                };
-                Listener::bind(&address, &options).map_err(|e| fail(e.to_string()))?
-            }
-        };
+        let socket = bind_one(settings, asked, stats, "stats")?;
         say!(
             "*** Stats server enabled on {} fd: {} ***",
-            listener.name,
-            listener.as_raw_fd()
+            socket.listener.name,
+            socket.listener.as_raw_fd()
         );
-        open().push(listener.as_raw_fd());
-        bound.push((key(asked), listener));
+        bound.push(socket);
     }
-    let _ = LISTENERS.set(bound);
+    for asked in &settings.stats.health {
+        let socket = bind_one(settings, asked, Kind::Health, "health")?;
+        say!(
+            "health endpoint on {} (/health, /ready, /metrics)",
+            socket.listener.name
+        );
+        bound.push(socket);
+    }
+    let _ = SOCKETS.set(bound);
     Ok(())
 }
 
-/// The name under which a socket is handed to the next image: the same address may serve requests elsewhere.
-fn key(asked: &str) -> String {
-    format!("stats {asked}")
+fn bind_one(settings: &Settings, asked: &str, kind: Kind, option: &str) -> Result<Socket, StartupError> {
+    let fail = |e: String| StartupError::new(format!("{option}: {e}"));
+    // the same address may serve requests elsewhere
+    let name = format!("{option} {asked}");
+    let listener = match reload::inherited_socket(&name) {
+        Some(fd) => Listener::adopt(fd),
+        None => {
+            let address = Address::parse(asked, settings.sockets.abstract_socket).map_err(|e| fail(e.to_string()))?;
+            let chown = settings.sockets.chown_socket.as_deref().map(owner).transpose();
+            let options = BindOptions {
+                backlog: somaxconn().min(128),
+                reuse_port: false,
+                mode: settings.sockets.chmod_socket,
+                owner: chown.map_err(&fail)?.unwrap_or_default(),
+                ..BindOptions::default()
+            };
+            Listener::bind(&address, &options).map_err(|e| fail(e.to_string()))?
+        }
+    };
+    open().push(listener.as_raw_fd());
+    Ok(Socket { name, listener, kind })
 }
 
-fn listeners() -> &'static [(String, Listener)] {
-    LISTENERS.get().map_or(&[], Vec::as_slice)
+fn all() -> &'static [Socket] {
+    SOCKETS.get().map_or(&[], Vec::as_slice)
 }
 
 /// What the next image takes over.
 pub fn sockets() -> impl Iterator<Item = (String, RawFd)> {
-    listeners().iter().map(|(name, l)| (name.clone(), l.as_raw_fd()))
+    all().iter().map(|s| (s.name.clone(), s.listener.as_raw_fd()))
 }
 
 /// The paths of unix sockets.
 pub fn paths() -> impl Iterator<Item = PathBuf> {
-    listeners().iter().filter_map(|(_, l)| l.path.clone())
+    all().iter().filter_map(|s| s.listener.path.clone())
 }
 
 /// Closes everything of the statistics in a child of the master: a socket left open there would outlive it.
@@ -95,12 +121,19 @@ pub fn leave_to_parent() {
     }
 }
 
+/// How far a client has come.
+enum Phase {
+    /// What it asks for is not clear yet; after the moment it has asked for nothing.
+    Asking { until: Option<Instant>, asked: Vec<u8> },
+    /// What is still to be sent; all sent, the other side must close.
+    Answered { left: Vec<u8>, at: usize },
+}
+
 struct Client {
     fd: OwnedFd,
+    kind: Kind,
     until: Instant,
-    /// What is still to be sent; emptied, the other side must close.
-    left: Vec<u8>,
-    at: usize,
+    phase: Phase,
 }
 
 impl Drop for Client {
@@ -111,42 +144,95 @@ impl Drop for Client {
 }
 
 impl Client {
+    fn new(fd: OwnedFd, kind: Kind) -> Self {
+        open().push(fd.as_raw_fd());
+        let now = Instant::now();
+        Self {
+            fd,
+            kind,
+            until: now + PATIENCE,
+            phase: Phase::Asking {
+                until: kind.silent().map(|_| now + SILENCE),
+                asked: Vec::new(),
+            },
+        }
+    }
+
     /// Goes on as far as possible without waiting; whether more is to be done.
-    fn proceed(&mut self) -> bool {
-        while self.at < self.left.len() {
+    fn proceed(&mut self, answer: &mut dyn FnMut(Wish) -> Vec<u8>) -> bool {
+        if let Phase::Asking { until, asked } = &mut self.phase {
+            let ended = receive(&self.fd, |bytes| asked.extend_from_slice(bytes));
+            if !asked.is_empty() {
+                *until = None;
+            }
+            let silent = until.is_some_and(|at| at <= Instant::now()) || ended;
+            let mut wish = if asked.is_empty() { None } else { self.kind.wish(asked) };
+            if asked.len() > MOST_ASKED {
+                wish = wish.or(Some(Wish::Bad));
+            }
+            let Some(wish) = wish.or(self.kind.silent().filter(|_| silent)) else {
+                return !ended;
+            };
+            self.phase = Phase::Answered {
+                left: answer(wish),
+                at: 0,
+            };
+        }
+        let Phase::Answered { left, at } = &mut self.phase else {
+            return true;
+        };
+        while *at < left.len() {
             match send(
                 self.fd.as_raw_fd(),
-                &self.left[self.at..],
+                &left[*at..],
                 MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
             ) {
-                Ok(n) => self.at += n,
+                Ok(n) => *at += n,
                 Err(nix::Error::EINTR) => {}
                 Err(nix::Error::EAGAIN) => return true,
                 Err(_) => return false,
             }
-            if self.at == self.left.len() {
+            if *at == left.len() {
                 let _ = shutdown(self.fd.as_raw_fd(), Shutdown::Write);
             }
         }
         // closing over unread bytes would reset the connection and take the document from the client
-        let mut waste = [0u8; 4096];
-        for _ in 0..16 {
-            match recv(self.fd.as_raw_fd(), &mut waste, MsgFlags::MSG_DONTWAIT) {
-                Ok(1..) | Err(nix::Error::EINTR) => {}
-                Err(nix::Error::EAGAIN) => return true,
-                Ok(0) | Err(_) => return false,
-            }
-        }
-        // it sends without end
-        false
+        !receive(&self.fd, |_| {})
     }
+
+    /// Whether all is sent.
+    fn is_answered(&self) -> bool {
+        matches!(&self.phase, Phase::Answered { left, at } if *at == left.len())
+    }
+
+    /// When something is due for it.
+    fn deadline(&self) -> Instant {
+        match &self.phase {
+            Phase::Asking { until: Some(at), .. } => (*at).min(self.until),
+            _ => self.until,
+        }
+    }
+}
+
+/// Takes what has arrived, a bounded part of it; whether no more will come, or it comes without end.
+fn receive(fd: &OwnedFd, mut take: impl FnMut(&[u8])) -> bool {
+    let mut bytes = [0u8; 4096];
+    for _ in 0..16 {
+        match recv(fd.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => return true,
+            Ok(n) => take(&bytes[..n]),
+            Err(nix::Error::EINTR) => {}
+            Err(nix::Error::EAGAIN) => return false,
+            Err(_) => return true,
+        }
+    }
+    true
 }
 
 /// The server, inside the master.
 #[derive(Default)]
 pub struct StatsServer {
     clients: Vec<Client>,
-    http: bool,
 }
 
 impl StatsServer {
@@ -154,57 +240,24 @@ impl StatsServer {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn new(settings: &Settings, registry: &Registry, token: Token) -> std::io::Result<Self> {
-        for (_, listener) in listeners() {
-            registry.register(&mut SourceFd(&listener.as_raw_fd()), token, Interest::READABLE)?;
+    pub fn new(registry: &Registry, token: Token) -> std::io::Result<Self> {
+        for socket in all() {
+            let fd = socket.listener.as_raw_fd();
+            registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
         }
-        Ok(Self {
-            clients: Vec::new(),
-            http: settings.stats.http,
-        })
+        Ok(Self::default())
     }
 
-    /// Takes new clients and goes on with those that are there; `snapshot` is made only when somebody came.
+    /// Takes new clients and goes on with those that are there; `snapshot` is made only when somebody asks.
     pub fn serve<'s>(&mut self, registry: &Registry, token: Token, snapshot: impl Fn() -> StatsSnapshot<'s>) {
-        let mut document: Option<Vec<u8>> = None;
-        for (_, listener) in listeners() {
-            // bounded: whoever connects without end must not keep the master
-            for _ in 0..MOST_CLIENTS {
-                let Ok(fd) = accept4(
-                    listener.as_fd().as_raw_fd(),
-                    SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-                ) else {
-                    break;
-                };
-                // SAFETY: just accepted for us.
-                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-                if self.clients.len() >= MOST_CLIENTS {
-                    continue;
-                }
-                let document = document.get_or_insert_with(|| {
-                    let head = if self.http { HTTP_HEAD } else { b"" };
-                    [head, &snapshot().to_json()].concat()
-                });
-                open().push(fd.as_raw_fd());
-                let client = Client {
-                    fd,
-                    until: Instant::now() + PATIENCE,
-                    left: document.clone(),
-                    at: 0,
-                };
-                let both = Interest::READABLE | Interest::WRITABLE;
-                if registry
-                    .register(&mut SourceFd(&client.fd.as_raw_fd()), token, both)
-                    .is_ok()
-                {
-                    self.clients.push(client);
-                }
-            }
+        for socket in all() {
+            self.accept(socket, registry, token);
         }
         let now = Instant::now();
+        let mut answer = |wish: Wish| wish.answer(&snapshot());
         // a closed descriptor leaves the poll by itself, unless a child holds a copy: so it is taken out
         self.clients.retain_mut(|client| {
-            let stays = now < client.until && client.proceed();
+            let stays = now < client.until && client.proceed(&mut answer);
             if !stays {
                 let _ = registry.deregister(&mut SourceFd(&client.fd.as_raw_fd()));
             }
@@ -212,8 +265,47 @@ impl StatsServer {
         });
     }
 
-    /// When the next client is given up.
+    /// Answers those that have come, before this image is replaced; whoever comes now waits for the next one.
+    pub fn finish<'s>(&mut self, snapshot: impl Fn() -> StatsSnapshot<'s>) {
+        let end = Instant::now() + LAST_ANSWERS;
+        let mut answer = |wish: Wish| wish.answer(&snapshot());
+        while Instant::now() < end {
+            self.clients
+                .retain_mut(|client| client.proceed(&mut answer) && !client.is_answered());
+            if self.clients.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn accept(&mut self, socket: &Socket, registry: &Registry, token: Token) {
+        // bounded: whoever connects without end must not keep the master
+        for _ in 0..MOST_CLIENTS {
+            let Ok(fd) = accept4(
+                socket.listener.as_fd().as_raw_fd(),
+                SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            ) else {
+                break;
+            };
+            // SAFETY: just accepted for us.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            if self.clients.len() >= MOST_CLIENTS {
+                continue;
+            }
+            let client = Client::new(fd, socket.kind);
+            let both = Interest::READABLE | Interest::WRITABLE;
+            if registry
+                .register(&mut SourceFd(&client.fd.as_raw_fd()), token, both)
+                .is_ok()
+            {
+                self.clients.push(client);
+            }
+        }
+    }
+
+    /// When something is due for a client.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.clients.iter().map(|c| c.until).min()
+        self.clients.iter().map(Client::deadline).min()
     }
 }

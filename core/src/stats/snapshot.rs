@@ -2,10 +2,10 @@
 //! uwsgitop and the exporters read.
 
 use super::json::Json;
+use crate::net::queue;
 use crate::server::{Server, WorkerSocket};
 use crate::shared::int;
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
-use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
 /// The locks that uWSGI names; ours need no pid to recover a dead owner.
@@ -28,6 +28,10 @@ pub struct StatsSnapshot<'s> {
     pub server: &'s Server,
     /// The attached programs; only the master knows them.
     pub daemons: Vec<DaemonStats>,
+    /// Whether requests are taken; if not, why (one word).
+    pub ready: Result<(), &'static str>,
+    /// Reloads so far.
+    pub reloads: u64,
 }
 
 impl StatsSnapshot<'_> {
@@ -61,10 +65,29 @@ impl StatsSnapshot<'_> {
         json.finish()
     }
 
+    /// The records of all workers as they are now, with their memory as the system knows it.
+    pub(super) fn workers(&self) -> Vec<UwsgiWorker> {
+        (1..=self.server.shared.worker_count())
+            .map(|id| self.record(id))
+            .collect()
+    }
+
+    fn record(&self, id: usize) -> UwsgiWorker {
+        // SAFETY: a copy of a record in shared memory; each figure is whole, together they are of about one moment.
+        let mut w = unsafe { self.server.shared.worker(id).read_volatile() };
+        if let Some((rss, vsz)) = u32::try_from(w.pid)
+            .ok()
+            .filter(|pid| *pid > 0)
+            .and_then(crate::process::memory)
+        {
+            (w.rss_size, w.vsz_size) = (rss, vsz);
+        }
+        w
+    }
+
     fn worker(&self, j: &mut Json, id: usize) {
         let shared = &self.server.shared;
-        // SAFETY: a copy of a record in shared memory; each figure is whole, together they are of about one moment.
-        let w = unsafe { shared.worker(id).read_volatile() };
+        let w = self.record(id);
         j.object(|j| {
             j.number("id", w.id);
             j.number("pid", w.pid);
@@ -129,7 +152,7 @@ impl StatsSnapshot<'_> {
 }
 
 /// What a worker is doing, in uWSGI's words.
-fn status(w: &UwsgiWorker) -> String {
+pub(super) fn status(w: &UwsgiWorker) -> String {
     match w {
         w if w.cheaped != 0 => "cheap".into(),
         w if w.suspended != 0 && w.busy <= 0 => "pause".into(),
@@ -178,31 +201,9 @@ fn socket(j: &mut Json, socket: &WorkerSocket) {
     });
 }
 
-/// Connections that wait to be accepted, and how many may. The kernel tells it for TCP alone.
+/// Connections that wait to be accepted, and how many may.
 pub fn queue_of(socket: &WorkerSocket) -> (u32, u32) {
-    let unknown = (0, socket.listener.backlog.unsigned_abs());
-    if !socket.listener.is_tcp() {
-        return unknown;
-    }
-    // SAFETY: zero is valid for plain integers.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the place is ours and as large as stated.
-    let rc = unsafe {
-        libc::getsockopt(
-            socket.listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut size,
-        )
-    };
-    if rc == 0 {
-        // of a listening socket these two fields are the queue and its bound, see tcp(7)
-        (info.tcpi_unacked, info.tcpi_sacked)
-    } else {
-        unknown
-    }
+    queue::queue_of(&socket.listener)
 }
 
 /// Publishes the queues to the records that C plugins see; by the master, about once a second.

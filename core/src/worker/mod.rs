@@ -9,6 +9,7 @@ use crate::plugin::hooks;
 use crate::request::Core;
 use crate::server::{self, Server, server, worker_id};
 use crate::shared::int;
+use crate::startup::procname::{self, State};
 use crate::unix_signal::{self, Order};
 use crate::{process, say};
 use connection::Connection;
@@ -113,6 +114,7 @@ pub fn run(id: usize) -> ! {
     BELL.store(bell.as_raw_fd(), Ordering::Release);
     unix_signal::unblock();
     crate::startup::worker_identity(id);
+    procname::state(State::Starting);
     hooks::master_fixup(1);
     hooks::post_fork();
     if server.settings.apps.lazy_apps {
@@ -136,6 +138,7 @@ pub fn run(id: usize) -> ! {
 /// Tells the master that this worker takes requests.
 fn ready(server: &Server, id: usize) {
     crate::startup::accepting(id);
+    procname::state(State::Idle);
     // SAFETY: the record of this worker in shared memory.
     unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(1, Ordering::Release) };
     server
@@ -333,6 +336,7 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
     let server = server();
     if !shared.stopped_accepting.swap(true, Ordering::AcqRel) {
         shared.poll.stop_accepting();
+        procname::state(State::Leaving);
         let id = worker_id();
         server
             .shared
@@ -377,11 +381,13 @@ fn take_queued(shared: &Cores, spare: &mut Vec<Vec<u8>>) {
 
 /// SIGTSTP: holds still until the next one, or an order.
 fn pause() {
+    procname::state(State::Paused);
     // the bell rings on meanwhile, so that every core comes here
     while unix_signal::paused() && unix_signal::order() == Order::Serve {
         std::thread::sleep(Duration::from_millis(50));
     }
     if unix_signal::order() == Order::Serve {
+        procname::state(State::Idle);
         unix_signal::silence(BELL.load(Ordering::Acquire));
     }
 }

@@ -7,6 +7,7 @@ use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{counter, int};
+use crate::startup::procname::{self, State};
 use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
 use rsgi_protocol::cgi::{Origin, push_vars};
@@ -357,7 +358,9 @@ fn begin_counters(core: &mut Core) {
     // SAFETY: records in shared memory.
     unsafe {
         int(&raw mut (*core.counters).in_request).store(1, Ordering::Relaxed);
-        int(&raw mut (*core.worker).busy).fetch_add(1, Ordering::Relaxed);
+        if int(&raw mut (*core.worker).busy).fetch_add(1, Ordering::Relaxed) == 0 {
+            procname::state(State::Busy);
+        }
         if deadline > 0 {
             (*core.worker).harakiri = deadline;
         }
@@ -384,7 +387,9 @@ fn after(core: &mut Core) {
         counter(&raw mut (*worker).running_time).fetch_add(took, Ordering::Relaxed);
         let average = counter(&raw mut (*worker).avg_response_time);
         average.store((average.load(Ordering::Relaxed) + took) / 2, Ordering::Relaxed);
-        int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed);
+        if int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed) == 1 {
+            procname::state(State::Idle);
+        }
     }
     crate::apps::count_request(app);
     core.slot.since.store(0, Ordering::Release);

@@ -277,6 +277,18 @@ impl Links {
         }
     }
 
+    /// A connection has broken: kept ones that have too, most likely of the same worker, must not be tried next.
+    pub fn close_stale(&mut self) {
+        let all = &mut self.all;
+        self.idle.retain(|key| {
+            let lives = all.get(*key).is_some_and(|link| !link.channel.socket.stream.is_stale());
+            if !lives {
+                all.try_remove(*key);
+            }
+            lives
+        });
+    }
+
     /// Ends a connection.
     pub fn close(&mut self, key: usize) {
         self.all.try_remove(key);

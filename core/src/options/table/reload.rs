@@ -4,6 +4,7 @@ use super::values::file_and_action;
 use crate::options::command::Command;
 use crate::options::spec::ArgKind::{No, Required};
 use crate::options::spec::{Group, OptionSpec, command, flag, later, number, parsed, path};
+use crate::settings::ReloadStrategy;
 
 pub static GROUP: Group = Group {
     title: "Reload and stop",
@@ -30,6 +31,20 @@ static ROWS: &[OptionSpec] = &[
     flag("exit-on-reload", "end instead of reloading", |s, on| {
         s.reload.exit_on_reload = on
     }),
+    parsed(
+        "reload-strategy",
+        "rolling (new workers first), chain (workers one by one, no new image), stop-start (uWSGI's order)",
+        |s, v| {
+            s.reload.strategy = match v {
+                "rolling" => ReloadStrategy::Rolling,
+                "chain" => ReloadStrategy::Chain,
+                "stop-start" => ReloadStrategy::StopStart,
+                other => return Err(format!("{other}: there are rolling, chain and stop-start")),
+            };
+            Ok(())
+        },
+    )
+    .master(),
     number("reload-mercy", "seconds that stop and reload wait", |s, n| {
         s.reload.reload_mercy = n
     }),

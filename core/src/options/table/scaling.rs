@@ -1,7 +1,6 @@
 //! The adaptive number of workers.
 
-use crate::options::spec::ArgKind::{No, Required};
-use crate::options::spec::{Group, OptionSpec, bytes, flag, later, number, text};
+use crate::options::spec::{Group, OptionSpec, bytes, flag, number, text};
 
 pub static GROUP: Group = Group {
     title: "Adaptive number of workers",
@@ -21,16 +20,18 @@ static ROWS: &[OptionSpec] = &[
     number("cheaper-step", "workers added at once", |s, n| {
         s.processes.cheaper_step = n as u32
     }),
-    text("cheaper-algo", "what decides: spare, backlog, manual", |s, v| {
-        s.processes.cheaper_algo = v.into()
-    }),
+    text(
+        "cheaper-algo",
+        "what decides: spare, spare2, backlog, busyness, manual",
+        |s, v| s.processes.cheaper_algo = v.into(),
+    ),
     number("cheaper-overload", "rounds or seconds of a decision", |s, n| {
         s.processes.cheaper_overload = n as u32
     }),
-    later(
+    number(
         "cheaper-idle",
-        Required,
         "idle seconds before workers are stopped (spare2)",
+        |s, n| s.processes.cheaper_idle = n as u32,
     ),
     bytes(
         "cheaper-rss-limit-soft",
@@ -42,42 +43,48 @@ static ROWS: &[OptionSpec] = &[
         "bytes of all workers beyond which some are stopped",
         |s, n| s.processes.cheaper_rss_limit_hard = n,
     ),
-    later(
+    number(
         "cheaper-busyness-max",
-        Required,
         "busyness in percent above which workers are added",
+        |s, n| s.processes.busyness.max = n as u32,
     ),
-    later(
+    number(
         "cheaper-busyness-min",
-        Required,
         "busyness in percent below which workers are stopped",
+        |s, n| s.processes.busyness.min = n as u32,
     ),
-    later(
+    number(
         "cheaper-busyness-multiplier",
-        Required,
-        "cycles of low busyness before a worker is stopped",
+        "windows of low busyness before a worker is stopped",
+        |s, n| s.processes.busyness.multiplier = n as u32,
     ),
-    later(
+    number(
         "cheaper-busyness-penalty",
-        Required,
-        "cycles added after a worker was stopped too early",
+        "windows added after a worker was stopped too early",
+        |s, n| s.processes.busyness.penalty = n as u32,
     ),
-    later("cheaper-busyness-verbose", No, "say what the busyness algorithm sees"),
-    later(
+    flag(
+        "cheaper-busyness-verbose",
+        "say what the busyness algorithm sees",
+        |s, on| s.processes.busyness.verbose = on,
+    ),
+    number(
         "cheaper-busyness-backlog-alert",
-        Required,
         "waiting connections that add workers at once",
+        |s, n| s.processes.busyness.backlog_alert = n as u32,
     ),
-    later(
+    number(
         "cheaper-busyness-backlog-multiplier",
-        Required,
-        "cycles to keep workers that were added at once",
+        "windows of low busyness before such a worker is stopped",
+        |s, n| s.processes.busyness.backlog_multiplier = n as u32,
     ),
-    later("cheaper-busyness-backlog-step", Required, "workers added at once"),
-    later(
+    number("cheaper-busyness-backlog-step", "workers added at once", |s, n| {
+        s.processes.busyness.backlog_step = n as u32
+    }),
+    number(
         "cheaper-busyness-backlog-nonzero",
-        Required,
         "seconds of waiting connections that add a worker",
+        |s, n| s.processes.busyness.backlog_nonzero = n as u32,
     ),
     flag("cheap", "start without workers until the first connection", |s, on| {
         s.processes.cheap = on

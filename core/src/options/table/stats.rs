@@ -16,6 +16,16 @@ static ROWS: &[OptionSpec] = &[
     })
     .aliases(&["stats-server"])
     .master(),
+    parsed(
+        "health",
+        "answer /health, /ready and /metrics on an address, also when all workers are busy",
+        |s, v| {
+            super::sockets::check_address(v)?;
+            s.stats.health.push(v.to_owned());
+            Ok(())
+        },
+    )
+    .master(),
     flag("stats-http", "answer in HTTP", |s, on| s.stats.http = on),
     flag("stats-minified", "without line ends and indents", |s, on| {
         s.stats.minified = on

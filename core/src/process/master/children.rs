@@ -1,13 +1,20 @@
 //! Children of the master: forked, reaped, forked again with growing pauses when they cannot live.
 
-use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then};
+use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then, WayBack};
 use crate::plugin::registry;
-use crate::process::reload::OldProcess;
+use crate::process::handover::Handover;
 use crate::process::{harakiri, spawn};
 use crate::{say, startup};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+/// A new binary none of whose workers was ever ready is given up after so many tries of one of them.
+const HOPELESS: u32 = 3;
+
+/// How long after its death a gateway that did not live long is tried again.
+const GATEWAY_PAUSE: Duration = Duration::from_millis(500);
 
 impl Master {
     pub(super) fn spawn_worker(&mut self, id: usize) {
@@ -59,14 +66,24 @@ impl Master {
             born: Instant::now(),
             leaving: None,
             was_ready: false,
+            memory: matches!(kind, Kind::Worker(_)).then_some(&self.server.shared),
         });
     }
 
     /// Takes over the processes of the image before.
-    pub(super) fn adopt(&mut self, old: &[OldProcess]) {
-        for process in old {
-            self.add(process.pid, Kind::Old(process.worker));
+    pub(super) fn adopt(&mut self, handover: &Handover) {
+        let memories = handover.map_memories();
+        for old in &handover.processes {
+            self.add(old.pid, Kind::Old(old.worker));
+            if let Some(process) = self.processes.last_mut() {
+                process.memory = old.memory.and_then(|at| *memories.get(at)?);
+            }
         }
+        for memory in &handover.memories {
+            // SAFETY: the image before left this descriptor for us; a mapping has a copy of its own.
+            drop(unsafe { OwnedFd::from_raw_fd(memory.fd) });
+        }
+        self.way_back = WayBack::of(handover);
     }
 
     pub(super) fn reap(&mut self) {
@@ -101,16 +118,14 @@ impl Master {
                         gateway.number
                     );
                     if process.born.elapsed() < INFANT {
-                        // a gateway that cannot live must not make us spin
-                        std::thread::sleep(Duration::from_millis(200));
+                        // one that cannot live must not make us spin
+                        self.paused_gateways.push((Instant::now() + GATEWAY_PAUSE, at));
+                    } else {
+                        self.spawn_gateway(at);
                     }
-                    self.spawn_gateway(at);
                 }
             }
-            Kind::Old(worker) if worker > 0 => {
-                say!("worker {worker} killed successfully (pid: {pid})")
-            }
-            Kind::Old(_) => {}
+            Kind::Old(_) => self.old_process_ended(&process, code, signal),
             Kind::Daemon(at) => self.daemon_ended(at, process.born.elapsed()),
         }
     }
@@ -140,7 +155,13 @@ impl Master {
         if self.is_cheaped(id) {
             return self.cheaped_worker_ended(id);
         }
+        let has_elders = self
+            .processes
+            .iter()
+            .any(|p| matches!(p.kind, Kind::Old(w) if w > 0 && p.leaving.is_none()));
         match code {
+            // those of the image before serve on: the instance lives, and the next reload may bring better code
+            Some(code) if has_elders && !self.ever_ready && code != 0 => {}
             Some(startup::NEED_APP) => {
                 say!("need-app requested, destroying the instance...");
                 return self.close(Ending::Fast, Then::Exit(startup::NEED_APP));
@@ -164,6 +185,17 @@ impl Master {
         } else {
             self.pauses[id] = None;
             self.spawn_worker(id);
+        }
+    }
+
+    /// A process of the image before: the new ones take its place anyway.
+    fn old_process_ended(&self, process: &Process, code: Option<i32>, signal: i32) {
+        let Kind::Old(worker @ 1..) = process.kind else { return };
+        let pid = process.pid;
+        match code {
+            _ if process.leaving.is_some() => say!("worker {worker} killed successfully (pid: {pid})"),
+            Some(code) => say!("worker {worker} of the image before (pid: {pid}) ended with exit code {code}"),
+            None => say!("worker {worker} of the image before (pid: {pid}) died, killed by signal {signal}"),
         }
     }
 
@@ -198,10 +230,19 @@ impl Master {
             until: Instant::now() + pause,
             failures,
         });
+        if failures >= HOPELESS && !self.ever_ready {
+            self.roll_back();
+        }
     }
 
     pub(super) fn respawn_due(&mut self) {
         let now = Instant::now();
+        while let Some(due) = self.paused_gateways.iter().position(|(until, _)| *until <= now) {
+            let (_, at) = self.paused_gateways.remove(due);
+            if self.closing.is_none() {
+                self.spawn_gateway(at);
+            }
+        }
         for id in 1..self.pauses.len() {
             let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);
             if due

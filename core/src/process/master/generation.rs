@@ -49,6 +49,10 @@ impl Master {
         }
         if self.all_ready() {
             startup::notify::ready();
+            if let Some(back) = self.way_back.take() {
+                let own = env!("CARGO_PKG_VERSION");
+                say!("upgrade: rsgi {own} serves; it took over from rsgi {}", back.version);
+            }
         }
         self.retire_old_workers();
         self.retire_old_gateways();

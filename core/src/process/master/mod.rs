@@ -11,11 +11,14 @@ mod watch;
 
 use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
-use super::reload::{self, Trial};
+use super::handover::Handover;
+use super::reload;
 use super::scaling::ScalingPolicy;
+use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
 use crate::plugin::hooks;
 use crate::server::Server;
+use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::server::StatsServer;
 use crate::{log, say, startup, unix_signal};
@@ -29,13 +32,15 @@ use scale::Quiet;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use touch::Touch;
+use touch::Touches;
 
 const SIGNALS: Token = Token(0);
 const BELL: Token = Token(1);
 const LOG: Token = Token(2);
 const STATS: Token = Token(3);
 const FIFO: Token = Token(4);
+/// A change of a watched file.
+const TOUCH: Token = Token(6);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
 /// A worker that ends sooner than this after its start has failed to live.
@@ -65,6 +70,8 @@ struct Process {
     leaving: Option<Instant>,
     /// It was ready once.
     was_ready: bool,
+    /// Where its slots lie; `None`: no worker, or one of an image that lays them out otherwise.
+    memory: Option<&'static SharedMemory>,
 }
 
 /// A pipe into which other processes write their log.
@@ -139,13 +146,15 @@ struct Master {
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
+    /// Gateways that wait for their next try.
+    paused_gateways: Vec<(Instant, usize)>,
     closing: Option<Closing>,
     trial: Option<Trial>,
     reloads: u64,
     cycle: Instant,
     ever_ready: bool,
     paused: bool,
-    touches: Vec<Touch>,
+    touches: Touches,
     daemons: Vec<AttachedDaemon>,
     /// A chain reload is under way.
     chain: bool,
@@ -155,6 +164,30 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    /// The policy's last look.
+    looked: Instant,
+    /// The other binary that we came from; given up when this one serves.
+    way_back: Option<WayBack>,
+}
+
+/// The binary of the image before, when it is not ours.
+struct WayBack {
+    binary: OwnedFd,
+    version: String,
+}
+
+impl WayBack {
+    /// That of a handover, if there is another binary to go back to.
+    fn of(handover: &Handover) -> Option<Self> {
+        let fd = handover.binary?;
+        let is_ours = reload::is_own_binary(fd);
+        // SAFETY: the image before left this descriptor for us.
+        let binary = unsafe { OwnedFd::from_raw_fd(fd) };
+        (!is_ours).then(|| Self {
+            binary,
+            version: handover.version.clone(),
+        })
+    }
 }
 
 /// Runs the master to its end.
@@ -162,7 +195,9 @@ struct Master {
 /// # Errors
 /// What the system refused at the start.
 pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Result<i32> {
-    log_pipes.extend([false, true].into_iter().filter_map(LogPipe::inherited));
+    for requests in [false, true] {
+        log_pipes.extend(std::iter::from_fn(|| LogPipe::inherited(requests)));
+    }
     let handover = reload::take();
     unix_signal::block_master();
     unix_signal::relay_to_master();
@@ -180,7 +215,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
-    let stats = StatsServer::new(&server.settings, poll.registry(), STATS)?;
+    let touches = Touches::new(&server.settings, poll.registry());
+    let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
         server,
         poll,
@@ -189,13 +225,14 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
+        paused_gateways: Vec::new(),
         closing: None,
         trial: None,
         reloads: handover.as_ref().map_or(0, |h| h.reloads),
         cycle: Instant::now(),
         ever_ready: false,
         paused: false,
-        touches: touch::watched(&server.settings),
+        touches,
         daemons: daemons::configured(&server.settings),
         chain: false,
         stats,
@@ -203,9 +240,11 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        looked: Instant::now(),
+        way_back: None,
     };
     if let Some(handover) = handover {
-        master.adopt(&handover.processes);
+        master.adopt(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
@@ -237,6 +276,7 @@ impl Master {
             self.kill_overdue();
             self.respawn_due();
             self.read_fifo();
+            self.hear_touches();
             self.wake_when_asked();
             self.serve_stats();
             if self.cycle <= Instant::now() {
@@ -259,7 +299,9 @@ impl Master {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
+        let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
+            .chain(gateways)
             .chain(kills)
             .chain(stats)
             .chain([self.cycle])
@@ -268,11 +310,39 @@ impl Master {
     }
 
     fn serve_stats(&mut self) {
-        let (server, processes, daemons) = (self.server, &self.processes, &self.daemons);
-        self.stats.serve(self.poll.registry(), STATS, || StatsSnapshot {
-            server,
-            daemons: daemons::stats(daemons, processes),
-        });
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.serve(self.poll.registry(), STATS, || self.snapshot());
+        self.stats = stats;
+    }
+
+    fn snapshot(&self) -> StatsSnapshot<'_> {
+        StatsSnapshot {
+            server: self.server,
+            daemons: daemons::stats(&self.daemons, &self.processes),
+            ready: self.readiness(),
+            reloads: self.reloads,
+        }
+    }
+
+    /// Whether requests are taken; if not, why.
+    fn readiness(&self) -> Result<(), &'static str> {
+        if self.closing.is_some() {
+            return Err("stopping");
+        }
+        if self.paused {
+            return Err("paused");
+        }
+        // while a new image starts its workers, those of the one before serve; asleep, the next connection wakes some
+        let serves = |p: &Process| match p.kind {
+            Kind::Worker(_) => p.was_ready,
+            Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
+            Kind::Gateway(_) | Kind::Daemon(_) => false,
+        };
+        if self.asleep || self.processes.iter().any(serves) {
+            Ok(())
+        } else {
+            Err("starting")
+        }
     }
 
     fn drain_log(&mut self) {

@@ -3,9 +3,13 @@
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
-use crate::process::reload::{self, OldProcess, Trial};
+use crate::process::handover::{Handover, OldMemory, OldProcess};
+use crate::process::reload;
 use crate::process::scaling::Change;
-use crate::shared::int;
+use crate::process::trial::Trial;
+use crate::settings::ReloadStrategy;
+use crate::shared::{SharedMemory, int};
+use crate::startup::procname::{self, State};
 use crate::{log, say, startup};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -25,7 +29,7 @@ impl Master {
                 Ok(Signal::SIGHUP) => self.on_hup(),
                 Ok(Signal::SIGTSTP) => self.on_pause(),
                 Ok(Signal::SIGUSR1) => self.print_status(),
-                Ok(Signal::SIGUSR2) => self.reload(),
+                Ok(Signal::SIGUSR2) => self.upgrade(),
                 Ok(Signal::SIGTTIN) => self.scale_by_hand(Change::Add(1)),
                 Ok(Signal::SIGTTOU) => self.scale_by_hand(Change::Remove),
                 _ => {}
@@ -88,6 +92,7 @@ impl Master {
             FifoCommand::Stop => self.stop(Ending::Graceful),
             FifoCommand::FastStop => self.stop(Ending::Fast),
             FifoCommand::Reload => self.on_hup(),
+            FifoCommand::Upgrade => self.upgrade(),
             FifoCommand::FastReload => self.classic_reload(Ending::Fast),
             FifoCommand::Status => self.print_status(),
             FifoCommand::ReloadWorkers => self.renew_workers(),
@@ -174,6 +179,15 @@ impl Master {
         }
     }
 
+    /// The same as a reload, whatever `--exit-on-reload` says: the file under our name may be a new version.
+    pub(super) fn upgrade(&mut self) {
+        say!(
+            "upgrade: rsgi {} hands over to the file under its name",
+            env!("CARGO_PKG_VERSION")
+        );
+        self.reload();
+    }
+
     /// Tries the new configuration and code in a child; if that works, becomes the new image.
     pub(super) fn reload(&mut self) {
         if self.closing.is_some() || self.trial.is_some() {
@@ -189,6 +203,7 @@ impl Master {
                     trial.pid()
                 );
                 self.trial = Some(trial);
+                procname::state(State::Reloading);
             }
             Err(e) => say!("reload: cannot start the trial: {e}; nothing changes"),
         }
@@ -198,11 +213,13 @@ impl Master {
         let Some(trial) = self.trial.take() else {
             return;
         };
+        procname::state(State::Idle);
         if code == Some(0) {
-            match self.closing {
-                None if self.server.settings.classic => self.classic_reload(Ending::Graceful),
-                None => self.exec(),
-                Some(_) => {}
+            match self.server.settings.reload.strategy {
+                _ if self.closing.is_some() => {}
+                ReloadStrategy::StopStart => self.classic_reload(Ending::Graceful),
+                ReloadStrategy::Chain => self.chain_reload(),
+                ReloadStrategy::Rolling => self.exec(),
             }
             return;
         }
@@ -230,6 +247,47 @@ impl Master {
     pub(super) fn exec(&mut self) {
         before_workers_leave();
         say!("binary reloading rsgi...");
+        // attached daemons end here and start again with the new image: it may want others
+        self.stop_daemons();
+        let own_binary = reload::own_binary();
+        let handover = Handover {
+            binary: own_binary.as_ref().map(AsRawFd::as_raw_fd),
+            ..self.handover()
+        };
+        self.finish_answers();
+        startup::before_exec();
+        let failed = reload::exec(&handover, None);
+        say!("reload: cannot run the binary again: {failed}; the workers that run go on");
+    }
+
+    /// The new binary does not bring up a single worker: back to the one before, whose workers serve all the while.
+    pub(super) fn roll_back(&mut self) {
+        let Some(back) = self.way_back.take() else { return };
+        say!(
+            "upgrade: the workers of rsgi {} cannot start; rolling back to rsgi {}",
+            env!("CARGO_PKG_VERSION"),
+            back.version
+        );
+        self.stop_daemons();
+        for process in &self.processes {
+            if matches!(process.kind, Kind::Worker(_)) {
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+            }
+        }
+        self.finish_answers();
+        startup::before_exec();
+        let failed = reload::exec(&self.handover(), Some(back.binary.as_raw_fd()));
+        say!("upgrade: cannot run the binary before: {failed}; the workers that run go on");
+    }
+
+    /// Those who ask for statistics right now are not turned away.
+    fn finish_answers(&mut self) {
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.finish(|| self.snapshot());
+    }
+
+    /// What the next image gets.
+    fn handover(&self) -> Handover {
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
         sockets.extend(startup::conditions::locks());
@@ -239,28 +297,51 @@ impl Master {
                 .iter()
                 .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
         );
-        // processes of this image go on writing into its pipe
-        for requests in [false, true] {
-            let own = self.log_pipes.iter().find(|p| p.requests == requests);
-            sockets.extend(own.map(|p| (LogPipe::name(requests).to_owned(), p.reader.as_raw_fd())));
-        }
-        // attached daemons end here and start again with the new image: it may want others
-        self.stop_daemons();
-        let old: Vec<OldProcess> = self
+        // processes of these images go on writing into their pipes
+        sockets.extend(
+            self.log_pipes
+                .iter()
+                .map(|p| (LogPipe::name(p.requests).to_owned(), p.reader.as_raw_fd())),
+        );
+        let mut shared: Vec<&SharedMemory> = Vec::new();
+        let mut place = |memory: &'static SharedMemory| {
+            let known = shared.iter().position(|m| std::ptr::eq(*m, memory));
+            known.unwrap_or_else(|| {
+                shared.push(memory);
+                shared.len() - 1
+            })
+        };
+        let processes = self
             .processes
             .iter()
-            .filter(|p| !matches!(p.kind, Kind::Daemon(_)))
-            .map(|p| OldProcess {
-                pid: p.pid,
-                worker: match p.kind {
+            .filter_map(|p| {
+                let worker = match p.kind {
                     Kind::Worker(id) | Kind::Old(id) => id,
-                    Kind::Gateway(_) | Kind::Daemon(_) => 0,
-                },
+                    Kind::Gateway(_) => 0,
+                    Kind::Daemon(_) => return None,
+                };
+                Some(OldProcess {
+                    pid: p.pid,
+                    worker,
+                    memory: p.memory.map(&mut place),
+                })
             })
             .collect();
-        startup::before_exec();
-        let failed = reload::exec(&sockets, &old, self.reloads + 1);
-        say!("reload: cannot run the binary again: {failed}; the workers that run go on");
+        let stamp = SharedMemory::layout_stamp();
+        let memories = shared.iter().map(|m| OldMemory {
+            fd: m.fd(),
+            workers: m.worker_count(),
+            cores: m.core_count(),
+            stamp: stamp.clone(),
+        });
+        Handover {
+            version: env!("CARGO_PKG_VERSION").into(),
+            reloads: self.reloads + 1,
+            memories: memories.collect(),
+            sockets,
+            processes,
+            binary: None,
+        }
     }
 
     pub(super) fn stop(&mut self, ending: Ending) {
@@ -298,6 +379,7 @@ impl Master {
             self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
             startup::notify::stopping();
         }
+        procname::state(State::Leaving);
         self.closing = Some(Closing {
             ending,
             then,

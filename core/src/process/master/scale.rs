@@ -4,12 +4,14 @@
 use super::{Ending, Kind, Master, WAKE, tell};
 use crate::process::scaling::{Change, Load};
 use crate::say;
+use crate::server::Server;
 use crate::stats::snapshot::{is_busy, queue_of};
 use mio::Interest;
 use mio::unix::SourceFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Since when nothing happens.
@@ -25,6 +27,20 @@ impl Quiet {
             requests: 0,
         }
     }
+}
+
+/// What a worker has spent in requests, those that it serves now included, µs.
+fn worked(server: &Server, id: usize) -> u64 {
+    // SAFETY: a record in shared memory; the figure is only compared.
+    let done = unsafe { (&raw const (*server.shared.worker(id)).running_time).read_volatile() };
+    let now = crate::exports::now();
+    let under_way = (0..server.shared.core_count()).map(|core| {
+        match server.shared.core_slot(id, core).since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.saturating_sub(since).max(0).unsigned_abs() * 1_000_000,
+        }
+    });
+    done + under_way.sum::<u64>()
 }
 
 impl Master {
@@ -67,8 +83,12 @@ impl Master {
             return;
         }
         let load = self.load();
+        self.looked = Instant::now();
         if let Some(policy) = &mut self.scaling {
             let change = policy.decide(&load);
+            if let Some(remark) = policy.remark() {
+                say!("{remark}");
+            }
             self.change(change);
         }
     }
@@ -100,6 +120,9 @@ impl Master {
             busy: running.iter().filter(|id| is_busy(server, **id)).count(),
             backlog: server.sockets.iter().map(|s| queue_of(s).0).max().unwrap_or(0),
             resident: resident.unwrap_or(0),
+            cores: server.shared.core_count(),
+            worked: (1..=server.shared.worker_count()).map(|id| worked(server, id)).sum(),
+            elapsed: self.looked.elapsed().as_micros() as u64,
         }
     }
 
@@ -146,10 +169,7 @@ impl Master {
     pub(super) fn cheaped_worker_ended(&mut self, id: usize) {
         say!("rsgi worker {id} cheaped.");
         let shared = &self.server.shared;
-        shared
-            .worker_slot(id)
-            .wants_replacement
-            .store(0, std::sync::atomic::Ordering::Release);
+        shared.worker_slot(id).wants_replacement.store(0, Ordering::Release);
         // SAFETY: the record of a worker without a process.
         unsafe { (*shared.worker(id)).pid = 0 };
     }

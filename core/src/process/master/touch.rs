@@ -1,9 +1,16 @@
-//! Files whose touch means something (`--touch-reload` and its kin, `--fs-reload`): looked at once a second.
+//! Files whose touch means something (`--touch-reload` and its kin, `--fs-reload`): the system's events tell at once,
+//! and a look once a second finds what they do not tell (network file systems, folders that come later).
 
-use super::{Ending, Master};
+use super::{Ending, Master, TOUCH};
 use crate::settings::Settings;
 use crate::{log, say, startup};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// What a touch does.
@@ -29,6 +36,70 @@ pub(super) struct Touch {
     file: String,
     meaning: Meaning,
     seen: Option<(i64, i64)>,
+    /// `--fs-reload`
+    is_any_event: bool,
+}
+
+/// The files, and how the system tells of them.
+pub(super) struct Touches {
+    files: Vec<Touch>,
+    events: Option<Inotify>,
+    /// What `--fs-reload` names is watched itself: of a folder also what is written inside.
+    direct: Vec<(WatchDescriptor, usize)>,
+}
+
+impl Touches {
+    /// The files of the configuration, with the times they have now.
+    pub(super) fn new(settings: &Settings, registry: &Registry) -> Self {
+        let mut touches = Self {
+            files: watched(settings),
+            events: None,
+            direct: Vec::new(),
+        };
+        if !touches.files.is_empty() {
+            touches.watch(registry);
+        }
+        touches
+    }
+
+    /// Whatever fails here is found by the look once a second.
+    fn watch(&mut self, registry: &Registry) {
+        let Ok(events) = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK) else {
+            return;
+        };
+        // complete changes only: a reload must not read half a file
+        let changed = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVED_TO;
+        for (at, touch) in self.files.iter().enumerate() {
+            let path = Path::new(&touch.file);
+            let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+            let _ = events.add_watch(folder.unwrap_or(Path::new(".")), changed);
+            if touch.is_any_event
+                && let Ok(watch) = events.add_watch(path, changed | AddWatchFlags::IN_DELETE)
+            {
+                self.direct.push((watch, at));
+            }
+        }
+        let _ = registry.register(&mut SourceFd(&events.as_fd().as_raw_fd()), TOUCH, Interest::READABLE);
+        self.events = Some(events);
+    }
+
+    fn is_watched(&self, name: &OsStr) -> bool {
+        !self.direct.is_empty() || self.files.iter().any(|t| Path::new(&t.file).file_name() == Some(name))
+    }
+
+    /// Takes the system's events: whether there were any, and which files they are about themselves.
+    fn heard(&self) -> Option<Vec<usize>> {
+        let mut about = Vec::new();
+        let mut any = false;
+        while let Some(Ok(events)) = self.events.as_ref().map(Inotify::read_events) {
+            for event in &events {
+                // a folder may be a busy one
+                any |= event.name.as_deref().is_none_or(|name| self.is_watched(name));
+                about.extend(self.direct.iter().filter(|(w, _)| *w == event.wd).map(|(_, at)| *at));
+            }
+        }
+        any.then_some(about)
+    }
 }
 
 /// Time of the last change; `None`: it is not there.
@@ -36,22 +107,24 @@ fn stamp(file: &str) -> Option<(i64, i64)> {
     std::fs::metadata(file).ok().map(|m| (m.mtime(), m.mtime_nsec()))
 }
 
-/// The files of the configuration, with the times they have now.
-pub(super) fn watched(settings: &Settings) -> Vec<Touch> {
+fn watched(settings: &Settings) -> Vec<Touch> {
     let reload = &settings.reload;
     let plain = [
         (&reload.touch_reload, Meaning::Reload),
-        (&reload.fs_reload, Meaning::Reload),
         (&reload.touch_workers_reload, Meaning::Workers),
         (&reload.touch_chain_reload, Meaning::Chain),
         (&reload.touch_gracefully_stop, Meaning::Stop),
-        (&reload.fs_brutal_reload, Meaning::BrutalReload),
         (&reload.touch_logrotate, Meaning::RotateLog),
         (&reload.touch_logreopen, Meaning::ReopenLog),
     ];
-    let files = plain
-        .into_iter()
-        .flat_map(|(files, meaning)| files.iter().map(move |f| (f.clone(), meaning.clone())));
+    let any_event = [
+        (&reload.fs_reload, Meaning::Reload),
+        (&reload.fs_brutal_reload, Meaning::BrutalReload),
+    ];
+    let listed = |(files, meaning): (&'_ Vec<String>, Meaning)| -> Vec<(String, Meaning)> {
+        files.iter().map(|f| (f.clone(), meaning.clone())).collect()
+    };
+    let files = plain.into_iter().flat_map(listed);
     let hooks = &settings.hooks;
     let execs = hooks
         .touch_exec
@@ -64,24 +137,43 @@ pub(super) fn watched(settings: &Settings) -> Vec<Touch> {
     files
         .chain(execs)
         .chain(actions)
-        .map(|(file, meaning)| {
+        .map(|touch| (touch, false))
+        .chain(any_event.into_iter().flat_map(listed).map(|touch| (touch, true)))
+        .map(|((file, meaning), is_any_event)| {
             let seen = stamp(&file);
             if seen.is_none() {
                 say!("unable to stat() {file}, events will be triggered as soon as the file is created");
             }
-            Touch { file, meaning, seen }
+            Touch {
+                file,
+                meaning,
+                seen,
+                is_any_event,
+            }
         })
         .collect()
 }
 
 impl Master {
-    /// Looks at the files and carries out what their touch means.
+    /// Looks at the files if the system has told of any change.
+    pub(super) fn hear_touches(&mut self) {
+        if let Some(about) = self.touches.heard() {
+            self.look_at_touches(&about);
+        }
+    }
+
+    /// Looks at the files; once a second.
     pub(super) fn check_touches(&mut self) {
+        self.look_at_touches(&[]);
+    }
+
+    /// Carries out what the touch of a file means; `about`: those that the system has named.
+    fn look_at_touches(&mut self, about: &[usize]) {
         let mut touched = Vec::new();
-        for touch in &mut self.touches {
+        for (at, touch) in self.touches.files.iter_mut().enumerate() {
             let now = stamp(&touch.file);
             // a file that vanished is waited for; its coming back counts
-            if now.is_some() && now != touch.seen {
+            if now.is_some() && (now != touch.seen || about.contains(&at)) {
                 touched.push((touch.file.clone(), touch.meaning.clone()));
             }
             touch.seen = now.or(touch.seen);

@@ -367,6 +367,7 @@ impl Gateway {
                 // closing, or one that never came to be.
                 let most = self.links.choices().max(2);
                 if unread && session.replay > 0 && !session.reply.has_begun && session.attempts < most {
+                    self.links.close_stale();
                     self.seek_backend(key)
                 } else {
                     let target = String::from_utf8_lossy(target_of(session)).into_owned();

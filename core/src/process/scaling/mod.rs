@@ -1,15 +1,22 @@
 //! How many workers there should be (`--cheaper`): looked at by the master once a second, from figures in shared
 //! memory alone.
 
+mod busyness;
+
 use crate::settings::Processes;
+use busyness::Busyness;
 
 /// The algorithms by name; the first one is used when none, or an unknown one, is asked for.
-pub const ALGORITHMS: [&str; 3] = ["spare", "backlog", "manual"];
+pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "manual"];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Algorithm {
     /// One idle worker is kept in reserve.
     Spare,
+    /// As many idle workers as `cheaper` are kept in reserve.
+    Spare2,
+    /// The time spent in requests decides.
+    Busyness(Box<Busyness>),
     /// The queue of connections decides.
     Backlog,
     /// Only the operator decides (FIFO, signals).
@@ -27,6 +34,12 @@ pub struct Load {
     pub backlog: u32,
     /// Resident bytes of all workers.
     pub resident: u64,
+    /// Cores of each worker.
+    pub cores: usize,
+    /// What all workers have spent in requests since they exist, µs.
+    pub worked: u64,
+    /// Time since the last look, µs.
+    pub elapsed: u64,
 }
 
 /// What is to be done.
@@ -55,6 +68,8 @@ pub struct ScalingPolicy {
     full: u32,
     /// Looks in a row with more than one.
     slack: u32,
+    /// `--cheaper-idle`, looks.
+    idle: u32,
 }
 
 impl ScalingPolicy {
@@ -66,6 +81,12 @@ impl ScalingPolicy {
         }
         let algorithm = match settings.cheaper_algo.as_str() {
             "spare" => Algorithm::Spare,
+            "spare2" => Algorithm::Spare2,
+            "busyness" => Algorithm::Busyness(Box::new(Busyness::new(
+                settings.busyness.clone(),
+                settings.cheaper_overload,
+                (settings.cheaper_step as usize).max(1),
+            ))),
             "backlog" => Algorithm::Backlog,
             "manual" => Algorithm::Manual,
             other => {
@@ -88,6 +109,7 @@ impl ScalingPolicy {
             hard_limit: settings.cheaper_rss_limit_hard,
             full: 0,
             slack: 0,
+            idle: settings.cheaper_idle,
         })
     }
 
@@ -125,8 +147,19 @@ impl ScalingPolicy {
         }
     }
 
+    /// What the algorithm has to say, if `--cheaper-busyness-verbose` wants it.
+    pub fn remark(&mut self) -> Option<String> {
+        match &mut self.algorithm {
+            Algorithm::Busyness(busyness) => busyness.remark.take(),
+            _ => None,
+        }
+    }
+
     fn wish(&mut self, load: &Load) -> Change {
-        let (full, slack) = match self.algorithm {
+        let idle = load.running.saturating_sub(load.busy);
+        let (full, slack) = match &mut self.algorithm {
+            Algorithm::Busyness(busyness) => return busyness.look(load),
+            Algorithm::Spare2 => return self.keep_in_reserve(idle),
             Algorithm::Manual => (false, false),
             Algorithm::Spare => (load.busy >= load.running, load.running > load.busy + 1),
             Algorithm::Backlog => (load.backlog > self.overload, load.backlog == 0),
@@ -134,10 +167,9 @@ impl ScalingPolicy {
         self.full = if full { self.full + 1 } else { 0 };
         self.slack = if slack { self.slack + 1 } else { 0 };
         // a queue that long has waited already
-        let patience = if self.algorithm == Algorithm::Backlog {
-            1
-        } else {
-            self.overload
+        let patience = match self.algorithm {
+            Algorithm::Backlog => 1,
+            _ => self.overload,
         };
         if self.full >= patience {
             self.full = 0;
@@ -145,6 +177,20 @@ impl ScalingPolicy {
         }
         // slower down than up: a worker too many costs less than one too few
         if self.slack > self.overload {
+            self.slack = 0;
+            return Change::Remove;
+        }
+        Change::Keep
+    }
+
+    /// As many idle workers as `cheaper`; one too many is stopped when it was so for `--cheaper-idle` looks.
+    fn keep_in_reserve(&mut self, idle: usize) -> Change {
+        let missing = self.least.saturating_sub(idle);
+        self.slack = if idle > self.least { self.slack + 1 } else { 0 };
+        if missing > 0 {
+            return Change::Add(missing.min(self.step));
+        }
+        if self.slack >= self.idle.max(1) {
             self.slack = 0;
             return Change::Remove;
         }
@@ -191,6 +237,21 @@ mod tests {
     }
 
     #[test]
+    fn spare2_keeps_idle_workers_and_lets_go_of_the_surplus_after_a_while() {
+        let mut p = policy(|p| {
+            p.cheaper_algo = "spare2".into();
+            (p.cheaper, p.cheaper_step, p.cheaper_idle) = (2, 2, 3);
+        });
+        assert_eq!(p.decide(&load(2, 1)), Change::Add(1));
+        assert_eq!(p.decide(&load(2, 2)), Change::Add(2));
+        assert_eq!(p.decide(&load(4, 2)), Change::Keep);
+        for _ in 0..2 {
+            assert_eq!(p.decide(&load(4, 1)), Change::Keep);
+        }
+        assert_eq!(p.decide(&load(4, 1)), Change::Remove);
+    }
+
+    #[test]
     fn memory_bounds_the_number_of_workers() {
         let mut p = policy(|p| {
             p.cheaper_overload = 1;
@@ -209,14 +270,14 @@ mod tests {
         processes.cheaper_algo = "nope".into();
         let said = std::cell::Cell::new(false);
         let p = ScalingPolicy::new(&processes, |text| said.set(text.contains("nope"))).unwrap();
-        assert!(said.get() && p.algorithm == Algorithm::Spare);
+        assert!(said.get() && matches!(p.algorithm, Algorithm::Spare));
     }
 
     proptest! {
         #[test]
         fn never_beyond_the_bounds(
             loads in proptest::collection::vec((0usize..9, 0u32..50, 0u64..300), 1..200),
-            algorithm in 0usize..3,
+            algorithm in 0usize..ALGORITHMS.len(),
             step in 1u32..4,
         ) {
             let mut p = policy(|p| {
@@ -226,7 +287,7 @@ mod tests {
             });
             let mut running = p.initial();
             for (busy, backlog, resident) in loads {
-                match p.decide(&Load { running, busy: busy.min(running), backlog, resident }) {
+                match p.decide(&Load { running, busy: busy.min(running), backlog, resident, ..Load::default() }) {
                     Change::Keep => {}
                     Change::Add(n) => running += n,
                     Change::Remove => running -= 1,

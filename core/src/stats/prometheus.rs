@@ -1,0 +1,191 @@
+//! The figures as Prometheus reads them (text format 0.0.4). Names are those of the exporter that people use with
+//! uWSGI, so that dashboards go on working; what it does not have is named in its manner.
+
+use super::StatsSnapshot;
+use super::snapshot::{queue_of, status};
+use rsgi_plugin_api::abi::UwsgiWorker;
+use std::fmt::{Display, Write};
+
+/// What goes into the answer's `Content-Type`.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+struct Text(String);
+
+impl Text {
+    fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (n, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(
+                self.0,
+                "{}{label}=\"{}\"",
+                if n == 0 { '{' } else { ',' },
+                escaped(text)
+            );
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.metric(name, kind, help);
+        self.value(name, &[], value);
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// A figure of a worker: name, kind, help, value.
+type Figure = (&'static str, &'static str, &'static str, fn(&UwsgiWorker) -> f64);
+
+const FIGURES: &[Figure] = &[
+    (
+        "uwsgi_worker_accepting",
+        "gauge",
+        "Whether the worker takes requests.",
+        |w| f64::from(w.accepting),
+    ),
+    ("uwsgi_worker_requests_total", "counter", "Requests served.", |w| {
+        w.requests as f64
+    }),
+    (
+        "uwsgi_worker_delta_requests",
+        "gauge",
+        "Requests served by the process that the worker has now.",
+        |w| w.delta_requests as f64,
+    ),
+    (
+        "uwsgi_worker_exceptions_total",
+        "counter",
+        "Exceptions of applications.",
+        |w| w.exceptions as f64,
+    ),
+    (
+        "uwsgi_worker_harakiri_count_total",
+        "counter",
+        "Requests that were over time.",
+        |w| w.harakiri_count as f64,
+    ),
+    ("uwsgi_worker_signals_total", "counter", "uWSGI signals handled.", |w| {
+        w.signals as f64
+    }),
+    ("uwsgi_worker_rss_bytes", "gauge", "Resident memory.", |w| {
+        w.rss_size as f64
+    }),
+    ("uwsgi_worker_vsz_bytes", "gauge", "Address space.", |w| {
+        w.vsz_size as f64
+    }),
+    (
+        "uwsgi_worker_running_time_seconds",
+        "gauge",
+        "Time spent in requests.",
+        |w| w.running_time as f64 / 1e6,
+    ),
+    (
+        "uwsgi_worker_last_spawn_time_seconds",
+        "gauge",
+        "When the worker's process was started, seconds since the epoch.",
+        |w| w.last_spawn as f64,
+    ),
+    (
+        "uwsgi_worker_respawn_count_total",
+        "counter",
+        "Processes that the worker has had.",
+        |w| w.respawn_count as f64,
+    ),
+    ("uwsgi_worker_transmitted_bytes_total", "counter", "Bytes sent.", |w| {
+        w.tx as f64
+    }),
+    (
+        "uwsgi_worker_average_response_time_seconds",
+        "gauge",
+        "Average time of a request.",
+        |w| w.avg_response_time as f64 / 1e6,
+    ),
+    (
+        "uwsgi_worker_busy",
+        "gauge",
+        "Requests that the worker serves right now.",
+        |w| f64::from(w.busy.max(0)),
+    ),
+    ("uwsgi_worker_apps", "gauge", "Applications.", |w| f64::from(w.apps_cnt)),
+];
+
+impl StatsSnapshot<'_> {
+    /// The document.
+    pub fn to_prometheus(&self) -> Vec<u8> {
+        let mut t = Text(String::with_capacity(8192));
+        let server = self.server;
+        t.single("uwsgi_up", "gauge", "The master answers.", 1);
+        t.single(
+            "uwsgi_ready",
+            "gauge",
+            "The instance takes requests.",
+            u8::from(self.ready.is_ok()),
+        );
+        t.metric("uwsgi_info", "gauge", "Version of the server.");
+        t.value("uwsgi_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        t.single(
+            "uwsgi_reloads_total",
+            "counter",
+            "Reloads of the instance.",
+            self.reloads,
+        );
+        let queue = server.sockets.iter().map(|s| queue_of(s).0).max().unwrap_or(0);
+        t.single(
+            "uwsgi_listen_queue_length",
+            "gauge",
+            "Connections that wait to be accepted, of the fullest socket.",
+            queue,
+        );
+        t.metric(
+            "uwsgi_socket_queue_length",
+            "gauge",
+            "Connections that wait to be accepted.",
+        );
+        for s in &server.sockets {
+            let labels = [("name", s.listener.name.as_str()), ("proto", s.protocol.name())];
+            t.value("uwsgi_socket_queue_length", &labels, queue_of(s).0);
+        }
+        t.metric("uwsgi_socket_max_queue_length", "gauge", "Connections that may wait.");
+        for s in &server.sockets {
+            let labels = [("name", s.listener.name.as_str()), ("proto", s.protocol.name())];
+            t.value("uwsgi_socket_max_queue_length", &labels, queue_of(s).1);
+        }
+        let workers = self.workers();
+        t.single("uwsgi_workers", "gauge", "Workers that may run.", workers.len());
+        t.metric("uwsgi_workers_status", "gauge", "Workers by what they do.");
+        for state in ["idle", "busy", "cheap", "pause"] {
+            let count = workers.iter().filter(|w| status(w) == state).count();
+            t.value("uwsgi_workers_status", &[("status", state)], count);
+        }
+        for (name, kind, help, figure) in FIGURES {
+            t.metric(name, kind, help);
+            for w in &workers {
+                t.value(name, &[("worker_id", &w.id.to_string())], figure(w));
+            }
+        }
+        t.0.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut t = Text(String::new());
+        t.metric("m", "gauge", "Help.");
+        t.value("m", &[("name", "a\"b\\c\nd"), ("proto", "http")], 2);
+        t.value("m", &[], 1.5);
+        assert_eq!(
+            t.0,
+            "# HELP m Help.\n# TYPE m gauge\nm{name=\"a\\\"b\\\\c\\nd\",proto=\"http\"} 2\nm 1.5\n"
+        );
+    }
+}
