@@ -25,6 +25,8 @@ pub enum Command {
     Pause(String),
     /// `--signal ADDRESS,NUMBER`: send a uWSGI signal.
     Signal(String),
+    /// `--ping ADDRESS`: whether a worker answers there within these seconds (`--ping-timeout`).
+    Ping(String, u64),
     /// `--connect-and-read ADDRESS`
     ConnectAndRead(String),
     /// `--extract URI`: print any configuration source.

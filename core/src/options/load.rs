@@ -171,6 +171,15 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
                     return Err(ConfigErrors { problems });
                 }
             },
+            Command::Ping(address, usual) => {
+                let seconds = match typed.directives.iter().rfind(|d| d.key == "ping-timeout") {
+                    Some(given) => parse::number(given.text(), 1, 3600).map_err(|e| ConfigErrors {
+                        problems: vec![format!("--ping-timeout: {e}")],
+                    })?,
+                    None => usual,
+                };
+                return Ok(Some(Startup::Command(Command::Ping(address, seconds))));
+            }
             command => return Ok(Some(Startup::Command(command))),
         };
         return Ok(Some(Startup::Print(text)));

@@ -11,7 +11,7 @@ pub fn page(plugins: &[PluginOption]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(out, ".TH RSGI 1 \"\" \"rsgi {version}\" \"User Commands\"");
     out += ".SH NAME\nrsgi \\- application server that runs plugins and configurations of uWSGI\n";
-    out += ".SH SYNOPSIS\n.B rsgi\n[\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n";
+    out += ".SH SYNOPSIS\n.B rsgi\n[\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n.PP\n.B rsgi top\n\\fIADDRESS\\fR\n";
     out += ".SH DESCRIPTION\nEvery option may stand on the command line, in a configuration file as a line\n";
     out += ".I name = value\nand in the environment as\n.BR RSGI_NAME .\n";
     out +=
@@ -95,7 +95,7 @@ mod tests {
         for line in page.lines().filter(|l| l.starts_with(['.', '\''])) {
             let word = line.split(' ').next().unwrap();
             assert!(
-                [".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR"].contains(&word),
+                [".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".PP"].contains(&word),
                 "{line}"
             );
         }

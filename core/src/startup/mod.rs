@@ -4,6 +4,7 @@
 pub mod conditions;
 pub mod daemonize;
 pub mod hooks;
+pub mod isolation;
 pub mod notify;
 pub mod preflight;
 pub mod privileges;
@@ -114,6 +115,11 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     configure_loggers(&settings)?;
     plugin_hooks::init();
+    if let Some(address) = gateway::failed() {
+        return Err(StartupError::new(format!(
+            "the gateway cannot listen on {address}: the reason stands above"
+        )));
+    }
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);
@@ -136,7 +142,9 @@ fn run_in_jail(
     if !trial {
         daemonize::open_pidfiles(&settings);
     }
-    privileges::drop(&settings, trial)?;
+    if !settings.privileges.drop_after_apps {
+        privileges::drop(&settings, trial)?;
+    }
 
     // 4. the workers' sockets
     let mut bound = if trial {
@@ -199,6 +207,9 @@ fn run_in_jail(
     // a trial finds out whether they load, wherever that will be
     if !lazy || trial {
         load_apps(server);
+    }
+    if server.settings.privileges.drop_after_apps {
+        privileges::drop(&server.settings, trial)?;
     }
     if trial || server.settings.processes.no_server {
         return Ok(0);

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 pub fn problems(settings: &Settings) -> Vec<String> {
     let mut found = Vec::new();
     users(settings, &mut found);
+    if let Some(root) = &settings.privileges.chroot {
+        directory("chroot", "chroot", Path::new(root), settings, &mut found);
+    }
     if !makes_its_own_world(settings) {
         folders(settings, &mut found);
     }
@@ -100,11 +103,11 @@ fn folders(settings: &Settings, found: &mut Vec<String>) {
     let p = &settings.paths;
     let base = p.chdir.as_ref().map(PathBuf::from);
     if let Some(folder) = &base {
-        directory("chdir", folder, settings, found);
+        directory("chdir", "chdir", folder, settings, found);
     }
     if let Some(folder) = &p.chdir2 {
         let folder = base.as_ref().map_or_else(|| folder.into(), |base| base.join(folder));
-        directory("chdir2", &folder, settings, found);
+        directory("chdir2", "chdir", &folder, settings, found);
     }
     // the log is opened before chdir
     let logging = &settings.logging;
@@ -150,7 +153,7 @@ fn is_udp(target: &str) -> bool {
     target.contains(':') && !target.contains('/')
 }
 
-fn directory(option: &str, folder: &Path, settings: &Settings, found: &mut Vec<String>) {
+fn directory(option: &str, call: &str, folder: &Path, settings: &Settings, found: &mut Vec<String>) {
     let why = match std::fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => return,
         Ok(_) => "Not a directory".to_owned(),
@@ -158,7 +161,7 @@ fn directory(option: &str, folder: &Path, settings: &Settings, found: &mut Vec<S
     };
     let place = place(settings, option);
     found.push(format!(
-        "chdir(): {why}: {} ({place}): create the directory or correct its name",
+        "{call}(): {why}: {} ({place}): create the directory or correct its name",
         folder.display()
     ));
 }

@@ -195,6 +195,13 @@ static ROWS: &[OptionSpec] = &[
         "print all about one option (names, value, default, status, example) and end",
         |v| Command::Explain(v.unwrap_or_default().into()),
     ),
+    command(
+        "ping",
+        Required,
+        "ask whether a worker answers on a uwsgi or HTTP socket, and end: 0 if so",
+        |v| Command::Ping(v.unwrap_or_default().into(), 3),
+    ),
+    reader("ping-timeout", Required, "seconds that --ping waits for an answer (3)"),
     command("version", No, "print the version and end", |_| Command::Version),
     command("dump-options", No, "print the names of all options and end", |_| {
         Command::DumpOptions

@@ -25,13 +25,12 @@ static REFUSED: &[Refusal] = &[
                 carbon-no-workers carbon-resolve-names carbon-retry-delay carbon-timeout carbon-use-metrics",
     },
     Refusal {
-        reason: "namespaces, jails and cgroups are set from outside",
-        instead: "use systemd, a container or unshare(1)",
-        names: "cgroup cgroup-dir-mode cgroup-opt jail jail-attach jail-ip4 jail-ip6 jail2 jailed jid-file jidfile libjail \
-                namespace namespace-keep-mount namespace-net ns ns-net pivot-root pivot_root privileged-binary-patch \
-                privileged-binary-patch-arg re-fork re-fork-as-root re-fork-post-jail refork refork-as-root refork-post-jail \
-                setns setns-preopen setns-skip setns-socket setns-socket-skip unprivileged-binary-patch \
-                unprivileged-binary-patch-arg unshare unshare2",
+        reason: "jails, copies of namespaces and second processes are made from outside",
+        instead: "use systemd, a container, or unshare, setns, cgroup and chroot",
+        names: "jail jail-attach jail-ip4 jail-ip6 jail2 jailed jid-file jidfile libjail namespace \
+                namespace-keep-mount namespace-net ns ns-net privileged-binary-patch privileged-binary-patch-arg \
+                re-fork re-fork-as-root re-fork-post-jail refork refork-as-root refork-post-jail setns-preopen \
+                setns-skip setns-socket setns-socket-skip unprivileged-binary-patch unprivileged-binary-patch-arg",
     },
     Refusal {
         reason: "alarms of this kind are not in rsgi",
@@ -144,11 +143,6 @@ static REFUSED: &[Refusal] = &[
         reason: "the size of a mule's message cannot be set here",
         instead: "use mule-msg-size",
         names: "mule-msg-recv-size",
-    },
-    Refusal {
-        reason: "it belongs to uWSGI's plugin ping, which rsgi does not have",
-        instead: "use stats or a request",
-        names: "ping ping-timeout",
     },
     Refusal {
         reason: "profilers are not in rsgi",
