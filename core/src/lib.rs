@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod decimal;
+pub mod emperor;
 pub mod exports;
 pub mod log;
 pub mod net;

@@ -245,6 +245,12 @@ pub fn worker_id() -> usize {
     WORKER_ID.load(Ordering::Relaxed) as usize
 }
 
+/// The pid of this process, without asking the system.
+pub fn pid() -> i32 {
+    // SAFETY: written first thing after a fork, by the only thread.
+    unsafe { (*view()).mypid }
+}
+
 /// `--socket-timeout`, seconds.
 pub fn socket_timeout() -> i32 {
     // SAFETY: written in the single-threaded start only.

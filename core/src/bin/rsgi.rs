@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {
         Ok(Startup::Run(settings)) => {
+            rsgi_core::emperor::link::recognise();
             let fallback = settings.paths.fallback_config.clone();
             match startup::run(*settings) {
                 Ok(code) => process::exit(code),

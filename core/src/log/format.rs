@@ -239,7 +239,7 @@ fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_
         Field::StartMicros => req.start_of_request,
         Field::Time => req.start_of_request_in_sec,
         Field::Epoch => crate::exports::now().unsigned_abs(),
-        Field::Pid => std::process::id().into(),
+        Field::Pid => crate::server::pid().unsigned_abs().into(),
         Field::WorkerId => worker_id() as u64,
         Field::Switches => req.switches.unsigned_abs().into(),
         Field::VarCount => u64::from(req.var_cnt / 2),

@@ -104,7 +104,7 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
     let _ = write!(
         line,
         "[pid: {}|app: {}|req: {worker_requests}/{total}] ",
-        std::process::id(),
+        crate::server::pid(),
         app_text(req.app_id)
     );
     clean(line, address(req));

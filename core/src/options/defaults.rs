@@ -1,126 +1,144 @@
-//! What an option is worth when nobody gives it, found by trying: the row's setter is called on the defaults, and what
-//! it changes is looked up in them. So no text about a default can ever be wrong.
+//! Defaults that plugins add to the configuration in their `configure` hook: what the user says wins over them.
+//! Used by the first process between the last directive and the settings.
 
-use super::spec::{Apply, OptionSpec};
-use crate::settings::Settings;
+use super::plugin_host::{PluginError, PluginHost};
+use super::table;
+use crate::config::{Directive, Origin};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
-/// A number that no default is.
-const PROBE: u64 = 7717;
+/// The time in which plugins may offer defaults.
+#[derive(Debug, Default)]
+struct Session {
+    given: HashSet<String>,
+    of_plugins: HashSet<String>,
+    /// The values of `env`.
+    variables: Vec<String>,
+    taken: Vec<Directive>,
+}
 
-/// The default as a user would write it; `None`: the option only does something when it is given.
-pub fn of(row: &OptionSpec, classic: bool) -> Option<String> {
-    if let Some(text) = decided_later(row.name, classic) {
-        return Some(text.to_owned());
-    }
-    let untouched = || Settings::with_defaults(classic);
-    match row.apply {
-        Apply::Flag(set) => {
-            let is_changed_by = |on: bool| {
-                let mut settings = untouched();
-                set(&mut settings, on);
-                difference(&untouched(), &settings).is_some()
-            };
-            Some(if is_changed_by(true) { "false" } else { "true" }.to_owned())
-        }
-        Apply::Number { set, min, max } => {
-            let mut settings = untouched();
-            let probe = PROBE.clamp(min, max);
-            set(&mut settings, probe);
-            let (before, after) = difference(&untouched(), &settings)?;
-            let (Ok(value), Ok(seen)) = (before.parse::<u64>(), after.parse::<u64>()) else {
-                return None;
-            };
-            // kept in another unit: seconds as milliseconds, kilobytes as bytes
-            let factor = if probe > 0 && seen % probe == 0 {
-                seen / probe
-            } else {
-                1
-            };
-            Some((value / factor.max(1)).to_string())
-        }
-        Apply::Text(set) | Apply::Path(set) => {
-            let mut settings = untouched();
-            set(&mut settings, "\u{1}probe");
-            word(difference(&untouched(), &settings)?.0)
-        }
-        Apply::Parsed(set) => {
-            let mut settings = untouched();
-            set(&mut settings, super::table::examples::find(row.name)?).ok()?;
-            word(difference(&untouched(), &settings)?.0)
-        }
-        _ => None,
+impl Session {
+    fn take(&mut self, name: &str, value: Option<&str>, origin: &str) {
+        self.taken.push(Directive {
+            key: name.to_owned(),
+            value: value.map(str::to_owned),
+            origin: Origin::File {
+                path: origin.into(),
+                line: 0,
+            },
+        });
     }
 }
 
-/// Values that the start decides, because they depend on the machine.
-fn decided_later(name: &str, classic: bool) -> Option<&'static str> {
-    match (name, classic) {
-        ("listen", false) => Some("as long as the system allows (net.core.somaxconn), at most 4096"),
-        ("need-app", false) => Some("true when an application was named"),
-        ("max-fd", _) => Some("the hard limit of the system, at most 65536"),
-        _ => None,
-    }
+static SESSION: Mutex<Option<Session>> = Mutex::new(None);
+
+/// One name for an option, its aliases and negations.
+fn canonical(name: &str) -> &str {
+    table::find(name).map_or(name, |row| row.name)
 }
 
-/// The first value that differs: before and after.
-fn difference(before: &Settings, after: &Settings) -> Option<(String, String)> {
-    let (before, after) = (format!("{before:#?}"), format!("{after:#?}"));
-    let mut pairs = before.lines().zip(after.lines()).enumerate();
-    let (at, (old, new)) = pairs.find(|(_, (old, new))| old != new)?;
-    // `Some(` stands on a line of its own
-    let inner = |text: &str, value: String| match value.as_str() {
-        "Some(" => text.lines().nth(at + 1).map_or(value, plain),
-        _ => value,
+/// Options that take any number of values side by side: a default does not compete with what the user gave.
+const ADDITIVE: &[&str] = &["touch-reload", "trusted-proxy", "pythonpath"];
+
+/// A default of a plugin: whether it counts; `None`: there is no such option, or it is not the time for defaults.
+pub fn offer(name: &str, value: Option<&str>, unless: &str, origin: &str) -> Option<bool> {
+    let mut session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    let session = session.as_mut()?;
+    if table::find(name).is_none() && !session.of_plugins.contains(name) {
+        return None;
+    }
+    if ADDITIVE.contains(&name) {
+        session.take(name, value, origin);
+        return Some(true);
+    }
+    if name == "env" {
+        // each variable is a matter of its own
+        let variable = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+        let own = variable(value.unwrap_or_default());
+        let is_new = !session.variables.iter().any(|given| variable(given) == own);
+        if is_new {
+            session.take(name, value, origin);
+        }
+        return Some(is_new);
+    }
+    let mut others = unless.split(',').map(str::trim).chain([name]);
+    if others.any(|other| session.given.contains(canonical(other))) {
+        return Some(false);
+    }
+    session.take(name, value, origin);
+    Some(true)
+}
+
+/// Lets the plugins offer defaults; those that count.
+///
+/// # Errors
+/// A plugin refused the configuration; it has said why.
+pub fn gather<'a>(
+    given: impl Iterator<Item = &'a Directive> + Clone,
+    host: &mut dyn PluginHost,
+) -> Result<Vec<Directive>, PluginError> {
+    let session = Session {
+        given: given.clone().map(|d| canonical(&d.key).to_owned()).collect(),
+        of_plugins: host.options().into_iter().map(|o| o.name).collect(),
+        variables: given.filter(|d| d.key == "env").map(|d| d.text().to_owned()).collect(),
+        taken: Vec::new(),
     };
-    Some((inner(&before, plain(old)), inner(&after, plain(new))))
-}
-
-/// `name: value,` → `value`
-fn plain(line: &str) -> String {
-    let line = line.trim().trim_end_matches(',');
-    line.split_once(": ").map_or(line, |(_, value)| value).to_owned()
-}
-
-/// A text without its quotes; `None` for nothing at all.
-fn word(value: String) -> Option<String> {
-    match value.as_str() {
-        // a text is no word for on or off: the setter has changed a field of its own beside
-        "None" | "[]" | "\"\"" | "[" | "]" | "true" | "false" => None,
-        _ => Some(value.trim_matches('"').to_owned()),
-    }
+    *SESSION.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    let outcome = host.configure();
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner).take();
+    outcome.map(|()| session.unwrap_or_default().taken)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::table;
 
-    fn both(name: &str) -> [Option<String>; 2] {
-        let row = table::find(name).unwrap();
-        [of(row, false), of(row, true)]
-    }
-
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_settings() {
-        assert_eq!(both("master"), [some("true"), some("false")]);
-        assert_eq!(both("vacuum"), [some("true"), some("false")]);
-        assert_eq!(both("buffer-size"), [some("65536"), some("4096")]);
-        assert_eq!(both("harakiri"), [some("0"), some("0")]);
-        assert_eq!(both("processes"), [some("1"), some("1")]);
-        assert_eq!(both("listen")[1], some("100"));
-        assert_eq!(both("uid"), [None, None]);
-        assert_eq!(both("http-socket"), [None, None]);
-        assert_eq!(both("cheaper-algo"), [some("spare"), some("spare")]);
-    }
-
-    #[test]
-    fn every_flag_has_a_default() {
-        for row in table::rows().filter(|row| matches!(row.apply, Apply::Flag(_))) {
-            assert!(of(row, false).is_some(), "{}", row.name);
+    /// Plugins that offer three defaults.
+    struct Offering;
+    impl PluginHost for Offering {
+        fn add_directory(&mut self, _: &str) {}
+        fn load(&mut self, _: &str, _: bool, _: &Origin) -> Result<(), PluginError> {
+            Ok(())
         }
+        fn is_loaded(&self, _: &str) -> bool {
+            false
+        }
+        fn options(&self) -> Vec<super::super::PluginOption> {
+            Vec::new()
+        }
+        fn apply(&mut self, _: usize, _: &str, _: Option<&str>) -> Result<(), PluginError> {
+            Ok(())
+        }
+        fn owner_of(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn catalogue(&self) -> Vec<super::super::PluginOption> {
+            Vec::new()
+        }
+        fn configure(&mut self) -> Result<(), PluginError> {
+            assert_eq!(
+                offer("workers", Some("7"), "", "conf.py"),
+                Some(false),
+                "an alias of processes"
+            );
+            assert_eq!(offer("threads", Some("2"), "", "conf.py"), Some(true));
+            assert_eq!(offer("http-socket", Some(":1"), "socket, http", "conf.py"), Some(false));
+            assert_eq!(offer("env", Some("A=2"), "", "conf.py"), Some(false));
+            assert_eq!(offer("env", Some("B=2"), "", "conf.py"), Some(true));
+            assert_eq!(offer("no-such-option", None, "", "conf.py"), None);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_the_user_says_wins() {
+        let given = [("processes", "1"), ("http", ":80"), ("env", "A=1")]
+            .map(|(key, value)| Directive::new(key, value, Origin::CommandLine));
+        let taken = gather(given.iter(), &mut Offering).unwrap();
+        assert_eq!(taken.len(), 2);
+        assert_eq!(taken[1].text(), "B=2");
+        assert_eq!((taken[0].key.as_str(), taken[0].text()), ("threads", "2"));
+        assert_eq!(taken[0].origin.to_string(), "conf.py");
+        assert_eq!(offer("threads", None, "", ""), None, "the time is over");
     }
 }

@@ -36,6 +36,7 @@ pub fn directives(environment: &Environment) -> Vec<Directive> {
     let mut found: Vec<(bool, &str, &str, &str)> = environment
         .iter()
         .filter(|(name, _)| !is_internal(name))
+        .filter(|(name, _)| crate::emperor::spawn::for_vassals(name).is_none())
         .filter_map(|(name, value)| {
             let (own, option) = match name.strip_prefix("UWSGI_") {
                 Some(option) => (false, option),
@@ -67,6 +68,7 @@ mod tests {
             ("RSGI_PROCESSES", "2"),
             ("UWSGI_PROCESSES", "3"),
             ("UWSGI_RELOADS", "1"),
+            ("UWSGI_VASSAL_THREADS", "4"),
             ("RSGI_INTERNAL_STATE", "x"),
             ("RSGI_RELOADS", "1"),
             ("RSGI_LOG", "debug"),

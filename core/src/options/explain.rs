@@ -2,7 +2,7 @@
 
 use super::plugin_host::PluginOption;
 use super::spec::{Apply, ArgKind, Group, OptionSpec};
-use super::{defaults, suggestion, table};
+use super::{default_value, suggestion, table};
 use std::fmt::Write;
 
 /// More related names than this help nobody.
@@ -144,7 +144,10 @@ pub fn unit(row: &OptionSpec) -> Option<&'static str> {
 
 fn default_text(row: &OptionSpec) -> String {
     let shown = |value: Option<String>| value.unwrap_or_else(|| "not set".to_owned());
-    let (own, classic) = (shown(defaults::of(row, false)), shown(defaults::of(row, true)));
+    let (own, classic) = (
+        shown(default_value::of(row, false)),
+        shown(default_value::of(row, true)),
+    );
     match own == classic {
         true => own,
         false => format!("{own} (with classic-defaults: {classic})"),
@@ -191,7 +194,7 @@ fn example(row: &OptionSpec) -> String {
         return format!("{name} = {value}");
     }
     match row.apply {
-        Apply::Flag(_) => match (row.negation, defaults::of(row, false).as_deref()) {
+        Apply::Flag(_) => match (row.negation, default_value::of(row, false).as_deref()) {
             (Some(negation), Some("true")) => format!("{negation} = true"),
             (None, Some("true")) => format!("{name} = false"),
             _ => format!("{name} = true"),

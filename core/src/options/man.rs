@@ -2,7 +2,7 @@
 
 use super::plugin_host::PluginOption;
 use super::spec::{ArgKind, OptionSpec};
-use super::{defaults, table};
+use super::{default_value, table};
 use std::fmt::Write;
 
 /// The page rsgi(1) in roff.
@@ -42,7 +42,7 @@ fn entry(out: &mut String, row: &OptionSpec) {
     if let Some(negation) = row.negation {
         let _ = writeln!(out, "Turned off by \\fB\\-\\-{}\\fR.", escape(negation));
     }
-    let value = |classic| defaults::of(row, classic).filter(|v| !v.is_empty());
+    let value = |classic| default_value::of(row, classic).filter(|v| !v.is_empty());
     if let (Some(own), classic) = (value(false), value(true)) {
         let own = escape(&own);
         let _ = match classic.filter(|c| escape(c) != own) {

@@ -3,7 +3,8 @@
 
 mod apply;
 pub mod command;
-mod defaults;
+mod default_value;
+pub mod defaults;
 mod environment;
 mod explain;
 mod help;

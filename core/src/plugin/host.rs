@@ -120,6 +120,10 @@ impl PluginHost for Plugins {
         crate::startup::preflight::problems(settings)
     }
 
+    fn configure(&mut self) -> Result<(), PluginError> {
+        super::hooks::configure().map_err(|refused| PluginError(refused.to_string()))
+    }
+
     fn owner_of(&self, option: &str) -> Option<String> {
         registry().owner_of(option)
     }

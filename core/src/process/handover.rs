@@ -44,6 +44,8 @@ pub struct Handover {
     pub memories: Vec<OldMemory>,
     /// The executable of the image before, to go back to when this one cannot serve.
     pub binary: Option<RawFd>,
+    /// The pid of its emperor, and what tells its settings from others.
+    pub emperor: Option<(i32, u64)>,
 }
 
 impl Handover {
@@ -74,6 +76,9 @@ impl Handover {
         if let Some(fd) = self.binary {
             writeln!(to, "binary {fd}")?;
         }
+        if let Some((pid, settings)) = self.emperor {
+            writeln!(to, "emperor {pid} {settings}")?;
+        }
         Ok(())
     }
 
@@ -97,6 +102,10 @@ impl Handover {
         match kind {
             "version" => rest.clone_into(&mut self.version),
             "reloads" => self.reloads = rest.parse().ok()?,
+            "emperor" => {
+                let (pid, settings) = rest.split_once(' ')?;
+                self.emperor = Some((pid.parse().ok()?, settings.parse().ok()?));
+            }
             "binary" => self.binary = Some(rest.parse().ok()?),
             "socket" => {
                 let (fd, name) = rest.split_once(' ')?;
@@ -170,6 +179,7 @@ mod tests {
             processes in proptest::collection::vec((1..99999, 0usize..99, proptest::option::of(0usize..9)), 0..5),
             memories in proptest::collection::vec((3..99, 1usize..99, 1usize..9, "[a-z0-9.-]{1,9}"), 0..3),
             binary in proptest::option::of(0..99),
+            emperor in proptest::option::of((1..99999, any::<u64>())),
         ) {
             let handover = Handover {
                 version: "0.1.0".into(),
@@ -181,6 +191,7 @@ mod tests {
                     .map(|(fd, workers, cores, stamp)| OldMemory { fd, workers, cores, stamp })
                     .collect(),
                 binary,
+                emperor,
             };
             prop_assert_eq!(Handover::read(written(&handover)).unwrap(), handover);
         }

@@ -227,6 +227,7 @@ fn become_image(origin: &Origin, binary: Option<&Path>, args: &[&OsStr], own: &[
         .chain(own.iter().map(|o| o.as_bytes().to_vec()))
         .map(|pair| text(&pair))
         .collect::<io::Result<Vec<_>>>()?;
+    crate::emperor::link::keep_over_exec();
     let binary = text(binary.unwrap_or(&origin.binary).as_os_str().as_bytes())?;
     Ok(nix::unistd::execve(&binary, &args, &env)?)
 }

@@ -24,6 +24,7 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             }
             crate::log::sink::deliver_here(false);
             crate::stats::server::leave_to_parent();
+            crate::emperor::link::leave_to_parent();
             if let Err(e) = crate::startup::privileges::drop_in_child(&server().settings) {
                 crate::say!("{e}");
                 super::exit(1);
@@ -48,6 +49,32 @@ pub fn worker(id: usize) -> nix::Result<Pid> {
         None => {
             super::gateway::release_sockets();
             worker::run(id)
+        }
+    }
+}
+
+/// A new process for the emperor; only the parent returns.
+///
+/// # Errors
+/// The system refuses another process.
+pub fn emperor() -> nix::Result<Pid> {
+    match fork_with_hooks(Role::Emperor, 0)? {
+        Some(pid) => Ok(pid),
+        None => {
+            unix_signal::reset();
+            super::gateway::release_sockets();
+            for socket in &server().sockets {
+                socket.listener.release();
+            }
+            // its vassals die with it, so it must not outlive its master
+            let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+            match crate::emperor::run(&server().settings, false) {
+                Ok(code) => super::exit(code),
+                Err(error) => {
+                    crate::say!("{error}");
+                    super::exit(error.code)
+                }
+            }
         }
     }
 }

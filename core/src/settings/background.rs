@@ -70,6 +70,4 @@ pub struct Background {
     pub file_monitors: Vec<(String, u8)>,
     /// Bytes of the signal socket; 0: the system's.
     pub signal_bufsize: u64,
-    /// Vassals are supervised at these places.
-    pub emperor: Vec<String>,
 }

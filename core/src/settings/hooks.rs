@@ -9,6 +9,8 @@ pub enum Action {
     Exec(String),
     /// `call-…`: a symbol.
     Call(String),
+    /// `call-as-vassal3` and its like: a symbol that gets so many facts about a vassal.
+    CallAbout(u8, String),
 }
 
 /// A file and what its change does.
@@ -55,6 +57,24 @@ pub struct Hooks {
     pub as_mule: Vec<Action>,
     /// In each gateway.
     pub as_gateway: Vec<Action>,
+    /// In the emperor, before a vassal starts.
+    pub as_emperor_before_vassal: Vec<Action>,
+    /// In the emperor, after a vassal was started.
+    pub as_emperor: Vec<Action>,
+    /// In a vassal's process, before it changes its user.
+    pub as_vassal_before_drop: Vec<Action>,
+    /// In a vassal's process, before it becomes the server.
+    pub as_vassal: Vec<Action>,
+    /// In the emperor, when it begins to wait for a vassal's first connection.
+    pub as_on_demand_vassal: Vec<Action>,
+    /// As a vassal: the master begins.
+    pub emperor_start: Vec<Action>,
+    /// As a vassal: the emperor says stop.
+    pub emperor_stop: Vec<Action>,
+    /// As a vassal: the emperor says reload.
+    pub emperor_reload: Vec<Action>,
+    /// As a vassal: the emperor is gone.
+    pub emperor_lost: Vec<Action>,
     /// At exit and reload, as the user.
     pub as_user_atexit: Vec<Action>,
     /// After each request.

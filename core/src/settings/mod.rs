@@ -3,6 +3,7 @@
 
 mod apps;
 mod background;
+mod emperor;
 mod hooks;
 mod http;
 mod limits;
@@ -18,6 +19,7 @@ mod validate;
 
 pub use apps::{Apps, Mount};
 pub use background::{Background, Cron, Daemon, Mule};
+pub use emperor::Emperor;
 pub use hooks::{Action, Hooks, TouchAction};
 pub use http::Http;
 pub use limits::Limits;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub hooks: Hooks,
     /// Everything that runs beside the workers.
     pub background: Background,
+    /// Instances that this one supervises, and its own emperor.
+    pub emperor: Emperor,
     /// The statistics server.
     pub stats: Stats,
     /// Every option in the order of its use, placeholders included: `uwsgi.opt`, `--show-config`.
@@ -88,6 +92,7 @@ impl Settings {
         settings.reload.apply_defaults(classic);
         settings.paths.apply_defaults(classic);
         settings.apps.apply_defaults(classic);
+        settings.emperor.apply_defaults();
         settings.statics.apply_defaults(classic);
         settings
     }

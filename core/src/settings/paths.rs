@@ -22,6 +22,10 @@ pub enum WaitKind {
     Directory,
     /// A socket that accepts.
     Socket,
+    /// A directory with something mounted on it.
+    Mountpoint,
+    /// A network interface.
+    Interface,
 }
 
 /// `wait-for-fs` …

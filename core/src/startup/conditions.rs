@@ -11,7 +11,8 @@ use nix::sys::resource::{Resource, setrlimit};
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Locks of this server, by their file; held to its end, over reloads too.
@@ -22,31 +23,52 @@ static LOCKS: Mutex<Vec<(String, OwnedFd)>> = Mutex::new(Vec::new());
 /// # Errors
 /// It is not there in time.
 pub fn wait(settings: &Settings, is_trial: bool) -> Result<(), StartupError> {
+    let limit = match settings.paths.wait_for_timeout {
+        _ if is_trial => Some(Duration::ZERO),
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds)),
+    };
+    let _ = HOOK_PATIENCE.set((limit, settings.sockets.abstract_socket));
     for wanted in &settings.paths.wait_for {
-        let begun = Instant::now();
-        let limit = match settings.paths.wait_for_timeout {
-            _ if is_trial => Some(Duration::ZERO),
-            0 => None,
-            seconds => Some(Duration::from_secs(seconds)),
-        };
-        let mut said = false;
-        while !is_there(wanted, settings.sockets.abstract_socket) {
-            if limit.is_some_and(|limit| begun.elapsed() >= limit) {
-                return Err(StartupError::new(format!(
-                    "{} is not there after {} seconds (wait-for options)",
-                    wanted.name,
-                    begun.elapsed().as_secs()
-                )));
-            }
-            if !said {
-                say!("waiting for {} ...", wanted.name);
-                said = true;
-            }
-            std::thread::sleep(Duration::from_millis(200));
+        wait_for(wanted, limit, settings.sockets.abstract_socket)
+            .map_err(|why| StartupError::new(format!("{why} (wait-for options)")))?;
+    }
+    Ok(())
+}
+
+/// How long a hook waits, and whether plain names are abstract.
+static HOOK_PATIENCE: OnceLock<(Option<Duration>, bool)> = OnceLock::new();
+
+/// Waits as a hook's action; as long as the options for the start say.
+///
+/// # Errors
+/// It is not there in time.
+pub fn wait_here(kind: WaitKind, name: &str) -> Result<(), String> {
+    let usual = (Some(Duration::from_secs(60)), false);
+    let (limit, abstract_names) = HOOK_PATIENCE.get().copied().unwrap_or(usual);
+    let name = name.trim().to_owned();
+    wait_for(&WaitFor { kind, name }, limit, abstract_names)
+}
+
+fn wait_for(wanted: &WaitFor, limit: Option<Duration>, abstract_names: bool) -> Result<(), String> {
+    let begun = Instant::now();
+    let mut said = false;
+    while !is_there(wanted, abstract_names) {
+        if limit.is_some_and(|limit| begun.elapsed() >= limit) {
+            return Err(format!(
+                "{} is not there after {} seconds",
+                wanted.name,
+                begun.elapsed().as_secs()
+            ));
         }
-        if said {
-            say!("{} is there", wanted.name);
+        if !said {
+            say!("waiting for {} ...", wanted.name);
+            said = true;
         }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    if said {
+        say!("{} is there", wanted.name);
     }
     Ok(())
 }
@@ -57,6 +79,8 @@ fn is_there(wanted: &WaitFor, abstract_names: bool) -> bool {
         WaitKind::Path => meta().is_ok(),
         WaitKind::File => meta().is_ok_and(|m| m.is_file()),
         WaitKind::Directory => meta().is_ok_and(|m| m.is_dir()),
+        WaitKind::Mountpoint => is_mountpoint(Path::new(&wanted.name)),
+        WaitKind::Interface => Path::new("/sys/class/net").join(&wanted.name).exists(),
         WaitKind::Socket => match Address::parse(&wanted.name, abstract_names) {
             Ok(Address::Inet(address)) => {
                 std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
@@ -72,6 +96,13 @@ fn is_there(wanted: &WaitFor, abstract_names: bool) -> bool {
             _ => false,
         },
     }
+}
+
+/// Whether a folder and the one above it are of different file systems, or it is the root.
+fn is_mountpoint(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (own, above) = (std::fs::metadata(folder), std::fs::metadata(folder.join("..")));
+    own.is_ok_and(|own| own.is_dir() && above.is_ok_and(|above| above.dev() != own.dev() || above.ino() == own.ino()))
 }
 
 fn key(file: &str) -> String {
@@ -174,6 +205,12 @@ mod tests {
         assert!(there(WaitKind::File, "file") && !there(WaitKind::Directory, "file"));
         assert!(there(WaitKind::Directory, "") && !there(WaitKind::File, ""));
         assert!(there(WaitKind::Path, "socket") && !there(WaitKind::Path, "none"));
+        assert!(is_mountpoint(Path::new("/")) && is_mountpoint(Path::new("/proc")) && !there(WaitKind::Mountpoint, ""));
+        let interface = |name: &str| WaitFor {
+            kind: WaitKind::Interface,
+            name: name.into(),
+        };
+        assert!(is_there(&interface("lo"), false) && !is_there(&interface("nothing0"), false));
         assert!(there(WaitKind::Socket, "socket") && !there(WaitKind::Socket, "file"));
         drop(socket);
         assert!(!there(WaitKind::Socket, "socket"));

@@ -57,6 +57,10 @@ pub fn late(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
 }
 
 fn detach() -> Result<(), StartupError> {
+    if crate::emperor::link::is_vassal() {
+        // its emperor watches this very process
+        return Ok(());
+    }
     use nix::unistd::{ForkResult, fork, setsid};
     for step in 0..2 {
         // SAFETY: the start is single-threaded.

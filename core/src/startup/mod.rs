@@ -17,7 +17,7 @@ use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
-use crate::{log, say, stats};
+use crate::{emperor, log, say, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -79,6 +79,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if let Some(format) = &settings.logging.log_date {
         log::stamp_lines(Some(format.as_str()).filter(|f| !f.is_empty() && *f != "true"));
     }
+    hooks::check(&settings)?;
     hooks::run(&settings.hooks.asap);
     environment(&settings);
     conditions::wait(&settings, trial)?;
@@ -128,7 +129,14 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     } else {
         sockets::bind_shared(&settings)?
     };
-    plugin_hooks::jail(move || run_in_jail(settings, shared_sockets, is_reload))
+    emperor::check(&settings)?;
+    let has_jail = plugin_hooks::has_jail();
+    plugin_hooks::jail(move || {
+        if has_jail {
+            hooks::run(&settings.hooks.post_jail);
+        }
+        run_in_jail(settings, shared_sockets, is_reload)
+    })
 }
 
 /// The rest of the start, in the jail if a plugin made one.
@@ -158,6 +166,14 @@ fn run_in_jail(
         stats::server::bind(&settings)?;
     } else if !trial && wants_stats {
         say!("stats, health: there is no master that could serve them; leave --no-master out");
+    }
+    if bound.is_empty() && !trial && gateway::all().is_empty() && emperor::is_alone(&settings) {
+        if settings.privileges.drop_after_apps {
+            privileges::drop(&settings, trial)?;
+        }
+        daemonize::pidfiles(&settings)?;
+        daemonize::late(&settings, is_reload)?;
+        return emperor::run_alone(&settings);
     }
     if bound.is_empty() && !trial && !may_run_without_sockets(&settings) {
         return Err(StartupError::new(
@@ -231,7 +247,7 @@ fn os_text(e: &std::io::Error) -> String {
 
 fn may_run_without_sockets(settings: &Settings) -> bool {
     // a gateway in front of foreign backends needs no socket of the workers
-    settings.processes.no_server || !gateway::all().is_empty()
+    settings.processes.no_server || !gateway::all().is_empty() || !settings.emperor.sources.is_empty()
 }
 
 /// Nothing will answer: worth saying, unless files are all that is to be served.
@@ -239,7 +255,8 @@ fn warn_without_request_plugin(settings: &Settings) {
     let files = &settings.statics;
     let has_files = !files.maps.is_empty() || !files.check_static.is_empty();
     let registry = crate::plugin::registry::registry();
-    if !has_files && registry.plugins().iter().all(|p| p.copy.request.is_none()) {
+    let has_duty = has_files || !settings.emperor.sources.is_empty();
+    if !has_duty && registry.plugins().iter().all(|p| p.copy.request.is_none()) {
         say!("!!!!!!!!!!!!!! WARNING !!!!!!!!!!!!!!");
         say!("no request plugin is loaded, you will not be able to manage requests.");
         say!("--plugin NAME loads one; rsgi --plugins-list shows those that are there");
@@ -538,6 +555,7 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.ignore_write_errors = i32::from(settings.http.ignore_write_errors);
     v.disable_write_exception = i32::from(settings.http.disable_write_exception);
     v.honour_range = i32::from(settings.statics.honour_range);
+    v.emperor_freq = settings.emperor.scan_every as i32;
     v.cheaper = i32::from(settings.processes.cheaper > 0);
     v.cheaper_count = settings.processes.cheaper as i32;
     v.cheaper_step = settings.processes.cheaper_step as i32;

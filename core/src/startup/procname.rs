@@ -123,6 +123,14 @@ pub fn worker(names: &ProcessNames, id: usize) {
     title(names, &format!("rsgi worker {id}"));
 }
 
+/// The emperor's title.
+pub fn emperor(names: &ProcessNames, own: Option<&str>) {
+    match own {
+        Some(name) => set(name.as_bytes()),
+        None => title(names, "rsgi emperor"),
+    }
+}
+
 /// A gateway's title.
 pub fn gateway(names: &ProcessNames, name: &str, number: i32) {
     title(names, &format!("rsgi {name} {number}"));

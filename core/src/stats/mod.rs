@@ -2,7 +2,8 @@
 //! and readiness (`--health`).
 
 pub mod answer;
-mod json;
+pub mod json;
+mod metrics;
 mod prometheus;
 pub mod server;
 pub mod snapshot;

@@ -1,9 +1,9 @@
-//! Daemons, crons, mules, spoolers, signals, vassals.
+//! Daemons, crons, mules, spoolers, signals.
 
 use crate::options::command::Command;
 use crate::options::parse;
-use crate::options::spec::ArgKind::{No, Required};
-use crate::options::spec::{Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path, text};
+use crate::options::spec::ArgKind::Required;
+use crate::options::spec::{Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path};
 use crate::settings::{Cron, Daemon, Mule, Settings};
 
 pub static GROUP: Group = Group {
@@ -207,25 +207,6 @@ static ROWS: &[OptionSpec] = &[
         "send a uWSGI signal to an instance and end: ADDRESS,NUMBER",
         |v| Command::Signal(v.unwrap_or_default().into()),
     ),
-    text("emperor", "supervise the vassals of a directory", |s, v| {
-        s.background.emperor.push(v.into())
-    })
-    .later(),
-    later("emperor-freq", Required, "seconds between two looks for vassals"),
-    later("emperor-nofollow", No, "look at links themselves"),
-    later(
-        "emperor-on-demand-extension",
-        Required,
-        "ending of the file that names a vassal's socket",
-    )
-    .aliases(&["emperor-on-demand-ext"]),
-    later("emperor-pidfile", Required, "where the emperor writes its pid"),
-    later("emperor-stats", Required, "address of the emperor's statistics").aliases(&["emperor-stats-server"]),
-    later("emperor-tyrant", No, "vassals run as the owner of their file"),
-    later("heartbeat", Required, "seconds between signs of life to the emperor"),
-    later("vassals-set", Required, "a placeholder for every vassal").aliases(&["vassal-set"]),
-    later("vassals-include", Required, "a file included in every vassal"),
-    later("vassals-inherit", Required, "a template of every vassal"),
     later("subscribe-to", Required, "announce this instance to a router").aliases(&["subscribe", "st"]),
     later(
         "subscribe2",
@@ -233,12 +214,6 @@ static ROWS: &[OptionSpec] = &[
         "announce this instance to a router, as key=value pairs",
     ),
     later("subscribe-freq", Required, "seconds between two announcements"),
-    later(
-        "vassals-start-hook",
-        Required,
-        "a program that runs when a vassal starts",
-    ),
-    later("vassals-stop-hook", Required, "a program that runs when a vassal stops"),
     later(
         "spooler-external",
         Required,

@@ -3,6 +3,7 @@
 mod apps;
 mod background;
 mod config;
+mod emperor;
 pub mod examples;
 mod hooks;
 mod http;
@@ -44,6 +45,7 @@ pub static GROUPS: &[&Group] = &[
     &hooks::GROUP,
     &statics::GROUP,
     &background::GROUP,
+    &emperor::GROUP,
     &stats::GROUP,
     &routing::GROUP,
     &storage::GROUP,

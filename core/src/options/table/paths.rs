@@ -86,14 +86,30 @@ static ROWS: &[OptionSpec] = &[
     path("wait-for-socket", "wait until this socket accepts", |s, v| {
         wait(s, WaitKind::Socket, v)
     }),
+    path(
+        "wait-for-mountpoint",
+        "wait until something is mounted there",
+        |s, v| wait(s, WaitKind::Mountpoint, v),
+    ),
+    path(
+        "wait-for-interface",
+        "wait until this network interface is there",
+        |s, v| wait(s, WaitKind::Interface, v),
+    )
+    .aliases(&["wait-interface", "wait-for-iface", "wait-iface"]),
     number("wait-for-fs-timeout", "seconds to wait for each", |s, n| {
         s.paths.wait_for_timeout = n
     })
-    .aliases(&["wait-for-socket-timeout"]),
+    .aliases(&[
+        "wait-for-socket-timeout",
+        "wait-for-interface-timeout",
+        "wait-interface-timeout",
+        "wait-for-iface-timeout",
+        "wait-iface-timeout",
+    ]),
     path("binsh", "the shell of exec commands", |s, v| {
         s.paths.binsh.push(v.into())
-    })
-    .later(),
+    }),
     command(
         "connect-and-read",
         Required,

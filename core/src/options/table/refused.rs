@@ -48,14 +48,14 @@ static REFUSED: &[Refusal] = &[
         names: "disable-async-warn-on-queue-full",
     },
     Refusal {
+        reason: "which daemons get standard input is a matter of each daemon",
+        instead: "use attach-daemon2 with stdin=1, or let the command read a file",
+        names: "daemons-honour-stdin",
+    },
+    Refusal {
         reason: "it belongs to uWSGI's plugin gevent, which rsgi does not have",
         instead: "use threads",
         names: "gevent-wait-for-hub",
-    },
-    Refusal {
-        reason: "daemons get no standard input",
-        instead: "let the command read a file",
-        names: "daemons-honour-stdin",
     },
     Refusal {
         reason: "this part of the caches is not in rsgi",
@@ -78,15 +78,10 @@ static REFUSED: &[Refusal] = &[
         reason: "this part of the emperor is not in rsgi",
         instead: "use one service of the system for each instance",
         names: "early-emperor emperor-broodlord emperor-cap emperor-chdir-attr emperor-collect-attr \
-                emperor-collect-attribute emperor-command-socket emperor-curse-tolerance emperor-extra-ext \
-                emperor-extra-extension emperor-fork-server-attr emperor-graceful-shutdown emperor-magic-exec \
-                emperor-max-throttle emperor-no-blacklist emperor-on-demand-dir emperor-on-demand-directory \
-                emperor-on-demand-exec emperor-procname emperor-proxy-socket emperor-required-heartbeat emperor-subreaper \
-                emperor-throttle emperor-trigger-socket emperor-tyrant-initgroups emperor-tyrant-nofollow emperor-use-clone \
-                emperor-use-fork-server emperor-wait-for-command emperor-wait-for-command-ignore emperor-wrapper \
-                emperor-wrapper-attr emperor-wrapper-fallback emperor-wrapper-override imperial-monitor-list \
-                imperial-monitors-list vassal-cap vassal-fork-base vassal-sos vassal-sos-backlog vassals-cap \
-                vassals-include-before vassals-inherit-before zeus",
+                emperor-collect-attribute emperor-command-socket emperor-fork-server-attr emperor-proxy-socket \
+                emperor-subreaper emperor-trigger-socket emperor-use-clone emperor-use-fork-server \
+                emperor-wait-for-command emperor-wait-for-command-ignore emperor-wrapper-attr vassal-cap \
+                vassal-fork-base vassal-sos vassal-sos-backlog vassals-cap zeus",
     },
     Refusal {
         reason: "this way to set the environment is not in rsgi",
@@ -101,14 +96,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this phase or action is not in rsgi",
         instead: "use hook-as-root, hook-as-user, hook-pre-app or hook-post-app",
-        names: "call-as-emperor call-as-emperor1 call-as-emperor2 call-as-emperor4 call-as-vassal call-as-vassal1 \
-                call-as-vassal3 exec-as-emperor exec-as-vassal hook-as-emperor hook-as-emperor-before-vassal \
-                hook-as-emperor-setns hook-as-on-config-vassal hook-as-on-demand-vassal hook-as-vassal \
-                hook-as-vassal-before-drop hook-emperor-lost hook-emperor-reload hook-emperor-start hook-emperor-stop \
-                mount-as-emperor mount-as-root mount-as-vassal mount-asap mount-in-jail mount-post-jail mount-pre-jail \
-                umount-as-emperor umount-as-root umount-as-vassal umount-asap umount-in-jail umount-post-jail \
-                umount-pre-jail wait-for-iface wait-for-iface-timeout wait-for-interface wait-for-interface-timeout \
-                wait-for-mountpoint wait-iface wait-iface-timeout wait-interface wait-interface-timeout",
+        names: "hook-as-emperor-setns hook-as-on-config-vassal",
     },
     Refusal {
         reason: "legions are not in rsgi",

@@ -3,6 +3,7 @@
 
 mod children;
 mod daemons;
+mod emperor;
 mod generation;
 mod orders;
 mod scale;
@@ -12,10 +13,12 @@ mod watch;
 use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
 use super::handover::Handover;
+use super::oom::OomKills;
 use super::reload;
 use super::scaling::ScalingPolicy;
 use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
+use crate::emperor::link::EmperorLink;
 use crate::plugin::hooks;
 use crate::server::Server;
 use crate::shared::SharedMemory;
@@ -43,6 +46,8 @@ const FIFO: Token = Token(4);
 const TOUCH: Token = Token(6);
 /// A socket of the workers, while there are none.
 const WAKE: Token = Token(5);
+/// The emperor whose vassal this instance is.
+const EMPEROR: Token = Token(7);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -58,6 +63,8 @@ enum Kind {
     Old(usize),
     /// A program of `--attach-daemon`.
     Daemon(usize),
+    /// Supervises other instances.
+    Emperor,
 }
 
 /// A child of the master.
@@ -164,10 +171,24 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    condemned: Vec<watch::Condemned>,
+    oom_kills: OomKills,
+    /// How many workers the plugins know of.
+    told_workers: Option<usize>,
+    /// Seconds in which no worker was idle.
+    overloaded: u64,
+    /// `when_ready` was called.
+    said_ready: bool,
     /// The policy's last look.
     looked: Instant,
     /// The other binary that we came from; given up when this one serves.
     way_back: Option<WayBack>,
+    /// To the emperor whose vassal this instance is.
+    emperor_link: Option<EmperorLink>,
+    /// When our own emperor is tried again.
+    emperor_pause: Option<Instant>,
+    /// A reload was asked for while one was being tried.
+    reload_again: bool,
 }
 
 /// The binary of the image before, when it is not ours.
@@ -199,6 +220,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         log_pipes.extend(std::iter::from_fn(|| LogPipe::inherited(requests)));
     }
     let handover = reload::take();
+    let is_reload = handover.is_some();
     unix_signal::block_master();
     unix_signal::relay_to_master();
     let bell = super::make_master_bell()?;
@@ -240,18 +262,34 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        condemned: Vec::new(),
+        oom_kills: OomKills::now(),
+        told_workers: None,
+        overloaded: 0,
+        said_ready: false,
         looked: Instant::now(),
         way_back: None,
+        emperor_link: EmperorLink::open(server.settings.emperor.heartbeat),
+        emperor_pause: None,
+        reload_again: false,
     };
     if let Some(handover) = handover {
         master.adopt(&handover);
+        master.adopt_emperor(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
+    hooks::settle();
+    match is_reload {
+        true => hooks::on_reload(),
+        false => hooks::on_starting().map_err(std::io::Error::other)?,
+    }
     master.open_fifo(0);
+    master.greet_emperor()?;
+    master.start_emperor();
     master.start_workers();
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
@@ -274,20 +312,26 @@ impl Master {
             self.reap();
             self.settle_generations();
             self.kill_overdue();
+            self.end_condemned();
             self.respawn_due();
             self.read_fifo();
             self.hear_touches();
             self.wake_when_asked();
+            self.hear_emperor();
             self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);
                 self.once_a_second();
             }
+            self.publish_worker_count();
             if let Some(then) = self.closed() {
                 self.drain_log();
                 hooks::master_cleanup();
                 match then {
-                    Then::Exit(code) => return code,
+                    Then::Exit(code) => {
+                        hooks::on_exit();
+                        return code;
+                    }
                     Then::Exec => self.exec(),
                 }
             }
@@ -299,11 +343,14 @@ impl Master {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
+        let condemned = self.condemned.iter().filter_map(|c| c.due());
         let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
             .chain(gateways)
             .chain(kills)
+            .chain(condemned)
             .chain(stats)
+            .chain(self.emperor_pause)
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -321,6 +368,7 @@ impl Master {
             daemons: daemons::stats(&self.daemons, &self.processes),
             ready: self.readiness(),
             reloads: self.reloads,
+            overloaded: self.overloaded,
         }
     }
 
@@ -336,7 +384,7 @@ impl Master {
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
             Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
-            Kind::Gateway(_) | Kind::Daemon(_) => false,
+            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor => false,
         };
         if self.asleep || self.processes.iter().any(serves) {
             Ok(())
@@ -362,6 +410,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
+    hooks::settle();
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(
@@ -370,6 +419,11 @@ pub fn run_without(server: &'static Server) -> ! {
             ),
             Err(e) => say!("cannot fork worker {id}: fork(): {e}"),
         }
+    }
+    if !server.settings.emperor.sources.is_empty()
+        && let Err(e) = spawn::emperor()
+    {
+        say!("cannot fork the emperor: fork(): {e}");
     }
     for gateway in gateway::all() {
         match spawn::gateway(&gateway) {
@@ -396,5 +450,10 @@ pub fn run_without(server: &'static Server) -> ! {
         "spawned rsgi worker 1 {only}(pid: {}, cores: {cores})",
         std::process::id()
     );
+    // without a master nobody takes the emperor's orders, but it is to know that we are here
+    if let Some(mut link) = EmperorLink::open(0) {
+        link.accepting();
+        std::mem::forget(link);
+    }
     crate::worker::run(1)
 }

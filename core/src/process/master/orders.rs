@@ -1,6 +1,7 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
+use crate::plugin::hooks;
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::handover::{Handover, OldMemory, OldProcess};
@@ -9,6 +10,7 @@ use crate::process::scaling::Change;
 use crate::process::trial::Trial;
 use crate::settings::ReloadStrategy;
 use crate::shared::{SharedMemory, int};
+use crate::startup::hooks::Reaction;
 use crate::startup::procname::{self, State};
 use crate::{log, say, startup};
 use mio::Interest;
@@ -22,6 +24,10 @@ use std::time::Duration;
 impl Master {
     pub(super) fn read_signals(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
+            if let Some(reaction) = startup::hooks::reaction(info.ssi_signo as i32) {
+                self.react(reaction, info.ssi_signo as i32);
+                continue;
+            }
             match Signal::try_from(info.ssi_signo as i32) {
                 Ok(Signal::SIGTERM) => self.on_term(),
                 Ok(Signal::SIGINT) => self.stop(Ending::Fast),
@@ -34,6 +40,18 @@ impl Master {
                 Ok(Signal::SIGTTOU) => self.scale_by_hand(Change::Remove),
                 _ => {}
             }
+        }
+    }
+
+    /// Carries out what `unix_signal:` gave a signal as its meaning.
+    fn react(&mut self, reaction: Reaction, signal: i32) {
+        match reaction {
+            Reaction::Stop => self.stop(Ending::Graceful),
+            Reaction::FastStop => self.stop(Ending::Fast),
+            Reaction::Reload => self.on_hup(),
+            Reaction::FastReload => self.classic_reload(Ending::Fast),
+            Reaction::Status => self.print_status(),
+            Reaction::Call(address) => Reaction::call(address, signal),
         }
     }
 
@@ -190,6 +208,10 @@ impl Master {
 
     /// Tries the new configuration and code in a child; if that works, becomes the new image.
     pub(super) fn reload(&mut self) {
+        if self.trial.is_some() {
+            // if it fails, what it has read may be older than what this request is about; if not, all is read anew
+            self.reload_again = true;
+        }
         if self.closing.is_some() || self.trial.is_some() {
             return;
         }
@@ -198,6 +220,7 @@ impl Master {
         }
         match Trial::start(self.reloads + 1) {
             Ok(trial) => {
+                startup::notify::reloading();
                 say!(
                     "reload: trying the new configuration and applications (pid: {})",
                     trial.pid()
@@ -214,6 +237,7 @@ impl Master {
             return;
         };
         procname::state(State::Idle);
+        let again = std::mem::take(&mut self.reload_again) && self.closing.is_none();
         if code == Some(0) {
             match self.server.settings.reload.strategy {
                 _ if self.closing.is_some() => {}
@@ -229,6 +253,11 @@ impl Master {
         }
         let why = code.map_or("it was killed".to_owned(), |c| format!("exit code {c}"));
         say!("reload refused: the trial failed ({why}); the workers that run go on");
+        startup::notify::reload_failed();
+        if again {
+            say!("reload: asked for again meanwhile; trying once more");
+            self.reload();
+        }
     }
 
     /// uWSGI's order: stop, exec, start.
@@ -256,6 +285,7 @@ impl Master {
         };
         self.finish_answers();
         startup::before_exec();
+        hooks::pre_exec();
         let failed = reload::exec(&handover, None);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
     }
@@ -276,6 +306,7 @@ impl Master {
         }
         self.finish_answers();
         startup::before_exec();
+        hooks::pre_exec();
         let failed = reload::exec(&self.handover(), Some(back.binary.as_raw_fd()));
         say!("upgrade: cannot run the binary before: {failed}; the workers that run go on");
     }
@@ -318,7 +349,7 @@ impl Master {
                 let worker = match p.kind {
                     Kind::Worker(id) | Kind::Old(id) => id,
                     Kind::Gateway(_) => 0,
-                    Kind::Daemon(_) => return None,
+                    Kind::Daemon(_) | Kind::Emperor => return None,
                 };
                 Some(OldProcess {
                     pid: p.pid,
@@ -340,6 +371,7 @@ impl Master {
             memories: memories.collect(),
             sockets,
             processes,
+            emperor: self.emperor_for_handover(),
             binary: None,
         }
     }
@@ -388,7 +420,9 @@ impl Master {
         let mercy = self.ending_mercy();
         let keep_gateways = then == Then::Exec && ending == Ending::Graceful;
         for process in &mut self.processes {
-            if matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways {
+            let with_gateways = matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways;
+            let is_emperor = process.kind == Kind::Emperor && matches!(then, Then::Exit(_));
+            if with_gateways || is_emperor {
                 tell(
                     process,
                     if ending == Ending::Fast {
@@ -444,6 +478,7 @@ impl Master {
         let left = self.processes.iter().any(|p| match p.kind {
             Kind::Gateway(_) => closing.then != Then::Exec || p.leaving.is_some(),
             Kind::Daemon(_) => false,
+            Kind::Emperor => closing.then != Then::Exec,
             _ => true,
         });
         (!left).then_some(closing.then)

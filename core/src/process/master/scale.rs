@@ -63,10 +63,20 @@ impl Master {
     /// The first workers of this image.
     pub(super) fn start_workers(&mut self) {
         let count = self.server.shared.worker_count();
+        if self.server.sockets.is_empty()
+            && self.gateways.is_empty()
+            && !self.server.settings.emperor.sources.is_empty()
+        {
+            say!("*** Operational MODE: no-workers ***");
+            (1..=count).for_each(|id| self.set_cheaped(id, true));
+            self.ever_ready = true;
+            return;
+        }
         let first = self.scaling.as_ref().map_or(count, |p| p.initial());
         for id in 1..=count {
             self.set_cheaped(id, id > first || self.server.settings.processes.cheap);
         }
+        self.publish_worker_count();
         if self.server.settings.processes.cheap {
             return self.sleep();
         }

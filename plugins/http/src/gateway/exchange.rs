@@ -67,7 +67,6 @@ impl Gateway {
         let Some(head) = &session.head else {
             return false;
         };
-        let filled = |text: &'_ str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
         let (address, port) = (filled(&session.peer.address), filled(&session.peer.port));
         let origin = Origin {
             server_name: &self.config.server_name,
@@ -75,8 +74,8 @@ impl Gateway {
                 .listeners
                 .get(session.listener)
                 .map_or(b"80", |listener| listener.port.as_bytes()),
-            remote_addr: address.as_deref(),
-            remote_port: port.as_deref(),
+            remote_addr: address,
+            remote_port: port,
             name_from_host: self.config.name_from_host,
             ..Origin::default()
         };
@@ -413,6 +412,10 @@ impl Gateway {
         }
         self.fail(key, link_key, fault);
     }
+}
+
+fn filled(text: &str) -> Option<&[u8]> {
+    (!text.is_empty()).then_some(text.as_bytes())
 }
 
 /// The target of the request being served, for log lines.
