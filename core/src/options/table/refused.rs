@@ -48,8 +48,8 @@ static REFUSED: &[Refusal] = &[
         names: "disable-async-warn-on-queue-full",
     },
     Refusal {
-        reason: "which daemons get standard input is a matter of each daemon",
-        instead: "use attach-daemon2 with stdin=1, or let the command read a file",
+        reason: "daemons get no standard input",
+        instead: "let the command read a file",
         names: "daemons-honour-stdin",
     },
     Refusal {
