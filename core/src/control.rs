@@ -1,11 +1,14 @@
 //! Command lines that do something else than serve: talk to a running server, build a plugin, print what is asked.
 
+mod ping;
+
 use crate::options::Command;
 use crate::say;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Carries a command out.
 pub fn run(command: Command) -> ExitCode {
@@ -17,6 +20,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::DotH => print(uwsgiconfig::HEADER.trim_end()),
         Command::BuildPlugin(target) => build(&target),
         Command::Version => print(env!("CARGO_PKG_VERSION")),
+        Command::Ping(address, seconds) => ping::run(&address, Duration::from_secs(seconds)),
         Command::Signal(_) | Command::ConnectAndRead(_) => {
             say!("this version of rsgi cannot do that yet");
             ExitCode::FAILURE
@@ -24,6 +28,7 @@ pub fn run(command: Command) -> ExitCode {
         // answered where the option table is
         Command::Help
         | Command::DumpOptions
+        | Command::Explain(_)
         | Command::Man
         | Command::CheckConfig
         | Command::Get(_)

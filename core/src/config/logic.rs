@@ -120,6 +120,11 @@ impl Opening {
     }
 }
 
+/// Whether the key begins like one that opens a block.
+pub fn looks_like_opening(key: &str) -> bool {
+    ["if-", "for-"].iter().any(|start| key.starts_with(start))
+}
+
 /// Whether the key closes a block.
 pub fn is_closing(key: &str) -> bool {
     matches!(key, "endif" | "end-if" | "endfor" | "end-for" | "end")
