@@ -807,12 +807,13 @@ def post_request(worker, req, environ, resp):
         worker.log.info("worker %s has done enough", worker.pid)
         worker.alive = False
 "#;
-    let mut server = served(text).args(["-p", "2"]).start();
+    let mut server = served(text).args(["-p", "1"]).start();
     let port = server.port();
-    for _ in 0..20 {
+    wait_for("three lives", || {
         assert_eq!(get(port, "/").text(), "ok");
-    }
-    server.wait_log("has done enough", 3);
+        (server.log().matches("has done enough").count() >= 3).then_some(())
+    });
+    server.wait_log("ends after its request; replacing it", 3);
     server.wait_log("Respawned rsgi worker", 2);
     assert!(!server.log().contains("DAMN"), "{}", server.log());
 }
