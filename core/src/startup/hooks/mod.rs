@@ -6,11 +6,13 @@ mod call;
 mod mount;
 mod on_signal;
 
+use crate::options::table;
 use crate::process::{self, Role};
 use crate::say;
 use crate::server::server;
 use crate::settings::{Action, Hooks, Settings};
 use crate::startup::StartupError;
+pub use actions::register;
 pub use on_signal::{Reaction, reaction};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -31,34 +33,32 @@ pub struct Subject<'a> {
     pub gid: u32,
 }
 
-/// Sees to it that no action of any phase is found to be wrong only when its moment comes.
+/// Sees to it that no action is found to be wrong only when its moment comes. Once for the phase `asap`, and once for
+/// all, when plugins have brought their own.
 ///
 /// # Errors
 /// An action that does not exist, or an argument that it cannot have; with the place.
-pub fn check(settings: &Settings) -> Result<(), StartupError> {
+pub fn check(settings: &Settings, only_asap: bool) -> Result<(), StartupError> {
     if let Some(shell) = settings.paths.binsh.iter().find(|s| std::path::Path::new(s).exists()) {
         let _ = SHELL.set(shell.clone());
     }
     for ((key, value), place) in settings.exported.iter().zip(&settings.origins) {
         let value = value.as_deref().unwrap_or_default();
-        let text = match key.as_str() {
-            "hook-touch" => value
+        let Some((kind, phase)) = key.split_once('-').filter(|_| table::find(key).is_some()) else {
+            continue;
+        };
+        let action = match (kind, phase) {
+            _ if only_asap && phase != "asap" => continue,
+            ("hook", "touch") => value
                 .trim()
                 .split_once(char::is_whitespace)
-                .map_or("", |(_, a)| a.trim_start()),
-            key if key.starts_with("hook-") => value,
+                .map_or("", |(_, a)| a)
+                .trim_start(),
+            ("hook", _) => value,
+            ("mount" | "umount", _) => &format!("{kind}:{value}"),
             _ => continue,
         };
-        actions::check(text).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
-    }
-    for ((key, value), place) in settings.exported.iter().zip(&settings.origins) {
-        let action = ["mount-", "umount-"]
-            .into_iter()
-            .find(|a| key.starts_with(a) && crate::options::table::find(key).is_some());
-        if let Some(action) = action {
-            let text = format!("{}{}", action.replace('-', ":"), value.as_deref().unwrap_or_default());
-            actions::check(&text).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
-        }
+        actions::check(action).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
     }
     Ok(())
 }
