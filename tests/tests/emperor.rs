@@ -1,6 +1,6 @@
 //! The emperor: vassals come, change and go with their files; what operators see of it, and what is left when it dies.
 
-use rsgi_tests::{Server, Setup, http, is_alive, send, wait_for};
+use rsgi_tests::{Server, Setup, build_plugin, http, is_alive, send, wait_for};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
@@ -502,4 +502,57 @@ fn a_vassal_cannot_daemonize_away_from_its_emperor() {
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0));
     assert!(!is_alive(master));
+}
+
+#[test]
+fn plugins_of_the_emperor_take_part_in_the_start_of_vassals() {
+    let source = "#include <uwsgi.h>\n\
+        static void after_fork(struct uwsgi_instance *i) { uwsgi_log(\"FORKED %d\\n\", i != NULL); }\n\
+        static void before_exec(struct uwsgi_instance *i) { uwsgi_log(\"BEFORE EXEC %d\\n\", i != NULL); }\n\
+        struct uwsgi_plugin midwife_plugin = {\n\
+            .name = \"midwife\", .vassal = after_fork, .vassal_before_exec = before_exec };\n";
+    let [port] = free_ports();
+    let setup = Setup::new().file("app.py", APP);
+    let plugin = build_plugin(setup.dir(), "midwife.c", source);
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let mut server = setup
+        .file("v/a.ini", &vassal(port, ""))
+        .args(["--emperor", "@DIR@/v", "--plugin", plugin.to_str().unwrap()])
+        .args([
+            "--hook-as-emperor",
+            "unlink:/no/such/file",
+            "--hook-as-emperor",
+            "print:it goes on",
+        ])
+        .start_unready();
+    answer(port);
+    let log = server.log();
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text:?} in {log}"));
+    assert!(at("FORKED 1") < at("BEFORE EXEC 1"));
+    // one vassal's trouble is not the emperor's end
+    assert!(at("[emperor] vassal a.ini: hook unlink:/no/such/file") < at("it goes on"));
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_talkative_vassal_is_neither_stuck_nor_in_the_way_of_others() {
+    let [port] = free_ports();
+    let lines = 40_000;
+    let setup = Setup::new().file("app.py", APP).file(
+        "talk.py",
+        &format!("for i in range({lines}):\n    print('x' * 100, flush=True)\nprint('ALL SAID', flush=True)\n"),
+    );
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let mut server = setup
+        .file(
+            "v/talk.ini",
+            "[uwsgi]\nexec-asap = python3 @DIR@/talk.py\nhook-as-user = exit:26\n",
+        )
+        .file("v/quiet.ini", &vassal(port, ""))
+        .args(["--emperor", "@DIR@/v"])
+        .start_unready();
+    answer(port);
+    server.wait_log("ALL SAID", 1);
+    assert_eq!(server.log().matches(&"x".repeat(100)).count(), lines);
 }

@@ -28,7 +28,10 @@ impl Reign<'_> {
     /// Looks which vassals there are to be, and compares with those that are.
     pub(super) fn scan(&mut self) {
         let settings = &self.settings.emperor;
-        self.next_scan = Instant::now() + Duration::from_secs(settings.scan_every);
+        // SAFETY: the emperor has one thread; a plugin may have written the field.
+        let wanted_by_plugin = unsafe { (*crate::server::view()).emperor_freq };
+        let every = u64::try_from(wanted_by_plugin).ok().filter(|n| *n > 0);
+        self.next_scan = Instant::now() + Duration::from_secs(every.unwrap_or(settings.scan_every));
         self.sources = settings.sources.iter().map(|text| Source::of(text)).collect();
         self.watch
             .set(self.sources.iter().flat_map(scan::watched_folders).collect());
@@ -107,7 +110,7 @@ impl Reign<'_> {
                 found.id,
                 demand.address
             );
-            hooks::run_for_vassal(&self.settings.hooks.as_on_demand_vassal, &subject(&found, -1));
+            hooks::try_for_vassal(&self.settings.hooks.as_on_demand_vassal, &subject(&found, -1));
         }
         self.next_serial += 1;
         self.vassals.push(Vassal {
@@ -200,7 +203,7 @@ impl Reign<'_> {
         let (reader, writer) = std::io::pipe().map_err(text)?;
         set_nonblocking(reader.as_raw_fd());
         let before = subject(&vassal.found, -1);
-        hooks::run_for_vassal(&settings.hooks.as_emperor_before_vassal, &before);
+        hooks::try_for_vassal(&settings.hooks.as_emperor_before_vassal, &before);
         let ends = Ends {
             link: theirs.as_raw_fd(),
             output: writer.as_raw_fd(),
@@ -228,12 +231,13 @@ impl Reign<'_> {
             link: mine,
             output: Output::new(reader),
             ready: false,
+            is_announced: false,
             accepting: None,
             loyal: false,
             last_heartbeat: 0,
             kill_at: None,
         });
-        hooks::run_for_vassal(&settings.hooks.as_emperor, &subject(&vassal.found, pid));
+        hooks::try_for_vassal(&settings.hooks.as_emperor, &subject(&vassal.found, pid));
         Ok(())
     }
 
@@ -253,6 +257,15 @@ impl Reign<'_> {
             return;
         }
         self.hear(at);
+    }
+
+    /// Goes on with those who print more than is taken in one turn.
+    pub(super) fn hear_the_talkative(&mut self) {
+        for at in 0..self.vassals.len() {
+            if self.vassals[at].has_more_output() {
+                self.hear(at);
+            }
+        }
     }
 
     /// Hands on what a vassal printed and takes in what it reported.
@@ -275,11 +288,13 @@ impl Reign<'_> {
         let vassal = &mut self.vassals[at];
         let id = vassal.found.id.clone();
         let Some(running) = &mut vassal.process else { return };
+        // one without a master never says that it is ready
+        let runs = matches!(report, Report::Ready | Report::Accepting);
+        if runs && !std::mem::replace(&mut running.is_announced, true) {
+            say!("[emperor] vassal {id} has been spawned");
+        }
         match report {
             Report::Ready => {
-                if !running.ready {
-                    say!("[emperor] vassal {id} has been spawned");
-                }
                 running.ready = true;
                 vassal.history.last_ready = now();
             }

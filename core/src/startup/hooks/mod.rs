@@ -65,43 +65,55 @@ pub fn check(settings: &Settings, only_asap: bool) -> Result<(), StartupError> {
 
 /// Runs the actions of a phase in order; one that fails ends the process, as uWSGI's do.
 pub fn run(actions: &[Action]) {
-    run_about(actions, None);
+    for action in actions.iter().filter(|a| is_for_this_process(a)) {
+        if let Err(why) = one(action, None) {
+            say!("{why}");
+            process::exit(1);
+        }
+    }
 }
 
-/// The same for a phase of a vassal's life; the commands find it in `UWSGI_VASSAL_CONFIG` and its like.
+/// The same in a vassal's process; the commands find what it is about in `UWSGI_VASSAL_CONFIG` and its like.
 pub fn run_for_vassal(actions: &[Action], subject: &Subject<'_>) {
-    if actions.is_empty() {
-        return;
-    }
+    about(subject, actions, |why| {
+        say!("{why}");
+        process::exit(1)
+    });
+}
+
+/// The same in the emperor, which does not end because of one vassal.
+pub fn try_for_vassal(actions: &[Action], subject: &Subject<'_>) {
+    about(subject, actions, |why| say!("[emperor] vassal {}: {why}", subject.name));
+}
+
+fn about(subject: &Subject<'_>, actions: &[Action], failed: impl Fn(String)) {
     let variables = [
         ("UWSGI_VASSAL_CONFIG", subject.name.to_owned()),
         ("UWSGI_VASSAL_PID", subject.pid.to_string()),
         ("UWSGI_VASSAL_UID", subject.uid.to_string()),
         ("UWSGI_VASSAL_GID", subject.gid.to_string()),
     ];
-    for (name, value) in &variables {
-        // SAFETY: the emperor, and its child before the exec, have one thread.
-        unsafe { std::env::set_var(name, value) };
-    }
-    run_about(actions, Some(subject));
-    for (name, _) in &variables {
-        // SAFETY: as above.
-        unsafe { std::env::remove_var(name) };
+    for action in actions {
+        for (name, value) in &variables {
+            // SAFETY: the emperor, and its child before the exec, have one thread.
+            unsafe { std::env::set_var(name, value) };
+        }
+        if let Err(why) = one(action, Some(subject)) {
+            failed(why);
+        }
+        for (name, _) in &variables {
+            // SAFETY: as above.
+            unsafe { std::env::remove_var(name) };
+        }
     }
 }
 
-fn run_about(all: &[Action], subject: Option<&Subject<'_>>) {
-    for action in all.iter().filter(|a| is_for_this_process(a)) {
-        let done = match action {
-            Action::Hook(text) => actions::run(text),
-            Action::Exec(command) => shell(command),
-            Action::Call(function) => call::function(function),
-            Action::CallAbout(count, function) => call::about(function, *count, subject),
-        };
-        if let Err(why) = done {
-            say!("{why}");
-            process::exit(1);
-        }
+fn one(action: &Action, subject: Option<&Subject<'_>>) -> Result<(), String> {
+    match action {
+        Action::Hook(text) => actions::run(text),
+        Action::Exec(command) => shell(command),
+        Action::Call(function) => call::function(function),
+        Action::CallAbout(count, function) => call::about(function, *count, subject),
     }
 }
 
@@ -121,12 +133,7 @@ pub fn run_or_say(action: &str) {
 /// The same for all actions of a phase.
 pub fn run_all_or_say(all: &[Action]) {
     for action in all {
-        let done = match action {
-            Action::Hook(text) => actions::run(text),
-            Action::Exec(command) => shell(command),
-            Action::Call(function) | Action::CallAbout(_, function) => call::function(function),
-        };
-        if let Err(why) = done {
+        if let Err(why) = one(action, None) {
             say!("{why}");
         }
     }
