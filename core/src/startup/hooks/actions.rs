@@ -60,7 +60,6 @@ static ACTIONS: &[Spec] = &[
     }),
     action("create", Form::Needed("FILE"), create),
     action("creat", Form::Needed("FILE"), create),
-    action("touch", Form::Needed("FILE"), create),
     action("unlink", Form::Needed("FILE"), |a| {
         std::fs::remove_file(a).map_err(system)
     }),
