@@ -122,10 +122,14 @@ pub struct WorkerSlot {
     pub leaving: AtomicI32,
     /// Pid of a process that has done enough and asks for a replacement.
     pub wants_replacement: AtomicI32,
-    /// Seconds of the monotonic clock: the loop turned.
-    pub heartbeat: AtomicI64,
+    /// Milliseconds of the monotonic clock: the loop turned; 0: it never did.
+    pub heartbeat: AtomicU64,
     /// Deadline set with `set_harakiri`, seconds since the epoch.
     pub user_deadline: AtomicI64,
+    /// Pid of a process that the master has given up: it writes its stacks when asked.
+    pub over_time: AtomicI32,
+    /// 1: that process has written them, 2: and ends by itself.
+    pub stacks_written: AtomicI32,
 }
 
 /// The mapping.

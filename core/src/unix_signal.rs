@@ -6,7 +6,7 @@
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
 /// The signals that the master acts on.
 pub const MASTER: &[Signal] = &[
@@ -130,10 +130,46 @@ extern "C" fn on_leave(_: i32) {
 extern "C" fn on_stop(_: i32) {
     let errno = errno();
     give_order(Order::Stop);
-    if crate::worker::busy_in_main_thread() {
+    if crate::worker::busy_in_main_thread() && !crate::plugin::hooks::worker_int_in_signal() {
         // the main thread is inside a request and will not come back soon: stop means now
         // SAFETY: async-signal-safe by POSIX.
         unsafe { libc::_exit(0) }
+    }
+    set_errno(errno);
+}
+
+/// The signal on which a worker writes its stacks; none of those with a meaning of their own.
+pub fn stacks() -> i32 {
+    libc::SIGRTMIN() + 8
+}
+
+static ABORTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a plugin wants to end this process (`worker_abort`); the main thread asks outside of requests.
+pub fn aborted() -> bool {
+    ABORTED.load(Ordering::Relaxed)
+}
+
+/// A plugin ends this process; the main thread, if it is not inside a request, hears it at once.
+pub fn abort_when_calm() {
+    ABORTED.store(true, Ordering::Release);
+    ring();
+}
+
+extern "C" fn on_stacks(_: i32) {
+    let errno = errno();
+    crate::process::harakiri::write_stacks(false);
+    set_errno(errno);
+}
+
+extern "C" fn on_abort(signal: i32) {
+    let errno = errno();
+    if !crate::process::harakiri::write_stacks(true) {
+        // SAFETY: async-signal-safe calls: what SIGABRT does without a handler, once this one has returned.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
     }
     set_errno(errno);
 }
@@ -180,6 +216,15 @@ pub fn install_worker() -> nix::Result<OwnedFd> {
     }
     set(Signal::SIGTSTP, SigHandler::Handler(on_pause));
     set(Signal::SIGUSR2, SigHandler::Handler(on_describe));
+    set(Signal::SIGABRT, SigHandler::Handler(on_abort));
+    ABORTED.store(false, Ordering::Release);
+    // SAFETY: the handler only does what is safe in one; the struct is complete.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_stacks as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(stacks(), &action, std::ptr::null_mut());
+    }
     for signal in [Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH] {
         set(signal, SigHandler::SigIgn);
     }

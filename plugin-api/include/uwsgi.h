@@ -80,7 +80,11 @@ extern "C" {
 
 #define UWSGI_PLUGIN_API 1
 #define UWSGI_ABI_MAJOR 1
-#define UWSGI_ABI_MINOR 0
+#define UWSGI_ABI_MINOR 1
+
+/* the steps of worker_int and worker_abort */
+#define UWSGI_STEP_SIGNAL 0 /* inside a signal handler: async-signal-safe calls only */
+#define UWSGI_STEP_CALM 1   /* the main thread, outside of a request: anything goes */
 
 /* return values of the request hook */
 #define UWSGI_OK 0         /* the request is answered */
@@ -192,6 +196,45 @@ struct uwsgi_plugin {
     void (*early_post_jail)(void);    /* (g) [master] first thing inside the jail */
     void (*pre_uwsgi_fork)(void);     /* (r) [master] just before each fork of the host */
     void (*post_uwsgi_fork)(int step); /* (r) just after it; 0: in the parent, 1: in the child */
+
+    /*
+     * Since 1.1: the life of the server and of its workers. Called for both kinds of plugins. "The master" means its
+     * one thread, between two rounds of its loop; nothing of the host is locked. Ids count from 1.
+     */
+    int (*configure)(void);           /* [master] all options were read, nothing was done with them yet: no logger, no
+                                         chdir, no environment of --env. The place for rsgi_default_option().
+                                         Negative (say why): the start ends with exit code 1 */
+    void (*dump_stacks)(int fd);      /* [worker] any thread, inside a signal handler, mostly just before the worker
+                                         is killed: write where each thread of your language is to fd. Only
+                                         async-signal-safe calls, no lock; the thread may hold yours. Prepare in
+                                         post_fork what you need here */
+    int (*on_starting)(void);         /* [master] the first start: apps loaded (unless lazy), nothing forked; negative:
+                                         the server ends with exit code 1. Not called after a reload */
+    void (*on_reload)(void);          /* the master of the new image after its exec, in place of on_starting; also when
+                                         workers alone are renewed (chain reload). Before the first new worker */
+    int (*when_ready)(void);          /* the master, once per image: every worker takes requests; negative: the server
+                                         stops with exit code 1 */
+    int (*pre_fork)(int worker_id);   /* the master, before the fork of this worker (pre_uwsgi_fork comes after);
+                                         negative: the server stops with exit code 1 */
+    void (*child_exit)(int worker_id, int pid, int status); /* the master, after it has reaped a worker, whatever ended
+                                         it; status as from waitpid(). Its successor is not forked yet, unless it
+                                         replaced it */
+    void (*nworkers_changed)(int now, int before); /* the master: so many workers are to run; before is -1 at the start;
+                                         also for cheaper and by hand */
+    void (*pre_exec)(void);           /* the master, last thing before it becomes the new image (reload, upgrade) */
+    int (*worker_int)(int step);      /* [worker] it was told to stop at once (SIGINT, SIGQUIT). UWSGI_STEP_SIGNAL: the
+                                         main thread is inside a request hook; 1: you will do your work there and call
+                                         uwsgi_exit() soon, 0: nothing to do, the process ends now. UWSGI_STEP_CALM:
+                                         do your work and return; the process ends then */
+    int (*worker_abort)(int step);    /* [worker] a deadline has passed, or SIGABRT came; the stacks were written. As
+                                         worker_int, in any thread for UWSGI_STEP_SIGNAL; the process ends with exit
+                                         code 1, or is killed after a short grace */
+    void (*worker_exit)(int worker_id); /* [worker] the main thread, first thing of an orderly end, before atexit */
+    void (*pre_request)(struct wsgi_request *);  /* [request] parsed, before anything answers it; for every request of
+                                         the worker, also those of other plugins and static files */
+    void (*post_request)(struct wsgi_request *); /* [request] answered, status and sizes are set; before after_request
+                                         and the log line */
+    void (*on_exit)(void);            /* the master, last thing of an orderly end; not before an exec */
 };
 
 /*
@@ -854,6 +897,14 @@ int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_
 int rsgi_request_client_gone(struct wsgi_request *);
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
+/* [master] in configure: gives an option of the configuration a value that counts unless the user gave one, for it or
+ * for one of the options named in `unless` (commas; may be NULL). value NULL: a flag. May be called several times for
+ * an option that may be given several times. 1: taken, 0: the user's word counts, -1: no such option. `origin` says in
+ * messages where the value comes from. */
+int rsgi_default_option(const char *name, const char *value, const char *unless, const char *origin);
+/* [worker], any thread: a worker whose loop is its own (worker override) is alive. Once called, it must be called
+ * again within --worker-heartbeat seconds, or the worker is killed and replaced. No system call. */
+void rsgi_notify_alive(void);
 /* [any] The modifier1 that a plugin got, by the address of its struct; -1: not loaded. */
 int rsgi_plugin_modifier(const struct uwsgi_plugin *);
 

@@ -99,6 +99,63 @@ macro_rules! __hook {
         }
         Some(init)
     }};
+    ($plugin:ty, configure) => { $crate::__hook!(@verdict $plugin, configure) };
+    ($plugin:ty, on_starting) => { $crate::__hook!(@verdict $plugin, on_starting) };
+    ($plugin:ty, when_ready) => { $crate::__hook!(@verdict $plugin, when_ready) };
+    (@verdict $plugin:ty, $name:ident) => {{
+        unsafe extern "C" fn $name() -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), stringify!($name), -1, || {
+                <$plugin as $crate::Plugin>::$name().map(|()| 0)
+            })
+        }
+        Some($name)
+    }};
+    ($plugin:ty, pre_fork) => {{
+        unsafe extern "C" fn pre_fork(worker: ::std::ffi::c_int) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "pre_fork", -1, || {
+                <$plugin as $crate::Plugin>::pre_fork(worker as usize).map(|()| 0)
+            })
+        }
+        Some(pre_fork)
+    }};
+    ($plugin:ty, child_exit) => {{
+        unsafe extern "C" fn child_exit(
+            worker: ::std::ffi::c_int,
+            pid: ::std::ffi::c_int,
+            status: ::std::ffi::c_int,
+        ) {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "child_exit", (), || {
+                <$plugin as $crate::Plugin>::child_exit(worker as usize, pid, status)
+            })
+        }
+        Some(child_exit)
+    }};
+    ($plugin:ty, nworkers_changed) => {{
+        unsafe extern "C" fn nworkers_changed(now: ::std::ffi::c_int, before: ::std::ffi::c_int) {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "nworkers_changed", (), || {
+                <$plugin as $crate::Plugin>::nworkers_changed(now as usize, usize::try_from(before).ok())
+            })
+        }
+        Some(nworkers_changed)
+    }};
+    ($plugin:ty, worker_int) => { $crate::__hook!(@step $plugin, worker_int) };
+    ($plugin:ty, worker_abort) => { $crate::__hook!(@step $plugin, worker_abort) };
+    (@step $plugin:ty, $name:ident) => {{
+        // no guard: it would log, which a signal handler must not; the trait's method cannot fail
+        unsafe extern "C" fn $name(step: ::std::ffi::c_int) -> ::std::ffi::c_int {
+            ::std::ffi::c_int::from(<$plugin as $crate::Plugin>::$name(step != 0))
+        }
+        Some($name)
+    }};
+    ($plugin:ty, dump_stacks) => {{
+        // no guard: as above
+        unsafe extern "C" fn dump_stacks(fd: ::std::ffi::c_int) {
+            <$plugin as $crate::Plugin>::dump_stacks(fd)
+        }
+        Some(dump_stacks)
+    }};
+    ($plugin:ty, pre_request) => { $crate::__hook!(@request_unit $plugin, pre_request) };
+    ($plugin:ty, post_request) => { $crate::__hook!(@request_unit $plugin, post_request) };
     ($plugin:ty, request) => {{
         unsafe extern "C" fn request(req: *mut $crate::abi::WsgiRequest) -> ::std::ffi::c_int {
             $crate::guard::hook(env!("CARGO_PKG_NAME"), "request", -1, || {
@@ -148,6 +205,7 @@ macro_rules! __hook {
     }};
     ($plugin:ty, master_fixup) => { $crate::__hook!(@int $plugin, master_fixup) };
     ($plugin:ty, harakiri) => { $crate::__hook!(@int $plugin, harakiri) };
+    ($plugin:ty, worker_exit) => { $crate::__hook!(@int $plugin, worker_exit) };
     ($plugin:ty, post_uwsgi_fork) => { $crate::__hook!(@int $plugin, post_uwsgi_fork) };
     (@int $plugin:ty, $name:ident) => {{
         unsafe extern "C" fn $name(value: ::std::ffi::c_int) {

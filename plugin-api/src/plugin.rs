@@ -135,4 +135,64 @@ pub trait Plugin {
     fn exception_log(req: &mut Request<'_>) -> Result<(), HookError> {
         Ok(())
     }
+    /// Master, all options read, nothing done with them: the place for [`crate::sys::rsgi_default_option`]. An error
+    /// ends the start.
+    fn configure() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Worker, in a signal handler: write where each thread is. Async-signal-safe calls only, no panic.
+    fn dump_stacks(fd: i32) {}
+    /// Master, the first start, before the first fork; an error ends the server.
+    fn on_starting() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, a reload, before the first new worker.
+    fn on_reload() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, every worker takes requests; an error ends the server.
+    fn when_ready() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, before the fork of a worker; an error ends the server.
+    fn pre_fork(worker: usize) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, a worker was reaped; `status` as from `waitpid`.
+    fn child_exit(worker: usize, pid: i32, status: i32) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, so many workers are to run; `before` is `None` at the start.
+    fn nworkers_changed(now: usize, before: Option<usize>) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, last thing before it becomes the new image.
+    fn pre_exec() -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Worker, told to stop at once. `calm`: the main thread, outside of a request; else a signal handler, where
+    /// only async-signal-safe calls are allowed and `true` promises to end the process soon. No panic.
+    fn worker_int(calm: bool) -> bool {
+        false
+    }
+    /// Worker, a deadline has passed; as [`Self::worker_int`].
+    fn worker_abort(calm: bool) -> bool {
+        false
+    }
+    /// Worker, first thing of an orderly end.
+    fn worker_exit(worker: i32) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Before anything answers a request.
+    fn pre_request(req: &mut Request<'_>) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// After the answer, before the log line.
+    fn post_request(req: &mut Request<'_>) -> Result<(), HookError> {
+        Ok(())
+    }
+    /// Master, last thing of an orderly end.
+    fn on_exit() -> Result<(), HookError> {
+        Ok(())
+    }
 }

@@ -229,5 +229,12 @@ unsafe extern "C" {
     pub fn uwsgi_disconnect(a0: *mut WsgiRequest);
     pub fn uwsgi_logvar_add(a0: *mut WsgiRequest, key: *mut c_char, keylen: u8, val: *mut c_char, vallen: u8);
     pub fn rsgi_logvar_get(a0: *mut WsgiRequest, key: *mut c_char, keylen: u8, val: *mut *mut c_char) -> c_int;
+    pub fn rsgi_default_option(
+        name: *const c_char,
+        value: *const c_char,
+        unless: *const c_char,
+        origin: *const c_char,
+    ) -> c_int;
+    pub fn rsgi_notify_alive();
     pub fn rsgi_plugin_modifier(a0: *const UwsgiPlugin) -> c_int;
 }

@@ -20,7 +20,8 @@ static void postinit_apps(void) { say("postinit_apps"); }
 static void master_fixup(int step) { uwsgi_log("HOOK master_fixup %d wid=%d\n", step, uwsgi.mywid); }
 static void pre_uwsgi_fork(void) { say("pre_uwsgi_fork"); }
 static void post_uwsgi_fork(int step) { uwsgi_log("HOOK post_uwsgi_fork %d\n", step); }
-static void post_fork(void) { say("post_fork"); }
+static int aborts;
+static void post_fork(void) { say("post_fork"); aborts = getenv("ABORT") != NULL; }
 static int worker(void) { say("worker"); return 0; }
 static void fixup(void) { say("fixup"); }
 static void hijack_worker(void) { say("hijack_worker"); }
@@ -29,6 +30,27 @@ static void master_cycle(void) { if (cycles++ < 2) say("master_cycle"); }
 static void do_harakiri(int wid) { uwsgi_log("HOOK harakiri %d\n", wid); }
 static void do_atexit(void) { say("atexit"); }
 static void master_cleanup(void) { say("master_cleanup"); }
+
+static int configure(void) { say("configure"); return 0; }
+static void dump_stacks(int fd) { if (write(fd, "HOOK dump_stacks\n", 17) != 17) return; }
+static int on_starting(void) { say("on_starting"); return 0; }
+static void on_reload(void) { say("on_reload"); }
+static int when_ready(void) { say("when_ready"); return 0; }
+static int pre_fork(int wid) { uwsgi_log("HOOK pre_fork %d\n", wid); return getenv("REFUSE_FORK") ? -1 : 0; }
+static void child_exit(int wid, int pid, int status) {
+    (void) pid;
+    uwsgi_log("HOOK child_exit %d signal=%d code=%d\n", wid, WTERMSIG(status), WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+static void nworkers_changed(int now, int before) { uwsgi_log("HOOK nworkers_changed %d %d\n", now, before); }
+static void pre_exec(void) { say("pre_exec"); }
+static int worker_int(int step) { if (step == UWSGI_STEP_CALM) say("worker_int"); return 0; }
+static int worker_abort(int step) { if (step == UWSGI_STEP_CALM) say("worker_abort"); return aborts; }
+static void worker_exit(int wid) { uwsgi_log("HOOK worker_exit %d\n", wid); }
+static void pre_request(struct wsgi_request *wsgi_req) {
+    uwsgi_log("HOOK pre_request %.*s\n", wsgi_req->path_info_len, wsgi_req->path_info);
+}
+static void post_request(struct wsgi_request *wsgi_req) { uwsgi_log("HOOK post_request %d\n", wsgi_req->status); }
+static void on_exit_(void) { say("on_exit"); }
 
 static int request(struct wsgi_request *wsgi_req) {
     if (uwsgi_parse_vars(wsgi_req)) return -1;
@@ -69,4 +91,19 @@ struct uwsgi_plugin every_hook_plugin = {
     .worker = worker,
     .pre_uwsgi_fork = pre_uwsgi_fork,
     .post_uwsgi_fork = post_uwsgi_fork,
+    .configure = configure,
+    .dump_stacks = dump_stacks,
+    .on_starting = on_starting,
+    .on_reload = on_reload,
+    .when_ready = when_ready,
+    .pre_fork = pre_fork,
+    .child_exit = child_exit,
+    .nworkers_changed = nworkers_changed,
+    .pre_exec = pre_exec,
+    .worker_int = worker_int,
+    .worker_abort = worker_abort,
+    .worker_exit = worker_exit,
+    .pre_request = pre_request,
+    .post_request = post_request,
+    .on_exit = on_exit_,
 };

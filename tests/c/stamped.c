@@ -30,15 +30,15 @@ struct {
     void (*post_init)(void);
     void (*post_fork)(void);
     void *options;
-    void (*others[42])(void);
+    void (*others[57])(void);
     void (*newer[2])(void);
 } stamped_plugin = {
     .name = "stamped",
     .on_load = on_load,
     .init = init,
-#if SIZE < 408
+#if SIZE < 528
     .post_init = junk, .post_fork = junk, .options = options,
-    .others = { [0 ... 41] = junk },
+    .others = { [0 ... 56] = junk },
 #endif
 #if SIZE < 1000
     .newer = { junk, junk },

@@ -58,7 +58,7 @@ fn what_lies_behind_an_older_plugin_is_no_option_table() {
 #[test]
 fn a_newer_plugin_loads_and_the_log_says_so() {
     let setup = Setup::new();
-    gcc(setup.dir(), "stamped.so", &["-DSIZE=424", "-DMINOR=9"], &["stamped.c"]);
+    gcc(setup.dir(), "stamped.so", &["-DSIZE=544", "-DMINOR=9"], &["stamped.c"]);
     let ended = setup.args(["--plugin", "./stamped.so"]).run();
     assert!(ended.output.contains("STAMPED init\n"), "{}", ended.output);
     assert!(
@@ -295,7 +295,7 @@ fn the_guard_lets_structs_grow_at_their_end_only() {
         HEADER.replace(from, to)
     };
     let (last, spare) = (
-        "    void (*post_uwsgi_fork)(int step);",
+        "    void (*on_exit)(void);",
         "    int file_wrapper;                /* reserved */\n    uint64_t reserved[64];",
     );
     let cases = [

@@ -201,6 +201,36 @@ fn a_stats_socket_speaks_http_to_those_who_do() {
     assert!(read(stream, b"T /metrics HTTP/1.0\r\n\r\n").contains("uwsgi_up 1"));
 }
 
+#[test]
+fn metrics_are_there_when_asked_for_and_each_has_a_number_of_its_own() {
+    let server = start(&["-p", "2", "--enable-metrics"]);
+    assert_eq!(server.get("/raise").status, 500);
+    server.get("/");
+    let text = wait_stats(
+        &server,
+        "\"worker.0.requests\":{\"type\":0,\"oid\":\"3.0.1\",\"value\":2}",
+    );
+    assert!(
+        text.contains("\"core.idle_workers\":{\"type\":1,\"oid\":\"5.4\",\"value\":2}"),
+        "{text}"
+    );
+    let metrics = text.split("\"metrics\":{").nth(1).expect("they are there");
+    let metrics = metrics
+        .split("\"rss_size\":{\"type\":3")
+        .next()
+        .expect("aliases come last");
+    let mut numbers: Vec<&str> = metrics
+        .split("\"oid\":\"")
+        .skip(1)
+        .filter_map(|m| m.split('"').next())
+        .collect();
+    let count = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count);
+    assert!(!stats(&start(&["-p", "1"])).contains("metrics"));
+}
+
 fn health_port(server: &Server) -> u16 {
     let log = server.log();
     let rest = log.split("health endpoint on 127.0.0.1:").nth(1).expect("it is said");

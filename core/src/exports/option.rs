@@ -213,6 +213,23 @@ pub unsafe extern "C" fn uwsgi_hooked_parse(
     0
 }
 
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_default_option(
+    name: *const c_char,
+    value: *const c_char,
+    unless: *const c_char,
+    origin: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for NUL-terminated texts or NULL.
+    let [name, unless, origin] = [name, unless, origin].map(|p| String::from_utf8_lossy(unsafe { text(p) }));
+    // SAFETY: as above.
+    let value = (!value.is_null()).then(|| String::from_utf8_lossy(unsafe { text(value) }));
+    match crate::options::defaults::offer(&name, value.as_deref(), &unless, &origin) {
+        Some(taken) => c_int::from(taken),
+        None => -1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -311,6 +311,13 @@ pub extern "C" fn set_harakiri(seconds: c_int) {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn rsgi_notify_alive() {
+    if worker_id() > 0 {
+        crate::worker::beat();
+    }
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_worker_is_busy(worker: c_int) -> c_int {
     let shared = &server().shared;
     match usize::try_from(worker) {

@@ -4,7 +4,7 @@ use super::parse::{self, without_comment};
 use super::plugin_host::{PluginHost, PluginOption};
 use super::resolve::Values;
 use super::spec::{Apply, ArgKind, OptionSpec};
-use super::{suggestion, table};
+use super::{defaults, suggestion, table};
 use crate::config::{Collected, Directive, Environment, Origin, mentions};
 use crate::settings::Settings;
 use rsgi_plugin_api::abi::UWSGI_OPT_MASTER;
@@ -53,6 +53,17 @@ impl<'a> Applier<'a> {
         let host = self.host;
         self.problems.extend(self.settings.validate(&mut |line| host.say(line)));
         (self.settings, self.problems)
+    }
+
+    /// What the plugins make of their options: defaults for others, below what the user says.
+    pub fn defaults(&mut self) {
+        if !self.problems.is_empty() {
+            return;
+        }
+        match defaults::gather(self.collected.directives.iter(), self.host) {
+            Ok(directives) => directives.iter().for_each(|d| self.directive(d)),
+            Err(error) => self.problems.push(error.to_string()),
+        }
     }
 
     /// One directive.

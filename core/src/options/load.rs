@@ -219,6 +219,7 @@ fn apply(
     for directive in &collected.directives {
         applier.directive(directive);
     }
+    applier.defaults();
     let (settings, mut found) = applier.finish();
     problems.append(&mut found);
     settings

@@ -3,6 +3,7 @@
 
 mod apply;
 pub mod command;
+pub mod defaults;
 mod environment;
 mod help;
 mod load;

@@ -57,6 +57,14 @@ pub trait PluginHost {
         false
     }
 
+    /// All options are set: the plugins look at theirs and may offer defaults for others.
+    ///
+    /// # Errors
+    /// A plugin does not let the server start; it has said why.
+    fn configure(&mut self) -> Result<(), PluginError> {
+        Ok(())
+    }
+
     /// The plugin on disk that has this option; looked up without loading.
     fn owner_of(&self, option: &str) -> Option<String>;
 

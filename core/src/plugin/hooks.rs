@@ -6,6 +6,7 @@ use super::registry::registry;
 use crate::server;
 use rsgi_plugin_api::abi::{JailStart, UwsgiInstance, UwsgiPlugin, WsgiRequest};
 use std::ffi::CStr;
+use std::sync::OnceLock;
 
 /// Which plugins a hook is called for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,189 @@ moments! {
     before_privileges_drop: Generic;
     /// Just before a fork.
     pre_uwsgi_fork: Request;
+    /// The new image after a reload, or workers alone are renewed.
+    on_reload: Both;
+    /// Just before the master becomes the new image.
+    pre_exec: Both;
+    /// The master's orderly end.
+    on_exit: Both;
+}
+
+/// Defines a function that calls a hook of every plugin until one refuses: `Err` with that plugin's name.
+macro_rules! verdicts {
+    ($($(#[$doc:meta])* $hook:ident($($arg:ident: $type:ty),*);)*) => { $(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// The plugin that refused; it has said why.
+        pub fn $hook($($arg: $type),*) -> Result<(), Refused> {
+            for plugin in plugins(Of::Both) {
+                if let Some(hook) = plugin.$hook
+                    // SAFETY: called in the process and at the moment that the header states for this hook.
+                    && unsafe { hook($($arg as i32),*) } < 0
+                {
+                    return Err(Refused { plugin: name_of(plugin), hook: stringify!($hook) });
+                }
+            }
+            Ok(())
+        }
+    )* };
+}
+
+/// A hook that ends the server; the plugin has said why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hook {hook} of plugin {plugin} failed (the reason stands above); the server ends")]
+pub struct Refused {
+    plugin: &'static str,
+    hook: &'static str,
+}
+
+verdicts! {
+    /// All options were read, nothing was done with them.
+    configure();
+    /// The first start, before the first fork.
+    on_starting();
+    /// Every worker takes requests.
+    when_ready();
+    /// Before the fork of a worker.
+    pre_fork(worker: usize);
+}
+
+/// A worker was reaped; `status` as from `waitpid`.
+pub fn child_exit(worker: usize, pid: i32, status: i32) {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.child_exit {
+            // SAFETY: in the master, after the reaping.
+            unsafe { hook(worker as i32, pid, status) };
+        }
+    }
+}
+
+/// So many workers are to run from now on.
+pub fn nworkers_changed(now: usize, before: Option<usize>) {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.nworkers_changed {
+            // SAFETY: in the master.
+            unsafe { hook(now as i32, before.map_or(-1, |n| n as i32)) };
+        }
+    }
+}
+
+/// First thing of a worker's orderly end.
+pub fn worker_exit(worker: usize) {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.worker_exit {
+            // SAFETY: in the worker's main thread.
+            unsafe { hook(worker as i32) };
+        }
+    }
+}
+
+/// In a worker's main thread, outside of a request: it was told to stop at once.
+pub fn worker_int() {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.worker_int {
+            // SAFETY: at the moment that the header states for this step.
+            unsafe { hook(CALM) };
+        }
+    }
+}
+
+/// The same after a deadline or SIGABRT.
+pub fn worker_abort() {
+    for plugin in plugins(Of::Both) {
+        if let Some(hook) = plugin.worker_abort {
+            // SAFETY: as above.
+            unsafe { hook(CALM) };
+        }
+    }
+}
+
+const IN_SIGNAL: i32 = 0;
+const CALM: i32 = 1;
+
+/// The hooks that signal handlers and requests call: looked up once, so that neither allocates nor searches.
+struct Hot {
+    dump_stacks: Vec<unsafe extern "C" fn(i32)>,
+    worker_int: Vec<unsafe extern "C" fn(i32) -> i32>,
+    worker_abort: Vec<unsafe extern "C" fn(i32) -> i32>,
+    pre_request: Vec<unsafe extern "C" fn(*mut WsgiRequest)>,
+    post_request: Vec<unsafe extern "C" fn(*mut WsgiRequest)>,
+}
+
+static HOT: OnceLock<Hot> = OnceLock::new();
+
+/// Before the first fork, when all plugins are there.
+pub fn settle() {
+    let all = plugins(Of::Both);
+    let _ = HOT.set(Hot {
+        dump_stacks: all.iter().filter_map(|p| p.dump_stacks).collect(),
+        worker_int: all.iter().filter_map(|p| p.worker_int).collect(),
+        worker_abort: all.iter().filter_map(|p| p.worker_abort).collect(),
+        pre_request: all.iter().filter_map(|p| p.pre_request).collect(),
+        post_request: all.iter().filter_map(|p| p.post_request).collect(),
+    });
+}
+
+/// In a signal handler: the plugins write where their threads are.
+pub fn dump_stacks(fd: i32) {
+    for hook in HOT.get().into_iter().flat_map(|h| &h.dump_stacks) {
+        // SAFETY: in a worker, inside a signal handler, as the header states.
+        unsafe { hook(fd) };
+    }
+}
+
+/// In a signal handler: whether a plugin ends the process itself, soon.
+pub fn worker_int_in_signal() -> bool {
+    HOT.get().is_some_and(|h| ask(&h.worker_int))
+}
+
+/// In a signal handler: whether a plugin ends the process itself, soon.
+pub fn worker_abort_in_signal() -> bool {
+    HOT.get().is_some_and(|h| ask(&h.worker_abort))
+}
+
+fn ask(hooks: &[unsafe extern "C" fn(i32) -> i32]) -> bool {
+    let mut taken = false;
+    for hook in hooks {
+        // SAFETY: in a worker, inside a signal handler, as the header states; all of them are asked.
+        taken |= unsafe { hook(IN_SIGNAL) } == 1;
+    }
+    taken
+}
+
+/// Whether any plugin wants to see requests before they are answered.
+#[inline]
+pub fn has_pre_request() -> bool {
+    HOT.get().is_some_and(|h| !h.pre_request.is_empty())
+}
+
+/// Whether any plugin wants to see answered requests.
+#[inline]
+pub fn has_post_request() -> bool {
+    HOT.get().is_some_and(|h| !h.post_request.is_empty())
+}
+
+/// A request was parsed.
+///
+/// # Safety
+/// `req` is the request that this thread's core serves.
+pub unsafe fn pre_request(req: *mut WsgiRequest) {
+    for hook in HOT.get().into_iter().flat_map(|h| &h.pre_request) {
+        // SAFETY: by the contract.
+        unsafe { hook(req) };
+    }
+}
+
+/// A request was answered.
+///
+/// # Safety
+/// `req` is the request that this thread's core has just served.
+pub unsafe fn post_request(req: *mut WsgiRequest) {
+    for hook in HOT.get().into_iter().flat_map(|h| &h.post_request) {
+        // SAFETY: by the contract.
+        unsafe { hook(req) };
+    }
 }
 
 /// `init` of every plugin; one that fails is said and the others go on.

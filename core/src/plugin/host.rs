@@ -115,6 +115,10 @@ impl PluginHost for Plugins {
         super::hooks::magic(unsafe { CStr::from_ptr(crate::server::keep(argument)) })
     }
 
+    fn configure(&mut self) -> Result<(), PluginError> {
+        super::hooks::configure().map_err(|refused| PluginError(refused.to_string()))
+    }
+
     fn owner_of(&self, option: &str) -> Option<String> {
         registry().owner_of(option)
     }

@@ -1,48 +1,166 @@
-//! Requests that are over time: found by the master in the workers' slots, said, and ended with their worker.
+//! Workers that are over a deadline: how the master finds them and what it says about them, and the worker's side,
+//! which writes its stacks from a signal handler. Between the two stages, stacks and kill, lies `master::watch`.
 
-use crate::plugin::hooks;
-use crate::say;
-use crate::server::Server;
+use crate::plugin::{hooks, registry};
+use crate::server::{self, Server, server, worker_id};
+use crate::shared::SharedMemory;
+use crate::{say, unix_signal};
+use std::fmt;
 use std::sync::atomic::Ordering;
 
+/// Which deadline a worker has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// `--harakiri`, or `uwsgi.set_user_harakiri()`: a request takes too long.
+    Request,
+    /// `--worker-heartbeat`: the loop does not turn; milliseconds since it last did.
+    Heartbeat(u64),
+    /// `--worker-boot-timeout`: it does not become ready; seconds since its fork.
+    Boot(u64),
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request => f.write_str("a request was over time (--harakiri or a user harakiri)"),
+            Self::Heartbeat(ms) => write!(
+                f,
+                "it was silent for {}.{} s (--worker-heartbeat)",
+                ms / 1000,
+                ms % 1000 / 100
+            ),
+            Self::Boot(seconds) => write!(f, "it was not ready after {seconds} s (--worker-boot-timeout)"),
+        }
+    }
+}
+
+/// How far a worker has come with the first stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing was heard.
+    None,
+    /// Its stacks are in the log.
+    Stacks,
+    /// They are, and a plugin ends the process itself (`worker_abort`).
+    Leaves,
+}
+
 /// A core of worker `id` whose deadline has passed.
-pub fn is_over_time(server: &Server, id: usize, now: i64) -> bool {
-    let user = server.shared.worker_slot(id).user_deadline.load(Ordering::Relaxed);
+pub fn is_over_time(shared: &SharedMemory, id: usize, now: i64) -> bool {
+    let user = shared.worker_slot(id).user_deadline.load(Ordering::Relaxed);
     (user > 0 && now > user)
-        || (0..server.shared.core_count()).any(|core| {
-            let slot = server.shared.core_slot(id, core);
+        || (0..shared.core_count()).any(|core| {
+            let slot = shared.core_slot(id, core);
             let deadline = slot.deadline.load(Ordering::Relaxed);
             slot.since.load(Ordering::Acquire) > 0 && deadline > 0 && now > deadline
         })
 }
 
-/// Says what the worker was doing, just before it is killed.
-pub fn report(server: &Server, id: usize, pid: i32) {
-    say!("*** HARAKIRI ON WORKER {id} (pid: {pid}, try: 1, graceful: no) ***");
+/// Says what the worker is doing: every busy core with its request, since when, for how long, in which plugin.
+pub fn report(shared: &SharedMemory, id: usize, pid: i32, missed: Missed, graceful: bool) {
+    let graceful = if graceful { "yes" } else { "no" };
+    match missed {
+        Missed::Request => say!("*** HARAKIRI ON WORKER {id} (pid: {pid}, try: 1, graceful: {graceful}) ***"),
+        _ => say!("worker {id} (pid: {pid}) is to be killed: {missed}"),
+    }
     say!("HARAKIRI !!! worker {id} status !!!");
-    for core in 0..server.shared.core_count() {
-        let slot = server.shared.core_slot(id, core);
+    let now = crate::exports::now();
+    for core in 0..shared.core_count() {
+        let slot = shared.core_slot(id, core);
         let since = slot.since.load(Ordering::Acquire);
         if since > 0 {
-            say!("HARAKIRI [core {core}] {} since {since}", slot.description());
+            let plugin = match slot.in_hook.load(Ordering::Relaxed) {
+                0 => String::new(),
+                hook => format!(", in plugin {}", registry::name_of_modifier((hook - 1) as u8)),
+            };
+            let elapsed = (now - since).max(0);
+            say!(
+                "HARAKIRI [core {core}] {} since {since} (for {elapsed} seconds{plugin})",
+                slot.description()
+            );
         }
     }
     say!("HARAKIRI !!! end of worker {id} status !!!");
-    if server.settings.limits.harakiri_verbose {
+    if server().settings.limits.harakiri_verbose {
         for (file, mark) in [("wchan", "wchan>"), ("syscall", "syscall>")] {
             if let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/{file}")) {
                 say!("HARAKIRI: -- {mark} {}", text.trim());
             }
         }
     }
-    hooks::harakiri(id);
-    // SAFETY: the record of this worker; only the master writes this counter.
-    unsafe { (*server.shared.worker(id)).harakiri_count += 1 };
+    if missed == Missed::Request {
+        hooks::harakiri(id);
+        // SAFETY: the record of this worker; only the master writes this counter.
+        unsafe { (*shared.worker(id)).harakiri_count += 1 };
+    }
+}
+
+/// Asks a worker for its stacks; it answers in [`answer`].
+pub fn ask(shared: &SharedMemory, id: usize, pid: i32) {
+    let slot = shared.worker_slot(id);
+    slot.stacks_written.store(0, Ordering::Relaxed);
+    slot.over_time.store(pid, Ordering::Release);
+    // SAFETY: a plain signal to a child of ours.
+    unsafe { libc::kill(pid, unix_signal::stacks()) };
+}
+
+/// What the worker has answered so far.
+pub fn answer(shared: &SharedMemory, id: usize) -> Answer {
+    match shared.worker_slot(id).stacks_written.load(Ordering::Acquire) {
+        0 => Answer::None,
+        1 => Answer::Stacks,
+        _ => Answer::Leaves,
+    }
+}
+
+/// Whether the kernel still keeps the question back: the worker blocks the signal in every thread.
+pub fn blocks_question(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = status.lines().find_map(|l| l.strip_prefix("ShdPnd:")).unwrap_or("0");
+    u64::from_str_radix(pending.trim(), 16).is_ok_and(|bits| bits & (1 << (unix_signal::stacks() - 1)) != 0)
+}
+
+/// The worker's side: writes the stacks of its threads to the log; if the master has given it up, or `aborted`, also
+/// asks the plugins whether one of them ends the process. Runs in a signal handler: no allocation, no lock.
+pub fn write_stacks(aborted: bool) -> bool {
+    let Some(server) = server::try_server() else {
+        return false;
+    };
+    let own = crate::worker::describe_for_stacks();
+    hooks::dump_stacks(2);
+    let slot = server.shared.worker_slot(worker_id());
+    let given_up = slot.over_time.load(Ordering::Acquire) == own;
+    if !given_up && !aborted {
+        return false;
+    }
+    let leaves = hooks::worker_abort_in_signal();
+    if leaves {
+        unix_signal::abort_when_calm();
+    }
+    if given_up {
+        slot.stacks_written.store(1 + i32::from(leaves), Ordering::Release);
+        super::notify_master();
+        if !leaves && server.settings.limits.harakiri_graceful_timeout == 0 {
+            hold();
+        }
+    }
+    leaves
+}
+
+/// Waits for the kill: the signal has interrupted whatever the thread was waiting for, and it must not go on as if
+/// that had come.
+fn hold() {
+    let rest = libc::timespec { tv_sec: 5, tv_nsec: 0 };
+    // SAFETY: async-signal-safe; the place is ours.
+    unsafe { libc::nanosleep(&rest, std::ptr::null_mut()) };
 }
 
 /// The worker is gone: its slots must not accuse its successor.
 pub fn clear(server: &Server, id: usize) {
-    server.shared.worker_slot(id).user_deadline.store(0, Ordering::Relaxed);
+    let slot = server.shared.worker_slot(id);
+    slot.user_deadline.store(0, Ordering::Relaxed);
+    slot.over_time.store(0, Ordering::Relaxed);
+    slot.heartbeat.store(0, Ordering::Relaxed);
     for core in 0..server.shared.core_count() {
         let slot = server.shared.core_slot(id, core);
         slot.since.store(0, Ordering::Release);

@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod handover;
 pub mod harakiri;
 pub mod master;
+pub mod oom;
 pub mod reload;
 pub mod scaling;
 pub mod spawn;
@@ -61,6 +62,7 @@ pub fn exit(code: i32) -> ! {
     }
     match role() {
         Role::Worker => {
+            hooks::worker_exit(worker_id());
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
             }
@@ -133,7 +135,35 @@ pub fn memory(pid: u32) -> Option<(u64, u64)> {
     Some((resident * page, virtual_size * page))
 }
 
+/// Of this process's memory, what no other process shares, and its share of all, bytes.
+pub fn unshared_memory() -> Option<(u64, u64)> {
+    pages(&std::fs::read_to_string("/proc/self/smaps_rollup").ok()?)
+}
+
+/// Reads the kernel's summary: private pages, and proportional ones.
+fn pages(text: &str) -> Option<(u64, u64)> {
+    let bytes = |name: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|n| n * 1024)
+    };
+    Some((bytes("Private_Clean")? + bytes("Private_Dirty")?, bytes("Pss")?))
+}
+
 /// Whether this process is worker `id`.
 pub fn is_worker() -> bool {
     worker_id() > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_summary_of_pages_is_read() {
+        let text = "Rss:  5088 kB\nPss:  1001 kB\nPss_Anon: 7 kB\nPrivate_Clean:  4 kB\nPrivate_Dirty: 6 kB\n";
+        assert_eq!(pages(text), Some((10 * 1024, 1001 * 1024)));
+        assert_eq!(pages("Rss: 1 kB\n"), None);
+        let (unshared, proportional) = unshared_memory().unwrap();
+        assert!(unshared > 0 && proportional > 0);
+    }
 }

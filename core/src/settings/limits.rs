@@ -55,6 +55,8 @@ pub struct Limits {
     pub max_worker_lifetime_jitter: u64,
     /// Seconds without a sign of life after which a worker is replaced.
     pub worker_heartbeat: u64,
+    /// Seconds in which a worker must become ready; 0: any time.
+    pub worker_boot_timeout: u64,
     /// Megabytes of resident memory.
     pub reload_on_rss: u64,
     /// Megabytes of address space.

@@ -13,6 +13,8 @@ pub struct Stats {
     pub minified: bool,
     /// Without the cores.
     pub no_cores: bool,
+    /// Show the metrics.
+    pub metrics: bool,
     /// Without the metrics.
     pub no_metrics: bool,
     /// Sinks to push to.

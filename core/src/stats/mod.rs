@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod json;
+mod metrics;
 mod prometheus;
 pub mod server;
 pub mod snapshot;

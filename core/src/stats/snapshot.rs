@@ -32,6 +32,8 @@ pub struct StatsSnapshot<'s> {
     pub ready: Result<(), &'static str>,
     /// Reloads so far.
     pub reloads: u64,
+    /// Seconds in which no worker was idle.
+    pub overloaded: u64,
 }
 
 impl StatsSnapshot<'_> {
@@ -57,6 +59,9 @@ impl StatsSnapshot<'_> {
             j.list("locks", |j| {
                 LOCKS.iter().for_each(|name| j.object(|j| j.number(name, 0)))
             });
+            if settings.metrics && !settings.no_metrics {
+                j.object_member("metrics", |j| self.metrics(j));
+            }
             j.list("sockets", |j| self.server.sockets.iter().for_each(|s| socket(j, s)));
             j.list("workers", |j| {
                 (1..=self.server.shared.worker_count()).for_each(|id| self.worker(j, id));

@@ -43,10 +43,28 @@ pub fn is_told_to_pause() -> Option<bool> {
 
 /// Seconds of a clock that never jumps.
 pub fn monotonic() -> u64 {
+    clock().tv_sec.unsigned_abs()
+}
+
+/// Milliseconds of that clock.
+pub fn monotonic_ms() -> u64 {
+    let now = clock();
+    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// This worker is alive.
+pub fn beat() {
+    if let Some(server) = server::try_server() {
+        let slot = server.shared.worker_slot(worker_id());
+        slot.heartbeat.store(monotonic_ms(), Ordering::Relaxed);
+    }
+}
+
+fn clock() -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the place is ours; the coarse clock is read without a system call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
-    now.tv_sec.unsigned_abs()
+    now
 }
 
 /// SIGUSR2: says which request each core serves. Runs in a signal handler: no allocation, no lock.
@@ -72,6 +90,19 @@ pub fn describe_on_signal() {
             crate::log::sink::stderr(&line.bytes[..line.len]);
         }
     }
+}
+
+/// Says whose stacks follow; this process's pid. Runs in a signal handler.
+pub fn describe_for_stacks() -> i32 {
+    let pid = std::process::id();
+    let mut line = Line::default();
+    line.text(b"*** stacks of worker ");
+    line.number(worker_id() as u64);
+    line.text(b" (pid: ");
+    line.number(u64::from(pid));
+    line.text(b") ***\n");
+    crate::log::sink::stderr(&line.bytes[..line.len]);
+    pid as i32
 }
 
 /// A log line in fixed memory.
@@ -205,6 +236,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
         }
         core_loop(&shared, 0);
         if unix_signal::order() == Order::Stop {
+            hooks::worker_int();
             // threads inside requests are not waited for: stop means now
             process::exit(0)
         }
@@ -225,6 +257,10 @@ fn core_loop(shared: &Cores, id: usize) {
         shared.dozing.fetch_add(1, Ordering::SeqCst);
         let order = unix_signal::order();
         let leaving = order == Order::Leave;
+        if id == 0 && unix_signal::aborted() {
+            hooks::worker_abort();
+            process::exit(1)
+        }
         if order != Order::Serve || unix_signal::paused() {
             shared.dozing.fetch_sub(1, Ordering::SeqCst);
             if order == Order::Stop || (leaving && leave(shared, id, &mut spare)) {
@@ -299,11 +335,7 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
         return;
     }
     if limits.ticks {
-        server
-            .shared
-            .worker_slot(worker_id())
-            .heartbeat
-            .store(now as i64, Ordering::Relaxed);
+        beat();
     }
     if shared.poll.parked() == 0 {
         return;
@@ -384,6 +416,7 @@ fn pause() {
     procname::state(State::Paused);
     // the bell rings on meanwhile, so that every core comes here
     while unix_signal::paused() && unix_signal::order() == Order::Serve {
+        beat();
         std::thread::sleep(Duration::from_millis(50));
     }
     if unix_signal::order() == Order::Serve {
@@ -401,23 +434,27 @@ struct Limits {
     max_lifetime: u64,
     rss: u64,
     address_space: u64,
+    unshared: u64,
+    proportional: u64,
+    /// The second of the last look at all pages.
+    measured: std::cell::Cell<u64>,
 }
 
 impl Limits {
     fn of(server: &Server) -> Self {
         let limits = &server.settings.limits;
         let id = worker_id() as u64;
-        let jitter = match limits.max_requests_jitter {
+        let jitter = |most: u64| match most {
             0 => 0,
             most => crate::exports::micros() % (most + 1),
         };
         let max_requests = match limits.max_requests {
             0 => 0,
-            n => n + limits.max_requests_delta * id + jitter,
+            n => n + limits.max_requests_delta * id + jitter(limits.max_requests_jitter),
         };
         let max_lifetime = match limits.max_worker_lifetime {
             0 => 0,
-            n => n + limits.max_worker_lifetime_delta * id,
+            n => n + limits.max_worker_lifetime_delta * id + jitter(limits.max_worker_lifetime_jitter),
         };
         // the master vouches for us to its emperor
         let beats = server.settings.emperor.heartbeat > 0 && crate::emperor::link::is_vassal();
@@ -429,6 +466,9 @@ impl Limits {
             max_lifetime,
             rss: limits.reload_on_rss * 1024 * 1024,
             address_space: limits.reload_on_as * 1024 * 1024,
+            unshared: limits.reload_on_uss * 1024 * 1024,
+            proportional: limits.reload_on_pss * 1024 * 1024,
+            measured: 0.into(),
         }
     }
 
@@ -452,7 +492,7 @@ impl Limits {
             format!("...The work of process {} is done. Seeya!", std::process::id())
         } else if self.max_lifetime > 0 && age >= self.max_lifetime {
             format!("worker {id} lifetime reached, it was running for {age} second(s)")
-        } else if let Some(text) = self.memory() {
+        } else if let Some(text) = self.memory().or_else(|| self.pages()) {
             text
         } else {
             return;
@@ -462,7 +502,10 @@ impl Limits {
     }
 
     fn is_any(&self) -> bool {
-        self.max_requests > 0 || self.max_lifetime > 0 || self.rss > 0 || self.address_space > 0
+        [self.max_requests, self.max_lifetime, self.rss, self.address_space]
+            .into_iter()
+            .chain([self.unshared, self.proportional])
+            .any(|limit| limit > 0)
     }
 
     fn memory(&self) -> Option<String> {
@@ -475,6 +518,23 @@ impl Limits {
             .or_else(|| {
                 (self.address_space > 0 && vsz >= self.address_space)
                     .then(|| format!("worker memory: {vsz} bytes of address space reach --reload-on-as; replacing it"))
+            })
+    }
+
+    /// What is this worker's alone, or its share of what it has in common: the kernel walks all pages to tell, so it
+    /// is asked once a second.
+    fn pages(&self) -> Option<String> {
+        let now = monotonic();
+        if (self.unshared == 0 && self.proportional == 0) || self.measured.replace(now) == now {
+            return None;
+        }
+        let (unshared, proportional) = process::unshared_memory()?;
+        let text = |bytes, what, option| format!("worker memory: {bytes} bytes {what} reach --{option}; replacing it");
+        (self.unshared > 0 && unshared >= self.unshared)
+            .then(|| text(unshared, "of its own", "reload-on-uss"))
+            .or_else(|| {
+                (self.proportional > 0 && proportional >= self.proportional)
+                    .then(|| text(proportional, "in proportion", "reload-on-pss"))
             })
     }
 }

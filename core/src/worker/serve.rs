@@ -6,7 +6,7 @@ use crate::plugin::hooks;
 use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::server::{SocketProtocol, server, view};
-use crate::shared::{counter, int};
+use crate::shared::{CoreSlot, counter, int};
 use crate::startup::procname::{self, State};
 use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
@@ -258,6 +258,11 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
 /// Serves the request that was just begun.
 fn one(core: &mut Core) -> Next {
     begin_counters(core);
+    if hooks::has_pre_request() {
+        let raw = core.expose();
+        // SAFETY: the request of this core.
+        unsafe { hooks::pre_request(raw) };
+    }
     let answered = answer(core);
     let mut keep = response::finish(core, answered);
     let conn = core.conn;
@@ -392,17 +397,32 @@ fn after(core: &mut Core) {
         }
     }
     crate::apps::count_request(app);
-    core.slot.since.store(0, Ordering::Release);
-    core.slot.deadline.store(0, Ordering::Relaxed);
+    let slot = core.slot;
+    if server().settings.limits.harakiri_no_arh {
+        end_deadline(slot);
+    }
     // SAFETY: slots are never NULL.
     let plugin = unsafe { &*(*view()).p[usize::from(server().remapped(core.modifier1()))] };
     let raw = core.expose();
     // SAFETY: the request of this core, its answer complete.
     unsafe {
-        if !hooks::after_request(plugin, raw) && log::request::wanted(&*raw) {
-            log::request::write_line(&mut *raw);
+        if hooks::has_post_request() {
+            hooks::post_request(raw);
+        }
+        if !hooks::after_request(plugin, raw) {
+            end_deadline(slot);
+            if log::request::wanted(&*raw) {
+                log::request::write_line(&mut *raw);
+            }
         }
     }
+    end_deadline(slot);
+}
+
+/// The core is idle for the master.
+fn end_deadline(slot: &CoreSlot) {
+    slot.since.store(0, Ordering::Release);
+    slot.deadline.store(0, Ordering::Relaxed);
 }
 
 /// Says why an answer could not be sent, unless it is the client's everyday going away.

@@ -1,4 +1,4 @@
-//! The plugin struct of layer 0: 51 hooks in uWSGI's order.
+//! The plugin struct of layer 0: uWSGI's 51 members in its order, then ours.
 //!
 //! Mirrors `include/uwsgi.h`, where every field is explained; the layout is checked against the compiled header.
 #![allow(missing_docs)]
@@ -69,4 +69,19 @@ pub struct UwsgiPlugin {
     pub early_post_jail: Option<unsafe extern "C" fn()>,
     pub pre_uwsgi_fork: Option<unsafe extern "C" fn()>,
     pub post_uwsgi_fork: Option<unsafe extern "C" fn(c_int)>,
+    pub configure: Option<unsafe extern "C" fn() -> c_int>,
+    pub dump_stacks: Option<unsafe extern "C" fn(c_int)>,
+    pub on_starting: Option<unsafe extern "C" fn() -> c_int>,
+    pub on_reload: Option<unsafe extern "C" fn()>,
+    pub when_ready: Option<unsafe extern "C" fn() -> c_int>,
+    pub pre_fork: Option<unsafe extern "C" fn(c_int) -> c_int>,
+    pub child_exit: Option<unsafe extern "C" fn(c_int, c_int, c_int)>,
+    pub nworkers_changed: Option<unsafe extern "C" fn(c_int, c_int)>,
+    pub pre_exec: Option<unsafe extern "C" fn()>,
+    pub worker_int: Option<unsafe extern "C" fn(c_int) -> c_int>,
+    pub worker_abort: Option<unsafe extern "C" fn(c_int) -> c_int>,
+    pub worker_exit: Option<unsafe extern "C" fn(c_int)>,
+    pub pre_request: Option<unsafe extern "C" fn(*mut WsgiRequest)>,
+    pub post_request: Option<unsafe extern "C" fn(*mut WsgiRequest)>,
+    pub on_exit: Option<unsafe extern "C" fn()>,
 }

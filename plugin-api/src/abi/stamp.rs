@@ -24,7 +24,7 @@ impl AbiStamp {
     /// The stamp of this build.
     pub const CURRENT: AbiStamp = AbiStamp {
         major: 1,
-        minor: 0,
+        minor: 1,
         plugin_size: size_of::<UwsgiPlugin>() as u32,
         server_size: size_of::<UwsgiServer>() as u32,
     };
@@ -56,4 +56,7 @@ impl AbiNote {
     };
 }
 
-const _: () = assert!(size_of::<UwsgiPlugin>() == 51 * 8, "layer 0 is frozen");
+const _: () = assert!(
+    size_of::<UwsgiPlugin>() == (51 + 15) * 8,
+    "layer 0 grows with a minor version only"
+);

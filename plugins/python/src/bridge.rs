@@ -6,7 +6,7 @@ use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use std::ffi::{CStr, c_char, c_int};
 
 /// Both files come from one build; this catches a mixed installation.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// What the second stage exports.
 pub const SYMBOL: &CStr = c"rsgi_python_start";
 
@@ -47,6 +47,32 @@ pub enum ExceptionText {
     Backtrace,
 }
 
+/// A moment in the life of the server or of a worker, for hooks without a result or a request.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the names are those of the plugin hooks
+pub enum Moment {
+    OnStarting,
+    OnReload,
+    WhenReady,
+    /// The worker's id.
+    PreFork,
+    /// The worker's id, its pid, its status.
+    ChildExit,
+    /// Now, before.
+    NworkersChanged,
+    PreExec,
+    WorkerExit,
+    OnExit,
+    /// Just before the request loop.
+    Fixup,
+}
+
+/// What comes with a [`Moment`].
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Numbers(pub [c_int; 3]);
+
 /// The second stage's side of each hook.
 #[repr(C)]
 pub struct Hooks {
@@ -82,6 +108,16 @@ pub struct Hooks {
     pub atexit: unsafe extern "C" fn(),
     /// A text of the current exception: a new buffer or NULL.
     pub exception_text: unsafe extern "C" fn(ExceptionText) -> *mut UwsgiBuffer,
+    /// Runs a gunicorn configuration file only to write what it means for the options to a descriptor: 0 fine.
+    pub gunicorn_settings: unsafe extern "C" fn(*const c_char, c_int) -> c_int,
+    /// A moment of the life cycle with up to three numbers; negative: the server cannot go on.
+    pub moment: unsafe extern "C" fn(Moment, Numbers) -> c_int,
+    /// In a signal handler: where each thread is, to descriptor 2.
+    pub dump_stacks: unsafe extern "C" fn(c_int),
+    /// `worker_int`: step; 1: the process will be ended.
+    pub worker_int: unsafe extern "C" fn(c_int) -> c_int,
+    /// `worker_abort`: the same.
+    pub worker_abort: unsafe extern "C" fn(c_int) -> c_int,
     /// Print the current exception.
     pub exception_log: unsafe extern "C" fn(),
 }

@@ -4,10 +4,11 @@
 
 mod bridge;
 mod discover;
+mod gunicorn;
 mod options;
 mod stage2;
 
-use bridge::ExceptionText;
+use bridge::{ExceptionText, Moment, Numbers};
 use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use rsgi_plugin_api::{HookError, export, guard, log, sys};
 use std::ffi::{CStr, c_char, c_int};
@@ -75,6 +76,72 @@ forward! {
     pre_uwsgi_fork() => pre_fork;
     post_uwsgi_fork(step: c_int) => after_fork;
     atexit() => atexit;
+}
+
+fn moment(name: &str, moment: Moment, numbers: Numbers) -> c_int {
+    hook(name, -1, || match stage2::hooks() {
+        // SAFETY: the core's own function, at the moment that it names.
+        Some(hooks) => unsafe { (hooks.moment)(moment, numbers) },
+        None => 0,
+    })
+}
+
+/// Hooks that are moments of the life cycle: without a result, and with one that may end the server.
+macro_rules! moments {
+    ($($hook:ident ( $($arg:ident),* ) => $moment:ident;)*) => {$(
+        unsafe extern "C" fn $hook($($arg: c_int),*) {
+            let mut numbers = Numbers::default();
+            let given: &[c_int] = &[$($arg),*];
+            numbers.0[..given.len()].copy_from_slice(given);
+            moment(stringify!($hook), Moment::$moment, numbers);
+        }
+    )*};
+}
+macro_rules! verdicts {
+    ($($hook:ident ( $($arg:ident),* ) => $moment:ident;)*) => {$(
+        unsafe extern "C" fn $hook($($arg: c_int),*) -> c_int {
+            let mut numbers = Numbers::default();
+            let given: &[c_int] = &[$($arg),*];
+            numbers.0[..given.len()].copy_from_slice(given);
+            moment(stringify!($hook), Moment::$moment, numbers)
+        }
+    )*};
+}
+
+moments! {
+    on_reload() => OnReload;
+    child_exit(worker, pid, status) => ChildExit;
+    nworkers_changed(now, before) => NworkersChanged;
+    pre_exec() => PreExec;
+    worker_exit(worker) => WorkerExit;
+    on_exit() => OnExit;
+    fixup() => Fixup;
+}
+verdicts! {
+    on_starting() => OnStarting;
+    when_ready() => WhenReady;
+    pre_fork(worker) => PreFork;
+}
+
+unsafe extern "C" fn configure() -> c_int {
+    hook("configure", -1, gunicorn::configure)
+}
+
+unsafe extern "C" fn dump_stacks(fd: c_int) {
+    if let Some(hooks) = stage2::hooks() {
+        // SAFETY: the core's own function, in a signal handler as it expects.
+        unsafe { (hooks.dump_stacks)(fd) }
+    }
+}
+
+unsafe extern "C" fn worker_int(step: c_int) -> c_int {
+    // SAFETY: as above; no guard, which would log
+    stage2::hooks().map_or(0, |hooks| unsafe { (hooks.worker_int)(step) })
+}
+
+unsafe extern "C" fn worker_abort(step: c_int) -> c_int {
+    // SAFETY: as above.
+    stage2::hooks().map_or(0, |hooks| unsafe { (hooks.worker_abort)(step) })
 }
 
 unsafe extern "C" fn request(req: *mut WsgiRequest) -> c_int {
@@ -216,6 +283,20 @@ pub static python_plugin: export::Exported = {
     plugin.exception_repr = Some(exception_repr);
     plugin.exception_log = Some(exception_log);
     plugin.backtrace = Some(backtrace);
+    plugin.fixup = Some(fixup);
+    plugin.configure = Some(configure);
+    plugin.dump_stacks = Some(dump_stacks);
+    plugin.on_starting = Some(on_starting);
+    plugin.on_reload = Some(on_reload);
+    plugin.when_ready = Some(when_ready);
+    plugin.pre_fork = Some(pre_fork);
+    plugin.child_exit = Some(child_exit);
+    plugin.nworkers_changed = Some(nworkers_changed);
+    plugin.pre_exec = Some(pre_exec);
+    plugin.worker_int = Some(worker_int);
+    plugin.worker_abort = Some(worker_abort);
+    plugin.worker_exit = Some(worker_exit);
+    plugin.on_exit = Some(on_exit);
     export::Exported(plugin)
 };
 
@@ -234,6 +315,15 @@ mod tests {
     }
     #[unsafe(no_mangle)]
     static uwsgi: [u64; 2048] = [0; 2048];
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn rsgi_default_option(
+        _name: *const std::ffi::c_char,
+        _value: *const std::ffi::c_char,
+        _unless: *const std::ffi::c_char,
+        _origin: *const std::ffi::c_char,
+    ) -> i32 {
+        -1
+    }
 
     #[test]
     fn apps_of_other_languages_are_left_to_their_plugins() {

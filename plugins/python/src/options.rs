@@ -36,6 +36,19 @@ fn level(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     }
 }
 
+/// A gunicorn configuration: its path does not depend on a later `chdir`; `python:module` stays as it is.
+fn conf(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+    let given = value.unwrap_or_default();
+    if given.as_bytes().starts_with(b"python:") {
+        return add(name, value);
+    }
+    let path = std::path::absolute(given)
+        .ok()
+        .filter(|p| p.is_file())
+        .ok_or_else(|| HookError::new(format!("--gunicorn-conf: there is no file {}", given.display())))?;
+    add(name, Some(path.as_os_str()))
+}
+
 /// A number of seconds, 0 for never.
 fn seconds(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     match value.and_then(OsStr::to_str).map(str::parse::<u32>) {
@@ -160,6 +173,7 @@ rows! {
     value "python-auto-reload" = "py-autoreload" via seconds: "watch the modules and reload when one changes";
     value "py-auto-reload-ignore" = "py-autoreload-ignore": "a module that the watcher leaves alone";
     value "py-tracebacker" = "py-tracebacker": "where each thread of worker N is can be read at the unix socket VALUE followed by N";
+    value "gunicorn-conf" = "gunicorn-conf" via conf: "run a gunicorn configuration file: its hooks, and its settings as defaults";
     value "paste" = "paste": "load a PasteDeploy application";
     value "ini-paste" = "paste": "load a PasteDeploy application from an INI file";
     value "ini-paste-logged" = "paste-logged": "the same, with the logging section of the file";

@@ -11,7 +11,7 @@ pub static GROUP: Group = Group {
 static ROWS: &[OptionSpec] = &[
     number(
         "harakiri",
-        "seconds of a request, after which its worker is killed",
+        "seconds of a request, after which its worker writes its stacks to the log and is killed",
         |s, n| s.limits.harakiri = n,
     )
     .short('t'),
@@ -20,27 +20,25 @@ static ROWS: &[OptionSpec] = &[
     }),
     number(
         "harakiri-graceful-timeout",
-        "seconds between the soft signal and the kill",
+        "seconds to end a request that is over time, after the soft signal",
         |s, n| s.limits.harakiri_graceful_timeout = n,
+    ),
+    number(
+        "harakiri-graceful-signal",
+        "number of the soft signal (15, TERM)",
+        |s, n| s.limits.harakiri_graceful_signal = n as i32,
     )
-    .later(),
-    number("harakiri-graceful-signal", "number of the soft signal", |s, n| {
-        s.limits.harakiri_graceful_signal = n as i32
-    })
-    .later()
     .range(1, 64),
     number(
         "harakiri-queue-threshold",
         "kill only when more connections than these wait",
         |s, n| s.limits.harakiri_queue_threshold = n,
-    )
-    .later(),
+    ),
     flag(
         "harakiri-no-arh",
         "the deadline ends before the after_request hooks",
         |s, on| s.limits.harakiri_no_arh = on,
     )
-    .later()
     .aliases(&["no-harakiri-arh", "no-harakiri-after-req-hook"]),
     flag("use-abort", "end faulty workers by SIGABRT", |s, on| {
         s.limits.use_abort = on
@@ -87,8 +85,7 @@ static ROWS: &[OptionSpec] = &[
         "max-worker-lifetime-jitter",
         "random share added to max-worker-lifetime",
         |s, n| s.limits.max_worker_lifetime_jitter = n,
-    )
-    .later(),
+    ),
     number(
         "reload-on-rss",
         "megabytes of resident memory that replace a worker",
@@ -109,14 +106,12 @@ static ROWS: &[OptionSpec] = &[
         "reload-on-uss",
         "megabytes of unshared memory that replace a worker",
         |s, n| s.limits.reload_on_uss = n,
-    )
-    .later(),
+    ),
     number(
         "reload-on-pss",
         "megabytes of proportional memory that replace a worker",
         |s, n| s.limits.reload_on_pss = n,
-    )
-    .later(),
+    ),
     number(
         "evil-reload-on-rss",
         "megabytes of resident memory at which the master kills a worker",

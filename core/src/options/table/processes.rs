@@ -163,8 +163,14 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     number(
         "worker-heartbeat",
-        "seconds without a sign of life after which a worker is replaced",
+        "seconds without a sign of life outside of requests after which a worker is replaced",
         |s, n| s.limits.worker_heartbeat = n,
+    )
+    .master(),
+    number(
+        "worker-boot-timeout",
+        "seconds in which a worker must become ready; later it is killed and tried again",
+        |s, n| s.limits.worker_boot_timeout = n,
     )
     .master(),
     flag(

@@ -1,6 +1,6 @@
 //! Statistics and metrics.
 
-use crate::options::spec::ArgKind::{No, Required};
+use crate::options::spec::ArgKind::Required;
 use crate::options::spec::{Group, OptionSpec, flag, later, parsed, text};
 
 pub static GROUP: Group = Group {
@@ -34,8 +34,7 @@ static ROWS: &[OptionSpec] = &[
     flag("stats-no-cores", "without the cores", |s, on| s.stats.no_cores = on),
     flag("stats-no-metrics", "without the metrics", |s, on| {
         s.stats.no_metrics = on
-    })
-    .later(),
+    }),
     text("stats-push", "push statistics to a sink", |s, v| {
         s.stats.push.push(v.into())
     })
@@ -43,7 +42,10 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     later("carbon", Required, "push statistics to a carbon server"),
     later("carbon-root", Required, "first part of the names in carbon"),
-    later("enable-metrics", No, "collect metrics"),
+    flag("enable-metrics", "show metrics in the statistics", |s, on| {
+        s.stats.metrics = on
+    })
+    .master(),
     later("metric", Required, "a metric of your own"),
     later("metrics-dir", Required, "a directory with a file for each metric").aliases(&["metric-dir"]),
 ];

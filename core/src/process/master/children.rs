@@ -1,7 +1,7 @@
 //! Children of the master: forked, reaped, forked again with growing pauses when they cannot live.
 
 use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then, WayBack};
-use crate::plugin::registry;
+use crate::plugin::{hooks, registry};
 use crate::process::handover::Handover;
 use crate::process::{harakiri, spawn};
 use crate::{say, startup};
@@ -18,6 +18,9 @@ const GATEWAY_PAUSE: Duration = Duration::from_millis(500);
 
 impl Master {
     pub(super) fn spawn_worker(&mut self, id: usize) {
+        if !self.may_fork(id) {
+            return;
+        }
         let shared = &self.server.shared;
         let record = shared.worker(id);
         shared.worker_slot(id).wants_replacement.store(0, Ordering::Release);
@@ -106,6 +109,14 @@ impl Master {
             return;
         };
         let process = self.processes.remove(at);
+        if let Kind::Worker(id) | Kind::Old(id) = process.kind
+            && id > 0
+        {
+            hooks::child_exit(id, pid, code.map_or(signal, |c| c << 8));
+            if matches!(process.kind, Kind::Old(_)) {
+                self.explain_end(id, pid, process.leaving.is_some(), signal);
+            }
+        }
         match process.kind {
             Kind::Worker(id) => self.worker_ended(&process, id, code, signal),
             Kind::Gateway(at) => {
@@ -139,6 +150,8 @@ impl Master {
 
     pub(super) fn worker_ended(&mut self, process: &Process, id: usize, code: Option<i32>, signal: i32) {
         let pid = process.pid;
+        let told = process.leaving.is_some() || self.closing.is_some();
+        let cannot_boot = self.explain_end(id, pid, told, signal);
         let replaced = self.processes.iter().any(|p| p.kind == Kind::Worker(id));
         if !replaced {
             self.blame_plugin(id, signal);
@@ -187,7 +200,7 @@ impl Master {
                 None => say!("DAMN ! worker {id} (pid: {pid}) died, killed by signal {signal} :( trying respawn ..."),
             }
         }
-        if !process.was_ready && process.born.elapsed() < INFANT {
+        if cannot_boot || (!process.was_ready && process.born.elapsed() < INFANT) {
             self.pause_worker(id);
         } else {
             self.pauses[id] = None;

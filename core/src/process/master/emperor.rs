@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// An emperor that ends sooner than this is started again after a pause.
 const TOO_SOON: Duration = Duration::from_secs(2);
 
+/// A worker whose loop turned less than so many milliseconds ago lives.
+const LATELY: u64 = 3000;
+
 impl Master {
     /// What tells the settings of an emperor from those of another.
     fn emperor_stamp(&self) -> u64 {
@@ -132,7 +135,7 @@ impl Master {
 
     /// Whether any worker turned its loop lately, or nobody expects it to.
     fn some_worker_lives(&self) -> bool {
-        let now = crate::worker::monotonic() as i64;
+        let now = crate::worker::monotonic_ms();
         let mut workers = self
             .processes
             .iter()
@@ -141,7 +144,8 @@ impl Master {
                 _ => None,
             })
             .peekable();
-        let beats = |id: usize| now - self.server.shared.worker_slot(id).heartbeat.load(Ordering::Relaxed) <= 3;
+        let beat = |id: usize| self.server.shared.worker_slot(id).heartbeat.load(Ordering::Relaxed);
+        let beats = |id: usize| now.saturating_sub(beat(id)) <= LATELY;
         workers.peek().is_none() || workers.any(beats)
     }
 }

@@ -52,6 +52,7 @@ impl Master {
             if let Some(link) = &mut self.emperor_link {
                 link.accepting();
             }
+            self.say_ready();
             if let Some(back) = self.way_back.take() {
                 let own = env!("CARGO_PKG_VERSION");
                 say!("upgrade: rsgi {own} serves; it took over from rsgi {}", back.version);

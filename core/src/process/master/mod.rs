@@ -14,6 +14,7 @@ mod watch;
 use super::fifo::MasterFifo;
 use super::gateway::{self, Gateway};
 use super::handover::Handover;
+use super::oom::OomKills;
 use super::reload;
 use super::scaling::ScalingPolicy;
 use super::trial::Trial;
@@ -174,6 +175,14 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
+    condemned: Vec<watch::Condemned>,
+    oom_kills: OomKills,
+    /// How many workers the plugins know of.
+    told_workers: Option<usize>,
+    /// Seconds in which no worker was idle.
+    overloaded: u64,
+    /// `when_ready` was called.
+    said_ready: bool,
     /// The policy's last look.
     looked: Instant,
     /// The other binary that we came from; given up when this one serves.
@@ -216,6 +225,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         log_pipes.extend(std::iter::from_fn(|| LogPipe::inherited(requests)));
     }
     let handover = reload::take();
+    let is_reload = handover.is_some();
     unix_signal::block_master();
     unix_signal::relay_to_master();
     let bell = super::make_master_bell()?;
@@ -259,6 +269,11 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         scaling: ScalingPolicy::new(&server.settings.processes, |text| say!("{text}")),
         asleep: false,
         quiet: Quiet::new(),
+        condemned: Vec::new(),
+        oom_kills: OomKills::now(),
+        told_workers: None,
+        overloaded: 0,
+        said_ready: false,
         looked: Instant::now(),
         way_back: None,
         emperor_link: EmperorLink::open(server.settings.emperor.heartbeat),
@@ -275,6 +290,11 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
+    hooks::settle();
+    match is_reload {
+        true => hooks::on_reload(),
+        false => hooks::on_starting().map_err(std::io::Error::other)?,
+    }
     master.open_fifo(0);
     master.greet_emperor()?;
     master.start_emperor();
@@ -300,6 +320,7 @@ impl Master {
             self.reap();
             self.settle_generations();
             self.kill_overdue();
+            self.end_condemned();
             self.respawn_due();
             self.start_due_daemons();
             self.read_fifo();
@@ -312,11 +333,15 @@ impl Master {
                 self.cycle = Instant::now() + Duration::from_secs(1);
                 self.once_a_second();
             }
+            self.publish_worker_count();
             if let Some(then) = self.closed() {
                 self.drain_log();
                 hooks::master_cleanup();
                 match then {
-                    Then::Exit(code) => return code,
+                    Then::Exit(code) => {
+                        hooks::on_exit();
+                        return code;
+                    }
                     Then::Exec => self.exec(),
                 }
             }
@@ -328,10 +353,12 @@ impl Master {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
+        let condemned = self.condemned.iter().filter_map(|c| c.due());
         let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
             .chain(gateways)
             .chain(kills)
+            .chain(condemned)
             .chain(stats)
             .chain(self.emperor_pause)
             .chain(self.next_daemon())
@@ -352,6 +379,7 @@ impl Master {
             daemons: daemons::stats(&self.daemons, &self.processes),
             ready: self.readiness(),
             reloads: self.reloads,
+            overloaded: self.overloaded,
         }
     }
 
@@ -393,6 +421,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
+    hooks::settle();
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(

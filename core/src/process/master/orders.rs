@@ -1,6 +1,7 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
+use crate::plugin::hooks;
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::handover::{Handover, OldMemory, OldProcess};
@@ -285,6 +286,7 @@ impl Master {
         };
         self.finish_answers();
         startup::before_exec();
+        hooks::pre_exec();
         let failed = reload::exec(&handover, None);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
     }
@@ -305,6 +307,7 @@ impl Master {
         }
         self.finish_answers();
         startup::before_exec();
+        hooks::pre_exec();
         let failed = reload::exec(&self.handover(), Some(back.binary.as_raw_fd()));
         say!("upgrade: cannot run the binary before: {failed}; the workers that run go on");
     }

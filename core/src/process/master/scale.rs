@@ -76,6 +76,7 @@ impl Master {
         for id in 1..=count {
             self.set_cheaped(id, id > first || self.server.settings.processes.cheap);
         }
+        self.publish_worker_count();
         if self.server.settings.processes.cheap {
             return self.sleep();
         }

@@ -224,6 +224,7 @@ impl Master {
 
     /// Every worker is replaced, one after the other, each new one ready before its old one leaves.
     pub(super) fn renew_workers(&mut self) {
+        crate::plugin::hooks::on_reload();
         for id in self.wanted_workers() {
             // SAFETY: a record in shared memory; the field is the master's.
             let pid = unsafe { (*self.server.shared.worker(id)).pid };

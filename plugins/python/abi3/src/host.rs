@@ -29,6 +29,8 @@ optional! {
     magic: unsafe extern "C" fn(c_char, *mut c_char, usize) -> c_int = c"rsgi_magic";
     /// The next chunk of a chunked body: request, place of the length (0 at the end), seconds to wait, non-blocking.
     chunked_read: unsafe extern "C" fn(*mut WsgiRequest, *mut usize, c_int, c_int) -> *mut c_char = c"uwsgi_chunked_read";
+    /// A worker with a loop of its own says that it is alive.
+    notify_alive: unsafe extern "C" fn() = c"rsgi_notify_alive";
     /// Ends the client's connection while the request goes on.
     disconnect: unsafe extern "C" fn(*mut WsgiRequest) = c"uwsgi_disconnect";
 }

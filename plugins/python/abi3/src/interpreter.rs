@@ -2,7 +2,7 @@
 //! the process that needs Python first.
 
 use crate::py::{self, Py, PyResult, Raised};
-use crate::{gil, module, settings};
+use crate::{gil, lifecycle, module, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::{log, sys};
 use std::ffi::{CStr, CString, c_int};
@@ -54,6 +54,7 @@ pub fn start() -> bool {
         // SAFETY: the GIL is held.
         unsafe { PyErr_Print() };
     } else {
+        lifecycle::prepare();
         log::line(&format!("Python main interpreter initialized at {:?}", main()));
     }
     gil::leave();
@@ -128,6 +129,13 @@ fn setup() -> PyResult<()> {
         c"uwsgidecorators",
         &py::string(include_str!("uwsgidecorators.py"))?,
     )?;
+    for (name, source) in [
+        (c"rsgidecorators", include_str!("rsgidecorators.py")),
+        (c"rsgi", "from rsgidecorators import *\n"),
+        (c"_rsgi_gunicorn", include_str!("gunicorn_conf.py")),
+    ] {
+        py::set_item(&sources, name, &py::string(source)?)?;
+    }
     support(c"bring", &[&sources])?;
     Ok(())
 }

@@ -15,6 +15,7 @@ mod gil;
 mod host;
 mod input;
 mod interpreter;
+mod lifecycle;
 mod module;
 mod py;
 mod request;
@@ -44,6 +45,11 @@ static HOOKS: Hooks = Hooks {
     after_fork,
     atexit,
     exception_text,
+    gunicorn_settings: lifecycle::gunicorn_settings,
+    moment: lifecycle::moment,
+    dump_stacks: lifecycle::dump_stacks,
+    worker_int: lifecycle::worker_int,
+    worker_abort: lifecycle::worker_abort,
     exception_log,
 };
 
@@ -104,6 +110,10 @@ unsafe extern "C" fn post_init() {
     guarded("post_init", (), || {
         gil::with(|| {
             module::refresh();
+            if !lifecycle::load_gunicorn_conf() {
+                // SAFETY: an orderly end of the start; nothing was forked yet.
+                unsafe { rsgi_plugin_api::sys::uwsgi_exit(1) }
+            }
             app::import(&settings::get().shared_imports);
         })
     });
@@ -140,6 +150,7 @@ unsafe extern "C" fn post_fork() {
     guarded("post_fork", (), || {
         gil::with(|| {
             module::refresh();
+            lifecycle::post_fork();
             app::call_module_hook(c"post_fork_hook");
             if module::start_helpers().is_err() {
                 exception::print_current();
@@ -162,7 +173,10 @@ unsafe extern "C" fn worker() -> c_int {
         let Some(script) = &settings::get().worker_override else {
             return 0;
         };
-        gil::with(|| run_main(c"run_override", script));
+        gil::with(|| {
+            lifecycle::worker_init();
+            run_main(c"run_override", script)
+        });
         1
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use crate::{environ, exception, file_wrapper, gil, input, module, response};
+use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, response};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
@@ -112,6 +112,19 @@ fn call(exchange: &Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> i32 
         Err(_) => return exception::report(exchange),
     };
     module::set_env(&environ);
+    if lifecycle::sees_requests() {
+        if lifecycle::request_hooks(c"pre_request", &[&environ]).is_err() {
+            return exception::report(exchange);
+        }
+        let code = answer(exchange, app, environ.share(), responder);
+        lifecycle::after(exchange, &environ);
+        return code;
+    }
+    answer(exchange, app, environ, responder)
+}
+
+/// Calls the application and sends what it returns.
+fn answer(exchange: &Exchange, app: &UwsgiApp, environ: Py, responder: &Py) -> i32 {
     // SAFETY: the callable is alive, since the app's record owns a reference; the list ends with NULL.
     let result = unsafe {
         Py::new(PyObject_CallFunctionObjArgs(

@@ -43,6 +43,7 @@ pub struct Settings {
     pub aliases: Vec<Vec<u8>>,
     pub late_aliases: Vec<Vec<u8>>,
     pub test: Option<Vec<u8>>,
+    pub gunicorn_conf: Option<Vec<u8>>,
     pub autoreload: u32,
     pub autoreload_ignore: Vec<Vec<u8>>,
 }
@@ -112,6 +113,7 @@ impl Settings {
             b"py-tracebacker" => self.tracebacker = Some(value),
             b"pymodule-alias" => self.aliases.push(value),
             b"post-pymodule-alias" => self.late_aliases.push(value),
+            b"gunicorn-conf" => self.gunicorn_conf = Some(value),
             b"test" => self.test = Some(value),
             b"py-autoreload" => self.autoreload = String::from_utf8_lossy(&value).parse().unwrap_or(0),
             b"py-autoreload-ignore" => self.autoreload_ignore.push(value),

@@ -317,3 +317,51 @@ def finish():
             stream.flush()
         except BaseException:
             pass
+
+
+# ---- the life cycle: hooks of rsgidecorators and of a gunicorn configuration, if either is in use
+
+def has_hook(name):
+    hooks = sys.modules.get("rsgidecorators")
+    return hooks is not None and bool(hooks._registry[name])
+
+
+def fire(name, *args):
+    hooks = sys.modules.get("rsgidecorators")
+    if hooks is not None:
+        hooks._fire(name, *args)
+
+
+def on_order(number, name, leave):
+    """What Python runs when the host says that this worker is to end: the hooks, then the orderly end."""
+    import signal
+
+    def handler(number, frame):
+        code = 1
+        try:
+            fire(name)
+            code = 0 if name == "worker_int" else 1
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else 1
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        leave(code)
+
+    signal.signal(number, handler)
+
+
+def gunicorn_settings(path, fd):
+    """--gunicorn-conf: what the settings of the file mean for the options, written as records of five texts."""
+    import _rsgi_gunicorn
+    conf = _rsgi_gunicorn.Conf(path)
+    records = b"".join(text.replace("\0", "").encode("utf-8", "surrogateescape") + b"\0"
+                       for record in _rsgi_gunicorn.records(conf) for text in record)
+    while records:
+        records = records[os.write(fd, records):]
+
+
+def gunicorn_hooks(path):
+    """--gunicorn-conf: the hooks of the file, and the settings as `cfg` shows them."""
+    import _rsgi_gunicorn
+    _rsgi_gunicorn.Conf(path).install()

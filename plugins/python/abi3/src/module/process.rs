@@ -1,6 +1,7 @@
 //! `uwsgi.*`: who am I, how are the others, and orders to the master.
 
 use crate::exchange;
+use crate::host;
 use crate::interpreter;
 use crate::py::{self, Args, Py, PyResult};
 use pyo3_ffi::{PyDict_New, PyDict_SetItemString};
@@ -19,6 +20,7 @@ super::functions! {
     micros;
     ready;
     accepting;
+    notify_alive if host::notify_alive().is_some();
     setprocname;
     listen_queue;
     reload;
@@ -114,6 +116,15 @@ fn accepting(args: &Args) -> PyResult<Py> {
     // SAFETY: our own record in shared memory, one writer.
     if let Some(me) = unsafe { own_record().as_mut() } {
         me.accepting = i32::from(flag != 0);
+    }
+    Ok(py::none())
+}
+
+/// `notify_alive()`: a worker with a loop of its own says that it turns (`--worker-heartbeat`).
+fn notify_alive(_: &Args) -> PyResult<Py> {
+    if let Some(notify) = host::notify_alive() {
+        // SAFETY: callable anywhere.
+        unsafe { notify() };
     }
     Ok(py::none())
 }

@@ -1,0 +1,111 @@
+//! The metrics that every instance has (`--enable-metrics`), by the names and object identifiers of uWSGI, as a part
+//! of the statistics. All of them are figures of shared memory, looked at when somebody asks.
+
+use super::StatsSnapshot;
+use super::json::Json;
+use super::snapshot::{queue_of, status};
+use rsgi_plugin_api::abi::UwsgiWorker;
+
+/// What kind of figure it is, by uWSGI's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Counter = 0,
+    Gauge = 1,
+    Absolute = 2,
+    Alias = 3,
+}
+
+/// Writes the members of the object `metrics`.
+struct Metrics<'a>(&'a mut Json);
+
+impl Metrics<'_> {
+    fn put(&mut self, name: &str, kind: Kind, oid: &str, value: u64) {
+        self.0.object_member(name, |j| {
+            j.number("type", kind as i32);
+            j.text("oid", oid);
+            j.number("value", value);
+        });
+    }
+
+    fn worker(&mut self, id: usize, w: &UwsgiWorker) {
+        let mut put = |name: &str, kind, number: u32, value| {
+            self.put(&format!("worker.{id}.{name}"), kind, &format!("3.{id}.{number}"), value);
+        };
+        put("requests", Kind::Counter, 1, w.requests);
+        put("delta_requests", Kind::Absolute, 2, w.delta_requests);
+        put("failed_requests", Kind::Counter, 13, w.failed_requests);
+        put("respawns", Kind::Counter, 14, w.respawn_count);
+        put("avg_response_time", Kind::Gauge, 8, w.avg_response_time);
+        put("total_tx", Kind::Counter, 9, w.tx);
+        put("rss_size", Kind::Gauge, 11, w.rss_size);
+        put("vsz_size", Kind::Gauge, 12, w.vsz_size);
+        // uWSGI gives it the 13 of the failed requests
+        put("running_time", Kind::Counter, 15, w.running_time);
+    }
+}
+
+/// The figures of all workers together; number 0 among them.
+fn sum(workers: &[UwsgiWorker]) -> UwsgiWorker {
+    // SAFETY: all fields are pointers and integers: zero is valid.
+    let mut all: UwsgiWorker = unsafe { std::mem::zeroed() };
+    for w in workers {
+        all.requests += w.requests;
+        all.delta_requests += w.delta_requests;
+        all.failed_requests += w.failed_requests;
+        all.respawn_count += w.respawn_count;
+        all.tx += w.tx;
+        all.rss_size += w.rss_size;
+        all.vsz_size += w.vsz_size;
+        all.running_time += w.running_time;
+        all.avg_response_time += w.avg_response_time;
+    }
+    all.avg_response_time /= workers.iter().filter(|w| w.pid > 0).count().max(1) as u64;
+    all
+}
+
+impl StatsSnapshot<'_> {
+    pub(super) fn metrics(&self, json: &mut Json) {
+        let (server, workers) = (self.server, self.workers());
+        let shared = &server.shared;
+        let with = |state: &str| workers.iter().filter(|w| status(w) == state).count() as u64;
+        let all = sum(&workers);
+        let mut m = Metrics(json);
+        m.put("core.routed_signals", Kind::Counter, "5.1", 0);
+        m.put("core.unrouted_signals", Kind::Counter, "5.2", 0);
+        m.put("core.busy_workers", Kind::Gauge, "5.3", with("busy"));
+        m.put("core.idle_workers", Kind::Gauge, "5.4", with("idle"));
+        m.put("core.overloaded", Kind::Counter, "5.5", self.overloaded);
+        m.worker(0, &all);
+        for (w, id) in workers.iter().zip(1..) {
+            m.worker(id, w);
+            for core in 0..shared.core_count() {
+                // SAFETY: a copy of a record in shared memory.
+                let c = unsafe { shared.core(id, core).read_volatile() };
+                for (number, name, value) in [
+                    (1, "requests", c.requests),
+                    (3, "write_errors", c.write_errors),
+                    (4, "routed_requests", c.routed_requests),
+                    (5, "static_requests", c.static_requests),
+                    (6, "offloaded_requests", c.offloaded_requests),
+                    (7, "exceptions", c.exceptions),
+                    (8, "read_errors", c.read_errors),
+                ] {
+                    let oid = format!("3.{id}.2.{core}.{number}");
+                    m.put(&format!("worker.{id}.core.{core}.{name}"), Kind::Counter, &oid, value);
+                }
+            }
+        }
+        m.put("core.total_tx", Kind::Counter, "5.100", all.tx);
+        m.put("core.total_rss", Kind::Gauge, "5.101", all.rss_size);
+        m.put("core.total_vsz", Kind::Gauge, "5.102", all.vsz_size);
+        m.put("core.avg_response_time", Kind::Gauge, "5.103", all.avg_response_time);
+        m.put("core.total_running_time", Kind::Counter, "5.104", all.running_time);
+        for (number, socket) in server.sockets.iter().enumerate() {
+            let (queue, _) = queue_of(socket);
+            let name = format!("socket.{number}.listen_queue");
+            m.put(&name, Kind::Gauge, &format!("7.{number}.1"), queue.into());
+        }
+        m.put("rss_size", Kind::Alias, "5.101", all.rss_size);
+        m.put("vsz_size", Kind::Alias, "5.102", all.vsz_size);
+    }
+}
