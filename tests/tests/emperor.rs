@@ -497,8 +497,11 @@ fn a_vassal_cannot_daemonize_away_from_its_emperor() {
     let mut server = emperor(&[("a.ini", vassal(port, "daemonize = @DIR@/vassal.log"))], &[]);
     let master: i32 = answer(port)[2].parse().unwrap();
     server.wait_log("[emperor] vassal a.ini has been spawned", 1);
-    let log = std::fs::read_to_string(server.dir().join("vassal.log")).unwrap();
-    assert!(log.contains("spawned rsgi worker 1"), "its lines go to its own log");
+    let own_log = server.dir().join("vassal.log");
+    wait_for("its lines in its own log", || {
+        let log = std::fs::read_to_string(&own_log).ok()?;
+        log.contains("spawned rsgi worker 1").then_some(())
+    });
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0));
     assert!(!is_alive(master));

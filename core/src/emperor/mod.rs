@@ -3,6 +3,7 @@
 //! master beside its workers; single-threaded, one mio loop.
 
 mod demand;
+mod ending;
 pub mod link;
 pub mod message;
 mod output;

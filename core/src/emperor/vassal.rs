@@ -67,6 +67,8 @@ pub struct History {
     pub last_loyal: i64,
     /// How often it was started again.
     pub respawns: u64,
+    /// How often it was told to reload.
+    pub reloads: u64,
 }
 
 /// A vassal.
