@@ -559,3 +559,90 @@ fn a_talkative_vassal_is_neither_stuck_nor_in_the_way_of_others() {
     server.wait_log("ALL SAID", 1);
     assert_eq!(server.log().matches(&"x".repeat(100)).count(), lines);
 }
+
+#[test]
+fn vassals_may_be_programs_have_other_endings_and_be_started_by_wrappers() {
+    let [printed, other] = free_ports();
+    let setup = Setup::new().file("app.py", APP).file(
+        "wrap",
+        "#!/bin/sh\necho \"wrapped $2\" >> @DIR@/wraps\nWHO=wrapped exec \"$RSGI_BINARY\" \"$@\"\n",
+    );
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let script = format!("#!/bin/sh\ncat <<X\n{}X\n", vassal(printed, ""));
+    let setup = setup
+        .file("v/printed.ini", &script)
+        .file(
+            "v/other.conf",
+            &vassal(other, "").replace("[uwsgi]\n", "[uwsgi]\nenv = ENDING=conf\n"),
+        )
+        .file("v/ignored.cfg", "[uwsgi]\nprint = never\n");
+    for name in ["wrap", "v/printed.ini"] {
+        std::fs::set_permissions(setup.dir().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let binary = rsgi_tests::program("rsgi").display().to_string();
+    let mut server = setup
+        .env("RSGI_BINARY", &binary)
+        .args([
+            "--emperor",
+            "@DIR@/v",
+            "--emperor-magic-exec",
+            "--emperor-extra-ext",
+            ".conf",
+        ])
+        .args(["--emperor-wrapper", "@DIR@/wrap"])
+        .start_unready();
+    assert_eq!(answer(printed)[0], "wrapped");
+    assert_eq!(answer(other)[0], "wrapped");
+    let wraps = std::fs::read_to_string(server.dir().join("wraps")).unwrap();
+    assert!(
+        wraps.contains("wrapped exec://") && wraps.contains("wrapped other.conf"),
+        "{wraps}"
+    );
+    assert!(!server.log().contains("never"));
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn the_emperor_reloads_all_and_looks_at_once_when_told_to() {
+    let [port, late] = free_ports();
+    let more = "hook-emperor-reload = appendn:@DIR@/said reload\nhook-emperor-lost = appendn:@DIR@/said lost";
+    let mut server = emperor(
+        &[("a.ini", vassal(port, more))],
+        &[
+            "--emperor-freq",
+            "600",
+            "--emperor-pidfile",
+            "@DIR@/e.pid",
+            "--master-fifo",
+            "@DIR@/fifo",
+        ],
+    );
+    let first = answer(port);
+    server.wait_log("[emperor] vassal a.ini is ready to accept requests", 1);
+    let text = std::fs::read_to_string(server.dir().join("e.pid")).unwrap();
+    let pid: i32 = text.trim().parse().unwrap();
+    assert_ne!(pid, server.pid(), "the FIFO wants a master");
+    send(pid, libc::SIGHUP);
+    wait_for("new workers of the vassal", || ask(port).filter(|a| a[1] != first[1]));
+    let said = || std::fs::read_to_string(server.dir().join("said")).unwrap_or_default();
+    assert_eq!(said(), "reload\n");
+    // a link is made without any event of a file being written; the events of its folder tell of it all the same
+    let elsewhere = server.dir().join("late.ini");
+    let config = vassal(late, "env = WHO=late").replace("@DIR@", &server.dir().display().to_string());
+    std::fs::write(&elsewhere, config).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, server.dir().join("v/late.ini")).unwrap();
+    assert_eq!(answer(late)[0], "late");
+    // its target's changes are no events of the folder: the letter E makes the emperor look
+    let changed = vassal(late, "env = WHO=later").replace("@DIR@", &server.dir().display().to_string());
+    std::fs::write(&elsewhere, changed).unwrap();
+    std::fs::write(server.dir().join("fifo"), "E").unwrap();
+    wait_for("the changed target", || ask(late).filter(|a| a[0] == "later"));
+    send(pid, libc::SIGUSR1);
+    wait_for("the list of vassals", || {
+        server
+            .log()
+            .contains("The Emperor is governing 2 vassals")
+            .then_some(())
+    });
+}
