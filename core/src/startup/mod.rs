@@ -79,7 +79,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if let Some(format) = &settings.logging.log_date {
         log::stamp_lines(Some(format.as_str()).filter(|f| !f.is_empty() && *f != "true"));
     }
-    hooks::check(&settings)?;
+    hooks::check(&settings, true)?;
     hooks::run(&settings.hooks.asap);
     environment(&settings);
     conditions::wait(&settings, trial)?;
@@ -121,6 +121,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
             "the gateway cannot listen on {address}: the reason stands above"
         )));
     }
+    hooks::check(&settings, false)?;
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);
