@@ -393,3 +393,113 @@ fn wrong_settings_of_an_emperor_are_refused_with_their_place() {
     assert!(wrong("emperor = /v\nvassals-set = nothing").contains("KEY=VALUE"));
     assert!(wrong("emperor = /v\nemperor-stats = 127.0.0.1:99999").contains("emperor-stats"));
 }
+
+#[test]
+fn a_tyrant_runs_vassals_as_the_owners_of_their_files_and_never_as_root() {
+    // SAFETY: takes nothing, cannot fail.
+    if unsafe { libc::getuid() } != 0 {
+        return rsgi_tests::skipped("only root can start vassals as other users");
+    }
+    let [port] = free_ports();
+    let app = "
+import os
+def application(env, start_response):
+    start_response('200 OK', [])
+    return [('%d:%d:%s %d %d' % (os.getuid(), os.getgid(), os.getgroups(), os.getpid(), os.getppid())).encode()]
+";
+    let setup = Setup::new().file("app.py", app);
+    std::fs::set_permissions(setup.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let setup = setup
+        .file("v/mine.ini", &vassal(port, ""))
+        .file("v/roots.ini", "[uwsgi]\nprint = never read\n");
+    let own = setup.dir().join("v/mine.ini");
+    std::os::unix::fs::chown(&own, Some(65534), Some(65534)).unwrap();
+    let mut server = setup
+        .args(["--emperor", "@DIR@/v", "--emperor-tyrant", "--emperor-freq", "1"])
+        .start_unready();
+    server.wait_log("[emperor-tyrant] invalid permissions for vassal roots.ini", 1);
+    let first = answer(port);
+    assert_eq!(first[0], "65534:65534:[]");
+    std::os::unix::fs::chown(&own, Some(65533), Some(65534)).unwrap();
+    server.wait_log("permissions of vassal mine.ini changed", 1);
+    let second = wait_for("the new owner's vassal", || ask(port).filter(|a| a[0] != first[0]));
+    assert_eq!(second[0], "65533:65534:[]");
+    server.signal(libc::SIGKILL);
+    server.wait_exit();
+    // what a change of user takes away must be there for its end, too
+    let master: i32 = second[2].parse().unwrap();
+    wait_for("the vassal's end", || (!is_alive(master)).then_some(()));
+    assert!(!server.log().contains("never read"));
+    assert_eq!(server.log().matches("invalid permissions").count(), 1, "said once");
+}
+
+#[test]
+fn sockets_of_vassals_are_named_by_a_folder_or_a_program() {
+    let text = "[uwsgi]\nprotocol = http\nwsgi-file = @DIR@/app.py\nenv = WHO=demand\n";
+    let mut server = emperor(&[("a.ini", text.into())], &["--emperor-on-demand-dir", "@DIR@"]);
+    server.wait_log("a.ini -> \"on demand\" instance detected", 1);
+    let path = server.dir().join("a.ini.socket");
+    let answer = {
+        use std::io::{Read, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    assert!(answer.contains("demand "), "{answer}");
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert!(!path.exists());
+
+    let [port] = free_ports();
+    let setup = Setup::new().file("app.py", APP);
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let setup = setup.file("v/a.ini", text).file(
+        "which",
+        &format!("#!/bin/sh\necho $1 >> @DIR@/asked; echo 127.0.0.1:{port}\n"),
+    );
+    std::fs::set_permissions(setup.dir().join("which"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut server = setup
+        .args([
+            "--emperor",
+            "dir://@DIR@/v",
+            "--emperor-on-demand-exec",
+            "@DIR@/which",
+            "--emperor-freq",
+            "1",
+        ])
+        .start_unready();
+    server.wait_log(&format!("waiting for connections on socket \"127.0.0.1:{port}\""), 1);
+    assert!(http::get(port, "/").text().starts_with("demand "));
+    let asked = std::fs::read_to_string(server.dir().join("asked")).unwrap();
+    assert_eq!(asked, "a.ini\n", "a program is asked once, not at each look");
+}
+
+#[test]
+fn a_vassal_without_a_master_is_stopped_and_reloaded_by_signals() {
+    let [port] = free_ports();
+    let mut server = emperor(&[("a.ini", vassal(port, "no-master = true\nenv = WHO=one"))], &[]);
+    let first = answer(port);
+    assert_eq!(first[0], "one");
+    server.wait_log("[emperor] vassal a.ini is ready to accept requests", 1);
+    write(&server, "a.ini", &vassal(port, "no-master = true\nenv = WHO=two"));
+    wait_for("the new configuration", || ask(port).filter(|a| a[0] == "two"));
+    std::fs::remove_file(server.dir().join("v/a.ini")).unwrap();
+    server.wait_log("[emperor] removed uwsgi instance a.ini", 1);
+    assert!(!server.log().contains("NO MERCY"));
+}
+
+#[test]
+fn a_vassal_cannot_daemonize_away_from_its_emperor() {
+    let [port] = free_ports();
+    let mut server = emperor(&[("a.ini", vassal(port, "daemonize = @DIR@/vassal.log"))], &[]);
+    let master: i32 = answer(port)[2].parse().unwrap();
+    server.wait_log("[emperor] vassal a.ini has been spawned", 1);
+    let log = std::fs::read_to_string(server.dir().join("vassal.log")).unwrap();
+    assert!(log.contains("spawned rsgi worker 1"), "its lines go to its own log");
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert!(!is_alive(master));
+}

@@ -256,6 +256,7 @@ impl Reign<'_> {
                 Ok(Signal::SIGTERM) => self.end(Ending::Graceful),
                 Ok(Signal::SIGINT | Signal::SIGQUIT) => self.end(Ending::Fast),
                 Ok(Signal::SIGHUP) => self.reload_all(),
+                Ok(Signal::SIGWINCH) => self.next_scan = Instant::now(),
                 Ok(Signal::SIGUSR1) => self.print_status(),
                 _ => {}
             }

@@ -13,6 +13,8 @@ use std::path::Path;
 pub enum FifoCommand {
     /// Listen to another pipe.
     Slot(usize),
+    /// Look for vassals now.
+    Vassals,
     /// One worker more.
     More,
     /// One worker less.
@@ -52,6 +54,7 @@ impl FifoCommand {
     pub fn of(letter: u8) -> Option<Self> {
         Some(match letter {
             b'0'..=b'9' => Self::Slot(usize::from(letter - b'0')),
+            b'E' => Self::Vassals,
             b'+' => Self::More,
             b'-' => Self::Less,
             b'C' => Self::Cheap,

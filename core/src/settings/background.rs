@@ -1,18 +1,38 @@
 //! What runs beside the workers: daemons, crons, mules, spoolers, timers.
 
 /// `attach-daemon` and its kin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Daemon {
-    /// The command, or the `key=value,…` text of the `…2` forms.
+    /// For the shell.
     pub command: String,
-    /// Where its pid is found; `None`: it stays a child.
+    /// Where its pid is found: it lives on when the server ends. `None`: it is a child and ends with it.
     pub pidfile: Option<String>,
-    /// It goes to the background by itself (`smart-attach-daemon2`).
-    pub daemonizes: bool,
-    /// `command` is `key=value,…` (`attach-daemon2`).
-    pub keyed: bool,
-    /// It is stopped only when everything else has ended (`attach-control-daemon` stops the instance with it).
+    /// Seconds between two starts of one whose pidfile names no process.
+    pub freq: u64,
+    /// The server puts it into the background and writes its pidfile.
+    pub daemonize: bool,
+    /// The instance ends with it (`attach-control-daemon`).
     pub controls: bool,
+    /// Files whose touch starts it anew.
+    pub touch: Vec<String>,
+    /// What ends it.
+    pub stop_signal: i32,
+    /// What ends it at a reload; `None`: the same.
+    pub reload_signal: Option<i32>,
+    /// It gets the standard input of the server.
+    pub stdin: bool,
+    /// User, name or number.
+    pub uid: Option<String>,
+    /// Group, name or number.
+    pub gid: Option<String>,
+    /// In a pid namespace of its own.
+    pub new_pids: bool,
+    /// Where it runs.
+    pub chdir: Option<String>,
+    /// Seconds of the longest pause before it is started again.
+    pub max_throttle: u64,
+    /// It is told of reload and end although it lives on.
+    pub notify: bool,
 }
 
 /// `cron = minute hour day month weekday command`
@@ -40,6 +60,8 @@ pub struct Mule {
 pub struct Background {
     /// In order.
     pub daemons: Vec<Daemon>,
+    /// Attached daemons get the standard input of the server.
+    pub daemons_honour_stdin: bool,
     /// In order.
     pub crons: Vec<Cron>,
     /// In order.

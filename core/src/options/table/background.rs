@@ -1,5 +1,6 @@
 //! Daemons, crons, mules, spoolers, signals.
 
+use super::values::pairs;
 use crate::options::command::Command;
 use crate::options::parse;
 use crate::options::spec::ArgKind::Required;
@@ -36,36 +37,30 @@ static ROWS: &[OptionSpec] = &[
     .master(),
     parsed(
         "attach-daemon2",
-        "a command with settings: cmd=COMMAND,freq=3",
-        |s, v| {
-            daemon(
-                s,
-                Daemon {
-                    keyed: true,
-                    ..Daemon::child(v)
-                },
-            )
-        },
+        "a command with settings: cmd=COMMAND,freq=3,pidfile=FILE",
+        |s, v| daemon(s, keyed_daemon(v)?),
     )
     .verbatim()
-    .master()
-    .later(),
+    .master(),
     parsed(
         "smart-attach-daemon",
-        "a command watched through its pidfile: PIDFILE COMMAND",
+        "a command that goes to the background by itself: PIDFILE COMMAND",
         |s, v| smart(s, v, false),
     )
     .verbatim()
-    .master()
-    .later(),
+    .master(),
     parsed(
         "smart-attach-daemon2",
-        "the same for a command that goes to the background by itself",
+        "a command that is put into the background: PIDFILE COMMAND",
         |s, v| smart(s, v, true),
     )
     .verbatim()
-    .master()
-    .later(),
+    .master(),
+    flag(
+        "daemons-honour-stdin",
+        "attached commands get the standard input of the server",
+        |s, on| s.background.daemons_honour_stdin = on,
+    ),
     parsed(
         "cron",
         "a command on schedule: MINUTE HOUR DAY MONTH WEEKDAY COMMAND (-1 any, -N every N)",
@@ -221,14 +216,16 @@ static ROWS: &[OptionSpec] = &[
     ),
 ];
 
+/// Seconds between two starts of a daemon whose pidfile names no process.
+const DAEMON_FREQ: u64 = 10;
+
 impl Daemon {
     fn child(command: &str) -> Self {
         Self {
             command: command.to_owned(),
-            pidfile: None,
-            daemonizes: false,
-            keyed: false,
-            controls: false,
+            freq: DAEMON_FREQ,
+            stop_signal: libc::SIGTERM,
+            ..Self::default()
         }
     }
 }
@@ -241,17 +238,71 @@ fn daemon(settings: &mut Settings, daemon: Daemon) -> Result<(), String> {
     Ok(())
 }
 
-fn smart(settings: &mut Settings, value: &str, daemonizes: bool) -> Result<(), String> {
+fn smart(settings: &mut Settings, value: &str, daemonize: bool) -> Result<(), String> {
     let wrong = || format!("invalid value \"{value}\": give PIDFILE COMMAND");
     let (pidfile, command) = value.trim().split_once(char::is_whitespace).ok_or_else(wrong)?;
     daemon(
         settings,
         Daemon {
             pidfile: Some(pidfile.to_owned()),
-            daemonizes,
+            daemonize,
             ..Daemon::child(command.trim_start())
         },
     )
+}
+
+/// `attach-daemon2 = cmd=COMMAND,key=value`
+fn keyed_daemon(value: &str) -> Result<Daemon, String> {
+    let mut daemon = Daemon::child("");
+    for (key, value) in pairs(value)? {
+        let wrong = |why: String| format!("{key}: {why}");
+        let number = |most: u64| parse::number(&value, 0, most).map_err(wrong);
+        let switch = || parse::boolean(&value).ok_or_else(|| wrong(format!("\"{value}\" is neither true nor false")));
+        match key.as_str() {
+            "cmd" | "command" | "exec" => daemon.command = value,
+            "pidfile" => daemon.pidfile = Some(value),
+            "freq" => daemon.freq = number(u64::from(u32::MAX))?.max(1),
+            "control" => daemon.controls = switch()?,
+            "daemonize" | "daemon" => daemon.daemonize = switch()?,
+            "touch" => daemon.touch = value.split(';').filter(|f| !f.is_empty()).map(str::to_owned).collect(),
+            "stopsignal" | "stop_signal" => daemon.stop_signal = signal_number(&value).map_err(wrong)?,
+            "reloadsignal" | "reload_signal" => daemon.reload_signal = Some(signal_number(&value).map_err(wrong)?),
+            "stdin" => daemon.stdin = switch()?,
+            "uid" => daemon.uid = Some(value),
+            "gid" => daemon.gid = Some(value),
+            "ns_pid" => daemon.new_pids = switch()?,
+            "chdir" => daemon.chdir = Some(value),
+            "max_throttle" => daemon.max_throttle = number(u64::from(u32::MAX))?,
+            "notifypid" => daemon.notify = switch()?,
+            "legion" => return Err("legions are not in rsgi: leave legion out".into()),
+            _ => {
+                return Err(format!(
+                    "unknown key \"{key}\": there are cmd, pidfile, freq, control, daemonize, touch, stopsignal, \
+                     reloadsignal, stdin, uid, gid, ns_pid, chdir, max_throttle, notifypid"
+                ));
+            }
+        }
+    }
+    if daemon.command.is_empty() {
+        return Err("the key cmd is missing".into());
+    }
+    if daemon.daemonize && daemon.pidfile.is_none() {
+        return Err("daemonize needs pidfile: how else would it be found again".into());
+    }
+    Ok(daemon)
+}
+
+/// A signal by its number, or by its name with or without `SIG`.
+fn signal_number(text: &str) -> Result<i32, String> {
+    use nix::sys::signal::Signal;
+    let name = text.trim().to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let by_number = name.parse::<i32>().ok().and_then(|n| Signal::try_from(n).ok());
+    let by_name = || format!("SIG{name}").parse::<Signal>().ok();
+    let found = by_number.or_else(by_name);
+    found
+        .map(|signal| signal as i32)
+        .ok_or_else(|| format!("\"{text}\" is no signal: give a number or a name as TERM"))
 }
 
 fn cron(settings: &mut Settings, value: &str, unique: bool) -> Result<(), String> {

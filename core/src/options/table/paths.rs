@@ -72,8 +72,7 @@ static ROWS: &[OptionSpec] = &[
     path("notify-socket", "a socket that takes notifications", |s, v| {
         s.paths.notify_socket = Some(v.into())
     })
-    .master()
-    .later(),
+    .master(),
     path("wait-for-fs", "wait until this path is there", |s, v| {
         wait(s, WaitKind::Path, v)
     }),

@@ -48,11 +48,6 @@ static REFUSED: &[Refusal] = &[
         names: "disable-async-warn-on-queue-full",
     },
     Refusal {
-        reason: "daemons get no standard input",
-        instead: "let the command read a file",
-        names: "daemons-honour-stdin",
-    },
-    Refusal {
         reason: "it belongs to uWSGI's plugin gevent, which rsgi does not have",
         instead: "use threads",
         names: "gevent-wait-for-hub",

@@ -137,7 +137,10 @@ impl Master {
                 }
             }
             Kind::Old(_) => self.old_process_ended(&process, code, signal),
-            Kind::Daemon(at) => self.daemon_ended(at, process.born.elapsed()),
+            Kind::Daemon(at) => {
+                let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
+                self.daemon_ended(at, pid, &how);
+            }
             Kind::Emperor => {
                 let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                 self.emperor_ended(pid, process.born.elapsed(), process.leaving.is_some(), &how);

@@ -9,7 +9,8 @@ use crate::say;
 use crate::startup::hooks;
 use mio::Interest;
 use mio::unix::SourceFd;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
@@ -60,6 +61,14 @@ impl Master {
                 say!("cannot fork the emperor: fork(): {}", e.desc());
                 self.emperor_pause = Some(Instant::now() + TOO_SOON);
             }
+        }
+    }
+
+    /// Makes the emperor look for vassals at once.
+    pub(super) fn rouse_emperor(&self) {
+        match self.processes.iter().find(|p| p.kind == Kind::Emperor) {
+            Some(emperor) => drop(kill(Pid::from_raw(emperor.pid), Signal::SIGWINCH)),
+            None => say!("master-fifo: there is no emperor that could look for vassals"),
         }
     }
 

@@ -168,12 +168,18 @@ impl Master {
 
     pub(super) fn kill_overdue(&mut self) {
         let now = Instant::now();
-        for process in &mut self.processes {
-            if process.leaving.is_some_and(|at| at <= now) {
+        for at in 0..self.processes.len() {
+            let process = &self.processes[at];
+            if process.leaving.is_none_or(|at| at > now) {
+                continue;
+            }
+            if let Kind::Daemon(_) = process.kind {
+                self.kill_daemon(process.pid);
+            } else {
                 say!("process {} did not leave in time; killing it", process.pid);
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
-                process.leaving = Some(now + Duration::from_secs(5));
             }
+            self.processes[at].leaving = Some(now + Duration::from_secs(5));
         }
     }
 }

@@ -5,6 +5,7 @@ mod children;
 mod daemons;
 mod emperor;
 mod generation;
+mod notices;
 mod orders;
 mod scale;
 mod touch;
@@ -31,6 +32,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use notices::Notices;
 use scale::Quiet;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -48,6 +50,8 @@ const TOUCH: Token = Token(6);
 const WAKE: Token = Token(5);
 /// The emperor whose vassal this instance is.
 const EMPEROR: Token = Token(7);
+/// `--notify-socket`
+const NOTICES: Token = Token(8);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -185,6 +189,7 @@ struct Master {
     way_back: Option<WayBack>,
     /// To the emperor whose vassal this instance is.
     emperor_link: Option<EmperorLink>,
+    notices: Option<Notices>,
     /// When our own emperor is tried again.
     emperor_pause: Option<Instant>,
     /// A reload was asked for while one was being tried.
@@ -237,6 +242,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll.registry()
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
+    let notices = Notices::bind(&server.settings, poll.registry())?;
+    let daemons = daemons::configured(&server.settings)?;
     let touches = Touches::new(&server.settings, poll.registry());
     let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
@@ -255,7 +262,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         ever_ready: false,
         paused: false,
         touches,
-        daemons: daemons::configured(&server.settings),
+        daemons,
         chain: false,
         stats,
         fifo: None,
@@ -270,6 +277,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         looked: Instant::now(),
         way_back: None,
         emperor_link: EmperorLink::open(server.settings.emperor.heartbeat),
+        notices,
         emperor_pause: None,
         reload_again: false,
     };
@@ -314,10 +322,12 @@ impl Master {
             self.kill_overdue();
             self.end_condemned();
             self.respawn_due();
+            self.start_due_daemons();
             self.read_fifo();
             self.hear_touches();
             self.wake_when_asked();
             self.hear_emperor();
+            self.log_notices();
             self.serve_stats();
             if self.cycle <= Instant::now() {
                 self.cycle = Instant::now() + Duration::from_secs(1);
@@ -351,6 +361,7 @@ impl Master {
             .chain(condemned)
             .chain(stats)
             .chain(self.emperor_pause)
+            .chain(self.next_daemon())
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)

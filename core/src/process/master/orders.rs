@@ -95,6 +95,7 @@ impl Master {
                 say!("master-fifo: listening to pipe {slot}");
                 self.open_fifo(slot);
             }
+            FifoCommand::Vassals => self.rouse_emperor(),
             FifoCommand::More => self.scale_by_hand(Change::Add(1)),
             FifoCommand::Less => self.scale_by_hand(Change::Remove),
             FifoCommand::Cheap => self.go_cheap(),
@@ -277,7 +278,7 @@ impl Master {
         before_workers_leave();
         say!("binary reloading rsgi...");
         // attached daemons end here and start again with the new image: it may want others
-        self.stop_daemons();
+        self.end_daemons();
         let own_binary = reload::own_binary();
         let handover = Handover {
             binary: own_binary.as_ref().map(AsRawFd::as_raw_fd),
@@ -298,7 +299,7 @@ impl Master {
             env!("CARGO_PKG_VERSION"),
             back.version
         );
-        self.stop_daemons();
+        self.end_daemons();
         for process in &self.processes {
             if matches!(process.kind, Kind::Worker(_)) {
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
@@ -402,7 +403,9 @@ impl Master {
         if ending == Ending::Graceful {
             before_workers_leave();
         }
-        self.stop_daemons();
+        if ending == Ending::Fast && then != Then::Exec {
+            self.stop_daemons(then);
+        }
         if matches!(then, Then::Exit(_)) {
             gateway::release_sockets();
             for socket in &self.server.sockets {
@@ -481,7 +484,18 @@ impl Master {
             Kind::Emperor => closing.then != Then::Exec,
             _ => true,
         });
-        (!left).then_some(closing.then)
+        let then = closing.then;
+        if left {
+            return None;
+        }
+        // requests in flight may have needed them: attached programs end last
+        if then != Then::Exec {
+            self.stop_daemons(then);
+            if self.processes.iter().any(|p| self.is_child_daemon(p)) {
+                return None;
+            }
+        }
+        Some(then)
     }
 }
 

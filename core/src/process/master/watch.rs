@@ -69,6 +69,7 @@ impl Master {
         hooks::master_cycle();
         self.check_deadlines(now);
         self.report_to_emperor();
+        self.check_daemons();
         crate::startup::notify::alive();
         self.count_overload();
         self.check_memory();
