@@ -75,6 +75,13 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     if !trial {
         daemonize::early(&settings, is_reload)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        say!(
+            "*** Starting rsgi {} ({} bit, pid {}, {cores} processors) ***",
+            env!("CARGO_PKG_VERSION"),
+            usize::BITS,
+            std::process::id()
+        );
     }
     if let Some(format) = &settings.logging.log_date {
         log::stamp_lines(Some(format.as_str()).filter(|f| !f.is_empty() && *f != "true"));
