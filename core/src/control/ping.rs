@@ -1,19 +1,15 @@
 //! `--ping ADDRESS`: asks a worker for a sign of life, as uWSGI's ping does (modifier1 100 of the uwsgi protocol);
 //! what speaks HTTP there answers that it did not understand, which is a sign too.
 
-use crate::net::address::Address;
+use super::connect::connect;
 use crate::say;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Longer no connection takes.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// A worker that speaks uwsgi and is free answers sooner.
 const SHORT: Duration = Duration::from_millis(500);
 /// A packet without variables that asks for a sign of life.
@@ -45,31 +41,9 @@ enum Failure {
     NoAnswer(String),
 }
 
-fn connect(text: &str) -> Result<File, Failure> {
-    let nobody = |e: io::Error| Failure::Nobody(crate::config::system_message(&e));
-    let fd: OwnedFd = match Address::parse(text, false).map_err(|e| Failure::Nobody(e.to_string()))? {
-        Address::Inet(mut inet) => {
-            if inet.ip().is_unspecified() {
-                inet = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), inet.port());
-            }
-            TcpStream::connect_timeout(&inet, PATIENCE).map_err(nobody)?.into()
-        }
-        Address::Unix(path) => UnixStream::connect(path).map_err(nobody)?.into(),
-        Address::Abstract(name) => {
-            use std::os::linux::net::SocketAddrExt;
-            let address = std::os::unix::net::SocketAddr::from_abstract_name(name).map_err(nobody)?;
-            UnixStream::connect_addr(&address).map_err(nobody)?.into()
-        }
-        _ => {
-            return Err(Failure::Nobody("give host:port, :port or the path of a socket".into()));
-        }
-    };
-    Ok(File::from(fd))
-}
-
 fn ask(text: &str, patience: Duration) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::NoAnswer(crate::config::system_message(&e));
-    let mut stream = connect(text)?;
+    let mut stream = connect(text).map_err(Failure::Nobody)?;
     stream.write_all(&ASK).map_err(failed)?;
     if !is_readable(&stream, SHORT.min(patience)) {
         stream.write_all(END_OF_HEAD).map_err(failed)?;
@@ -98,6 +72,7 @@ fn is_readable(stream: &File, patience: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::connect::PATIENCE;
     use super::*;
     use std::net::TcpListener;
 

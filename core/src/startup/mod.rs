@@ -75,11 +75,18 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     if !trial {
         daemonize::early(&settings, is_reload)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        say!(
+            "*** Starting rsgi {} ({} bit, pid {}, {cores} processors) ***",
+            env!("CARGO_PKG_VERSION"),
+            usize::BITS,
+            std::process::id()
+        );
     }
     if let Some(format) = &settings.logging.log_date {
         log::stamp_lines(Some(format.as_str()).filter(|f| !f.is_empty() && *f != "true"));
     }
-    hooks::check(&settings)?;
+    hooks::check(&settings, true)?;
     hooks::run(&settings.hooks.asap);
     environment(&settings);
     conditions::wait(&settings, trial)?;
@@ -121,6 +128,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
             "the gateway cannot listen on {address}: the reason stands above"
         )));
     }
+    hooks::check(&settings, false)?;
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);

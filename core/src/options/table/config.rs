@@ -108,6 +108,16 @@ static ROWS: &[OptionSpec] = &[
         "lines up to endif count unless the machine has this name",
     ),
     reader(
+        "if-hostname-match",
+        Required,
+        "lines up to endif count if the machine's name matches this expression",
+    ),
+    reader(
+        "if-not-hostname-match",
+        Required,
+        "lines up to endif count unless the machine's name matches this expression",
+    ),
+    reader(
         "if-plugin",
         Required,
         "lines up to endif count if this plugin is loaded",

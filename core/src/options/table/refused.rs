@@ -61,8 +61,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this way to change a configuration is not in rsgi",
         instead: "use include, inherit and if-env",
-        names: "blacklist end-blacklist end-whitelist exit force-gateway fork-server fork-socket if-hostname-match \
-                if-not-hostname-match resolve whitelist",
+        names: "blacklist end-blacklist end-whitelist exit force-gateway fork-server fork-socket resolve whitelist",
     },
     Refusal {
         reason: "this action is not in rsgi",
