@@ -1,6 +1,7 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
+use crate::net::closing;
 use crate::plugin::hooks;
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
@@ -407,6 +408,11 @@ impl Master {
             self.stop_daemons(then);
         }
         if matches!(then, Then::Exit(_)) {
+            gateway::refuse_new();
+            // the link is left open: gateways still ask; and what came from outside is not ours to close
+            for socket in self.server.sockets.iter().filter(|s| s.is_ours_to_close()) {
+                closing::refuse_new(&socket.listener);
+            }
             gateway::release_sockets();
             for socket in &self.server.sockets {
                 socket.listener.release();
