@@ -494,18 +494,29 @@ impl Limits {
 
     /// Asks for a replacement when a limit is reached; the master lets this worker go when it is there.
     fn check(&self, server: &Server) {
-        if !self.is_any() {
+        let id = worker_id();
+        // SAFETY: a field of this worker's record in shared memory; plugins may clear it.
+        let go_on = unsafe { int(&raw mut (*server.shared.worker(id)).manage_next_request) };
+        let asked = go_on.load(Ordering::Relaxed) == 0;
+        if !asked && !self.is_any() {
             return;
         }
-        let slot = server.shared.worker_slot(worker_id());
+        let slot = server.shared.worker_slot(id);
         if slot.wants_replacement.load(Ordering::Relaxed) == server::pid() {
             return;
+        }
+        if asked {
+            go_on.store(1, Ordering::Relaxed);
+            say!(
+                "worker {id} (pid: {}) ends after its request; replacing it",
+                server::pid()
+            );
+            return process::recycle(server, id);
         }
         let age = monotonic().saturating_sub(self.began);
         if age < self.min_lifetime {
             return;
         }
-        let id = worker_id();
         // SAFETY: the record of this worker in shared memory.
         let requests = unsafe { (*server.shared.worker(id)).delta_requests };
         let why = if self.max_requests > 0 && requests >= self.max_requests {
