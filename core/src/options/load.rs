@@ -88,10 +88,15 @@ pub fn load(
     if given(&collected, "show-config") {
         show(&settings, host);
     }
+    let late = late_command(&collected, &settings);
+    if matches!(late, Some(Startup::Checked)) {
+        // a start would find these when all plugins are up
+        problems.extend(crate::startup::hooks::mistakes(&settings, false));
+    }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });
     }
-    match late_command(&collected, &settings) {
+    match late {
         Some(Startup::Checked) => {
             host.say("the configuration has no mistake");
             Ok(Startup::Checked)
