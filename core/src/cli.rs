@@ -46,12 +46,18 @@ fn known(plugins: &[PluginOption], declared: &[String]) -> Vec<Known> {
         short: option.short,
         arg: option.arg,
     });
+    // a plugin that is not here is said with its name, not as a mistake of the command line
+    let absent = table::owners::all().map(|option| Known {
+        name: option.name.to_owned(),
+        short: None,
+        arg: option.arg,
+    });
     let declared = declared.iter().map(|name| Known {
         name: name.clone(),
         short: None,
         arg: ArgKind::Required,
     });
-    for mut option in core.chain(plugins).chain(declared) {
+    for mut option in core.chain(plugins).chain(absent).chain(declared) {
         if option.name.is_empty() || !names.insert(option.name.clone()) {
             continue;
         }

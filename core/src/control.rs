@@ -1,29 +1,34 @@
 //! Command lines that do something else than serve: talk to a running server, build a plugin, print what is asked.
 
+mod connect;
+mod ping;
+mod signal;
+
 use crate::options::Command;
 use crate::say;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Carries a command out.
 pub fn run(command: Command) -> ExitCode {
     match command {
-        Command::Stop(pidfile) => signal(&pidfile, Signal::SIGINT),
-        Command::Reload(pidfile) => signal(&pidfile, Signal::SIGHUP),
-        Command::Pause(pidfile) => signal(&pidfile, Signal::SIGTSTP),
+        Command::Stop(pidfile) => send(&pidfile, Signal::SIGINT),
+        Command::Reload(pidfile) => send(&pidfile, Signal::SIGHUP),
+        Command::Pause(pidfile) => send(&pidfile, Signal::SIGTSTP),
         Command::Cflags => print(&uwsgiconfig::cflags()),
         Command::DotH => print(uwsgiconfig::HEADER.trim_end()),
         Command::BuildPlugin(target) => build(&target),
         Command::Version => print(env!("CARGO_PKG_VERSION")),
-        Command::Signal(_) | Command::ConnectAndRead(_) => {
-            say!("this version of rsgi cannot do that yet");
-            ExitCode::FAILURE
-        }
+        Command::Ping(address, seconds) => ping::run(&address, Duration::from_secs(seconds)),
+        Command::Signal(target) => signal::run(&target),
+        Command::ConnectAndRead(address) => read(&address),
         // answered where the option table is
         Command::Help
         | Command::DumpOptions
+        | Command::Explain(_)
         | Command::Man
         | Command::CheckConfig
         | Command::Get(_)
@@ -36,8 +41,22 @@ fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// `--connect-and-read`: everything that a server says of itself.
+fn read(address: &str) -> ExitCode {
+    let copied = connect::connect(address).and_then(|mut stream| {
+        std::io::copy(&mut stream, &mut std::io::stdout().lock()).map_err(|e| crate::config::system_message(&e))
+    });
+    match copied {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(why) => {
+            say!("cannot read from {address}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Sends a signal to the process that a pidfile names.
-fn signal(pidfile: &str, signal: Signal) -> ExitCode {
+fn send(pidfile: &str, signal: Signal) -> ExitCode {
     let text = match std::fs::read_to_string(pidfile) {
         Ok(text) => text,
         Err(e) => {

@@ -20,5 +20,6 @@ pub mod shared;
 pub mod startup;
 pub mod static_files;
 pub mod stats;
+pub mod top;
 pub mod unix_signal;
 pub mod worker;

@@ -2,7 +2,7 @@
 
 use rsgi_core::options::{self, Startup};
 use rsgi_core::plugin::host::Plugins;
-use rsgi_core::{control, process, say, startup};
+use rsgi_core::{control, process, say, startup, top};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "top") {
+        return top::run(&arguments[1..]);
+    }
     let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {
         Ok(Startup::Run(settings)) => {

@@ -16,11 +16,19 @@ pub enum ConfigError {
     },
     /// The name's ending tells no dialect.
     #[error(
-        "unable to load configuration from {name}: its ending tells no format; use .ini, .xml, .yml, .yaml or .json, or say --ini {name}"
+        "unable to load configuration from {name}: its ending tells no format; use .ini, .xml, .yml, .yaml, .json or .toml, or say --ini {name}"
     )]
     UnknownFormat {
         /// As the user named it.
         name: String,
+    },
+    /// Not INI.
+    #[error("error parsing INI data: {place}: {reason}")]
+    Ini {
+        /// file:line
+        place: Origin,
+        /// What stands there.
+        reason: String,
     },
     /// Not well-formed XML.
     #[error("{place}: not well-formed XML: {reason}")]
@@ -45,6 +53,24 @@ pub enum ConfigError {
         place: Origin,
         /// What the parser found.
         reason: String,
+    },
+    /// Not TOML, or a TOML shape that has no meaning here.
+    #[error("error parsing TOML data: {place}: {reason}")]
+    Toml {
+        /// file:line
+        place: Origin,
+        /// What the parser found.
+        reason: String,
+    },
+    /// A section that was asked for by name.
+    #[error("{name} has no section \"{section}\": {known}")]
+    Section {
+        /// The file as the user named it.
+        name: String,
+        /// The section asked for.
+        section: String,
+        /// The sections it has.
+        known: String,
     },
     /// Anything that concerns one directive.
     #[error("{place}: {key}: {reason}")]

@@ -3,10 +3,14 @@
 
 use super::dialect::Parsed;
 use super::directive::{Directive, Origin};
+use super::error::ConfigError;
 use std::sync::Arc;
 
 /// Reads the directives of `section`; a section that stands twice is read twice.
-pub fn parse(text: &str, section: &str, path: &Arc<str>) -> Parsed {
+///
+/// # Errors
+/// A `[` without its `]`: everything below would belong to the wrong section.
+pub fn parse(text: &str, section: &str, path: &Arc<str>) -> Result<Parsed, ConfigError> {
     let mut parsed = Parsed::default();
     let mut inside = false;
     for (number, line) in (1..).zip(text.lines()) {
@@ -15,12 +19,26 @@ pub fn parse(text: &str, section: &str, path: &Arc<str>) -> Parsed {
             continue;
         }
         if let Some(header) = line.strip_prefix('[') {
-            let name = header.split(']').next().unwrap_or(header);
+            let Some((name, _)) = header.split_once(']') else {
+                return Err(ConfigError::Ini {
+                    place: Origin::File {
+                        path: Arc::clone(path),
+                        line: number,
+                    },
+                    reason: format!("{line} begins a section and does not end: write {line}]"),
+                });
+            };
             inside = name == section;
             parsed.found |= inside;
+            if !parsed.sections.iter().any(|known| known == name) {
+                parsed.sections.push(name.to_owned());
+            }
             continue;
         }
         if !inside {
+            if parsed.sections.is_empty() {
+                parsed.orphan.get_or_insert(number);
+            }
             continue;
         }
         let origin = Origin::File {
@@ -32,7 +50,7 @@ pub fn parse(text: &str, section: &str, path: &Arc<str>) -> Parsed {
             None => Directive::flag(line, origin),
         });
     }
-    parsed
+    Ok(parsed)
 }
 
 #[cfg(test)]
@@ -41,7 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn pairs(text: &str, section: &str) -> Vec<(String, Option<String>)> {
-        let parsed = parse(text, section, &Arc::from("t.ini"));
+        let parsed = parse(text, section, &Arc::from("t.ini")).unwrap();
         parsed.directives.into_iter().map(|d| (d.key, d.value)).collect()
     }
 
@@ -67,16 +85,29 @@ mod tests {
 
     #[test]
     fn says_whether_the_section_exists_and_where_a_line_stands() {
-        let parsed = parse("[uwsgi]\n\na=1", "uwsgi", &Arc::from("t.ini"));
+        let parsed = parse("[uwsgi]\n\na=1", "uwsgi", &Arc::from("t.ini")).unwrap();
         assert_eq!(parsed.directives[0].origin.to_string(), "t.ini:3");
         assert!(parsed.found);
-        assert!(!parse("[uwsgi]\n", "nope", &Arc::from("t.ini")).found);
+        assert!(!parse("[uwsgi]\n", "nope", &Arc::from("t.ini")).unwrap().found);
+        assert_eq!(
+            parse("\na=1\n[x]\nb=1", "x", &Arc::from("t.ini")).unwrap().orphan,
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn a_section_without_its_end_is_refused() {
+        let error = parse("\n[uwsgi\na=1", "uwsgi", &Arc::from("t.ini")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "error parsing INI data: t.ini:2: [uwsgi begins a section and does not end: write [uwsgi]"
+        );
     }
 
     proptest! {
         #[test]
         fn never_panics(text in ".*", section in ".{0,5}") {
-            parse(&text, &section, &Arc::from("t.ini"));
+            let _ = parse(&text, &section, &Arc::from("t.ini"));
         }
 
         #[test]

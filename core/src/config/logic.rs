@@ -42,6 +42,8 @@ pub enum Condition {
     Exists,
     /// The machine's name.
     Hostname,
+    /// An expression that the machine's name matches.
+    HostnameMatch,
     /// A loaded plugin.
     Plugin,
     /// Starting through a reload.
@@ -89,6 +91,7 @@ impl Opening {
             "dir" | "directory" => Condition::Dir,
             "exists" => Condition::Exists,
             "hostname" => Condition::Hostname,
+            "hostname-match" => Condition::HostnameMatch,
             "plugin" => Condition::Plugin,
             "reload" => Condition::Reload,
             _ => return None,
@@ -101,7 +104,7 @@ impl Opening {
         match self {
             Self::For(walk) => walk.values(argument).map(Some),
             Self::If(condition, negated) => {
-                let found = condition.test(argument, facts);
+                let found = condition.test(argument, facts)?;
                 Ok(match (found, negated) {
                     (Some(value), false) => Some(vec![value]),
                     (None, true) => Some(vec![argument.to_owned()]),
@@ -120,6 +123,11 @@ impl Opening {
     }
 }
 
+/// Whether the key begins like one that opens a block.
+pub fn looks_like_opening(key: &str) -> bool {
+    ["if-", "for-"].iter().any(|start| key.starts_with(start))
+}
+
 /// Whether the key closes a block.
 pub fn is_closing(key: &str) -> bool {
     matches!(key, "endif" | "end-if" | "endfor" | "end-for" | "end")
@@ -127,21 +135,23 @@ pub fn is_closing(key: &str) -> bool {
 
 impl Condition {
     /// The value of `%(_)` when the condition holds.
-    fn test(self, argument: &str, facts: &dyn Facts) -> Option<String> {
+    fn test(self, argument: &str, facts: &dyn Facts) -> Result<Option<String>, String> {
         let path = |test: fn(&Path) -> bool| test(Path::new(argument)).then(|| argument.to_owned());
-        match self {
+        let hostname = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+        Ok(match self {
             Self::Env => compared(argument, |name| facts.variable(name)),
             Self::Opt => compared(argument, |name| facts.option(name)),
             Self::File => path(Path::is_file),
             Self::Dir => path(Path::is_dir),
             Self::Exists => path(Path::exists),
-            Self::Hostname => {
-                let name = nix::unistd::gethostname().ok()?;
-                (name.to_string_lossy() == argument).then(|| argument.to_owned())
+            Self::Hostname => hostname().ok().filter(|name| name == argument),
+            Self::HostnameMatch => {
+                let name = hostname().unwrap_or_default();
+                is_match(argument, &name)?.then_some(name)
             }
             Self::Plugin => facts.plugin(argument).then(|| argument.to_owned()),
             Self::Reload => facts.variable("UWSGI_RELOADS"),
-        }
+        })
     }
 }
 
@@ -151,6 +161,32 @@ fn compared(argument: &str, lookup: impl Fn(&str) -> Option<String>) -> Option<S
         Some((name, wanted)) => lookup(name).filter(|value| value == wanted),
         None => lookup(argument),
     }
+}
+
+/// Whether the text matches an extended regular expression.
+fn is_match(expression: &str, text: &str) -> Result<bool, String> {
+    let wrong = || format!("invalid expression {expression:?}: give an extended regular expression like ^web[0-9]+$");
+    let (Ok(c_expression), Ok(text)) = (CString::new(expression), CString::new(text)) else {
+        return Err(wrong());
+    };
+    // SAFETY: regex_t is a plain C struct, filled by regcomp before anything reads it.
+    let mut compiled: libc::regex_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the expression is NUL-terminated, the struct lives until regfree.
+    let read = unsafe {
+        libc::regcomp(
+            &mut compiled,
+            c_expression.as_ptr(),
+            libc::REG_EXTENDED | libc::REG_NOSUB,
+        )
+    };
+    if read != 0 {
+        return Err(wrong());
+    }
+    // SAFETY: compiled above; no places of matches are asked for.
+    let found = unsafe { libc::regexec(&compiled, text.as_ptr(), 0, std::ptr::null_mut(), 0) } == 0;
+    // SAFETY: compiled above, not used again.
+    unsafe { libc::regfree(&mut compiled) };
+    Ok(found)
 }
 
 /// More rounds than any honest loop has.
@@ -275,6 +311,10 @@ mod tests {
         assert_eq!(test("if-not-exists", "/no/such"), Some(vec!["/no/such".into()]));
         assert!(test("if-plugin", "python").is_some() && test("if-not-plugin", "python").is_none());
         assert!(test("if-reload", "").is_none());
+        assert!(test("if-hostname-match", "^.+$").is_some() && test("if-not-hostname-match", ".").is_none());
+        assert!(test("if-hostname-match", "^no such host$").is_none());
+        let wrong = Opening::of("if-hostname-match").unwrap().evaluate("(", &Fixed);
+        assert!(wrong.unwrap_err().contains("invalid expression"));
     }
 
     #[test]

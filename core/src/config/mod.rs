@@ -12,6 +12,7 @@ mod magic;
 mod placeholder;
 mod reader;
 mod scheme;
+mod toml;
 mod tree;
 mod xml;
 mod yaml;

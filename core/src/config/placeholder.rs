@@ -89,6 +89,9 @@ impl Resolver<'_> {
         if let Some(value) = self.names.placeholder(inner.trim()) {
             return self.value(&value, depth + 1).map(Some);
         }
+        if let Some(value) = self.composed(inner, depth)? {
+            return Ok(Some(value));
+        }
         if !expression::is_expression(inner) {
             let computed = inner.parse::<i64>().is_ok().then(|| inner.to_owned());
             if computed.is_none() {
@@ -122,6 +125,21 @@ impl Resolver<'_> {
                 Ok(None)
             }
             Err(Failure::Wrong(reason)) => Err(format!("%({inner}): {reason}")),
+        }
+    }
+
+    /// `%(db_%(stage))`: the name itself is composed, if that gives the name of something.
+    fn composed(&mut self, inner: &str, depth: usize) -> Result<Option<String>, String> {
+        if !inner.contains("%(") {
+            return Ok(None);
+        }
+        let unknown = self.out.unknown.len();
+        let name = self.value(inner, depth + 1)?;
+        // what is unknown in it is said when it is read as an expression
+        self.out.unknown.truncate(unknown);
+        match self.names.placeholder(name.trim()) {
+            Some(value) => self.value(&value, depth + 1).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -192,6 +210,8 @@ mod tests {
                 "loop" => "%(loop2)",
                 "loop2" => "%(loop)",
                 "env" => "$(HOME)/x",
+                "stage" => "env",
+                "x_env" => "composed",
                 _ => return None,
             };
             Some(value.to_owned())
@@ -212,6 +232,7 @@ mod tests {
         assert_eq!(text("@(exec://echo out)!"), "out!");
         assert_eq!(text("@(data://(x))@()"), "(x)@()");
         assert_eq!(text("%(a + 1) %((b * 2) + 1)"), "2 25");
+        assert_eq!(text("%(x_%(stage)) %(%(stage)) %(%(a) + 1)"), "composed /home/u/x 2");
     }
 
     #[test]

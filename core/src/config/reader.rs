@@ -1,8 +1,8 @@
 //! Turns sources of every dialect into one ordered list of directives: includes expanded, conditions decided,
 //! magic variables replaced. Knows no option; [`crate::options::load()`] drives it once, in the first process.
 
-use super::dialect::{DEFAULT_SECTION, Dialect};
-use super::directive::Directive;
+use super::dialect::{DEFAULT_SECTION, Dialect, Parsed};
+use super::directive::{Directive, Origin};
 use super::error::ConfigError;
 use super::logic::{self, Environment, Facts, Opening};
 use super::magic::{self, FileContext};
@@ -54,6 +54,8 @@ pub struct Reader<'a> {
     last_file: HashMap<&'static str, String>,
     templates: Vec<Directive>,
     macros: HashMap<String, Vec<(String, Option<String>)>>,
+    inject_before: Vec<String>,
+    inject_after: Vec<String>,
     declared: HashSet<String>,
     consulted: RefCell<HashSet<String>>,
     depth: usize,
@@ -72,6 +74,8 @@ impl<'a> Reader<'a> {
             last_file: HashMap::new(),
             templates: Vec::new(),
             macros: HashMap::new(),
+            inject_before: Vec::new(),
+            inject_after: Vec::new(),
             declared: HashSet::new(),
             consulted: RefCell::default(),
             depth: 0,
@@ -108,7 +112,12 @@ impl<'a> Reader<'a> {
                 return;
             }
             let Some(opening) = Opening::of(&line.key) else {
-                if logic::is_closing(&line.key) || line.key == "else" {
+                if logic::looks_like_opening(&line.key) && !self.observer.is_option(&line.key) {
+                    // its lines must neither count nor vanish: nobody knows which was meant
+                    at = logic::block(lines, at - 1).next;
+                    let reason = "unknown condition or loop: rsgi --help if- and rsgi --help for- list them".to_owned();
+                    self.fail(line, reason);
+                } else if logic::is_closing(&line.key) || line.key == "else" {
                     let text = format!("{}: {} without a block above it is ignored", line.origin, line.key);
                     self.observer.say(&text);
                 } else {
@@ -153,13 +162,24 @@ impl<'a> Reader<'a> {
             );
         }
         let index = self.directives.len();
+        if index > MAX_DIRECTIVES {
+            return;
+        }
         self.first.entry(key.to_owned()).or_insert(index);
         self.directives.push(directive.clone());
         match key {
             "include" | "config" => self.include(directive),
             "inherit" => self.templates.push(directive.clone()),
             "set" | "set-ph" | "set-placeholder" => self.set(directive),
-            "declare-option" => self.declare(directive),
+            "declare-option" | "declare-option2" => self.declare(directive),
+            "inject-before" => {
+                let file = self.resolve_now(directive);
+                self.inject_before.push(file);
+            }
+            "inject-after" => {
+                let file = self.resolve_now(directive);
+                self.inject_after.push(file);
+            }
             _ => match Dialect::of_option(key) {
                 Some(dialect) => self.open(directive, dialect),
                 None if self.macros.contains_key(key) => self.expand_macro(directive),
@@ -208,7 +228,8 @@ impl<'a> Reader<'a> {
             return self.fail(directive, "the declared option stands for itself".into());
         }
         let rows = self.macros.get(&directive.key).cloned().unwrap_or_default();
-        let words: Vec<&str> = directive.text().split_whitespace().collect();
+        let text = self.resolve_now(directive);
+        let words: Vec<&str> = text.split_whitespace().collect();
         self.depth += 1;
         for (key, value) in rows {
             let value = value.map(|v| with_words(&v, &words));
@@ -239,8 +260,17 @@ impl<'a> Reader<'a> {
         if self.depth == MAX_DEPTH {
             return self.fail(directive, format!("{file} includes itself"));
         }
-        if let Err(problem) = self.read(dialect, &file, section) {
-            self.problems.push(problem);
+        match self.read(dialect, &file, section) {
+            Ok(()) => {}
+            Err(ConfigError::Read { name, reason }) if name == file && !directive.origin.is_command_line() => {
+                let reason = format!("unable to read configuration {name}: {reason}");
+                self.fail(directive, reason);
+            }
+            Err(ConfigError::Section { name, section, known }) if !directive.origin.is_command_line() => {
+                let reason = format!("{name} has no section \"{section}\": {known}");
+                self.fail(directive, reason);
+            }
+            Err(problem) => self.problems.push(problem),
         }
     }
 
@@ -254,16 +284,16 @@ impl<'a> Reader<'a> {
                 .say(&format!("{file}: not UTF-8; its foreign bytes were replaced"));
         }
         let path: Arc<str> = Arc::from(file);
-        let parsed = dialect.parse(&text, section, &path);
+        let parsed = match dialect {
+            Dialect::Ini => self.parse_with_injections(&text, section, &path),
+            _ => dialect.parse(&text, section, &path),
+        };
         if let Err(ConfigError::Xml { .. }) = parsed {
             self.observer.say(&format!("[rsgi] could not parse file {file}."));
         }
         let parsed = parsed?;
         if !parsed.found {
-            let section = section.unwrap_or(DEFAULT_SECTION);
-            self.observer.say(&format!(
-                "*** WARNING: Can't find section \"{section}\" in {format} configuration file {file} ***"
-            ));
+            self.section_missing(&parsed, format, file, section)?;
         }
         self.last_file.insert(format, file.to_owned());
         let context = FileContext::new(file, section);
@@ -278,6 +308,71 @@ impl<'a> Reader<'a> {
         self.lines(&lines, None);
         self.depth -= 1;
         Ok(())
+    }
+
+    /// The text of an INI file between those of `inject-before` and `inject-after`, read as one.
+    fn parse_with_injections(&self, text: &str, section: Option<&str>, path: &Arc<str>) -> Result<Parsed, ConfigError> {
+        if self.inject_before.is_empty() && self.inject_after.is_empty() {
+            return Dialect::Ini.parse(text, section, path);
+        }
+        let mut parts: Vec<(Arc<str>, String)> = Vec::new();
+        for name in &self.inject_before {
+            parts.push((Arc::from(name.as_str()), scheme::read(name)?.0));
+        }
+        parts.push((Arc::clone(path), text.to_owned()));
+        for name in &self.inject_after {
+            parts.push((Arc::from(name.as_str()), scheme::read(name)?.0));
+        }
+        let whole: String = parts
+            .iter()
+            .flat_map(|(_, text)| text.lines())
+            .fold(String::new(), |whole, line| whole + line + "\n");
+        let mut parsed = Dialect::Ini.parse(&whole, section, path)?;
+        for directive in &mut parsed.directives {
+            directive.origin = origin_in_parts(&directive.origin, &parts);
+        }
+        Ok(parsed)
+    }
+
+    /// A section that was named must be there; the usual one may be absent from a file that is only a marker.
+    fn section_missing(
+        &mut self,
+        parsed: &Parsed,
+        format: &str,
+        file: &str,
+        section: Option<&str>,
+    ) -> Result<(), ConfigError> {
+        let asked = section.unwrap_or(DEFAULT_SECTION);
+        self.observer.say(&format!(
+            "*** WARNING: Can't find section \"{asked}\" in {format} configuration file {file} ***"
+        ));
+        if let Some(line) = parsed.orphan {
+            return Err(ConfigError::Ini {
+                place: Origin::File {
+                    path: Arc::from(file),
+                    line,
+                },
+                reason: format!("this line belongs to no section: write [{asked}] above it"),
+            });
+        }
+        let known = match parsed.sections.as_slice() {
+            [] => "it has none".to_owned(),
+            names => format!("it has {}; name one of them: {file}:{}", names.join(", "), names[0]),
+        };
+        match section {
+            Some(section) => Err(ConfigError::Section {
+                name: file.to_owned(),
+                section: section.to_owned(),
+                known,
+            }),
+            None => {
+                if !parsed.sections.is_empty() {
+                    self.observer
+                        .say(&format!("{file} has no section \"{asked}\": {known}"));
+                }
+                Ok(())
+            }
+        }
     }
 
     /// The value with what is known so far; what is unknown stays.
@@ -335,6 +430,23 @@ impl Facts for Reader<'_> {
     }
 }
 
+/// Which of several joined texts a line belongs to, and its number there.
+fn origin_in_parts(origin: &Origin, parts: &[(Arc<str>, String)]) -> Origin {
+    let Origin::File { line, .. } = origin else {
+        return origin.clone();
+    };
+    let mut line = *line;
+    for (path, text) in parts {
+        let lines = text.lines().count() as u32;
+        if line <= lines {
+            let path = Arc::clone(path);
+            return Origin::File { path, line };
+        }
+        line -= lines;
+    }
+    origin.clone()
+}
+
 /// The line with the current loop value in it.
 fn bound(line: &Directive, current: Option<&str>) -> Directive {
     let mut line = line.clone();
@@ -369,7 +481,6 @@ fn with_words(text: &str, words: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::directive::Origin;
     use super::*;
 
     #[derive(Default)]
@@ -490,9 +601,56 @@ mod tests {
     }
 
     #[test]
+    fn injected_texts_are_read_with_the_file_and_keep_their_places() {
+        let files = [
+            ("b.ini", "[uwsgi]\np=before\n"),
+            ("z.ini", "p=after\nfor-times=nope\nendfor\n"),
+            ("a.ini", "p=own\n[other]\np=no\n[uwsgi]\n"),
+        ];
+        let args = [
+            ("inject-before", "@DIR@/b.ini"),
+            ("inject-after", "@DIR@/z.ini"),
+            ("ini", "@DIR@/a.ini"),
+        ];
+        let found = read(&args, &files);
+        assert_eq!(found.lines[2..], ["p=before", "p=own", "p=after"]);
+        assert!(found.problems[0].contains("z.ini:2: for-times"), "{:?}", found.problems);
+    }
+
+    #[test]
+    fn an_unknown_condition_is_an_error_and_its_lines_do_not_count() {
+        let found = body("if-moon=full\np=1\nelse\np=2\nendif\np=3\n");
+        assert_eq!(found.lines, ["p=3"]);
+        assert!(
+            found.problems[0].contains("c.ini:2: if-moon: unknown condition"),
+            "{:?}",
+            found.problems
+        );
+    }
+
+    #[test]
+    fn toml_and_the_section_of_our_own_name_are_read() {
+        let found = read(
+            &[("include", "@DIR@/a.toml"), ("ini", "@DIR@/b.ini")],
+            &[
+                ("a.toml", "[uwsgi]\np = [1, 2]\n"),
+                ("b.ini", "[x]\np=no\n[rsgi]\np=3\n"),
+            ],
+        );
+        assert_eq!(found.lines[found.lines.len() - 3..], ["p=1", "p=2", "p=3"]);
+        assert_eq!(found.said.iter().filter(|l| l.contains("WARNING")).count(), 0);
+    }
+
+    #[test]
     fn a_missing_section_is_said() {
         let found = read(&[("ini", "@DIR@/a.ini:nope")], &[("a.ini", "[uwsgi]\np=1\n")]);
         assert!(found.lines.is_empty());
+        assert!(
+            found.problems[0].ends_with("a.ini:uwsgi")
+                && found.problems[0].contains("has no section \"nope\": it has uwsgi"),
+            "{:?}",
+            found.problems
+        );
         let warning = found.said.last().unwrap();
         assert!(
             warning.starts_with("*** WARNING: Can't find section \"nope\" in INI configuration file "),

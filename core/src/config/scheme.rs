@@ -38,7 +38,7 @@ pub fn split_section(name: &str) -> (&str, Option<&str>) {
 pub fn read(name: &str) -> Result<(String, bool), ConfigError> {
     let bytes = read_bytes(name).map_err(|e| ConfigError::Read {
         name: name.to_owned(),
-        reason: system_message(&e),
+        reason: system_message(&e) + &hint(name, &e),
     })?;
     Ok(match String::from_utf8(bytes) {
         Ok(text) => (text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text), false),
@@ -46,22 +46,55 @@ pub fn read(name: &str) -> Result<(String, bool), ConfigError> {
     })
 }
 
+/// What may be wrong with a file's name or its permissions.
+fn hint(name: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound if !name.starts_with('/') && !name.contains("://") => {
+            let here = std::env::current_dir().unwrap_or_default();
+            format!(
+                " (a name without a slash at its start is looked for in {})",
+                here.display()
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!(" (user {} may not read it)", nix::unistd::Uid::effective())
+        }
+        _ => String::new(),
+    }
+}
+
 fn read_bytes(name: &str) -> io::Result<Vec<u8>> {
     match name.split_once("://") {
         _ if name == "-" => limited(io::stdin().lock()),
         Some(("exec", command)) => exec(command),
         Some(("fd", number)) => fd(number),
+        Some(("data", slot)) if !slot.is_empty() && slot.bytes().all(|b| b.is_ascii_digit()) => Err(unsupported(
+            "rsgi's program has no data appended; use a file or exec://",
+        )),
         Some(("data", text)) => Ok(text.as_bytes().to_vec()),
         Some(("file", path)) => limited(File::open(path)?),
         Some(("http", rest)) => http(rest),
-        Some((scheme @ ("sym" | "section" | "emperor" | "call" | "callint" | "zerg" | "https"), _)) => {
-            Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("rsgi has no {scheme}:// source; use a file or exec://"),
-            ))
-        }
+        Some(("sym" | "section", _)) => Err(unsupported(
+            "rsgi's program carries no configuration inside; use a file or exec://",
+        )),
+        Some(("call" | "callint", _)) => Err(unsupported(
+            "a function cannot be called before plugins are loaded; use exec://",
+        )),
+        Some(("emperor", _)) => Err(unsupported(
+            "the emperor passes configurations as files; use a file of the vassals' folder",
+        )),
+        Some(("https", rest)) => Err(unsupported(&format!(
+            "rsgi reads no configuration over TLS; use exec://curl -fsS https://{rest}"
+        ))),
+        Some((scheme @ ("ftp" | "amqp" | "zmq" | "zerg" | "fifo" | "pipe"), _)) => Err(unsupported(&format!(
+            "rsgi has no {scheme}:// source; use a file or exec://"
+        ))),
         _ => limited(File::open(name)?),
     }
+}
+
+fn unsupported(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 fn limited(source: impl Read) -> io::Result<Vec<u8>> {
@@ -147,7 +180,18 @@ mod tests {
         assert_eq!(read("exec://echo hi").unwrap(), ("hi\n".into(), false));
         assert_eq!(read("data://x").unwrap().0, "x");
         assert!(read("exec://exit 3").unwrap_err().to_string().contains("failed"));
-        assert!(read("sym://x").is_err());
+        for (name, instead) in [
+            ("sym://x", "exec://"),
+            ("section://x", "exec://"),
+            ("data://0", "exec://"),
+            ("https://h/x.ini", "curl"),
+            ("emperor://0", "vassals"),
+            ("callint://f", "exec://"),
+            ("amqp://h", "exec://"),
+        ] {
+            let error = read(name).unwrap_err().to_string();
+            assert!(error.contains(instead), "{error}");
+        }
         assert!(read("fd://x").is_err());
         let missing = read("/no/none.ini").unwrap_err().to_string();
         assert!(missing.ends_with("none.ini: No such file or directory"), "{missing}");

@@ -1,10 +1,10 @@
-//! What YAML and JSON have in common: a tree whose upper keys are sections and whose lists repeat an option.
+//! What YAML, JSON and TOML have in common: a tree whose upper keys are sections and whose lists repeat an option.
 
 use super::dialect::Parsed;
 use super::directive::{Directive, Origin};
 use std::sync::Arc;
 
-/// A value of a YAML or JSON file; numbers and words stay as they are written.
+/// A value of a YAML, JSON or TOML file; numbers and words stay as they are written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
     /// No value: a bare key.
@@ -34,6 +34,7 @@ pub fn directives(root: &Node, section: &str, path: &Arc<str>) -> Result<Parsed,
             reason: format!("the file must be a mapping with the key {section:?}"),
         });
     };
+    parsed.sections.extend(sections.iter().map(|(key, ..)| key.clone()));
     for (_, body, line) in sections.iter().filter(|(key, ..)| key == section) {
         parsed.found = true;
         match body {

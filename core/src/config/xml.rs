@@ -46,6 +46,7 @@ pub fn parse(text: &str, section: Option<&str>, path: &Arc<str>) -> Result<Parse
                 let number = line.at(position);
                 open.push(opened(&element, section, open.last(), number));
                 parsed.found |= matches!(open.last(), Some(Open::Section(true)));
+                parsed.sections.extend(section_id(&element));
             }
             Event::Empty(element) => {
                 seen_root = true;
@@ -103,8 +104,7 @@ pub fn parse(text: &str, section: Option<&str>, path: &Arc<str>) -> Result<Parse
 fn opened(element: &BytesStart<'_>, section: Option<&str>, parent: Option<&Open>, line: u32) -> Open {
     let name = element.name().as_ref().to_owned();
     if name == "uwsgi" || name == "rsgi" {
-        let id = element.attributes().flatten().find(|a| a.key.as_ref() == "id");
-        let id = id.map(|a| a.value.into_owned());
+        let id = section_id(element);
         // the root counts also when it has a name and none is asked for
         let is_root = parent.is_none() && section.is_none();
         return Open::Section(is_root || id.as_deref() == section);
@@ -113,6 +113,12 @@ fn opened(element: &BytesStart<'_>, section: Option<&str>, parent: Option<&Open>
         Some(Open::Section(true)) => Open::Directive(name, String::new(), line),
         _ => Open::Other,
     }
+}
+
+/// The id of a `<uwsgi>`.
+fn section_id(element: &BytesStart<'_>) -> Option<String> {
+    let id = element.attributes().flatten().find(|a| a.key.as_ref() == "id");
+    id.map(|a| a.value.into_owned())
 }
 
 fn append(open: &mut [Open], text: &str) {

@@ -31,14 +31,16 @@ pub struct BindOptions {
 pub enum BindError {
     /// Somebody listens there.
     #[error(
-        "probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use"
+        "probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use{holder}"
     )]
     InUse {
         /// the address
         address: String,
+        /// who has it and what to do, or empty
+        holder: String,
     },
     /// The system refused.
-    #[error("cannot listen on {address}: {call}(): {source}{hint}")]
+    #[error("cannot listen on {address}: {call}(): {reason}{hint}", reason = crate::config::system_message(source))]
     System {
         /// the address
         address: String,
@@ -47,7 +49,7 @@ pub enum BindError {
         /// its error
         source: io::Error,
         /// what to do about it, or empty
-        hint: &'static str,
+        hint: String,
     },
 }
 
@@ -133,29 +135,59 @@ impl AsRawFd for Listener {
     }
 }
 
-fn system(address: &str, call: &'static str, source: impl Into<io::Error>, hint: &'static str) -> BindError {
+fn system(address: &str, call: &'static str, source: impl Into<io::Error>, hint: &str) -> BindError {
     BindError::System {
         address: address.into(),
         call,
         source: source.into(),
-        hint,
+        hint: hint.to_owned(),
     }
 }
 
 fn bind_error(address: &str, errno: nix::Error) -> BindError {
     let hint = match errno {
         nix::Error::EADDRINUSE => {
+            let holder = address.parse().ok().and_then(super::holder::of);
             return BindError::InUse {
                 address: address.into(),
+                holder: holder.map_or_else(String::new, |h| format!(": {h}; stop it or choose another port")),
             };
         }
-        nix::Error::EACCES => "; ports below 1024 need root or CAP_NET_BIND_SERVICE, a path needs a writable folder",
-        nix::Error::EADDRNOTAVAIL => "; no interface of this machine has that address",
-        nix::Error::ENOENT => "; its folder does not exist",
-        nix::Error::ENAMETOOLONG => "; a unix socket's path has at most 107 bytes",
-        _ => "",
+        nix::Error::EACCES if address.parse::<SocketAddr>().is_ok() => {
+            "; ports below 1024 are root's: bind it with shared-socket before uid and gid, or keep cap = net_bind_service"
+                .to_owned()
+        }
+        nix::Error::EACCES => folder_hint(Path::new(address)),
+        nix::Error::EADDRNOTAVAIL => "; no interface of this machine has that address".to_owned(),
+        nix::Error::ENOENT => "; its folder does not exist: create it".to_owned(),
+        nix::Error::ENAMETOOLONG => "; a unix socket's path has at most 107 bytes".to_owned(),
+        _ => String::new(),
     };
-    system(address, "bind", errno, hint)
+    system(address, "bind", errno, &hint)
+}
+
+/// Who may write to the folder of a unix socket, and who tries.
+fn folder_hint(path: &Path) -> String {
+    use nix::unistd::{Uid, User};
+    use std::os::unix::fs::MetadataExt;
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = |uid: Uid| match User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    };
+    let us = name(Uid::effective());
+    match std::fs::metadata(folder) {
+        Ok(meta) => format!(
+            "; {us} may not write to the folder {} ({}'s, mode {:o}): change its owner, or bind with shared-socket before uid",
+            folder.display(),
+            name(Uid::from_raw(meta.uid())),
+            meta.mode() & 0o7777
+        ),
+        Err(_) => format!("; {us} may not enter the folder {}", folder.display()),
+    }
 }
 
 fn new_socket(name: &str, family: AddressFamily) -> Result<OwnedFd, BindError> {

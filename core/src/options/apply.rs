@@ -273,8 +273,35 @@ impl<'a> Applier<'a> {
         if let Some(refusal) = table::refused::find(key) {
             return Err(format!("{}; {}", refusal.reason, refusal.instead));
         }
+        if let Some(owned) = table::owners::find(key) {
+            return self.without_owner(owned.plugin, directive);
+        }
         self.unknown(directive);
         Ok(())
+    }
+
+    /// An option of a plugin of ours that is not here, or has not got the option yet.
+    fn without_owner(&mut self, plugin: &str, directive: &Directive) -> Result<(), String> {
+        let is_here = self.host.is_loaded(plugin) || self.host.catalogue().iter().any(|o| o.plugin == plugin);
+        if is_here && (self.settings.autoload || self.host.is_loaded(plugin)) {
+            let what = format!("the plugin {plugin} does not have it in this version; the option has no effect");
+            self.say_once(directive, &what);
+            return Ok(());
+        }
+        if is_here {
+            self.unknown(directive);
+            return Ok(());
+        }
+        let why = format!(
+            "it belongs to the plugin {plugin}, which is not installed: install rsgi's plugin {plugin}, or name the \
+             folder of {plugin}_plugin.so with plugins-dir"
+        );
+        if let Origin::Environment(_) = directive.origin {
+            // a container sets many variables for many programs
+            self.say_once(directive, &why);
+            return Ok(());
+        }
+        Err(why)
     }
 
     fn plugin_option(&self, name: &str) -> Option<PluginOption> {

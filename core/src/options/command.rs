@@ -9,6 +9,8 @@ pub enum Command {
     Version,
     /// `--dump-options`: the names, one a line.
     DumpOptions,
+    /// `--explain NAME`: all about one option.
+    Explain(String),
     /// `--man`: a manual page in roff.
     Man,
     /// `--check-config`: read, check, say all problems, end.
@@ -23,6 +25,8 @@ pub enum Command {
     Pause(String),
     /// `--signal ADDRESS,NUMBER`: send a uWSGI signal.
     Signal(String),
+    /// `--ping ADDRESS`: whether a worker answers there within these seconds (`--ping-timeout`).
+    Ping(String, u64),
     /// `--connect-and-read ADDRESS`
     ConnectAndRead(String),
     /// `--extract URI`: print any configuration source.

@@ -24,17 +24,28 @@ const NOT_OPTIONS: [&str; 14] = [
     "RSGI_TRIAL",
 ];
 
+fn is_internal(name: &str) -> bool {
+    let classic = || name.strip_prefix("RSGI_").map(|rest| format!("UWSGI_{rest}"));
+    name.starts_with(INTERNAL_PREFIX)
+        || NOT_OPTIONS.contains(&name)
+        || classic().is_some_and(|name| NOT_OPTIONS.contains(&name.as_str()))
+}
+
 /// The directives of the environment, ordered by name; rsgi's own names come after uWSGI's, so that they win.
 pub fn directives(environment: &Environment) -> Vec<Directive> {
     let mut found: Vec<(bool, &str, &str, &str)> = environment
         .iter()
-        .filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str()) && !name.starts_with(INTERNAL_PREFIX))
+        .filter(|(name, _)| !is_internal(name))
         .filter(|(name, _)| crate::emperor::spawn::for_vassals(name).is_none())
         .filter_map(|(name, value)| {
             let (own, option) = match name.strip_prefix("UWSGI_") {
                 Some(option) => (false, option),
                 None => (true, name.strip_prefix("RSGI_")?),
             };
+            // both name the same option: rsgi's own counts, also where values would add up
+            if !own && environment.contains_key(&format!("RSGI_{option}")) {
+                return None;
+            }
             (!option.is_empty()).then_some((own, name.as_str(), option, value.as_str()))
         })
         .collect();
@@ -59,6 +70,7 @@ mod tests {
             ("UWSGI_RELOADS", "1"),
             ("UWSGI_VASSAL_THREADS", "4"),
             ("RSGI_INTERNAL_STATE", "x"),
+            ("RSGI_RELOADS", "1"),
             ("RSGI_LOG", "debug"),
             ("UWSGI_", "x"),
             ("HOME", "/"),
@@ -68,6 +80,6 @@ mod tests {
             .into_iter()
             .map(|d| format!("{}={}", d.key, d.text()))
             .collect();
-        assert_eq!(found, ["max-fd=1", "processes=3", "processes=2"]);
+        assert_eq!(found, ["max-fd=1", "processes=2"]);
     }
 }

@@ -19,7 +19,7 @@ pub fn text(words: &[String], plugins: &[PluginOption]) -> String {
     };
     let mut out = String::new();
     if words.is_empty() {
-        out += "Usage: rsgi [OPTION...] [FILE...]\n\nFILE is a configuration (.ini .xml .yml .json, FILE:SECTION) or an application.\n";
+        out += "Usage: rsgi [OPTION...] [FILE...]\n       rsgi top ADDRESS\n\nFILE is a configuration (.ini .xml .yml .json .toml, FILE:SECTION) or an application.\n";
         out += "Every option is also a line of a configuration file and a variable RSGI_NAME.\n";
     }
     for group in table::GROUPS {

@@ -5,7 +5,7 @@ use super::apply::Applier;
 use super::command::Command;
 use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::Apply;
-use super::{environment, help, man, parse, table};
+use super::{environment, explain, help, man, parse, table};
 use crate::cli;
 use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
 use crate::settings::Settings;
@@ -88,15 +88,14 @@ pub fn load(
     if given(&collected, "show-config") {
         show(&settings, host);
     }
-    let late = late_command(&collected, &settings);
-    if matches!(late, Some(Startup::Checked)) {
-        // a start would find these when all plugins are up
+    if asks_for_check(&collected) {
+        problems.append(&mut host.preflight(&settings));
         problems.extend(crate::startup::hooks::mistakes(&settings, false));
     }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });
     }
-    match late {
+    match late_command(&collected, &settings) {
         Some(Startup::Checked) => {
             host.say("the configuration has no mistake");
             Ok(Startup::Checked)
@@ -153,6 +152,13 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
                 let words: Vec<String> = directive.value.iter().chain(&typed.bare).cloned().collect();
                 help::text(&words, plugins)
             }
+            Command::Explain(name) => match explain::text(&name, plugins) {
+                Ok(text) => text,
+                Err(problem) => {
+                    let problems = vec![problem];
+                    return Err(ConfigErrors { problems });
+                }
+            },
             Command::Version => format!("{}\n", env!("CARGO_PKG_VERSION")),
             Command::Man => man::page(plugins),
             Command::DumpOptions => {
@@ -166,11 +172,25 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
                     return Err(ConfigErrors { problems });
                 }
             },
+            Command::Ping(address, usual) => {
+                let seconds = match typed.directives.iter().rfind(|d| d.key == "ping-timeout") {
+                    Some(given) => parse::number(given.text(), 1, 3600).map_err(|e| ConfigErrors {
+                        problems: vec![format!("--ping-timeout: {e}")],
+                    })?,
+                    None => usual,
+                };
+                return Ok(Some(Startup::Command(Command::Ping(address, seconds))));
+            }
             command => return Ok(Some(Startup::Command(command))),
         };
         return Ok(Some(Startup::Print(text)));
     }
     Ok(None)
+}
+
+/// `--check-config`: then every problem is wanted at once.
+fn asks_for_check(collected: &Collected) -> bool {
+    given(collected, "check-config")
 }
 
 /// Commands about the finished configuration.

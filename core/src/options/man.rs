@@ -2,7 +2,7 @@
 
 use super::plugin_host::PluginOption;
 use super::spec::{ArgKind, OptionSpec};
-use super::table;
+use super::{default_value, table};
 use std::fmt::Write;
 
 /// The page rsgi(1) in roff.
@@ -11,7 +11,7 @@ pub fn page(plugins: &[PluginOption]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(out, ".TH RSGI 1 \"\" \"rsgi {version}\" \"User Commands\"");
     out += ".SH NAME\nrsgi \\- application server that runs plugins and configurations of uWSGI\n";
-    out += ".SH SYNOPSIS\n.B rsgi\n[\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n";
+    out += ".SH SYNOPSIS\n.B rsgi\n[\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n.PP\n.B rsgi top\n\\fIADDRESS\\fR\n";
     out += ".SH DESCRIPTION\nEvery option may stand on the command line, in a configuration file as a line\n";
     out += ".I name = value\nand in the environment as\n.BR RSGI_NAME .\n";
     out +=
@@ -41,6 +41,14 @@ fn entry(out: &mut String, row: &OptionSpec) {
     let _ = writeln!(out, "{}", sentence(row.help));
     if let Some(negation) = row.negation {
         let _ = writeln!(out, "Turned off by \\fB\\-\\-{}\\fR.", escape(negation));
+    }
+    let value = |classic| default_value::of(row, classic).filter(|v| !v.is_empty());
+    if let (Some(own), classic) = (value(false), value(true)) {
+        let own = escape(&own);
+        let _ = match classic.filter(|c| escape(c) != own) {
+            Some(classic) => writeln!(out, "Default: {own} (classic\\-defaults: {}).", escape(&classic)),
+            None => writeln!(out, "Default: {own}."),
+        };
     }
     if row.is_later() {
         out.push_str("The value is kept; nothing uses it in this version.\n");
@@ -87,7 +95,7 @@ mod tests {
         for line in page.lines().filter(|l| l.starts_with(['.', '\''])) {
             let word = line.split(' ').next().unwrap();
             assert!(
-                [".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR"].contains(&word),
+                [".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".PP"].contains(&word),
                 "{line}"
             );
         }

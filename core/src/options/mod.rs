@@ -3,8 +3,10 @@
 
 mod apply;
 pub mod command;
+mod default_value;
 pub mod defaults;
 mod environment;
+mod explain;
 mod help;
 mod load;
 mod man;
@@ -29,3 +31,5 @@ pub use crate::settings::Settings;
 mod effect_tests;
 #[cfg(test)]
 mod load_tests;
+#[cfg(test)]
+mod names_tests;

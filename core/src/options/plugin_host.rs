@@ -3,6 +3,7 @@
 
 use super::spec::ArgKind;
 use crate::config::Origin;
+use crate::settings::Settings;
 
 /// An option that a plugin brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,12 @@ pub trait PluginHost {
 
     /// The plugin on disk that has this option; looked up without loading.
     fn owner_of(&self, option: &str) -> Option<String>;
+
+    /// What the machine has against these settings, one line each: `--check-config`.
+    fn preflight(&self, settings: &Settings) -> Vec<String> {
+        let _ = settings;
+        Vec::new()
+    }
 
     /// The options of all plugins on disk, without loading them.
     fn catalogue(&self) -> Vec<PluginOption>;

@@ -7,6 +7,7 @@ use super::registry::{self, registry};
 use crate::config::Origin;
 use crate::options::{ArgKind, PluginError, PluginHost, PluginOption};
 use crate::say;
+use crate::settings::Settings;
 use rsgi_plugin_api::abi::{NO_ARGUMENT, OPTIONAL_ARGUMENT, UwsgiOption};
 use std::ffi::CStr;
 
@@ -113,6 +114,10 @@ impl PluginHost for Plugins {
     fn magic(&mut self, argument: &str) -> bool {
         // SAFETY: a new text that lives as long as the process.
         super::hooks::magic(unsafe { CStr::from_ptr(crate::server::keep(argument)) })
+    }
+
+    fn preflight(&self, settings: &Settings) -> Vec<String> {
+        crate::startup::preflight::problems(settings)
     }
 
     fn configure(&mut self) -> Result<(), PluginError> {

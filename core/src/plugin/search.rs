@@ -11,11 +11,15 @@ pub const BUILT_IN_DIR: &str = match option_env!("RSGI_PLUGIN_DIR") {
 
 /// Names of uWSGI plugins whose work rsgi itself does: `--plugin` of them is fine and loads nothing.
 const BUILT_IN: &[&str] = &[
+    "asyncio",
     "cache",
     "carbon",
     "cheaper_backlog2",
     "cheaper_busyness",
+    "clock_monotonic",
+    "clock_realtime",
     "corerouter",
+    "gevent",
     "logpipe",
     "logsocket",
     "nagios",

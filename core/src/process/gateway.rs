@@ -40,12 +40,15 @@ struct Wishes {
     /// Sockets of gateways with the addresses they were asked by.
     sockets: Vec<(String, Listener)>,
     link_wanted: bool,
+    /// The first address that could not be bound.
+    failed: Option<String>,
 }
 
 static WISHES: Mutex<Wishes> = Mutex::new(Wishes {
     gateways: Vec::new(),
     sockets: Vec::new(),
     link_wanted: false,
+    failed: None,
 });
 
 fn wishes() -> MutexGuard<'static, Wishes> {
@@ -96,9 +99,15 @@ pub fn bind(address: &str) -> Option<RawFd> {
         }
         Err(e) => {
             say!("{e}");
+            wishes().failed.get_or_insert_with(|| address.to_owned());
             None
         }
     }
+}
+
+/// The address that a gateway could not have; why was said.
+pub fn failed() -> Option<String> {
+    wishes().failed.clone()
 }
 
 /// The address of the private socket between gateways and workers; asked for once or more.

@@ -25,6 +25,10 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             crate::log::sink::deliver_here(false);
             crate::stats::server::leave_to_parent();
             crate::emperor::link::leave_to_parent();
+            if let Err(e) = crate::startup::privileges::drop_in_child(&server().settings) {
+                crate::say!("{e}");
+                super::exit(1);
+            }
             hooks::post_uwsgi_fork(1);
             Ok(None)
         }

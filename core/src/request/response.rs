@@ -467,6 +467,13 @@ pub fn plain(core: &mut Core, status: &str, body: &str) {
     }
 }
 
+/// Sends bytes as they are, without a head, and ends the connection.
+pub fn alone(core: &mut Core, bytes: &[u8]) {
+    let sent = send_all(core.conn().fd(), &mut [place(bytes)]);
+    let _ = gone_if(core, sent);
+    core.response.gone = true;
+}
+
 /// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.
 pub fn finish(core: &mut Core, complete: bool) -> bool {
     if !core.response.is_sent() {

@@ -27,6 +27,10 @@ pub fn early(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
         return Ok(());
     }
     if let Some(target) = &logging.daemonize {
+        // what is wrong with the file must reach the terminal, and the exit code whoever started us
+        if !is_udp(target) {
+            log::rotate::open(std::path::Path::new(target), logging).map_err(|e| cannot_open(target, &e))?;
+        }
         detach()?;
         open_log(settings, target)?;
     } else if let Some(target) = &logging.logto {
@@ -77,13 +81,17 @@ fn open_log(settings: &Settings, target: &str) -> Result<(), StartupError> {
     if is_udp(target) {
         return open_udp_log(target);
     }
-    let fail = |e: std::io::Error| StartupError::new(format!("open(\"{target}\"): {}", super::os_text(&e)));
-    let file = log::rotate::open(std::path::Path::new(target), &settings.logging).map_err(fail)?;
+    let file =
+        log::rotate::open(std::path::Path::new(target), &settings.logging).map_err(|e| cannot_open(target, &e))?;
     if settings.logging.log_truncate {
         file.set_len(0)?;
     }
     log::rotate::remember(target);
     Ok(log::sink::redirect(file.as_fd())?)
+}
+
+fn cannot_open(target: &str, e: &std::io::Error) -> StartupError {
+    StartupError::new(format!("open(\"{target}\"): {}", super::os_text(e)))
 }
 
 fn is_udp(target: &str) -> bool {

@@ -4,7 +4,9 @@
 pub mod conditions;
 pub mod daemonize;
 pub mod hooks;
+pub mod isolation;
 pub mod notify;
+pub mod preflight;
 pub mod privileges;
 pub mod procname;
 pub mod sockets;
@@ -65,8 +67,21 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     let is_reload = reload::is_reload();
 
     // 1. the world around the process
+    if !trial && !is_reload {
+        let problems = preflight::problems(&settings);
+        if !problems.is_empty() {
+            return Err(StartupError::new(problems.join("\n")));
+        }
+    }
     if !trial {
         daemonize::early(&settings, is_reload)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        say!(
+            "*** Starting rsgi {} ({} bit, pid {}, {cores} processors) ***",
+            env!("CARGO_PKG_VERSION"),
+            usize::BITS,
+            std::process::id()
+        );
     }
     if let Some(format) = &settings.logging.log_date {
         log::stamp_lines(Some(format.as_str()).filter(|f| !f.is_empty() && *f != "true"));
@@ -108,6 +123,11 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     configure_loggers(&settings)?;
     plugin_hooks::init();
+    if let Some(address) = gateway::failed() {
+        return Err(StartupError::new(format!(
+            "the gateway cannot listen on {address}: the reason stands above"
+        )));
+    }
     hooks::check(&settings, false)?;
 
     // 3. sockets that need root, the jail, the user
@@ -138,7 +158,9 @@ fn run_in_jail(
     if !trial {
         daemonize::open_pidfiles(&settings);
     }
-    privileges::drop(&settings, trial)?;
+    if !settings.privileges.drop_after_apps {
+        privileges::drop(&settings, trial)?;
+    }
 
     // 4. the workers' sockets
     let mut bound = if trial {
@@ -154,6 +176,9 @@ fn run_in_jail(
         say!("stats, health: there is no master that could serve them; leave --no-master out");
     }
     if bound.is_empty() && !trial && gateway::all().is_empty() && emperor::is_alone(&settings) {
+        if settings.privileges.drop_after_apps {
+            privileges::drop(&settings, trial)?;
+        }
         daemonize::pidfiles(&settings)?;
         daemonize::late(&settings, is_reload)?;
         return emperor::run_alone(&settings);
@@ -206,6 +231,9 @@ fn run_in_jail(
     // a trial finds out whether they load, wherever that will be
     if !lazy || trial {
         load_apps(server);
+    }
+    if server.settings.privileges.drop_after_apps {
+        privileges::drop(&server.settings, trial)?;
     }
     if trial || server.settings.processes.no_server {
         return Ok(0);

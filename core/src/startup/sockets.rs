@@ -48,7 +48,7 @@ fn obtain(spec: &SocketSpec, settings: &Settings, options: &BindOptions) -> Resu
     }
     let place = |e: String| StartupError::new(format!("{e} [{}]", spec.origin));
     let address = Address::parse(&spec.address, settings.sockets.abstract_socket).map_err(|e| place(e.to_string()))?;
-    Listener::bind(&address, options).map_err(|e| StartupError::new(e.to_string()))
+    Listener::bind(&address, options).map_err(|e| place(e.to_string()))
 }
 
 /// Binds the `--shared-socket`s, while the process may still be root.

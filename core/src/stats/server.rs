@@ -13,6 +13,7 @@ use crate::startup::StartupError;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{MsgFlags, Shutdown, SockFlag, accept4, recv, send, shutdown};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -84,6 +85,10 @@ fn bind_one(settings: &Settings, asked: &str, kind: Kind, option: &str) -> Resul
         Some(fd) => Listener::adopt(fd),
         None => {
             let address = Address::parse(asked, settings.sockets.abstract_socket).map_err(|e| fail(e.to_string()))?;
+            let address = match kind {
+                Kind::Health => address,
+                _ => within_reach(settings, asked, address),
+            };
             let chown = settings.sockets.chown_socket.as_deref().map(owner).transpose();
             let options = BindOptions {
                 backlog: somaxconn().min(128),
@@ -97,6 +102,22 @@ fn bind_one(settings: &Settings, asked: &str, kind: Kind, option: &str) -> Resul
     };
     open().push(listener.as_raw_fd());
     Ok(Socket { name, listener, kind })
+}
+
+/// Statistics show what is being served and by whom: others see them only where the configuration says so.
+fn within_reach(settings: &Settings, asked: &str, address: Address) -> Address {
+    let Address::Inet(inet) = address else {
+        return address;
+    };
+    if asked.starts_with(':') && !settings.classic {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, inet.port()));
+        say!("stats: {asked} is bound to {local}: write 0.0.0.0{asked} to let other machines read the statistics");
+        return Address::Inet(local);
+    }
+    if !inet.ip().is_loopback() {
+        say!("stats: whoever reaches {inet} can read the statistics; 127.0.0.1 or a unix socket keeps them here");
+    }
+    address
 }
 
 fn all() -> &'static [Socket] {

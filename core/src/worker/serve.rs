@@ -255,6 +255,9 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     Parsed::Request
 }
 
+/// modifier1 of a packet that asks for a sign of life (`--ping`).
+const PING: u8 = 100;
+
 /// Serves the request that was just begun.
 fn one(core: &mut Core) -> Next {
     begin_counters(core);
@@ -306,6 +309,10 @@ fn answer(core: &mut Core) -> bool {
     // SAFETY: slots are never NULL and never change after the start.
     let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };
     let Some(request) = plugin.request.filter(|_| server().allows(modifier1)) else {
+        if modifier1 == PING && plugin.request.is_none() && server().allows(modifier1) {
+            response::alone(core, &[PING, 0, 0, 1]);
+            return true;
+        }
         if plugin.request.is_some() {
             say!("-- modifier {modifier1} is not allowed here (--allowed-modifiers) --");
         } else {

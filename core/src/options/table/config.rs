@@ -2,7 +2,7 @@
 
 use crate::options::command::Command;
 use crate::options::spec::ArgKind::{No, Optional, Required};
-use crate::options::spec::{Group, OptionSpec, command, flag, later, no_effect, path, reader};
+use crate::options::spec::{Group, OptionSpec, command, flag, no_effect, path, reader};
 
 pub static GROUP: Group = Group {
     title: "Configuration",
@@ -22,6 +22,7 @@ static ROWS: &[OptionSpec] = &[
         .short('y')
         .aliases(&["yml"]),
     reader("json", Required, "read a JSON file").short('j').aliases(&["js"]),
+    reader("toml", Required, "read a TOML file"),
     reader(
         "config",
         Required,
@@ -43,11 +44,17 @@ static ROWS: &[OptionSpec] = &[
         "declare-option",
         Required,
         "make an option that stands for others: NAME=OPTION=$1;OPTION=$2",
-    ),
-    later(
-        "declare-option2",
+    )
+    .aliases(&["declare-option2"]),
+    reader(
+        "inject-before",
         Required,
-        "as declare-option, its options applied behind all others",
+        "put the text of this file in front of every INI file read below",
+    ),
+    reader(
+        "inject-after",
+        Required,
+        "put the text of this file behind every INI file read below",
     ),
     reader(
         "if-env",
@@ -99,6 +106,16 @@ static ROWS: &[OptionSpec] = &[
         "if-not-hostname",
         Required,
         "lines up to endif count unless the machine has this name",
+    ),
+    reader(
+        "if-hostname-match",
+        Required,
+        "lines up to endif count if the machine's name matches this expression",
+    ),
+    reader(
+        "if-not-hostname-match",
+        Required,
+        "lines up to endif count unless the machine's name matches this expression",
     ),
     reader(
         "if-plugin",
@@ -182,6 +199,19 @@ static ROWS: &[OptionSpec] = &[
     )
     .short('h')
     .aliases(&["usage"]),
+    command(
+        "explain",
+        Required,
+        "print all about one option (names, value, default, status, example) and end",
+        |v| Command::Explain(v.unwrap_or_default().into()),
+    ),
+    command(
+        "ping",
+        Required,
+        "ask whether a worker answers on a uwsgi or HTTP socket, and end: 0 if so",
+        |v| Command::Ping(v.unwrap_or_default().into(), 3),
+    ),
+    reader("ping-timeout", Required, "seconds that --ping waits for an answer (3)"),
     command("version", No, "print the version and end", |_| Command::Version),
     command("dump-options", No, "print the names of all options and end", |_| {
         Command::DumpOptions

@@ -25,13 +25,12 @@ static REFUSED: &[Refusal] = &[
                 carbon-no-workers carbon-resolve-names carbon-retry-delay carbon-timeout carbon-use-metrics",
     },
     Refusal {
-        reason: "namespaces, jails and cgroups are set from outside",
-        instead: "use systemd, a container or unshare(1)",
-        names: "cgroup cgroup-dir-mode cgroup-opt jail jail-attach jail-ip4 jail-ip6 jail2 jailed jid-file jidfile libjail \
-                namespace namespace-keep-mount namespace-net ns ns-net pivot-root pivot_root privileged-binary-patch \
-                privileged-binary-patch-arg re-fork re-fork-as-root re-fork-post-jail refork refork-as-root refork-post-jail \
-                setns setns-preopen setns-skip setns-socket setns-socket-skip unprivileged-binary-patch \
-                unprivileged-binary-patch-arg unshare unshare2",
+        reason: "jails, copies of namespaces and second processes are made from outside",
+        instead: "use systemd, a container, or unshare, setns, cgroup and chroot",
+        names: "jail jail-attach jail-ip4 jail-ip6 jail2 jailed jid-file jidfile libjail namespace \
+                namespace-keep-mount namespace-net ns ns-net privileged-binary-patch privileged-binary-patch-arg \
+                re-fork re-fork-as-root re-fork-post-jail refork refork-as-root refork-post-jail setns-preopen \
+                setns-skip setns-socket setns-socket-skip unprivileged-binary-patch unprivileged-binary-patch-arg",
     },
     Refusal {
         reason: "alarms of this kind are not in rsgi",
@@ -62,8 +61,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this way to change a configuration is not in rsgi",
         instead: "use include, inherit and if-env",
-        names: "blacklist end-blacklist end-whitelist exit force-gateway fork-server fork-socket if-hostname-match \
-                if-not-hostname-match inject-after inject-before resolve whitelist",
+        names: "blacklist end-blacklist end-whitelist exit force-gateway fork-server fork-socket resolve whitelist",
     },
     Refusal {
         reason: "this action is not in rsgi",
@@ -127,11 +125,6 @@ static REFUSED: &[Refusal] = &[
         reason: "the size of a mule's message cannot be set here",
         instead: "use mule-msg-size",
         names: "mule-msg-recv-size",
-    },
-    Refusal {
-        reason: "it belongs to uWSGI's plugin ping, which rsgi does not have",
-        instead: "use stats or a request",
-        names: "ping ping-timeout",
     },
     Refusal {
         reason: "profilers are not in rsgi",
@@ -448,6 +441,21 @@ static REFUSED: &[Refusal] = &[
         reason: "it belongs to uWSGI's plugin rrdtool, which rsgi does not have",
         instead: "use stats and a collector",
         names: "rrdtool rrdtool-freq rrdtool-lib",
+    },
+    Refusal {
+        reason: "this protocol between server and application is gone from Python 3",
+        instead: "use module or wsgi-file with a WSGI application",
+        names: "pump web3 wsgi-lite",
+    },
+    Refusal {
+        reason: "an interactive Lua in the worker is not in rsgi",
+        instead: "run lua(1)",
+        names: "lua-shell lua-shell-oneshot luashell luashell-oneshot",
+    },
+    Refusal {
+        reason: "hooks of Lua in mules and spoolers are not in rsgi",
+        instead: "use lua-postfork-worker",
+        names: "lua-postfork-mule lua-postfork-spooler",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin zabbix, which rsgi does not have",

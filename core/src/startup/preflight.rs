@@ -1,0 +1,318 @@
+//! What can be known to be wrong before anything is started: users, folders, ports. Every problem at once, each with
+//! its place and what to do. Asked by the start of a first image and by `--check-config`.
+
+use crate::net::address::Address;
+use crate::net::holder;
+use crate::options::{suggestion, table};
+use crate::settings::Settings;
+use nix::unistd::{AccessFlags, Group, Uid, User, access};
+use std::path::{Path, PathBuf};
+
+/// Everything that will make the start fail.
+pub fn problems(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    users(settings, &mut found);
+    if let Some(root) = &settings.privileges.chroot {
+        directory("chroot", "chroot", Path::new(root), settings, &mut found);
+    }
+    if !makes_its_own_world(settings) {
+        folders(settings, &mut found);
+    }
+    ports(settings, &mut found);
+    found
+}
+
+/// Where an option stands: `app.ini:3, option chdir`.
+pub fn place(settings: &Settings, option: &str) -> String {
+    let is_it = |key: &str| key == option || table::find(key).is_some_and(|row| row.name == option);
+    let given = settings.exported.iter().zip(&settings.origins);
+    match given.rev().find(|((key, _), _)| is_it(key)) {
+        Some((_, origin)) if origin.is_command_line() => format!("option --{option}"),
+        Some((_, origin)) => format!("{origin}, option {option}"),
+        None => format!("option {option}"),
+    }
+}
+
+/// Commands before the sockets may make users' folders, and a jail has other ones.
+fn makes_its_own_world(settings: &Settings) -> bool {
+    let hooks = &settings.hooks;
+    let early = [
+        &hooks.asap,
+        &hooks.pre_jail,
+        &hooks.in_jail,
+        &hooks.as_root,
+        &hooks.as_user,
+    ];
+    settings.privileges.changes_root()
+        || early.iter().any(|actions| !actions.is_empty())
+        || !settings.paths.wait_for.is_empty()
+}
+
+fn users(settings: &Settings, found: &mut Vec<String>) {
+    let p = &settings.privileges;
+    let names = [("uid", &p.uid), ("immediate-uid", &p.immediate_uid)];
+    for (option, name) in names.into_iter().filter_map(|(o, n)| Some((o, n.as_ref()?))) {
+        if let Some(problem) = unknown_user(name) {
+            found.push(user_line("user", name, &place(settings, option), &problem));
+        }
+    }
+    let groups = [("gid", p.gid.as_ref()), ("immediate-gid", p.immediate_gid.as_ref())];
+    let groups = groups.into_iter().filter_map(|(o, n)| Some((o, n?)));
+    for (option, name) in groups.chain(p.add_gid.iter().map(|name| ("add-gid", name))) {
+        if let Some(problem) = unknown_group(name) {
+            found.push(user_line("group", name, &place(settings, option), &problem));
+        }
+    }
+    if let Some(owner) = &settings.sockets.chown_socket {
+        let (user, group) = owner.split_once([':', ' ']).unwrap_or((owner, ""));
+        let place = place(settings, "chown-socket");
+        if let Some(problem) = (!user.is_empty()).then(|| unknown_user(user)).flatten() {
+            found.push(user_line("user", user, &place, &problem));
+        }
+        if let Some(problem) = (!group.is_empty()).then(|| unknown_group(group)).flatten() {
+            found.push(user_line("group", group, &place, &problem));
+        }
+    }
+}
+
+fn user_line(kind: &str, name: &str, place: &str, fix: &str) -> String {
+    format!("{kind} {name} not found. ({place}): {fix}")
+}
+
+/// What to do about a user that is not there.
+fn unknown_user(name: &str) -> Option<String> {
+    let known = name.parse::<u32>().is_ok() || matches!(User::from_name(name), Ok(Some(_)));
+    (!known).then(|| nearest(name, "/etc/passwd", "user", "useradd --system"))
+}
+
+fn unknown_group(name: &str) -> Option<String> {
+    let known = name.parse::<u32>().is_ok() || matches!(Group::from_name(name), Ok(Some(_)));
+    (!known).then(|| nearest(name, "/etc/group", "group", "groupadd --system"))
+}
+
+fn nearest(name: &str, file: &str, kind: &str, command: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let names = text.lines().filter_map(|line| line.split(':').next());
+    match suggestion(name, names) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("name a {kind} of this machine, or make it: {command} {name}"),
+    }
+}
+
+fn folders(settings: &Settings, found: &mut Vec<String>) {
+    let p = &settings.paths;
+    let base = p.chdir.as_ref().map(PathBuf::from);
+    if let Some(folder) = &base {
+        directory("chdir", "chdir", folder, settings, found);
+    }
+    if let Some(folder) = &p.chdir2 {
+        let folder = base.as_ref().map_or_else(|| folder.into(), |base| base.join(folder));
+        directory("chdir2", "chdir", &folder, settings, found);
+    }
+    // the log is opened before chdir
+    let logging = &settings.logging;
+    for (option, target) in [("logto", &logging.logto), ("daemonize", &logging.daemonize)] {
+        let target = target.as_ref().filter(|target| !is_udp(target));
+        file(option, target, None, settings, found);
+    }
+    let late = [("logto2", &logging.logto2), ("daemonize2", &logging.daemonize2)];
+    for (option, target) in late {
+        let target = target.as_ref().filter(|target| !is_udp(target));
+        file(option, target, base.as_deref(), settings, found);
+    }
+    let files = [
+        ("pidfile", &p.pidfile),
+        ("pidfile2", &p.pidfile2),
+        ("safe-pidfile", &p.safe_pidfile),
+        ("safe-pidfile2", &p.safe_pidfile2),
+    ];
+    for (option, path) in files {
+        file(option, path.as_ref(), base.as_deref(), settings, found);
+    }
+    for path in &p.master_fifo {
+        file("master-fifo", Some(path), base.as_deref(), settings, found);
+    }
+    for spec in settings.sockets.bind.iter().chain(&settings.sockets.shared) {
+        let address = Address::parse(&spec.address, settings.sockets.abstract_socket);
+        if let Ok(Address::Unix(path)) = address {
+            let path = base.as_ref().map_or_else(|| path.clone(), |base| base.join(&path));
+            let place = format!("{}, socket", spec.origin);
+            found.extend(folder_missing(&path, &place));
+        }
+    }
+    for asked in &settings.stats.address {
+        if let Ok(Address::Unix(path)) = Address::parse(asked, settings.sockets.abstract_socket) {
+            let path = base.as_ref().map_or_else(|| path.clone(), |base| base.join(&path));
+            found.extend(folder_missing(&path, &place(settings, "stats")));
+        }
+    }
+}
+
+/// As `logto` tells a UDP address from a file.
+fn is_udp(target: &str) -> bool {
+    target.contains(':') && !target.contains('/')
+}
+
+fn directory(option: &str, call: &str, folder: &Path, settings: &Settings, found: &mut Vec<String>) {
+    let why = match std::fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => return,
+        Ok(_) => "Not a directory".to_owned(),
+        Err(e) => super::os_text(&e),
+    };
+    let place = place(settings, option);
+    found.push(format!(
+        "{call}(): {why}: {} ({place}): create the directory or correct its name",
+        folder.display()
+    ));
+}
+
+fn file(option: &str, path: Option<&String>, base: Option<&Path>, settings: &Settings, found: &mut Vec<String>) {
+    let Some(path) = path else { return };
+    let path = base.map_or_else(|| PathBuf::from(path), |base| base.join(path));
+    let place = place(settings, option);
+    if let Some(problem) = folder_missing(&path, &place) {
+        found.push(problem);
+    } else if path.is_dir() {
+        found.push(format!(
+            "{}: Is a directory ({place}): name a file in it",
+            path.display()
+        ));
+    } else if option_is_opened_as_we_are(option, settings)
+        && let Err(e) = writable(&path)
+    {
+        found.push(format!(
+            "{}: {} ({place}): user {} may not write it; change its owner or run as another user",
+            path.display(),
+            e.desc(),
+            user_name()
+        ));
+    }
+}
+
+/// Whether the file is opened before a change of the user.
+fn option_is_opened_as_we_are(option: &str, settings: &Settings) -> bool {
+    settings.privileges.uid.is_none() || matches!(option, "logto" | "daemonize" | "pidfile" | "safe-pidfile")
+}
+
+fn writable(path: &Path) -> nix::Result<()> {
+    match path.exists() {
+        true => access(path, AccessFlags::W_OK),
+        false => access(parent(path), AccessFlags::W_OK | AccessFlags::X_OK),
+    }
+}
+
+/// Who we are, for messages.
+pub fn user_name() -> String {
+    let uid = Uid::effective();
+    match User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn folder_missing(path: &Path, place: &str) -> Option<String> {
+    let folder = parent(path);
+    let why = match std::fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => return None,
+        Ok(_) => "Not a directory".to_owned(),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return None,
+        Err(e) => super::os_text(&e),
+    };
+    Some(format!(
+        "{}: {why} ({place}): the folder {} is missing; create it",
+        path.display(),
+        folder.display()
+    ))
+}
+
+fn ports(settings: &Settings, found: &mut Vec<String>) {
+    if settings.sockets.reuse_port {
+        return;
+    }
+    let sockets = settings.sockets.bind.iter().chain(&settings.sockets.shared);
+    let sockets = sockets.map(|spec| (spec.address.as_str(), spec.origin.to_string()));
+    let stats = settings
+        .stats
+        .address
+        .iter()
+        .map(|asked| (asked.as_str(), place(settings, "stats")));
+    for (asked, place) in sockets.chain(stats) {
+        let Ok(Address::Inet(address)) = Address::parse(asked, settings.sockets.abstract_socket) else {
+            continue;
+        };
+        if let Some(holder) = holder::of(address) {
+            found.push(format!(
+                "probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use ({place}): {holder}; stop it or choose another port"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+    use std::sync::Arc;
+
+    fn given(option: &str, value: &str) -> Settings {
+        let mut settings = Settings::with_defaults(false);
+        settings.exported.push((option.into(), Some(value.into())));
+        let path = Arc::from("a.ini");
+        settings.origins.push(Origin::File { path, line: 7 });
+        settings
+    }
+
+    fn only(settings: &Settings) -> String {
+        let found = problems(settings);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    }
+
+    #[test]
+    fn users_are_looked_up_and_suggested() {
+        let mut settings = given("uid", "rooot");
+        settings.privileges.uid = Some("rooot".into());
+        assert_eq!(
+            only(&settings),
+            "user rooot not found. (a.ini:7, option uid): did you mean \"root\"?"
+        );
+        settings.privileges.uid = Some("4711".into());
+        assert!(problems(&settings).is_empty());
+    }
+
+    #[test]
+    fn folders_must_exist_unless_a_command_may_make_them() {
+        let mut settings = given("pidfile", "/no/such/x");
+        settings.paths.pidfile = Some("/no/such/x".into());
+        assert_eq!(
+            only(&settings),
+            "/no/such/x: No such file or directory (a.ini:7, option pidfile): the folder /no/such is missing; create it"
+        );
+        settings
+            .hooks
+            .asap
+            .push(crate::settings::Action::Exec("mkdir -p /no/such".into()));
+        assert!(problems(&settings).is_empty());
+        let mut settings = given("chdir", "/etc/passwd");
+        settings.paths.chdir = Some("/etc/passwd".into());
+        assert!(only(&settings).starts_with("chdir(): Not a directory: /etc/passwd (a.ini:7, option chdir)"));
+    }
+
+    #[test]
+    fn a_port_in_use_names_its_holder() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut settings = given("stats", "x");
+        settings.stats.address.push(listener.local_addr().unwrap().to_string());
+        let line = only(&settings);
+        assert!(
+            line.contains(&format!("a.ini:7, option stats): pid {} (", std::process::id())),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+import nonexisting_dependency
+
+application = nonexisting_dependency.application

@@ -1,0 +1,5 @@
+from app import application
+
+
+def create_app():
+    return application

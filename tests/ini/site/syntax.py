@@ -1,0 +1,2 @@
+def application(env, start_response:
+    return []

@@ -1,0 +1,3 @@
+from app import application
+
+__all__ = ['application']
