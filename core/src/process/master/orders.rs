@@ -290,6 +290,8 @@ impl Master {
         hooks::pre_exec();
         let failed = reload::exec(&handover, None);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
+        startup::notify::reload_failed();
+        self.start_daemons();
     }
 
     /// The new binary does not bring up a single worker: back to the one before, whose workers serve all the while.
