@@ -126,7 +126,7 @@ pub struct WorkerSlot {
     pub heartbeat: AtomicU64,
     /// Deadline set with `set_harakiri`, seconds since the epoch.
     pub user_deadline: AtomicI64,
-    /// Pid of a process that the master has given up: it writes its stacks when asked.
+    /// Pid of a process that the master has given up, or, negative, that it may still spare.
     pub over_time: AtomicI32,
     /// 1: that process has written them, 2: and ends by itself.
     pub stacks_written: AtomicI32,

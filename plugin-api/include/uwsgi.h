@@ -668,6 +668,13 @@ struct uwsgi_logger {
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Actions of operators' hooks: --hook-PHASE name:argument.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] in on_load (for hook-asap) or init. func(argument) runs in the process of the phase; anything but 0 is a
+ * failure and ends that process. argument stays valid for the life of the process. A name of the host's own is kept. */
+void uwsgi_register_hook(char *name, int (*func)(char *));
+
+/* ------------------------------------------------------------------------------------------------------------
  * Process end. [any] atexit work of the host runs; exit() of a plugin means this.
  * ------------------------------------------------------------------------------------------------------------ */
 void uwsgi_exit(int code) __attribute__((noreturn));

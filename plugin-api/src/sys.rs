@@ -14,6 +14,7 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut UwsgiLogger, *mut c_char, usize) -> isize>,
     );
+    pub fn uwsgi_register_hook(name: *mut c_char, func: Option<unsafe extern "C" fn(*mut c_char) -> c_int>);
     pub fn uwsgi_exit(code: c_int) -> !;
     pub fn uwsgi_malloc(a0: usize) -> *mut c_void;
     pub fn uwsgi_calloc(a0: usize) -> *mut c_void;

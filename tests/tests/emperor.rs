@@ -1,6 +1,6 @@
 //! The emperor: vassals come, change and go with their files; what operators see of it, and what is left when it dies.
 
-use rsgi_tests::{Server, Setup, http, is_alive, send, wait_for};
+use rsgi_tests::{Server, Setup, build_plugin, http, is_alive, send, wait_for};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
@@ -497,9 +497,152 @@ fn a_vassal_cannot_daemonize_away_from_its_emperor() {
     let mut server = emperor(&[("a.ini", vassal(port, "daemonize = @DIR@/vassal.log"))], &[]);
     let master: i32 = answer(port)[2].parse().unwrap();
     server.wait_log("[emperor] vassal a.ini has been spawned", 1);
-    let log = std::fs::read_to_string(server.dir().join("vassal.log")).unwrap();
-    assert!(log.contains("spawned rsgi worker 1"), "its lines go to its own log");
+    let own_log = server.dir().join("vassal.log");
+    wait_for("its lines in its own log", || {
+        let log = std::fs::read_to_string(&own_log).ok()?;
+        log.contains("spawned rsgi worker 1").then_some(())
+    });
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0));
     assert!(!is_alive(master));
+}
+
+#[test]
+fn plugins_of_the_emperor_take_part_in_the_start_of_vassals() {
+    let source = "#include <uwsgi.h>\n\
+        static void after_fork(struct uwsgi_instance *i) { uwsgi_log(\"FORKED %d\\n\", i != NULL); }\n\
+        static void before_exec(struct uwsgi_instance *i) { uwsgi_log(\"BEFORE EXEC %d\\n\", i != NULL); }\n\
+        struct uwsgi_plugin midwife_plugin = {\n\
+            .name = \"midwife\", .vassal = after_fork, .vassal_before_exec = before_exec };\n";
+    let [port] = free_ports();
+    let setup = Setup::new().file("app.py", APP);
+    let plugin = build_plugin(setup.dir(), "midwife.c", source);
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let mut server = setup
+        .file("v/a.ini", &vassal(port, ""))
+        .args(["--emperor", "@DIR@/v", "--plugin", plugin.to_str().unwrap()])
+        .args([
+            "--hook-as-emperor",
+            "unlink:/no/such/file",
+            "--hook-as-emperor",
+            "print:it goes on",
+        ])
+        .start_unready();
+    answer(port);
+    let log = server.log();
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text:?} in {log}"));
+    assert!(at("FORKED 1") < at("BEFORE EXEC 1"));
+    // one vassal's trouble is not the emperor's end
+    assert!(at("[emperor] vassal a.ini: hook unlink:/no/such/file") < at("it goes on"));
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_talkative_vassal_is_neither_stuck_nor_in_the_way_of_others() {
+    let [port] = free_ports();
+    let lines = 40_000;
+    let setup = Setup::new().file("app.py", APP).file(
+        "talk.py",
+        &format!("for i in range({lines}):\n    print('x' * 100, flush=True)\nprint('ALL SAID', flush=True)\n"),
+    );
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let mut server = setup
+        .file(
+            "v/talk.ini",
+            "[uwsgi]\nexec-asap = python3 @DIR@/talk.py\nhook-as-user = exit:26\n",
+        )
+        .file("v/quiet.ini", &vassal(port, ""))
+        .args(["--emperor", "@DIR@/v"])
+        .start_unready();
+    answer(port);
+    server.wait_log("ALL SAID", 1);
+    assert_eq!(server.log().matches(&"x".repeat(100)).count(), lines);
+}
+
+#[test]
+fn vassals_may_be_programs_have_other_endings_and_be_started_by_wrappers() {
+    let [printed, other] = free_ports();
+    let setup = Setup::new().file("app.py", APP).file(
+        "wrap",
+        "#!/bin/sh\necho \"wrapped $2\" >> @DIR@/wraps\nWHO=wrapped exec \"$RSGI_BINARY\" \"$@\"\n",
+    );
+    std::fs::create_dir(setup.dir().join("v")).unwrap();
+    let script = format!("#!/bin/sh\ncat <<X\n{}X\n", vassal(printed, ""));
+    let setup = setup
+        .file("v/printed.ini", &script)
+        .file(
+            "v/other.conf",
+            &vassal(other, "").replace("[uwsgi]\n", "[uwsgi]\nenv = ENDING=conf\n"),
+        )
+        .file("v/ignored.cfg", "[uwsgi]\nprint = never\n");
+    for name in ["wrap", "v/printed.ini"] {
+        std::fs::set_permissions(setup.dir().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let binary = rsgi_tests::program("rsgi").display().to_string();
+    let mut server = setup
+        .env("RSGI_BINARY", &binary)
+        .args([
+            "--emperor",
+            "@DIR@/v",
+            "--emperor-magic-exec",
+            "--emperor-extra-ext",
+            ".conf",
+        ])
+        .args(["--emperor-wrapper", "@DIR@/wrap"])
+        .start_unready();
+    assert_eq!(answer(printed)[0], "wrapped");
+    assert_eq!(answer(other)[0], "wrapped");
+    let wraps = std::fs::read_to_string(server.dir().join("wraps")).unwrap();
+    assert!(
+        wraps.contains("wrapped exec://") && wraps.contains("wrapped other.conf"),
+        "{wraps}"
+    );
+    assert!(!server.log().contains("never"));
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn the_emperor_reloads_all_and_looks_at_once_when_told_to() {
+    let [port, late] = free_ports();
+    let more = "hook-emperor-reload = appendn:@DIR@/said reload\nhook-emperor-lost = appendn:@DIR@/said lost";
+    let mut server = emperor(
+        &[("a.ini", vassal(port, more))],
+        &[
+            "--emperor-freq",
+            "600",
+            "--emperor-pidfile",
+            "@DIR@/e.pid",
+            "--master-fifo",
+            "@DIR@/fifo",
+        ],
+    );
+    let first = answer(port);
+    server.wait_log("[emperor] vassal a.ini is ready to accept requests", 1);
+    let text = std::fs::read_to_string(server.dir().join("e.pid")).unwrap();
+    let pid: i32 = text.trim().parse().unwrap();
+    assert_ne!(pid, server.pid(), "the FIFO wants a master");
+    send(pid, libc::SIGHUP);
+    wait_for("new workers of the vassal", || ask(port).filter(|a| a[1] != first[1]));
+    let said = || std::fs::read_to_string(server.dir().join("said")).unwrap_or_default();
+    assert_eq!(said(), "reload\n");
+    // a link is made without any event of a file being written; the events of its folder tell of it all the same
+    let elsewhere = server.dir().join("late.ini");
+    let config = vassal(late, "env = WHO=late").replace("@DIR@", &server.dir().display().to_string());
+    std::fs::write(&elsewhere, config).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, server.dir().join("v/late.ini")).unwrap();
+    assert_eq!(answer(late)[0], "late");
+    // its target's changes are no events of the folder: the letter E makes the emperor look
+    let changed = vassal(late, "env = WHO=later").replace("@DIR@", &server.dir().display().to_string());
+    std::fs::write(&elsewhere, changed).unwrap();
+    std::fs::write(server.dir().join("fifo"), "E").unwrap();
+    wait_for("the changed target", || ask(late).filter(|a| a[0] == "later"));
+    send(pid, libc::SIGUSR1);
+    wait_for("the list of vassals", || {
+        server
+            .log()
+            .contains("The Emperor is governing 2 vassals")
+            .then_some(())
+    });
 }

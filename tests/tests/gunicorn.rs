@@ -90,7 +90,7 @@ def on_exit(server): note("on_exit %s" % who())
         &[
             "on_starting True 1",
             "nworkers_changed 1 None",
-            "pre_fork master age=1 pid=None ppid=True",
+            "pre_fork master age=1 pid=[booting] ppid=True",
             "post_fork worker age=1 pid=True ppid=True booted=False",
             "post_worker_init worker booted=True app=True",
             "when_ready master True",
@@ -171,8 +171,8 @@ fn when_ready_opens_the_socket_to_the_web_server() {
     let text = r#"
 import os
 bind = "unix:@DIR@/app.sock"
-umask = 0o077
 def when_ready(server):
+    open("@DIR@/mode", "w").write("%o" % (os.stat("@DIR@/app.sock").st_mode & 0o777))
     os.chmod("@DIR@/app.sock", 0o666)
     open("@DIR@/ready", "w").close()
 "#;
@@ -182,6 +182,8 @@ def when_ready(server):
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(dir.join("app.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666);
+    let before = std::fs::read_to_string(dir.join("mode")).unwrap();
+    assert_eq!(before, "777", "as gunicorn leaves it");
     std::os::unix::net::UnixStream::connect(dir.join("app.sock")).unwrap();
 }
 
@@ -242,6 +244,38 @@ fn worker_abort_runs_when_another_thread_is_stuck() {
     let (_server, seen) = worker_abort_at("/sleep", &["--threads", "2", "--harakiri", "1"]);
     assert!(seen.contains("worker_abort aborted=True"), "{seen}");
     assert!(seen.contains("worker_exit\nchild_exit 256"), "{seen}");
+}
+
+#[test]
+fn a_soft_signal_comes_before_the_abort() {
+    let text = format!(
+        "{NOTE}{}",
+        r#"
+import signal
+def worker_abort(worker): note("worker_abort")
+def post_worker_init(worker):
+    def soft(number, frame):
+        note("soft")
+        raise RuntimeError("over time")
+    signal.signal(signal.SIGSYS, soft)
+"#
+    );
+    let soft = [
+        "--harakiri",
+        "1",
+        "--harakiri-graceful-timeout",
+        "1",
+        "--harakiri-graceful-signal",
+        "31",
+    ];
+    let mut server = served(&text).args(soft).start();
+    let pid = server.workers()[0].1;
+    assert_eq!(server.get("/sleep").status, 500);
+    server.wait_log("has ended the request in time", 1);
+    rsgi_tests::send(pid, libc::SIGRTMIN() + 8);
+    server.wait_log("*** stacks of worker 1", 2);
+    assert_eq!(server.get("/?os.getpid()").text(), pid.to_string(), "it goes on");
+    assert_eq!(notes(server.dir()), ["soft"]);
 }
 
 #[test]
@@ -587,7 +621,7 @@ worker_tmp_dir = "/dev/shm"
 worker_class = "uvicorn.workers.UvicornWorker"
 limit_request_line = 8190
 limit_request_fields = 100
-logconfig_dict = {"version": 1}
+logger_class = "my.Logger"
 statsd_host = "localhost:8125"
 certfile = "/x.pem"
 def ssl_context(config, factory): return factory()
@@ -599,7 +633,7 @@ access_log_format = "%(h)s %(zz)s"
         (2, "worker_tmp_dir"),
         (3, "worker_class"),
         (4, "limit_request_line"),
-        (6, "logconfig_dict"),
+        (6, "logger_class"),
         (7, "statsd_host"),
         (8, "certfile"),
         (9, "ssl_context"),
@@ -820,4 +854,86 @@ def when_ready(server):
     wait_for("the application", || {
         (get(server.port(), "/").text() == "ok").then_some(())
     });
+}
+
+#[test]
+fn pythons_loggers_are_those_that_gunicorn_has() {
+    let text = r#"
+loglevel = "warning"
+logconfig_dict = {
+    "formatters": {"own": {"format": "OWN %(name)s %(message)s"}},
+    "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own"}},
+    "loggers": {"shop": {"handlers": ["own"], "level": "INFO"}},
+}
+def post_worker_init(worker):
+    import logging
+    logging.getLogger("gunicorn.error").info("too quiet")
+    logging.getLogger("gunicorn.error").warning("loud %s", "enough")
+    logging.getLogger("shop").info("open")
+    worker.log.critical("%s %s", worker.app.cfg.loglevel, worker.exitcode)
+"#;
+    let mut server = served(text).start();
+    server.wait_log("[CRITICAL] warning None", 1);
+    let log = server.log();
+    assert!(
+        log.contains("[WARNING] loud enough") && log.contains("OWN shop open"),
+        "{log}"
+    );
+    assert!(!log.contains("too quiet"), "{log}");
+}
+
+#[test]
+fn what_pre_request_notes_post_request_finds() {
+    let text = r#"
+import time
+def pre_request(worker, req): req.start_time = time.time()
+def post_request(worker, req, environ, resp):
+    worker.count = getattr(worker, "count", 0) + 1
+    worker.log.info("request %d took %s", worker.count, 0.2 < time.time() - req.start_time < 5)
+"#;
+    let mut server = served(text).args(["--threads", "2"]).start();
+    let port = server.port();
+    let clients: Vec<_> = (0..4)
+        .map(|_| std::thread::spawn(move || get(port, "/threads").status))
+        .collect();
+    assert!(clients.into_iter().all(|c| c.join().unwrap() == 200));
+    server.wait_log("took True", 4);
+    assert!(!server.log().contains("took False"));
+}
+
+#[test]
+fn an_override_has_the_hooks_of_its_worker() {
+    let text = format!(
+        "{NOTE}{}",
+        r#"
+def post_worker_init(worker): note("post_worker_init")
+def when_ready(server): server.log.info("READY")
+def worker_int(worker): note("worker_int")
+def worker_abort(worker): note("worker_abort")
+def worker_exit(server, worker): note("worker_exit")
+"#
+    );
+    for (signal, order_of) in [
+        (libc::SIGINT, &["post_worker_init", "worker_int", "worker_exit"]),
+        (libc::SIGABRT, &["post_worker_init", "worker_abort", "worker_exit"]),
+    ] {
+        let script =
+            "import time, uwsgi\nuwsgi.accepting()\nprint('SERVING', flush=True)\nwhile True: time.sleep(0.05)\n";
+        let mut server = Setup::new()
+            .file("loop.py", script)
+            .file("gunicorn.conf.py", &text)
+            .args([
+                "--gunicorn-conf",
+                "@DIR@/gunicorn.conf.py",
+                "--http-socket",
+                "127.0.0.1:0",
+            ])
+            .args(["--python-worker-override", "@DIR@/loop.py"])
+            .start_unready();
+        server.wait_log("SERVING", 1);
+        server.wait_log("[INFO] READY", 1);
+        rsgi_tests::send(server.workers()[0].1, signal);
+        server.wait_log("Respawned rsgi worker 1", 1);
+        order(&notes(server.dir()), order_of);
+    }
 }

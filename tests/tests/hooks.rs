@@ -182,6 +182,46 @@ fn functions_of_plugins_are_called_in_every_form() {
 }
 
 #[test]
+fn plugins_bring_actions_of_their_own() {
+    let source = "#include <uwsgi.h>\n\
+        static int say(char *what) { uwsgi_log(\"SAY %s\\n\", what); return what[0] == '!'; }\n\
+        static void on_load(void) { uwsgi_register_hook(\"say\", say); }\n\
+        static int init(void) { uwsgi_register_hook(\"say-later\", say); return 0; }\n\
+        struct uwsgi_plugin brings_plugin = { .name = \"brings\", .on_load = on_load, .init = init };\n";
+    let setup = Setup::new().wsgi(APP);
+    let plugin = build_plugin(setup.dir(), "brings.c", source);
+    let plugin = plugin.to_str().unwrap();
+    let mut server = setup
+        .args([
+            "--plugin",
+            plugin,
+            "--hook-asap",
+            "say:at once",
+            "--hook-post-fork",
+            "say-later:in a worker",
+        ])
+        .start();
+    server.wait_log("SAY at once\n", 1);
+    server.wait_log("SAY in a worker\n", 1);
+    let ended = Setup::new()
+        .args([
+            "--http-socket",
+            "127.0.0.1:0",
+            "--plugin",
+            plugin,
+            "--hook-as-user",
+            "say:!",
+        ])
+        .run();
+    assert_eq!(ended.code, 1, "{}", ended.output);
+    assert!(
+        ended.output.contains("hook say:!: the plugin's action returned 1"),
+        "{}",
+        ended.output
+    );
+}
+
+#[test]
 fn wrong_actions_end_the_start_with_their_place_whenever_their_moment_would_come() {
     for (line, expected) in [
         (

@@ -3,6 +3,7 @@
 //! master beside its workers; single-threaded, one mio loop.
 
 mod demand;
+mod ending;
 pub mod link;
 pub mod message;
 mod output;
@@ -87,7 +88,8 @@ pub fn check(settings: &Settings) -> Result<(), StartupError> {
     if settings.emperor.list_monitors {
         say!("\n*** rsgi loaded imperial monitors ***\ndir\nglob\n--- end of imperial monitors list ---\n");
     }
-    if settings.emperor.sources.is_empty() || !settings.emperor.tyrant || nix::unistd::getuid().is_root() {
+    let stays_root = nix::unistd::getuid().is_root() && settings.privileges.uid.is_none();
+    if settings.emperor.sources.is_empty() || !settings.emperor.tyrant || stays_root {
         return Ok(());
     }
     Err(StartupError::new(
@@ -194,6 +196,7 @@ impl Reign<'_> {
             for event in &events {
                 self.on_event(event.token());
             }
+            self.hear_the_talkative();
             self.read_signals();
             self.reap();
             self.start_due();
@@ -213,6 +216,9 @@ impl Reign<'_> {
     }
 
     fn next_deadline(&self) -> Instant {
+        if self.vassals.iter().any(Vassal::has_more_output) {
+            return Instant::now();
+        }
         let vassals = self.vassals.iter().filter_map(Vassal::deadline);
         vassals.chain([self.next_scan, self.cycle]).min().unwrap_or(self.cycle)
     }

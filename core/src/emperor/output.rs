@@ -13,6 +13,8 @@ pub struct Output {
     reader: PipeReader,
     partial: Vec<u8>,
     last: Vec<u8>,
+    /// More waits than was taken in one turn.
+    pub has_more: bool,
 }
 
 impl Output {
@@ -22,12 +24,14 @@ impl Output {
             reader,
             partial: Vec::new(),
             last: Vec::new(),
+            has_more: false,
         }
     }
 
     /// Hands on what has come, a bounded part of it; whether the last writer has gone.
     pub fn hand_on(&mut self) -> bool {
         let mut bytes = [0u8; 16 * 1024];
+        self.has_more = false;
         for _ in 0..64 {
             match self.reader.read(&mut bytes) {
                 Ok(0) => {
@@ -39,6 +43,8 @@ impl Output {
                 Err(_) => return false,
             }
         }
+        // the others get their turn first; the system does not tell again of what it has told
+        self.has_more = true;
         false
     }
 

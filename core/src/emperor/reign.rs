@@ -1,34 +1,31 @@
-//! The life of vassals: found, started, heard, reloaded, stopped, ended, tried again.
+//! The beginning of vassals: found, compared with those that are there, started, heard.
 
 use super::demand::{self, Demand};
-use super::message::{Order, Report};
+use super::message::Report;
 use super::output::Output;
 use super::scan::{self, Found, Source};
 use super::spawn::{self, Ends};
 use super::vassal::{End, History, Running, Vassal};
-use super::{Ending, PER_VASSAL, Reign, VASSALS};
+use super::{PER_VASSAL, Reign, VASSALS};
 use crate::exports::now;
 use crate::say;
 use crate::server::set_nonblocking;
 use crate::startup::hooks::{self, Subject};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-
-/// Exit code of an instance that must not be started again (uWSGI's).
-const EXILE: i32 = 26;
 
 impl Reign<'_> {
     /// Looks which vassals there are to be, and compares with those that are.
     pub(super) fn scan(&mut self) {
         let settings = &self.settings.emperor;
-        self.next_scan = Instant::now() + Duration::from_secs(settings.scan_every);
+        // SAFETY: the emperor has one thread; a plugin may have written the field.
+        let wanted_by_plugin = unsafe { (*crate::server::view()).emperor_freq };
+        let every = u64::try_from(wanted_by_plugin).ok().filter(|n| *n > 0);
+        self.next_scan = Instant::now() + Duration::from_secs(every.unwrap_or(settings.scan_every));
         self.sources = settings.sources.iter().map(|text| Source::of(text)).collect();
         self.watch
             .set(self.sources.iter().flat_map(scan::watched_folders).collect());
@@ -107,7 +104,7 @@ impl Reign<'_> {
                 found.id,
                 demand.address
             );
-            hooks::run_for_vassal(&self.settings.hooks.as_on_demand_vassal, &subject(&found, -1));
+            hooks::try_for_vassal(&self.settings.hooks.as_on_demand_vassal, &subject(&found, -1));
         }
         self.next_serial += 1;
         self.vassals.push(Vassal {
@@ -200,7 +197,7 @@ impl Reign<'_> {
         let (reader, writer) = std::io::pipe().map_err(text)?;
         set_nonblocking(reader.as_raw_fd());
         let before = subject(&vassal.found, -1);
-        hooks::run_for_vassal(&settings.hooks.as_emperor_before_vassal, &before);
+        hooks::try_for_vassal(&settings.hooks.as_emperor_before_vassal, &before);
         let ends = Ends {
             link: theirs.as_raw_fd(),
             output: writer.as_raw_fd(),
@@ -228,12 +225,13 @@ impl Reign<'_> {
             link: mine,
             output: Output::new(reader),
             ready: false,
+            is_announced: false,
             accepting: None,
             loyal: false,
             last_heartbeat: 0,
             kill_at: None,
         });
-        hooks::run_for_vassal(&settings.hooks.as_emperor, &subject(&vassal.found, pid));
+        hooks::try_for_vassal(&settings.hooks.as_emperor, &subject(&vassal.found, pid));
         Ok(())
     }
 
@@ -255,8 +253,17 @@ impl Reign<'_> {
         self.hear(at);
     }
 
+    /// Goes on with those who print more than is taken in one turn.
+    pub(super) fn hear_the_talkative(&mut self) {
+        for at in 0..self.vassals.len() {
+            if self.vassals[at].has_more_output() {
+                self.hear(at);
+            }
+        }
+    }
+
     /// Hands on what a vassal printed and takes in what it reported.
-    fn hear(&mut self, at: usize) {
+    pub(super) fn hear(&mut self, at: usize) {
         let Some(running) = &mut self.vassals[at].process else {
             return;
         };
@@ -275,11 +282,13 @@ impl Reign<'_> {
         let vassal = &mut self.vassals[at];
         let id = vassal.found.id.clone();
         let Some(running) = &mut vassal.process else { return };
+        // one without a master never says that it is ready
+        let runs = matches!(report, Report::Ready | Report::Accepting);
+        if runs && !std::mem::replace(&mut running.is_announced, true) {
+            say!("[emperor] vassal {id} has been spawned");
+        }
         match report {
             Report::Ready => {
-                if !running.ready {
-                    say!("[emperor] vassal {id} has been spawned");
-                }
                 running.ready = true;
                 vassal.history.last_ready = now();
             }
@@ -301,205 +310,6 @@ impl Reign<'_> {
             Report::Rest => {}
         }
     }
-
-    /// Reloads a vassal that runs; one whose master does not take orders yet starts again.
-    pub(super) fn reload(&mut self, at: usize) {
-        let vassal = &mut self.vassals[at];
-        let Some(running) = vassal.process.as_mut().filter(|r| r.kill_at.is_none()) else {
-            return;
-        };
-        say!("[emperor] reload the uwsgi instance {}", vassal.found.id);
-        // while it loads its applications anew it cannot give signs of life
-        running.last_heartbeat = 0;
-        if running.ready && running.link.write_all(&[Order::Reload as u8]).is_ok() {
-            return;
-        }
-        let _ = kill(Pid::from_raw(running.pid), Signal::SIGTERM);
-        running.kill_at = Some(Instant::now() + tolerance(self.settings));
-        vassal.end = Some(End::Restart);
-    }
-
-    pub(super) fn reload_all(&mut self) {
-        if self.ending.is_some() {
-            return;
-        }
-        say!("[emperor] reloading all vassals");
-        for at in 0..self.vassals.len() {
-            self.reload(at);
-        }
-        self.scan();
-    }
-
-    /// Tells a vassal to end; what has no process has ended already.
-    pub(super) fn stop(&mut self, at: usize, end: End) {
-        let fast = self.ending == Some(Ending::Fast);
-        let tolerance = tolerance(self.settings);
-        let vassal = &mut self.vassals[at];
-        let id = &vassal.found.id;
-        vassal.end = Some(end);
-        let Some(running) = &mut vassal.process else { return };
-        if running.kill_at.is_none() {
-            say!("[emperor] stop the uwsgi instance {id}");
-            running.kill_at = Some(Instant::now() + tolerance);
-        } else if !fast {
-            return;
-        }
-        if fast {
-            let _ = kill(Pid::from_raw(running.pid), Signal::SIGINT);
-        } else if !(running.ready && running.link.write_all(&[Order::Stop as u8]).is_ok()) {
-            let _ = kill(Pid::from_raw(running.pid), Signal::SIGTERM);
-        }
-    }
-
-    pub(super) fn end_overdue(&mut self) {
-        let now = Instant::now();
-        for vassal in &mut self.vassals {
-            let id = &vassal.found.id;
-            if let Some(running) = vassal
-                .process
-                .as_mut()
-                .filter(|r| r.kill_at.is_some_and(|at| at <= now))
-            {
-                say!("[emperor] NO MERCY for vassal {id} !!!");
-                let _ = kill(Pid::from_raw(running.pid), Signal::SIGKILL);
-                running.kill_at = Some(now + Duration::from_secs(5));
-            }
-        }
-    }
-
-    pub(super) fn check_heartbeats(&mut self) {
-        let limit = self.settings.emperor.required_heartbeat as i64;
-        let now = now();
-        for vassal in &mut self.vassals {
-            let Some(running) = &mut vassal.process else { continue };
-            if running.last_heartbeat > 0 && now - running.last_heartbeat > limit && running.kill_at.is_none() {
-                say!(
-                    "[emperor] vassal {} sent no heartbeat in last {} seconds, brutally respawning it...",
-                    vassal.found.id,
-                    now - running.last_heartbeat
-                );
-                let _ = kill(Pid::from_raw(running.pid), Signal::SIGKILL);
-                running.kill_at = Some(Instant::now() + Duration::from_secs(5));
-                vassal.end = Some(End::Restart);
-            }
-        }
-    }
-
-    pub(super) fn reap(&mut self) {
-        loop {
-            let (pid, code, signal) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Some(code), 0),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, None, signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(_) => continue,
-            };
-            let is_it = |v: &Vassal| v.process.as_ref().is_some_and(|r| r.pid == pid.as_raw());
-            // anything else is a stop-hook, or an orphan that fell to the first process of a container
-            if let Some(at) = self.vassals.iter().position(is_it) {
-                self.ended(at, code, signal);
-            }
-        }
-    }
-
-    fn ended(&mut self, at: usize, code: Option<i32>, signal: i32) {
-        self.hear(at);
-        let vassal = &mut self.vassals[at];
-        let id = vassal.found.id.clone();
-        let Some(mut running) = vassal.process.take() else {
-            return;
-        };
-        let (pid, is_proven) = (running.pid, running.is_proven());
-        for fd in [running.link.as_raw_fd(), running.output.as_raw_fd()] {
-            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
-        }
-        let is_over = running.output.hand_on();
-        let last_line = running.output.last_line();
-        if !is_over {
-            self.leftovers.push(running.output);
-        }
-        let end = self.vassals[at].end.take();
-        if matches!(end, Some(End::Removed | End::Replaced)) {
-            self.vassals[at].end = end;
-            return self.forget_ended();
-        }
-        if end == Some(End::Restart) {
-            return;
-        }
-        let how = match code {
-            Some(code) => format!("exit code {code}"),
-            None => format!("signal {signal}"),
-        };
-        let vassal = &mut self.vassals[at];
-        let rests = end == Some(End::Rest) || code == Some(0);
-        if let Some(demand) = vassal.demand.as_ref().filter(|_| rests) {
-            return say!(
-                "[uwsgi-emperor] {id} -> back to \"on demand\" mode, waiting for connections on socket \"{}\" ...",
-                demand.address
-            );
-        }
-        say!("[emperor] vassal {id} (pid: {pid}) ended with {how}; its last line: {last_line}");
-        if code == Some(EXILE) {
-            vassal.is_exiled = true;
-            return say!("[emperor] vassal {id} asked not to be started again: it waits until its file changes");
-        }
-        if !is_proven {
-            say!("[emperor] curse the uwsgi instance {id} (pid: {pid})");
-            self.fail(at);
-        }
-    }
-
-    /// A vassal could not live: its next try comes after a pause that grows.
-    fn fail(&mut self, at: usize) {
-        let settings = &self.settings.emperor;
-        let step = Duration::from_millis(settings.throttle);
-        let most = Duration::from_millis(settings.max_throttle.max(settings.throttle));
-        let vassal = &mut self.vassals[at];
-        vassal.throttle.fail(now(), step, most, !settings.no_blacklist);
-        let id = &vassal.found.id;
-        if vassal.throttle.failures > 1 && !settings.no_blacklist {
-            say!(
-                "[emperor] unloyal bad behaving vassal found: {id} throttling it... (failures: {}, next try in {:?})",
-                vassal.throttle.failures,
-                vassal.throttle.level
-            );
-        }
-        if vassal.throttle.just_reached(step, most) && vassal.throttle.failures > 1 {
-            say!("[emperor] maximum throttle level for vassal {id} reached !!!");
-        }
-    }
-
-    /// Forgets vassals that were to be and have ended.
-    pub(super) fn forget_ended(&mut self) {
-        let (gone, left): (Vec<Vassal>, Vec<Vassal>) = std::mem::take(&mut self.vassals)
-            .into_iter()
-            .partition(|v| v.is_leaving() && v.process.is_none());
-        self.vassals = left;
-        for vassal in gone {
-            if let Some(demand) = vassal.demand.as_ref().filter(|d| d.is_watched) {
-                let _ = self.poll.registry().deregister(&mut SourceFd(&demand.as_raw_fd()));
-            }
-            say!("[emperor] removed uwsgi instance {}", vassal.id());
-            self.run_stop_hook(vassal.id());
-            if vassal.end == Some(End::Replaced) || self.ending.is_none() {
-                // its file may be there (again)
-                self.next_scan = Instant::now();
-            }
-        }
-    }
-
-    fn run_stop_hook(&self, id: &str) {
-        let Some(program) = &self.settings.emperor.stop_hook else {
-            return;
-        };
-        say!("[emperor] running vassal stop-hook: {program} {id}");
-        // reaped with the vassals: the emperor does not wait for it, except when it ends itself
-        let started = hooks::child(program).arg(id).spawn();
-        match started {
-            Ok(mut child) if self.ending.is_some() => drop(child.wait()),
-            Ok(_) => {}
-            Err(e) => say!("[emperor] vassal {id}: cannot run the stop-hook {program}: {e}"),
-        }
-    }
 }
 
 fn subject(found: &Found, pid: i32) -> Subject<'_> {
@@ -509,8 +319,4 @@ fn subject(found: &Found, pid: i32) -> Subject<'_> {
         uid: found.uid,
         gid: found.gid,
     }
-}
-
-fn tolerance(settings: &crate::settings::Settings) -> Duration {
-    Duration::from_secs(settings.emperor.curse_tolerance)
 }

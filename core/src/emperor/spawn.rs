@@ -41,7 +41,8 @@ fn arguments(settings: &Emperor, found: &Found) -> Vec<OsString> {
     add("--set", &settings.set);
     let option = match Dialect::of_name(&found.id) {
         Some(dialect) => format!("--{}", dialect.name().to_ascii_lowercase()),
-        None => "--config".to_owned(),
+        // an ending of the operator's own tells no format
+        None => "--ini".to_owned(),
     };
     let name = match settings.magic_exec && found.executable {
         true => format!(
@@ -283,7 +284,7 @@ mod tests {
                 "c"
             ]
         );
-        assert_eq!(arguments(&Emperor::default(), &found("x.conf")), ["--config", "x.conf"]);
+        assert_eq!(arguments(&Emperor::default(), &found("x.conf")), ["--ini", "x.conf"]);
         settings = Emperor::default();
         settings.magic_exec = true;
         assert_eq!(arguments(&settings, &found("x.ini")), ["--ini", "exec:///v/x.ini"]);

@@ -163,6 +163,7 @@ fn vassal(j: &mut Json, v: &Vassal, sources: &[String]) {
         j.number("gid", v.found.gid);
         j.text("monitor", sources.get(v.found.source).map_or("", String::as_str));
         j.number("respawns", v.history.respawns);
+        j.number("reloads", v.history.reloads);
     });
 }
 

@@ -33,6 +33,8 @@ pub struct Running {
     pub output: Output,
     /// Its master takes orders.
     pub ready: bool,
+    /// That it runs was said.
+    pub is_announced: bool,
     /// It takes requests.
     pub accepting: Option<Instant>,
     /// It said that it is.
@@ -65,6 +67,8 @@ pub struct History {
     pub last_loyal: i64,
     /// How often it was started again.
     pub respawns: u64,
+    /// How often it was told to reload.
+    pub reloads: u64,
 }
 
 /// A vassal.
@@ -104,6 +108,11 @@ impl Vassal {
             && !self.is_exiled
             && !self.is_leaving()
             && self.throttle.until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether more of its output waits than was taken.
+    pub fn has_more_output(&self) -> bool {
+        self.process.as_ref().is_some_and(|r| r.output.has_more)
     }
 
     /// The next moment at which something is due for it.

@@ -7,6 +7,7 @@
 mod app;
 mod buffer;
 mod gateway;
+mod hook;
 mod log;
 mod memory;
 mod number;

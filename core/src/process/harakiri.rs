@@ -95,11 +95,11 @@ pub fn report(shared: &SharedMemory, id: usize, pid: i32, missed: Missed, gracef
     }
 }
 
-/// Asks a worker for its stacks; it answers in [`answer`].
-pub fn ask(shared: &SharedMemory, id: usize, pid: i32) {
+/// Asks a worker for its stacks; it answers in [`answer`]. `last`: it is killed next, so a plugin may end it before.
+pub fn ask(shared: &SharedMemory, id: usize, pid: i32, last: bool) {
     let slot = shared.worker_slot(id);
     slot.stacks_written.store(0, Ordering::Relaxed);
-    slot.over_time.store(pid, Ordering::Release);
+    slot.over_time.store(if last { pid } else { -pid }, Ordering::Release);
     // SAFETY: a plain signal to a child of ours.
     unsafe { libc::kill(pid, unix_signal::stacks()) };
 }
@@ -129,22 +129,25 @@ pub fn write_stacks(aborted: bool) -> bool {
     let own = crate::worker::describe_for_stacks();
     hooks::dump_stacks(2);
     let slot = server.shared.worker_slot(worker_id());
-    let given_up = slot.over_time.load(Ordering::Acquire) == own;
-    if !given_up && !aborted {
-        return false;
-    }
-    let leaves = hooks::worker_abort_in_signal();
+    let asked = slot.over_time.load(Ordering::Acquire);
+    let given_up = asked == own;
+    let leaves = (given_up || aborted) && hooks::worker_abort_in_signal();
     if leaves {
         unix_signal::abort_when_calm();
     }
-    if given_up {
+    if asked.abs() == own {
         slot.stacks_written.store(1 + i32::from(leaves), Ordering::Release);
         super::notify_master();
-        if !leaves && server.settings.limits.harakiri_graceful_timeout == 0 {
-            hold();
-        }
+    }
+    if given_up && !leaves {
+        hold();
     }
     leaves
+}
+
+/// The worker goes on after all.
+pub fn reprieve(shared: &SharedMemory, id: usize) {
+    shared.worker_slot(id).over_time.store(0, Ordering::Release);
 }
 
 /// Waits for the kill: the signal has interrupted whatever the thread was waiting for, and it must not go on as if

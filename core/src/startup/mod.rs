@@ -86,7 +86,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if let Some(format) = &settings.logging.log_date {
         log::stamp_lines(Some(format.as_str()).filter(|f| !f.is_empty() && *f != "true"));
     }
-    hooks::check(&settings)?;
+    hooks::check(&settings, true)?;
     hooks::run(&settings.hooks.asap);
     environment(&settings);
     conditions::wait(&settings, trial)?;
@@ -127,6 +127,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
         let place = preflight::place_of_value(&settings, &address);
         return Err(StartupError::new(format!("{why} ({place})")));
     }
+    hooks::check(&settings, false)?;
 
     // 3. sockets that need root, the jail, the user
     hooks::run(&settings.hooks.pre_jail);

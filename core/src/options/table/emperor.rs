@@ -57,7 +57,7 @@ static ROWS: &[OptionSpec] = &[
     ),
     text(
         "emperor-extra-extension",
-        "another ending of vassals' files; they are given with --config",
+        "another ending of vassals' files, which are in the INI format",
         |s, v| s.emperor.extra_extensions.push(v.into()),
     )
     .aliases(&["emperor-extra-ext"]),

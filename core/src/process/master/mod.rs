@@ -3,6 +3,7 @@
 
 mod children;
 mod daemons;
+mod deadlines;
 mod emperor;
 mod generation;
 mod notices;
@@ -175,7 +176,7 @@ struct Master {
     /// There are no workers until somebody connects.
     asleep: bool,
     quiet: Quiet,
-    condemned: Vec<watch::Condemned>,
+    condemned: Vec<deadlines::Condemned>,
     oom_kills: OomKills,
     /// How many workers the plugins know of.
     told_workers: Option<usize>,

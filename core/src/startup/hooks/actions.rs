@@ -5,9 +5,11 @@ use crate::process;
 use crate::say;
 use crate::settings::WaitKind;
 use crate::startup::conditions;
+use std::ffi::{c_char, c_int};
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::sync::{Mutex, PoisonError};
 
 /// What an argument must look like.
 #[derive(Clone, Copy)]
@@ -58,7 +60,6 @@ static ACTIONS: &[Spec] = &[
     }),
     action("create", Form::Needed("FILE"), create),
     action("creat", Form::Needed("FILE"), create),
-    action("touch", Form::Needed("FILE"), create),
     action("unlink", Form::Needed("FILE"), |a| {
         std::fs::remove_file(a).map_err(system)
     }),
@@ -121,6 +122,25 @@ static ACTIONS: &[Spec] = &[
     ),
 ];
 
+/// The function of an action that a plugin brings; not 0 is a failure.
+pub type PluginAction = unsafe extern "C" fn(*mut c_char) -> c_int;
+
+static OF_PLUGINS: Mutex<Vec<(String, PluginAction)>> = Mutex::new(Vec::new());
+
+/// A plugin offers an action.
+pub fn register(name: String, func: PluginAction) {
+    OF_PLUGINS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((name, func));
+}
+
+/// The newest of that name.
+fn of_plugin(name: &str) -> Option<PluginAction> {
+    let all = OF_PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
+    all.iter().rev().find(|(n, _)| n == name).map(|(_, func)| *func)
+}
+
 fn parts(text: &str) -> (&str, &str) {
     text.split_once(':').unwrap_or((text, ""))
 }
@@ -136,7 +156,10 @@ fn find(name: &str) -> Option<&'static Spec> {
 pub(super) fn check(text: &str) -> Result<(), String> {
     let (name, argument) = parts(text);
     let Some(spec) = find(name) else {
-        return Err(format!("hook action not found: {name}"));
+        return match of_plugin(name) {
+            Some(_) => Ok(()),
+            None => Err(format!("hook action not found: {name}")),
+        };
     };
     let wrong = |form: &str| Err(format!("invalid hook {name} syntax in \"{text}\": write {name}:{form}"));
     match spec.form {
@@ -160,11 +183,18 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 pub(super) fn run(text: &str) -> Result<(), String> {
     check(text)?;
     let (name, argument) = parts(text);
-    let spec = find(name).ok_or_else(|| format!("hook action not found: {name}"))?;
-    (spec.run)(argument).map_err(|why| match name {
-        "exec" | "call" => why,
-        _ => format!("hook {text}: {why}"),
-    })
+    if let Some(spec) = find(name) {
+        return (spec.run)(argument).map_err(|why| match name {
+            "exec" | "call" => why,
+            _ => format!("hook {text}: {why}"),
+        });
+    }
+    let func = of_plugin(name).ok_or_else(|| format!("hook action not found: {name}"))?;
+    // SAFETY: a function of a loaded plugin, with a text that lives as long as the process; no lock of ours is held.
+    match unsafe { func(crate::server::keep(argument)) } {
+        0 => Ok(()),
+        code => Err(format!("hook {text}: the plugin's action returned {code}")),
+    }
 }
 
 fn system(e: io::Error) -> String {

@@ -6,11 +6,13 @@ mod call;
 mod mount;
 mod on_signal;
 
+use crate::options::table;
 use crate::process::{self, Role};
 use crate::say;
 use crate::server::server;
 use crate::settings::{Action, Hooks, Settings};
 use crate::startup::StartupError;
+pub use actions::register;
 pub use on_signal::{Reaction, reaction};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -31,77 +33,87 @@ pub struct Subject<'a> {
     pub gid: u32,
 }
 
-/// Sees to it that no action of any phase is found to be wrong only when its moment comes.
+/// Sees to it that no action is found to be wrong only when its moment comes. Once for the phase `asap`, and once for
+/// all, when plugins have brought their own.
 ///
 /// # Errors
 /// An action that does not exist, or an argument that it cannot have; with the place.
-pub fn check(settings: &Settings) -> Result<(), StartupError> {
+pub fn check(settings: &Settings, only_asap: bool) -> Result<(), StartupError> {
     if let Some(shell) = settings.paths.binsh.iter().find(|s| std::path::Path::new(s).exists()) {
         let _ = SHELL.set(shell.clone());
     }
     for ((key, value), place) in settings.exported.iter().zip(&settings.origins) {
         let value = value.as_deref().unwrap_or_default();
-        let text = match key.as_str() {
-            "hook-touch" => value
+        let Some((kind, phase)) = key.split_once('-').filter(|_| table::find(key).is_some()) else {
+            continue;
+        };
+        let action = match (kind, phase) {
+            _ if only_asap && phase != "asap" => continue,
+            ("hook", "touch") => value
                 .trim()
                 .split_once(char::is_whitespace)
-                .map_or("", |(_, a)| a.trim_start()),
-            key if key.starts_with("hook-") => value,
+                .map_or("", |(_, a)| a)
+                .trim_start(),
+            ("hook", _) => value,
+            ("mount" | "umount", _) => &format!("{kind}:{value}"),
             _ => continue,
         };
-        actions::check(text).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
-    }
-    for ((key, value), place) in settings.exported.iter().zip(&settings.origins) {
-        let action = ["mount-", "umount-"]
-            .into_iter()
-            .find(|a| key.starts_with(a) && crate::options::table::find(key).is_some());
-        if let Some(action) = action {
-            let text = format!("{}{}", action.replace('-', ":"), value.as_deref().unwrap_or_default());
-            actions::check(&text).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
-        }
+        actions::check(action).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
     }
     Ok(())
 }
 
 /// Runs the actions of a phase in order; one that fails ends the process, as uWSGI's do.
 pub fn run(actions: &[Action]) {
-    run_about(actions, None);
+    for action in actions.iter().filter(|a| is_for_this_process(a)) {
+        if let Err(why) = one(action, None) {
+            say!("{why}");
+            process::exit(1);
+        }
+    }
 }
 
-/// The same for a phase of a vassal's life; the commands find it in `UWSGI_VASSAL_CONFIG` and its like.
+/// The same in a vassal's process; the commands find what it is about in `UWSGI_VASSAL_CONFIG` and its like.
 pub fn run_for_vassal(actions: &[Action], subject: &Subject<'_>) {
-    if actions.is_empty() {
-        return;
-    }
+    about(subject, actions, |why| {
+        say!("{why}");
+        process::exit(1)
+    });
+}
+
+/// The same in the emperor, which does not end because of one vassal.
+pub fn try_for_vassal(actions: &[Action], subject: &Subject<'_>) {
+    about(subject, actions, |why| say!("[emperor] vassal {}: {why}", subject.name));
+}
+
+fn about(subject: &Subject<'_>, actions: &[Action], failed: impl Fn(String)) {
     let variables = [
         ("UWSGI_VASSAL_CONFIG", subject.name.to_owned()),
         ("UWSGI_VASSAL_PID", subject.pid.to_string()),
         ("UWSGI_VASSAL_UID", subject.uid.to_string()),
         ("UWSGI_VASSAL_GID", subject.gid.to_string()),
     ];
-    for (name, value) in &variables {
-        // SAFETY: the emperor, and its child before the exec, have one thread.
-        unsafe { std::env::set_var(name, value) };
-    }
-    run_about(actions, Some(subject));
-    for (name, _) in &variables {
-        // SAFETY: as above.
-        unsafe { std::env::remove_var(name) };
+    for action in actions {
+        for (name, value) in &variables {
+            // SAFETY: the emperor, and its child before the exec, have one thread.
+            unsafe { std::env::set_var(name, value) };
+        }
+        if let Err(why) = one(action, Some(subject)) {
+            failed(why);
+        }
+        for (name, _) in &variables {
+            // SAFETY: as above.
+            unsafe { std::env::remove_var(name) };
+        }
     }
 }
 
-fn run_about(all: &[Action], subject: Option<&Subject<'_>>) {
-    for action in all.iter().filter(|a| is_for_this_process(a)) {
-        let done = match action {
-            Action::Hook(text) => actions::run(text),
-            Action::Exec(command) => shell(command),
-            Action::Call(function) => call::function(function),
-            Action::CallAbout(count, function) => call::about(function, *count, subject),
-        };
-        if let Err(why) = done {
-            say!("{why}");
-            process::exit(1);
-        }
+fn one(action: &Action, subject: Option<&Subject<'_>>) -> Result<(), String> {
+    match action {
+        Action::Hook(text) => actions::run(text),
+        Action::Exec(command) => shell(command),
+        Action::Call(function) => call::function(function),
+        Action::CallAbout(count, function) => call::about(function, *count, subject),
     }
 }
 
@@ -121,12 +133,7 @@ pub fn run_or_say(action: &str) {
 /// The same for all actions of a phase.
 pub fn run_all_or_say(all: &[Action]) {
     for action in all {
-        let done = match action {
-            Action::Hook(text) => actions::run(text),
-            Action::Exec(command) => shell(command),
-            Action::Call(function) | Action::CallAbout(_, function) => call::function(function),
-        };
-        if let Err(why) = done {
+        if let Err(why) = one(action, None) {
             say!("{why}");
         }
     }

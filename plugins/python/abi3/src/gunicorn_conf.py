@@ -18,7 +18,8 @@ DEFAULTS = {
     "reload": False, "reload_engine": "auto", "reload_extra_files": [], "spew": False, "check_config": False,
     "print_config": False, "preload_app": False, "sendfile": None, "reuse_port": False, "chdir": None,
     "daemon": False, "raw_env": [], "pidfile": None, "worker_tmp_dir": None, "user": None, "group": None, "umask": 0,
-    "initgroups": False, "tmp_upload_dir": None, "secure_scheme_headers": None, "forwarded_allow_ips": "127.0.0.1,::1",
+    "initgroups": False, "tmp_upload_dir": None, "secure_scheme_headers":
+    {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}, "forwarded_allow_ips": "127.0.0.1,::1",
     "accesslog": None, "disable_redirect_access_to_syslog": False, "access_log_format": None, "errorlog": "-",
     "loglevel": "info", "capture_output": False, "logger_class": None, "logconfig": None, "logconfig_dict": {},
     "logconfig_json": None, "syslog_addr": None, "syslog": False, "syslog_prefix": None, "syslog_facility": "user",
@@ -61,8 +62,7 @@ REASONS = {
     "initgroups": "the groups of --uid are always set; --no-initgroups leaves them out",
     "tmp_upload_dir": "bodies that do not fit into memory (--post-buffering) go to TMPDIR",
     "secure_scheme_headers": "the scheme comes from X-Forwarded-Proto of a --trusted-proxy",
-    "disable_redirect_access_to_syslog": _LOGGING, "logger_class": _LOGGING, "logconfig": _LOGGING,
-    "logconfig_dict": _LOGGING, "logconfig_json": _LOGGING, "syslog_addr": _LOGGING, "syslog_prefix": _LOGGING,
+    "disable_redirect_access_to_syslog": _LOGGING, "logger_class": _LOGGING, "syslog_addr": _LOGGING, "syslog_prefix": _LOGGING,
     "syslog_facility": _LOGGING,
     "capture_output": "not needed: what applications print is in the log",
     "enable_stdio_inheritance": "not needed: what applications print is in the log",
@@ -249,11 +249,42 @@ class Conf(object):
         server = rsgidecorators.server
         server.cfg = rsgidecorators.Cfg(dict(DEFAULTS, **self.values))
         server.log.setup(server.cfg)
+        self.loggers(server.log)
         for name, function in self.hooks.items():
             if isinstance(function, str):
                 function = dotted(name, function)
             if function is not None:
                 rsgidecorators._register(name, function)
+
+
+    def loggers(self, log):
+        """Python's logger "gunicorn.error", which hooks and applications use, ends in the server's log; what the file
+        says of Python's loggers is done."""
+        import logging
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                try:
+                    log.log(record.levelno, self.format(record))
+                except Exception:
+                    self.handleError(record)
+
+        logger = logging.getLogger("gunicorn.error")
+        logger.handlers[:] = [Handler()]
+        logger.setLevel(log.loglevel)
+        logger.propagate = False
+        if self.values.get("logconfig_dict"):
+            import logging.config
+            logging.config.dictConfig(dict({"version": 1, "disable_existing_loggers": False},
+                                           **self.values["logconfig_dict"]))
+        elif self.values.get("logconfig_json"):
+            import json
+            import logging.config
+            with open(self.values["logconfig_json"]) as file:
+                logging.config.dictConfig(dict({"version": 1, "disable_existing_loggers": False}, **json.load(file)))
+        elif self.values.get("logconfig"):
+            import logging.config
+            logging.config.fileConfig(self.values["logconfig"], disable_existing_loggers=False)
 
 
 def dotted(name, text):
@@ -268,6 +299,9 @@ def dotted(name, text):
 def records(conf):
     """What the settings mean for the options: (kind, name, value, unless, origin)."""
     found = []
+    for name, function in conf.hooks.items():
+        if function is not None and not isinstance(function, str):
+            rsgidecorators._check(name, function)
 
     def option(setting, name, value=None, unless=""):
         kind = "flag" if value is None else "option"
@@ -298,6 +332,10 @@ def defaults(conf, option):
         option("bind", "http-socket", "0.0.0.0:%s" % port if port else "127.0.0.1:8000", SOCKETS)
     if "preload_app" not in conf.values:
         option("preload_app", "lazy-apps", None, "lazy")
+    if any(address.startswith("unix:") for address in (conf.list("bind") if "bind" in conf.values else ())):
+        # gunicorn's own umask is 0: the web server may be another user
+        mask = conf.number("umask") if "umask" in conf.values else 0
+        option("umask" if "umask" in conf.values else "bind", "chmod-socket", "%o" % (0o777 & ~mask))
     option("workers", "worker-boot-error-halt")
     option("workers", "master", None, "no-master")
 
@@ -385,7 +423,8 @@ def _reload(conf, setting, option, note):
 
 
 def _umask(conf, setting, option, note):
-    option(setting, "umask", "%o" % conf.number(setting))
+    if conf.number(setting):
+        option(setting, "umask", "%o" % conf.number(setting))
 
 
 def _daemon(conf, setting, option, note):
@@ -465,6 +504,12 @@ def _env(conf, setting, option, note):
         option(setting, "env", pair)
 
 
+def _loggers(conf, setting, option, note):
+    if conf.values[setting]:
+        note(setting, "%s is applied to Python's loggers; requests are logged by the server (--log-format, --req-logger), "
+                      "not by the logger gunicorn.access" % setting)
+
+
 def _nothing(conf, setting, option, note):
     """Has its effect elsewhere: the level of `server.log`, the name of the process."""
 
@@ -476,7 +521,7 @@ TRANSLATE = {
     "keepalive": _keepalive, "preload_app": _preload, "reload": _reload, "reload_extra_files": _each("touch-reload"),
     "reuse_port": _switch("reuse-port"), "chdir": _chdir, "daemon": _daemon, "raw_env": _env,
     "pidfile": _simple("pidfile", False), "user": _simple("uid", False), "group": _simple("gid", False),
-    "umask": _umask, "forwarded_allow_ips": _proxies, "accesslog": _accesslog, "access_log_format": _format,
+    "umask": _umask, "logconfig": _loggers, "logconfig_dict": _loggers, "logconfig_json": _loggers, "forwarded_allow_ips": _proxies, "accesslog": _accesslog, "access_log_format": _format,
     "errorlog": _errorlog, "loglevel": _nothing, "proc_name": _proc_name, "default_proc_name": _nothing,
     "pythonpath": _each("pythonpath"), "paste": _simple("paste", False), "proxy_protocol": _proxy_protocol,
     "protocol": _protocol, "syslog": lambda conf, s, option, note: conf.flag(s) and note(

@@ -17,8 +17,8 @@ const BOOT_ERROR: c_int = 3;
 
 /// Faulthandler's function for a signal; NULL: Python has none.
 static DUMP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-/// `PyErr_SetInterruptEx`, part of Python since 3.10; NULL before.
-static INTERRUPT: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+/// Python's own function for a signal, which makes its main thread run the handler; NULL: no order has one.
+static NOTE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 /// Some hook wants to hear of SIGINT, of an abort, of requests.
 static WANTS_INT: AtomicBool = AtomicBool::new(false);
 static WANTS_ABORT: AtomicBool = AtomicBool::new(false);
@@ -32,9 +32,6 @@ fn number() -> c_int {
 
 /// Gets faulthandler's function for later; once Python runs.
 pub fn prepare() {
-    // SAFETY: a lookup by name.
-    let interrupt = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyErr_SetInterruptEx".as_ptr()) };
-    INTERRUPT.store(interrupt, Ordering::Relaxed);
     if let Err(py::Raised) = keep_handler() {
         py::clear();
     }
@@ -197,6 +194,7 @@ fn install_orders() -> PyResult<()> {
         // SAFETY: plain reads and writes of this process's table of handlers; the method's row lives for ever.
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
+            let mut during: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, std::ptr::null(), &mut before);
             let leave = Py::new(PyCFunction_NewEx(
                 (&raw const LEAVE.0).cast_mut(),
@@ -207,8 +205,9 @@ fn install_orders() -> PyResult<()> {
                 c"on_order",
                 &[&py::int(signal.into())?, &py::string(&order.to_string_lossy())?, &leave],
             );
-            libc::sigaction(signal, &before, std::ptr::null_mut());
+            libc::sigaction(signal, &before, &mut during);
             set?;
+            NOTE.store(during.sa_sigaction as *mut c_void, Ordering::Release);
         }
     }
     Ok(())
@@ -244,12 +243,12 @@ fn order(step: c_int, wanted: &AtomicBool, signal: c_int, name: &CStr) -> c_int 
         return 0;
     }
     if step == 0 {
-        let interrupt = INTERRUPT.load(Ordering::Relaxed);
-        if interrupt.is_null() {
+        let note = NOTE.load(Ordering::Acquire);
+        if note.is_null() {
             return 0;
         }
-        // SAFETY: the function of that name in Python's stable ABI; it may be called from a signal handler.
-        unsafe { std::mem::transmute::<*mut c_void, extern "C" fn(c_int) -> c_int>(interrupt)(signal) };
+        // SAFETY: Python's handler: takes a signal's number and is made for this very place.
+        unsafe { std::mem::transmute::<*mut c_void, extern "C" fn(c_int)>(note)(signal) };
         return 1;
     }
     crate::guarded("order", 0, || {

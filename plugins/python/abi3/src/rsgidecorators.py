@@ -183,13 +183,17 @@ class _Beat(object):
         pass
 
 
+# what gunicorn shows before the fork
+_BOOTING = "[booting]"
+
+
 class Worker(object):
     """A worker, as its hooks and the master's see it."""
 
     def __init__(self, server, number, age):
         self.id = number
         self.age = age
-        self.pid = None
+        self.pid = _BOOTING
         self.ppid = os.getpid()
         self._alive = True
         self.booted = False
@@ -197,7 +201,7 @@ class Worker(object):
         self.exit_status = None
         self.cfg = server.cfg
         self.log = server.log
-        self.app = None
+        self.app = server.app
         self.wsgi = None
         self.tmp = _Beat()
         self.timeout = (server.cfg.settings.get("timeout") or 0) / 2.0
@@ -227,9 +231,28 @@ class Worker(object):
         return records[self.id - 1]["delta_requests"] if 0 < self.id <= len(records) else 0
 
     @property
+    def exitcode(self):
+        """As multiprocessing has it: the code, or the negative number of a signal; None while it runs."""
+        if self.exit_status is None:
+            return None
+        return self.exit_status >> 8 if self.exit_status & 127 == 0 else -(self.exit_status & 127)
+
+    @property
     def sockets(self):
         import socket
         return [socket.socket(fileno=os.dup(fd)) for fd in getattr(uwsgi, "sockets", ())]
+
+
+class App(object):
+    """In the place of gunicorn's application object."""
+
+    def __init__(self, server):
+        self.server = server
+        self.logger = server.log
+
+    @property
+    def cfg(self):
+        return self.server.cfg
 
 
 class Server(object):
@@ -243,6 +266,7 @@ class Server(object):
         self.num_workers = getattr(uwsgi, "numproc", None)
         self.started_on = getattr(uwsgi, "started_on", 0)
         self.workers = []
+        self.app = App(self)
         self.current = None
 
     @property
@@ -268,15 +292,15 @@ class Server(object):
     @property
     def WORKERS(self):
         self.learn_pids()
-        return {worker.pid: worker for worker in self.workers if worker.pid}
+        return {worker.pid: worker for worker in self.workers if worker.pid != _BOOTING}
 
     def learn_pids(self):
         """The pid of a worker is known after its fork only: the newest of an id has that of the record."""
         records = uwsgi.workers() or ()
         newest = {worker.id: worker for worker in self.workers}
         for number, worker in newest.items():
-            if worker.pid is None and 0 < number <= len(records):
-                worker.pid = records[number - 1]["pid"] or None
+            if worker.pid == _BOOTING and 0 < number <= len(records):
+                worker.pid = records[number - 1]["pid"] or _BOOTING
 
     def new_worker(self, number):
         self.learn_pids()
@@ -291,7 +315,7 @@ class Server(object):
         self.learn_pids()
         found = next((w for w in self.workers if w.id == number and w.pid == pid), None)
         if found is None:
-            found = next((w for w in self.workers if w.id == number and w.pid is None), None)
+            found = next((w for w in self.workers if w.id == number and w.pid == _BOOTING), None)
         if found is None:
             found = Worker(self, number, 0)  # of the image before a reload
         else:
@@ -347,6 +371,19 @@ class Response(object):
         self.headers_sent = True
 
 
+_threads = {}
+
+
+def _request(environ):
+    """One object for both hooks of a request: what the first notes on it, the second finds."""
+    import threading
+    thread = threading.get_ident()
+    found = _threads.get(thread)
+    if found is None or found.environ is not environ:
+        found = _threads[thread] = Request(environ)
+    return found
+
+
 def _own():
     """The worker that this process is."""
     number = uwsgi.worker_id()
@@ -380,10 +417,10 @@ def _arguments(name, args):
             worker.aborted = name == "worker_abort"
         return (worker,)
     if name == "pre_request":
-        return _own(), Request(args[0])
+        return _own(), _request(args[0])
     if name == "post_request":
         environ, status, length = args
-        return _own(), Request(environ), environ, Response(status, length)
+        return _own(), _request(environ), environ, Response(status, length)
     return (server,)
 
 
@@ -407,3 +444,6 @@ def _fire(name, *args):
             if name in _FATAL:
                 raise
             server.log.exception("Exception in %s hook", name)
+    if name == "post_request":
+        import threading
+        _threads.pop(threading.get_ident(), None)

@@ -153,6 +153,8 @@ def run_override(path):
     import signal
 
     def leave(number, frame):
+        if number in (signal.SIGINT, signal.SIGQUIT):
+            fire("worker_int")
         sys.exit(0)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):

@@ -1,0 +1,15 @@
+//! Actions of operators' hooks that plugins bring.
+
+use crate::startup::hooks;
+use std::ffi::{c_char, c_int};
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_register_hook(
+    name: *mut c_char,
+    func: Option<unsafe extern "C" fn(*mut c_char) -> c_int>,
+) {
+    let Some(func) = func else { return };
+    // SAFETY: the header asks for a NUL-terminated name.
+    let name = String::from_utf8_lossy(unsafe { super::text(name) }).into_owned();
+    hooks::register(name, func);
+}
