@@ -41,8 +41,8 @@ struct Wishes {
     /// Sockets of gateways with the addresses they were asked by.
     sockets: Vec<(String, Listener)>,
     link_wanted: bool,
-    /// The first address that could not be bound.
-    failed: Option<String>,
+    /// The first address that could not be bound, and why.
+    failed: Option<(String, String)>,
 }
 
 static WISHES: Mutex<Wishes> = Mutex::new(Wishes {
@@ -73,7 +73,7 @@ pub fn all() -> Vec<Gateway> {
     wishes().gateways.clone()
 }
 
-/// Binds for a gateway, or hands over the socket that the image before us had; `None` was said in the log.
+/// Binds for a gateway, or hands over the socket that the image before us had; `None`: [`failed`] knows why.
 pub fn bind(address: &str) -> Option<RawFd> {
     if role() == Role::Trial {
         // the sockets belong to the server that runs; a descriptor is all that the plugin needs to go on
@@ -99,15 +99,14 @@ pub fn bind(address: &str) -> Option<RawFd> {
             Some(fd)
         }
         Err(e) => {
-            say!("{e}");
-            wishes().failed.get_or_insert_with(|| address.to_owned());
+            wishes().failed.get_or_insert((address.to_owned(), e));
             None
         }
     }
 }
 
-/// The address that a gateway could not have; why was said.
-pub fn failed() -> Option<String> {
+/// The address that a gateway could not have, and why: it ends the start.
+pub fn failed() -> Option<(String, String)> {
     wishes().failed.clone()
 }
 
