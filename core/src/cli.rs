@@ -49,7 +49,7 @@ fn known(plugins: &[PluginOption], declared: &[String]) -> Vec<Known> {
     // a plugin that is not here is said with its name, not as a mistake of the command line
     let absent = table::owners::all().map(|option| Known {
         name: option.name.to_owned(),
-        short: None,
+        short: option.short,
         arg: option.arg,
     });
     let declared = declared.iter().map(|name| Known {

@@ -59,7 +59,7 @@ fn a_port_in_use_names_its_holder() {
     );
     let ended = fails(
         &format!("http = {address}\nwsgi-file = @DIR@/app.py\n"),
-        &["the gateway cannot listen on"],
+        &["bind(): Address already in use", "c.ini:2, option http"],
     );
     assert!(ended.output.contains(&us), "{}", ended.output);
     assert!(

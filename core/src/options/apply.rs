@@ -326,7 +326,11 @@ impl<'a> Applier<'a> {
         let key = directive.key.as_str();
         let candidates = self.host.options().into_iter().chain(self.host.catalogue());
         let names: Vec<String> = candidates.map(|option| option.name).collect();
-        let near = suggestion(key, table::names().chain(names.iter().map(String::as_str)));
+        let absent = table::owners::all().map(|owned| owned.name);
+        let near = suggestion(
+            key,
+            table::names().chain(names.iter().map(String::as_str)).chain(absent),
+        );
         let hint = match (self.host.owner_of(key), near) {
             (Some(owner), _) => format!(": it belongs to the plugin {owner}, which is not loaded"),
             (None, Some(near)) => format!(": did you mean \"{near}\"?"),

@@ -3,6 +3,7 @@
 
 use super::{Role, reload, role};
 use crate::net::address::Address;
+use crate::net::closing;
 use crate::net::listener::{BindOptions, Listener};
 use crate::say;
 use std::ffi::c_void;
@@ -40,8 +41,8 @@ struct Wishes {
     /// Sockets of gateways with the addresses they were asked by.
     sockets: Vec<(String, Listener)>,
     link_wanted: bool,
-    /// The first address that could not be bound.
-    failed: Option<String>,
+    /// The first address that could not be bound, and why.
+    failed: Option<(String, String)>,
 }
 
 static WISHES: Mutex<Wishes> = Mutex::new(Wishes {
@@ -72,7 +73,7 @@ pub fn all() -> Vec<Gateway> {
     wishes().gateways.clone()
 }
 
-/// Binds for a gateway, or hands over the socket that the image before us had; `None` was said in the log.
+/// Binds for a gateway, or hands over the socket that the image before us had; `None`: [`failed`] knows why.
 pub fn bind(address: &str) -> Option<RawFd> {
     if role() == Role::Trial {
         // the sockets belong to the server that runs; a descriptor is all that the plugin needs to go on
@@ -98,15 +99,14 @@ pub fn bind(address: &str) -> Option<RawFd> {
             Some(fd)
         }
         Err(e) => {
-            say!("{e}");
-            wishes().failed.get_or_insert_with(|| address.to_owned());
+            wishes().failed.get_or_insert((address.to_owned(), e));
             None
         }
     }
 }
 
-/// The address that a gateway could not have; why was said.
-pub fn failed() -> Option<String> {
+/// The address that a gateway could not have, and why: it ends the start.
+pub fn failed() -> Option<(String, String)> {
     wishes().failed.clone()
 }
 
@@ -129,6 +129,15 @@ pub fn sockets() -> Vec<(String, RawFd)> {
         .iter()
         .map(|(name, l)| (name.clone(), l.as_raw_fd()))
         .collect()
+}
+
+/// Nobody new is let in: the gateways accept who is there, and end.
+pub fn refuse_new() {
+    for (asked, listener) in &wishes().sockets {
+        if !asked.starts_with("fd://") {
+            closing::refuse_new(listener);
+        }
+    }
 }
 
 /// Lets go of the gateways' sockets in a process that is none.

@@ -123,10 +123,9 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     }
     configure_loggers(&settings)?;
     plugin_hooks::init();
-    if let Some(address) = gateway::failed() {
-        return Err(StartupError::new(format!(
-            "the gateway cannot listen on {address}: the reason stands above"
-        )));
+    if let Some((address, why)) = gateway::failed() {
+        let place = preflight::place_of_value(&settings, &address);
+        return Err(StartupError::new(format!("{why} ({place})")));
     }
     hooks::check(&settings, false)?;
 

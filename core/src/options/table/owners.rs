@@ -19,7 +19,12 @@ pub struct Owned {
     pub name: &'static str,
     /// Whether a value follows.
     pub arg: ArgKind,
+    /// One letter.
+    pub short: Option<char>,
 }
+
+/// The letters that stand on command lines for options of plugins.
+const LETTERS: [(&str, char); 3] = [("module", 'w'), ("virtualenv", 'H'), ("optimize", 'O')];
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Owned> {
@@ -35,6 +40,10 @@ pub fn all() -> impl Iterator<Item = Owned> {
                 plugin: owner.plugin,
                 name,
                 arg,
+                short: LETTERS
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, letter)| *letter),
             }
         })
     })
@@ -92,6 +101,7 @@ mod tests {
             Some(("python", ArgKind::Required))
         );
         assert_eq!(find("http-auto-chunked").map(|o| o.arg), Some(ArgKind::No));
+        assert_eq!(find("module").and_then(|o| o.short), Some('w'));
         assert_eq!(find("master"), None);
     }
 
