@@ -292,6 +292,11 @@ impl<'a> Reader<'a> {
             self.observer.say(&format!("[rsgi] could not parse file {file}."));
         }
         let parsed = parsed?;
+        if let (true, Some(line)) = (parsed.found, parsed.orphan) {
+            self.observer.say(&format!(
+                "{file}:{line}: what stands above the first section is ignored"
+            ));
+        }
         if !parsed.found {
             self.section_missing(&parsed, format, file, section)?;
         }

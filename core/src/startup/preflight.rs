@@ -6,6 +6,8 @@ use crate::net::holder;
 use crate::options::{suggestion, table};
 use crate::settings::Settings;
 use nix::unistd::{AccessFlags, Group, Uid, User, access};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Everything that will make the start fail.
@@ -257,12 +259,35 @@ fn ports(settings: &Settings, found: &mut Vec<String>) {
         let Ok(Address::Inet(address)) = Address::parse(asked, settings.sockets.abstract_socket) else {
             continue;
         };
-        if let Some(holder) = holder::of(address) {
+        if is_taken(address) {
+            let holder = holder::of(address).map_or_else(|| "somebody has it".to_owned(), |h| h.to_string());
             found.push(format!(
                 "probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use ({place}): {holder}; stop it or choose another port"
             ));
         }
     }
+}
+
+/// Whether the kernel would refuse the address. Nobody can connect meanwhile: the socket never listens.
+fn is_taken(address: SocketAddr) -> bool {
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, setsockopt, socket, sockopt,
+    };
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let Ok(fd) = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None) else {
+        return false;
+    };
+    if setsockopt(&fd, sockopt::ReuseAddr, &true).is_err() {
+        return false;
+    }
+    let bound = match address {
+        SocketAddr::V4(address) => bind(fd.as_raw_fd(), &SockaddrIn::from(address)),
+        SocketAddr::V6(address) => bind(fd.as_raw_fd(), &SockaddrIn6::from(address)),
+    };
+    bound == Err(nix::Error::EADDRINUSE)
 }
 
 #[cfg(test)]
@@ -325,5 +350,30 @@ mod tests {
             line.contains(&format!("a.ini:7, option stats): pid {} (", std::process::id())),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_listener_of_the_other_family_alone_is_no_hindrance() {
+        use nix::sys::socket::{setsockopt, sockopt};
+        let six = nix::sys::socket::socket(
+            nix::sys::socket::AddressFamily::Inet6,
+            nix::sys::socket::SockType::Stream,
+            nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+            None,
+        )
+        .unwrap();
+        setsockopt(&six, sockopt::Ipv6V6Only, &true).unwrap();
+        let any = std::net::SocketAddrV6::new(std::net::Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+        if nix::sys::socket::bind(six.as_raw_fd(), &nix::sys::socket::SockaddrIn6::from(any)).is_err() {
+            // a machine without IPv6
+            return;
+        }
+        nix::sys::socket::listen(&six, nix::sys::socket::Backlog::new(1).unwrap()).unwrap();
+        let bound: nix::sys::socket::SockaddrIn6 = nix::sys::socket::getsockname(six.as_raw_fd()).unwrap();
+        assert!(!is_taken(SocketAddr::from(([127, 0, 0, 1], bound.port()))));
+        assert!(is_taken(SocketAddr::from((
+            std::net::Ipv6Addr::LOCALHOST,
+            bound.port()
+        ))));
     }
 }
