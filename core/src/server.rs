@@ -61,6 +61,13 @@ unsafe impl Sync for WorkerSocket {}
 // SAFETY: as above.
 unsafe impl Send for WorkerSocket {}
 
+impl WorkerSocket {
+    /// Whether the socket ends with this server: not one that was passed to it, and not the gateways' link.
+    pub fn is_ours_to_close(&self) -> bool {
+        self.protocol != SocketProtocol::Link && !self.asked.starts_with("fd://")
+    }
+}
+
 /// Everything that is fixed before the first fork.
 pub struct Server {
     /// The configuration.

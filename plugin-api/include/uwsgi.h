@@ -480,7 +480,7 @@ struct uwsgi_worker {
     uint64_t rss_size;          /* bytes */
     uint64_t vsz_size;
     int accepting;              /* 1: it takes requests; an override sets it with uwsgi.accepting() */
-    int manage_next_request;    /* 0: it ends after the current request */
+    int manage_next_request;    /* a plugin sets it to 0 in its worker: replaced after the request */
     int cheaped;
     int suspended;
     int hijacked;

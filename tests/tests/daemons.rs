@@ -37,7 +37,8 @@ impl Drop for Survivor {
 
 #[test]
 fn a_child_is_restarted_by_a_reload_and_ends_last() {
-    let mut server = serve(&["-p", "1", "--attach-daemon", STAY]);
+    let slow_to_end = "echo $$ >> @DIR@/pids; trap 'sleep 0.5; exit' TERM; while :; do sleep 0.05; done";
+    let mut server = serve(&["-p", "1", "--attach-daemon", slow_to_end]);
     let first = pids(&server, 1)[0];
     let old = server.workers();
     server.signal(libc::SIGHUP);

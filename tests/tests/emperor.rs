@@ -646,3 +646,36 @@ fn the_emperor_reloads_all_and_looks_at_once_when_told_to() {
             .then_some(())
     });
 }
+
+#[test]
+fn a_program_that_only_inherits_the_variable_is_no_vassal() {
+    for number in ["9", "0", "x"] {
+        let server = Setup::new().env("UWSGI_EMPEROR_FD", number).wsgi(APP).start();
+        let log = server.log();
+        assert!(
+            log.contains("is no socket of an emperor") && !log.contains("has_emperor"),
+            "{log}"
+        );
+        assert_eq!(server.get("/").status, 200);
+    }
+}
+
+#[test]
+fn a_change_while_a_broken_one_is_tried_is_not_lost() {
+    let [port] = free_ports();
+    let mut server = emperor(&[("a.ini", vassal(port, "env = WHO=one"))], &[]);
+    let slow = "import os, time\nopen('@DIR@/tried', 'w').close()\nwhile not os.path.exists('@DIR@/go'):\n    time.sleep(0.01)\nraise ValueError('broken')\n";
+    let slow = slow.replace("@DIR@", &server.dir().display().to_string());
+    std::fs::write(server.dir().join("slow.py"), slow).unwrap();
+    answer(port);
+    server.wait_log("[emperor] vassal a.ini is ready to accept requests", 1);
+    write(&server, "a.ini", &vassal(port, "").replace("/app.py", "/slow.py"));
+    let tried = server.dir().join("tried");
+    wait_for("the trial to load the application", || tried.exists().then_some(()));
+    write(&server, "a.ini", &vassal(port, "env = WHO=two"));
+    server.wait_log("[emperor] reload the uwsgi instance a.ini", 2);
+    // the second order is in the vassal's hands; now the first trial may fail
+    std::fs::write(server.dir().join("go"), "").unwrap();
+    wait_for("the later configuration", || ask(port).filter(|a| a[0] == "two"));
+    assert!(server.log().contains("ValueError: broken"));
+}

@@ -807,12 +807,13 @@ def post_request(worker, req, environ, resp):
         worker.log.info("worker %s has done enough", worker.pid)
         worker.alive = False
 "#;
-    let mut server = served(text).args(["-p", "2"]).start();
+    let mut server = served(text).args(["-p", "1"]).start();
     let port = server.port();
-    for _ in 0..20 {
+    wait_for("three lives", || {
         assert_eq!(get(port, "/").text(), "ok");
-    }
-    server.wait_log("has done enough", 3);
+        (server.log().matches("has done enough").count() >= 3).then_some(())
+    });
+    server.wait_log("ends after its request; replacing it", 3);
     server.wait_log("Respawned rsgi worker", 2);
     assert!(!server.log().contains("DAMN"), "{}", server.log());
 }
@@ -936,4 +937,19 @@ def worker_exit(server, worker): note("worker_exit")
         server.wait_log("Respawned rsgi worker 1", 1);
         order(&notes(server.dir()), order_of);
     }
+}
+
+#[test]
+fn a_worker_that_is_too_slow_to_boot_is_tried_again() {
+    let text = format!("{NOTE}def worker_abort(worker): note('worker_abort booted=%s' % worker.booted)\n");
+    let app = "import os, time\nwhile not os.path.exists('@DIR@/go'): time.sleep(0.05)\ndef application(e, s):\n    s('200 OK', [])\n    return [b'late']\n";
+    let mut server = served(&text)
+        .file("app.py", app)
+        .args(["--worker-boot-timeout", "1"])
+        .start_unready();
+    server.wait_log("it was not ready after", 1);
+    server.wait_log("ended before it was ready, 1 time(s) in a row", 1);
+    std::fs::write(server.dir().join("go"), "").unwrap();
+    wait_for("the application", || (server.get("/").text() == "late").then_some(()));
+    assert_eq!(notes(server.dir())[0], "worker_abort booted=False");
 }

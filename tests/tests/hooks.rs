@@ -226,7 +226,7 @@ fn wrong_actions_end_the_start_with_their_place_whenever_their_moment_would_come
     for (line, expected) in [
         (
             "hook-asap = frobnicate:x",
-            "hook action not found: frobnicate [hook-asap, ",
+            "h.ini:2: hook-asap: hook action not found: frobnicate",
         ),
         (
             "hook-as-user-atexit = frobnicate:x",
@@ -243,6 +243,15 @@ fn wrong_actions_end_the_start_with_their_place_whenever_their_moment_would_come
         assert_eq!(ended.code, 1, "{line}: {}", ended.output);
         assert!(ended.output.contains(expected), "{line}: {}", ended.output);
         assert!(ended.output.contains("h.ini:2"), "{line}: {}", ended.output);
+        let setup = Setup::new().file(
+            "h.ini",
+            &format!("[uwsgi]\n{line}\nno-such-key-at-all = 1\nstrict = 1\n"),
+        );
+        let checked = setup.args(["--ini", "@DIR@/h.ini", "--check-config"]).run();
+        assert_eq!(checked.code, 1);
+        for part in [expected, "no-such-key-at-all"] {
+            assert!(checked.output.contains(part), "all at once: {}", checked.output);
+        }
     }
 }
 

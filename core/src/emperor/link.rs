@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 /// After so long a vassal that takes requests calls itself loyal.
@@ -17,9 +17,12 @@ const PROBATION: Duration = Duration::from_secs(3);
 /// The descriptor of this process's end; −1: no emperor.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
 
+/// There is an emperor above this process or its parent.
+static IS_VASSAL: AtomicBool = AtomicBool::new(false);
+
 /// Whether this process is a vassal's.
 pub fn is_vassal() -> bool {
-    std::env::var_os(VARIABLE).is_some()
+    IS_VASSAL.load(Ordering::Acquire)
 }
 
 /// Finds the descriptor and keeps it from our own children; first thing in a start, before the log is redirected.
@@ -28,15 +31,21 @@ pub fn recognise() {
         return;
     };
     let fd = text.to_str().and_then(|t| t.parse::<RawFd>().ok()).filter(|fd| *fd > 2);
-    // SAFETY: only asked about; a number that is not open gives an error.
-    let is_open = |fd: &RawFd| fcntl(unsafe { BorrowedFd::borrow_raw(*fd) }, FcntlArg::F_GETFL).is_ok();
-    let Some(fd) = fd.filter(is_open) else {
-        say!("{VARIABLE} is {text:?}, which is no open descriptor: this process goes on without an emperor");
+    // a program that a vassal starts inherits the variable, but not the socket
+    let Some(fd) = fd.filter(|fd| is_unix_socket(*fd)) else {
+        say!("{VARIABLE} is {text:?}, which is no socket of an emperor: this process goes on without one");
         return;
     };
     close_on_exec(fd, true);
     DESCRIPTOR.store(fd, Ordering::Release);
+    IS_VASSAL.store(true, Ordering::Release);
     say!("*** has_emperor mode detected (fd: {fd}) ***");
+}
+
+fn is_unix_socket(fd: RawFd) -> bool {
+    use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+    let family = getsockname::<SockaddrStorage>(fd).ok().and_then(|a| a.family());
+    family == Some(AddressFamily::Unix)
 }
 
 /// Lets the descriptor through an exec of this process itself.

@@ -292,7 +292,9 @@ impl Reign<'_> {
         if let Some(link) = &mut self.link {
             link.tick(|| true);
         }
-        startup::notify::alive();
+        if self.alone {
+            startup::notify::alive();
+        }
     }
 
     /// The end of the emperor: that of all vassals, then its own.

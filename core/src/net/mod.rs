@@ -2,6 +2,7 @@
 //! descriptor.
 
 pub mod address;
+pub mod closing;
 pub mod holder;
 pub mod listener;
 pub mod queue;

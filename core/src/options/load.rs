@@ -94,6 +94,7 @@ pub fn load(
     }
     if asks_for_check(&collected) {
         problems.append(&mut host.preflight(&settings));
+        problems.extend(crate::startup::hooks::mistakes(&settings, false));
     }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });

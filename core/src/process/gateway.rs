@@ -3,6 +3,7 @@
 
 use super::{Role, reload, role};
 use crate::net::address::Address;
+use crate::net::closing;
 use crate::net::listener::{BindOptions, Listener};
 use crate::say;
 use std::ffi::c_void;
@@ -128,6 +129,15 @@ pub fn sockets() -> Vec<(String, RawFd)> {
         .iter()
         .map(|(name, l)| (name.clone(), l.as_raw_fd()))
         .collect()
+}
+
+/// Nobody new is let in: the gateways accept who is there, and end.
+pub fn refuse_new() {
+    for (asked, listener) in &wishes().sockets {
+        if !asked.starts_with("fd://") {
+            closing::refuse_new(listener);
+        }
+    }
 }
 
 /// Lets go of the gateways' sockets in a process that is none.

@@ -30,7 +30,7 @@ impl fmt::Display for Killer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Group => {
-                "by the kernel: its control group is out of memory (oom_kill in memory.events has grown); raise the memory limit, or lower --processes, or set --reload-on-rss"
+                "by the kernel: its control group is out of memory (the group's oom_kill counter has grown); raise the memory limit, or lower --processes, or set --reload-on-rss"
             }
             Self::System => {
                 "by the kernel: the machine is out of memory (oom_kill in /proc/vmstat has grown); lower --processes or set --reload-on-rss"

@@ -25,6 +25,8 @@ static BELL: AtomicI32 = AtomicI32::new(-1);
 
 /// Events taken from the kernel at once by a worker of one core; several cores take one each.
 const BATCH: usize = 64;
+/// How long a server that stops still accepts those whose handshake was under way, milliseconds.
+const LAST_CALL: u64 = 100;
 /// While leaving, a kept connection that was quiet for so long is closed.
 const LEAVE_IDLE: u64 = 1;
 
@@ -184,6 +186,9 @@ fn ready(server: &Server, id: usize) {
 struct Cores {
     poll: Poll,
     stopped_accepting: AtomicBool,
+    /// Until when a server that stops takes those who are on their way, milliseconds of the monotonic clock; 0: no
+    /// longer, or not yet.
+    last_call: std::sync::atomic::AtomicU64,
     /// Seconds when the last sweep of parked connections was.
     swept: std::sync::atomic::AtomicU64,
     /// Cores that may be asleep without a time limit, so that the bell is still needed to wake them.
@@ -213,6 +218,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let shared = Cores {
         poll,
         stopped_accepting: AtomicBool::new(false),
+        last_call: 0.into(),
         swept: 0.into(),
         dozing: AtomicUsize::new(0),
     };
@@ -379,29 +385,43 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
         unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(0, Ordering::Release) };
         process::notify_master();
         if process::is_last_generation() {
-            take_queued(shared, spare);
+            shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
+        } else {
+            release_sockets();
         }
-        for socket in &server.sockets {
-            socket.listener.release();
+    }
+    let last_call = shared.last_call.load(Ordering::Acquire);
+    if id == 0 && last_call > 0 {
+        take_queued(shared, spare);
+        if monotonic_ms() >= last_call {
+            shared.last_call.store(0, Ordering::Release);
+            release_sockets();
         }
     }
     if shared.dozing.load(Ordering::SeqCst) == 0 {
         // every core knows by now; a bell that goes on ringing would keep them spinning
         shared.poll.unwatch_bell(BELL.load(Ordering::Acquire));
     }
+    let is_over = shared.last_call.load(Ordering::Acquire) == 0;
     if id != 0 {
-        return connection::open_connections() == 0;
+        return is_over && connection::open_connections() == 0;
     }
     let now = monotonic();
     for conn in shared.poll.sweep(|c| now.saturating_sub(c.parked_at) > LEAVE_IDLE) {
         shared.poll.forget(conn);
     }
-    connection::open_connections() == 0
+    is_over && connection::open_connections() == 0
+}
+
+fn release_sockets() {
+    for socket in &server().sockets {
+        socket.listener.release();
+    }
 }
 
 /// Nobody will be there to take what the kernel has accepted for us: all of it is taken now, to be served as it
-/// speaks. The socket is let go right after: who connects later is refused, not left hanging; and under any load
-/// this ends.
+/// speaks. The master has seen to it that nobody new is let in, so this ends under any load; those whose handshake
+/// was under way are waited for until the last call is over.
 fn take_queued(shared: &Cores, spare: &mut Vec<Vec<u8>>) {
     let now = monotonic();
     for socket in &server().sockets {
@@ -474,18 +494,29 @@ impl Limits {
 
     /// Asks for a replacement when a limit is reached; the master lets this worker go when it is there.
     fn check(&self, server: &Server) {
-        if !self.is_any() {
+        let id = worker_id();
+        // SAFETY: a field of this worker's record in shared memory; plugins may clear it.
+        let go_on = unsafe { int(&raw mut (*server.shared.worker(id)).manage_next_request) };
+        let asked = go_on.load(Ordering::Relaxed) == 0;
+        if !asked && !self.is_any() {
             return;
         }
-        let slot = server.shared.worker_slot(worker_id());
+        let slot = server.shared.worker_slot(id);
         if slot.wants_replacement.load(Ordering::Relaxed) == server::pid() {
             return;
+        }
+        if asked {
+            go_on.store(1, Ordering::Relaxed);
+            say!(
+                "worker {id} (pid: {}) ends after its request; replacing it",
+                server::pid()
+            );
+            return process::recycle(server, id);
         }
         let age = monotonic().saturating_sub(self.began);
         if age < self.min_lifetime {
             return;
         }
-        let id = worker_id();
         // SAFETY: the record of this worker in shared memory.
         let requests = unsafe { (*server.shared.worker(id)).delta_requests };
         let why = if self.max_requests > 0 && requests >= self.max_requests {

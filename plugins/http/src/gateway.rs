@@ -25,6 +25,8 @@ use exchange::Fault;
 const SWEEP: Duration = Duration::from_millis(250);
 /// While leaving, a kept connection that was quiet for so long is closed.
 const LEAVE_IDLE: Duration = Duration::from_secs(1);
+/// How long a server that stops still accepts those whose handshake was under way. Nobody new begins one.
+const LAST_CALL: Duration = Duration::from_millis(100);
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a client may take to send the rest of a body nobody wants.
@@ -142,6 +144,8 @@ pub struct Gateway {
     retry_at: Option<Instant>,
     last_id: u64,
     leaving: bool,
+    /// Until when a server that stops accepts.
+    last_call: Option<Instant>,
 }
 
 impl Gateway {
@@ -171,6 +175,7 @@ impl Gateway {
             retry_at: None,
             last_id: 0,
             leaving: false,
+            last_call: None,
         })
     }
 
@@ -227,7 +232,11 @@ impl Gateway {
                     None => ordered = false,
                 }
             }
-            if self.leaving && self.sessions.is_empty() {
+            if self.last_call.is_some_and(|at| at <= self.now) {
+                self.last_call = None;
+                self.stop_accepting(true);
+            }
+            if self.leaving && self.sessions.is_empty() && self.last_call.is_none() {
                 return Ok(());
             }
         }
@@ -239,7 +248,7 @@ impl Gateway {
             return Some(Duration::ZERO);
         }
         let sweep = (!self.sessions.is_empty()).then_some(self.next_sweep);
-        let at = [sweep, self.retry_at].into_iter().flatten().min()?;
+        let at = [sweep, self.retry_at, self.last_call].into_iter().flatten().min()?;
         Some(at.saturating_duration_since(Instant::now()))
     }
 
@@ -288,11 +297,20 @@ impl Gateway {
         entry.insert(Session::new(self.last_id, stream, listener, peer, self.now, deadline));
     }
 
-    /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else.
+    /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else, and those who
+    /// are on their way are waited for.
     fn leave(&mut self, for_all: bool) {
         if std::mem::replace(&mut self.leaving, true) {
             return;
         }
+        if for_all {
+            self.last_call = Some(self.now + LAST_CALL);
+        } else {
+            self.stop_accepting(false);
+        }
+    }
+
+    fn stop_accepting(&mut self, for_all: bool) {
         for at in 0..self.listeners.len() {
             while let Ok(Some((stream, peer))) = self.listeners[at].accept() {
                 self.open(stream, at, peer);

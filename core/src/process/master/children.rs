@@ -186,6 +186,8 @@ impl Master {
                 say!("need-app requested, destroying the instance...");
                 return self.close(Ending::Fast, Then::Exit(startup::NEED_APP));
             }
+            // one that was too slow may be quicker next time
+            Some(_) if cannot_boot => {}
             Some(code) if !self.ever_ready && self.server.settings.limits.worker_boot_error_halt && code != 0 => {
                 let code = if code == startup::APP_LOAD { code } else { 3 };
                 say!("worker {id} failed to boot (exit code {code}); stopping (--worker-boot-error-halt)");

@@ -135,9 +135,6 @@ impl Condemned {
 impl Master {
     /// Finds the workers that have missed a deadline.
     pub(super) fn check_deadlines(&mut self, now: i64) {
-        if self.paused {
-            return;
-        }
         let clock = crate::worker::monotonic_ms();
         let mut missed = Vec::new();
         for process in self.processes.iter().filter(|p| p.leaving.is_none()) {
@@ -181,7 +178,7 @@ impl Master {
         let limit = limits.worker_heartbeat * 1000;
         let beat = slot.heartbeat.load(Ordering::Relaxed);
         let silent = clock.saturating_sub(beat);
-        if limit == 0 || beat == 0 || silent <= limit + 1000 {
+        if limit == 0 || beat == 0 || self.paused || silent <= limit + 1000 {
             return None;
         }
         // a request in the main thread has a deadline of its own, but a frozen process serves nobody

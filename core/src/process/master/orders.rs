@@ -1,6 +1,7 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
 use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
+use crate::net::closing;
 use crate::plugin::hooks;
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
@@ -289,6 +290,8 @@ impl Master {
         hooks::pre_exec();
         let failed = reload::exec(&handover, None);
         say!("reload: cannot run the binary again: {failed}; the workers that run go on");
+        startup::notify::reload_failed();
+        self.start_daemons();
     }
 
     /// The new binary does not bring up a single worker: back to the one before, whose workers serve all the while.
@@ -407,6 +410,11 @@ impl Master {
             self.stop_daemons(then);
         }
         if matches!(then, Then::Exit(_)) {
+            gateway::refuse_new();
+            // the link is left open: gateways still ask; and what came from outside is not ours to close
+            for socket in self.server.sockets.iter().filter(|s| s.is_ours_to_close()) {
+                closing::refuse_new(&socket.listener);
+            }
             gateway::release_sockets();
             for socket in &self.server.sockets {
                 socket.listener.release();

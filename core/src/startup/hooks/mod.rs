@@ -42,6 +42,16 @@ pub fn check(settings: &Settings, only_asap: bool) -> Result<(), StartupError> {
     if let Some(shell) = settings.paths.binsh.iter().find(|s| std::path::Path::new(s).exists()) {
         let _ = SHELL.set(shell.clone());
     }
+    let found = mistakes(settings, only_asap);
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(StartupError::new(found.join("\n")))
+}
+
+/// What [`check`] finds, one line each; also for `--check-config`.
+pub fn mistakes(settings: &Settings, only_asap: bool) -> Vec<String> {
+    let mut found = Vec::new();
     for ((key, value), place) in settings.exported.iter().zip(&settings.origins) {
         let value = value.as_deref().unwrap_or_default();
         let Some((kind, phase)) = key.split_once('-').filter(|_| table::find(key).is_some()) else {
@@ -58,9 +68,14 @@ pub fn check(settings: &Settings, only_asap: bool) -> Result<(), StartupError> {
             ("mount" | "umount", _) => &format!("{kind}:{value}"),
             _ => continue,
         };
-        actions::check(action).map_err(|why| StartupError::new(format!("{why} [{key}, {place}]")))?;
+        if let Err(why) = actions::check(action) {
+            found.push(match place.is_command_line() {
+                true => format!("--{key}: {why}"),
+                false => format!("{place}: {key}: {why}"),
+            });
+        }
     }
-    Ok(())
+    found
 }
 
 /// Runs the actions of a phase in order; one that fails ends the process, as uWSGI's do.

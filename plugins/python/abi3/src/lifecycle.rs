@@ -172,7 +172,9 @@ fn boot(name: &CStr) {
     if unsafe { sys::uwsgi.mywid } == 0 {
         return;
     }
-    let done = fire(name, &[]).and_then(|_| install_orders());
+    let done = give_recycle()
+        .and_then(|()| fire(name, &[]))
+        .and_then(|_| install_orders());
     if done.is_err() {
         exception::print_current();
         // SAFETY: an orderly end of this worker, in its main thread.
@@ -213,9 +215,32 @@ fn install_orders() -> PyResult<()> {
     Ok(())
 }
 
+/// Python's half gets what ends this worker after its request.
+fn give_recycle() -> PyResult<()> {
+    // SAFETY: the method's row lives for ever.
+    let recycle = unsafe {
+        Py::new(PyCFunction_NewEx(
+            (&raw const RECYCLE.0).cast_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        ))?
+    };
+    interpreter::support(c"give_recycle", &[&recycle]).map(drop)
+}
+
+/// `recycle()`: this worker is replaced, and ends when its successor is there.
+unsafe extern "C" fn recycle(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: our own record in shared memory; the field is a plugin's to clear.
+    if let Some(me) = unsafe { module::own_record().as_mut() } {
+        me.manage_next_request = 0;
+    }
+    py::none().into_ptr()
+}
+
 struct Row(PyMethodDef);
 // SAFETY: never written after the build.
 unsafe impl Sync for Row {}
+static RECYCLE: Row = Row(py::method(c"recycle", recycle, METH_VARARGS));
 static LEAVE: Row = Row(py::method(c"leave", leave, METH_VARARGS));
 
 /// `leave(code)`: the orderly end of this worker.

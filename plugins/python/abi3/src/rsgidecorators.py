@@ -219,10 +219,9 @@ class Worker(object):
 
     @alive.setter
     def alive(self, value):
-        """A hook that sets it to False lets the worker end after its request; another takes its place."""
+        """A hook that sets it to False lets the worker end after its request, when another has taken its place."""
         if self._alive and not value and self.pid == os.getpid():
-            import signal
-            os.kill(self.pid, signal.SIGHUP)
+            _recycle()
         self._alive = value
 
     @property
@@ -326,6 +325,10 @@ class Server(object):
         return found
 
 
+def _recycle():
+    """Ends this worker after its request; the server puts its own function here."""
+
+
 server = Server()
 
 
@@ -380,7 +383,9 @@ def _request(environ):
     thread = threading.get_ident()
     found = _threads.get(thread)
     if found is None or found.environ is not environ:
-        found = _threads[thread] = Request(environ)
+        found = Request(environ)
+        if _registry["post_request"]:
+            _threads[thread] = found
     return found
 
 

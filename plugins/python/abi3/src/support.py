@@ -334,6 +334,12 @@ def fire(name, *args):
         hooks._fire(name, *args)
 
 
+def give_recycle(function):
+    hooks = sys.modules.get("rsgidecorators")
+    if hooks is not None:
+        hooks._recycle = function
+
+
 def on_order(number, name, leave):
     """What Python runs when the host says that this worker is to end: the hooks, then the orderly end."""
     import signal

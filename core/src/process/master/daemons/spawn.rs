@@ -104,6 +104,8 @@ pub(super) fn daemon(spec: &Daemon, owner: &Owner, honour_stdin: bool) -> nix::R
                 // SAFETY: both are open.
                 unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), 0) };
             }
+            // SAFETY: this process has one thread. The emperor is ours, not the program's.
+            unsafe { std::env::remove_var(crate::emperor::message::VARIABLE) };
             let Err(e) = nix::unistd::execv(&args[0], &args);
             fail("exec", e)
         }

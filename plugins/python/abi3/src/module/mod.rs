@@ -5,7 +5,7 @@ mod net;
 mod process;
 mod request;
 
-pub use process::stop_now;
+pub use process::{own_record, stop_now};
 
 use crate::py::{self, Args, Py, PyResult};
 use crate::{host, input, interpreter, settings};
