@@ -291,6 +291,10 @@ fn core_loop(shared: &Cores, id: usize) {
         for ready in batch.drain(..) {
             if id == 0 {
                 MAIN_BUSY.store(true, Ordering::Release);
+                if limits.heartbeat {
+                    // a batch of slow connections is no silence
+                    beat();
+                }
             }
             match ready {
                 Ready::Bell => {}
@@ -449,6 +453,7 @@ fn pause() {
 struct Limits {
     max_requests: u64,
     ticks: bool,
+    heartbeat: bool,
     began: u64,
     min_lifetime: u64,
     max_lifetime: u64,
@@ -480,6 +485,7 @@ impl Limits {
         let beats = server.settings.emperor.heartbeat > 0 && crate::emperor::link::is_vassal();
         Self {
             max_requests,
+            heartbeat: limits.worker_heartbeat > 0,
             ticks: max_lifetime > 0 || limits.worker_heartbeat > 0 || max_requests > 0 || beats,
             began: monotonic(),
             min_lifetime: limits.min_worker_lifetime,

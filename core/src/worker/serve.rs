@@ -404,9 +404,9 @@ fn after(core: &mut Core) {
         }
     }
     crate::apps::count_request(app);
-    let slot = core.slot;
+    let (id, slot) = (core.id, core.slot);
     if server().settings.limits.harakiri_no_arh {
-        end_deadline(slot);
+        end_deadline(id, slot);
     }
     // SAFETY: slots are never NULL.
     let plugin = unsafe { &*(*view()).p[usize::from(server().remapped(core.modifier1()))] };
@@ -417,17 +417,20 @@ fn after(core: &mut Core) {
             hooks::post_request(raw);
         }
         if !hooks::after_request(plugin, raw) {
-            end_deadline(slot);
+            end_deadline(id, slot);
             if log::request::wanted(&*raw) {
                 log::request::write_line(&mut *raw);
             }
         }
     }
-    end_deadline(slot);
+    end_deadline(id, slot);
 }
 
-/// The core is idle for the master.
-fn end_deadline(slot: &CoreSlot) {
+/// The core is idle for the master. The loop of core 0 did not turn meanwhile: it beats before it looks idle.
+fn end_deadline(id: usize, slot: &CoreSlot) {
+    if id == 0 && server().settings.limits.worker_heartbeat > 0 {
+        super::beat();
+    }
     slot.since.store(0, Ordering::Release);
     slot.deadline.store(0, Ordering::Relaxed);
 }

@@ -135,14 +135,13 @@ impl Condemned {
 impl Master {
     /// Finds the workers that have missed a deadline.
     pub(super) fn check_deadlines(&mut self, now: i64) {
-        let clock = crate::worker::monotonic_ms();
         let mut missed = Vec::new();
         for process in self.processes.iter().filter(|p| p.leaving.is_none()) {
             if let (Kind::Worker(id) | Kind::Old(id), Some(memory)) = (process.kind, process.memory)
                 && !self.condemned.iter().any(|c| c.pid == process.pid)
                 // while a replacement starts, the slots are those of the worker that serves
                 && (process.was_ready || !self.processes.iter().any(|p| p.kind == process.kind && p.was_ready))
-                && let Some(what) = self.missed(process, memory, id, now, clock)
+                && let Some(what) = self.missed(process, memory, id, now)
             {
                 missed.push((memory, id, process.pid, what));
             }
@@ -152,14 +151,7 @@ impl Master {
         }
     }
 
-    fn missed(
-        &self,
-        process: &Process,
-        memory: &'static SharedMemory,
-        id: usize,
-        now: i64,
-        clock: u64,
-    ) -> Option<Missed> {
+    fn missed(&self, process: &Process, memory: &'static SharedMemory, id: usize, now: i64) -> Option<Missed> {
         let limits = &self.server.settings.limits;
         if harakiri::is_over_time(memory, id, now) {
             let threshold = limits.harakiri_queue_threshold;
@@ -176,13 +168,14 @@ impl Master {
             return (limit > 0 && age >= limit && !in_override).then_some(Missed::Boot(age));
         }
         let limit = limits.worker_heartbeat * 1000;
+        // a request in the main thread has a deadline of its own; its end beats before it is seen here
+        let serves = memory.core_slot(id, 0).since.load(Ordering::Acquire) > 0;
         let beat = slot.heartbeat.load(Ordering::Relaxed);
-        let silent = clock.saturating_sub(beat);
+        let silent = crate::worker::monotonic_ms().saturating_sub(beat);
         if limit == 0 || beat == 0 || self.paused || silent <= limit + 1000 {
             return None;
         }
-        // a request in the main thread has a deadline of its own, but a frozen process serves nobody
-        let serves = memory.core_slot(id, 0).since.load(Ordering::Acquire) > 0;
+        // a frozen process serves nobody
         (!serves || is_frozen(process.pid)).then_some(Missed::Heartbeat(silent))
     }
 
