@@ -98,14 +98,14 @@ fn command(known: &[Known]) -> Command {
         )
 }
 
-/// Parses the arguments behind the program's name; every problem is one line. `declared` are names of
-/// `--declare-option`; `owner_of` knows the plugin of an option that is not among `plugins`.
+/// Parses the arguments behind the program's name; every problem is one line, what is left without them is given too.
+/// `declared` are names of `--declare-option`; `owner_of` knows the plugin of an option that is not among `plugins`.
 pub fn parse(
     arguments: &[OsString],
     plugins: &[PluginOption],
     declared: &[String],
     owner_of: &dyn Fn(&str) -> Option<String>,
-) -> Result<CommandLine, Vec<String>> {
+) -> (CommandLine, Vec<String>) {
     let known = known(plugins, declared);
     let mut arguments = getopt_spelling(arguments, &known);
     let command = command(&known);
@@ -113,15 +113,17 @@ pub fn parse(
     // one round per wrong argument, each taken out, so that all are reported
     loop {
         match command.clone().try_get_matches_from(&arguments) {
-            Ok(matches) if problems.is_empty() => return ordered(&matches, &known),
-            Ok(_) => return Err(problems),
+            Ok(matches) => {
+                let line = ordered(&matches, &known, &mut problems);
+                return (line, problems);
+            }
             Err(error) => {
                 let wrong = offending(&error);
                 problems.push(describe(&error, &wrong, &arguments, &known, owner_of));
                 let index = arguments.iter().position(|a| is_argument(a, &wrong));
                 match index {
                     Some(index) if wrong.starts_with('-') => arguments.remove(index),
-                    _ => return Err(problems),
+                    _ => return (CommandLine::default(), problems),
                 };
             }
         }
@@ -129,9 +131,8 @@ pub fn parse(
 }
 
 /// The options in the order in which they were typed.
-fn ordered(matches: &ArgMatches, known: &[Known]) -> Result<CommandLine, Vec<String>> {
+fn ordered(matches: &ArgMatches, known: &[Known], problems: &mut Vec<String>) -> CommandLine {
     let mut found: Vec<(usize, &Known, Option<String>)> = Vec::new();
-    let mut problems = Vec::new();
     for option in known {
         let Some(values) = matches.get_many::<OsString>(&option.name) else {
             continue;
@@ -155,19 +156,16 @@ fn ordered(matches: &ArgMatches, known: &[Known]) -> Result<CommandLine, Vec<Str
             None => problems.push(format!("argument {value:?} is not UTF-8")),
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     found.sort_by_key(|(index, ..)| *index);
     let directives = found.into_iter().map(|(_, option, value)| Directive {
         key: option.name.clone(),
         value,
         origin: Origin::CommandLine,
     });
-    Ok(CommandLine {
+    CommandLine {
         directives: directives.collect(),
         bare,
-    })
+    }
 }
 
 /// `--master=false` is understood, `--master=2` is not.
@@ -329,7 +327,10 @@ mod tests {
             plugin("py-tracebacker", None, ArgKind::Optional),
         ];
         let arguments: Vec<OsString> = text.split_whitespace().map(OsString::from).collect();
-        parse(&arguments, &plugins, &[], &|_| None)
+        match parse(&arguments, &plugins, &[], &|_| None) {
+            (line, problems) if problems.is_empty() => Ok(line),
+            (_, problems) => Err(problems),
+        }
     }
 
     fn options(text: &str) -> Vec<String> {

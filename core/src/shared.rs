@@ -299,6 +299,12 @@ impl SharedMemory {
         unsafe { self.workers.add(id) }
     }
 
+    /// Whether any core of a worker serves a request.
+    pub fn is_busy(&self, id: usize) -> bool {
+        // SAFETY: a field in shared memory.
+        unsafe { int(&raw mut (*self.worker(id)).busy) }.load(Ordering::Relaxed) > 0
+    }
+
     /// The C record of a core.
     pub fn core(&self, worker: usize, core: usize) -> *mut UwsgiCore {
         assert!(worker <= self.worker_count && core < self.core_count);

@@ -53,9 +53,13 @@ fn an_option_is_explained_from_every_side() {
 fn the_check_says_every_problem_at_once() {
     let config = "[uwsgi]\nhttp-socket = 127.0.0.1:99999\nprocesses = many\nlegion = x\nif-moon = full\nendif =\nuid = no-such-user\npidfile = /no/such/dir/pid\ninclude = @DIR@/none.ini\n";
     let setup = || Setup::new().file("c.ini", config);
-    let checked = setup().args(["--check-config", "@DIR@/c.ini"]).run();
+    let checked = setup()
+        .args(["--check-config", "@DIR@/c.ini", "--proceses", "--master=2"])
+        .run();
     assert_eq!(checked.code, 1);
     for part in [
+        "unrecognized option '--proceses': did you mean '--processes'?",
+        "option '--master' doesn't allow an argument",
         "c.ini:2: http-socket: invalid port 99999",
         "c.ini:3: processes: invalid number \"many\"",
         "c.ini:4: legion: legions are not in rsgi",

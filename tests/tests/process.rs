@@ -258,6 +258,29 @@ fn a_worker_that_cannot_live_is_tried_with_growing_pauses() {
 }
 
 #[test]
+fn memory_does_not_grow_with_the_limit_of_descriptors() {
+    let resident = |limit: &str| {
+        let server = serve(&["-p", "1", "--max-fd", limit]);
+        assert_eq!(server.get("/").status, 200);
+        let of = |pid: i32| -> u64 {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        (of(server.pid()), of(pids(&server)[0]))
+    };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the place is ours.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let (few, many) = (resident("1024"), resident(&limit.rlim_max.min(1 << 20).to_string()));
+    let near = |a: u64, b: u64| a.abs_diff(b) < 4096;
+    assert!(near(few.0, many.0) && near(few.1, many.1), "{few:?} and {many:?} kB");
+}
+
+#[test]
 fn touch_reload_reloads() {
     let mut server = serve(&["-p", "1", "--touch-reload", "@DIR@/touch"]);
     assert!(server.log().contains("unable to stat()"));

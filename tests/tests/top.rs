@@ -120,3 +120,58 @@ fn a_ping_is_answered_by_either_protocol_and_not_by_a_busy_worker() {
     assert!(code == 2 && text.contains("does not answer"), "{code} {text}");
     assert_eq!(rsgi(&["--ping", &address, "--ping-timeout", "x"]).0, 1);
 }
+
+/// A terminal: our end, and the other one for a program.
+fn terminal() -> (std::fs::File, std::fs::File) {
+    use std::os::fd::FromRawFd;
+    let (mut ours, mut theirs) = (0, 0);
+    let size = libc::winsize {
+        ws_row: 30,
+        ws_col: 200,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the numbers and the size are ours; no name and no settings are asked for.
+    let made = unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null(), &size) };
+    assert_eq!(made, 0, "a terminal can be made");
+    // SAFETY: just made for us.
+    unsafe { (std::fs::File::from_raw_fd(ours), std::fs::File::from_raw_fd(theirs)) }
+}
+
+#[test]
+fn a_terminal_shows_frames_obeys_keys_and_is_given_back() {
+    use std::io::{Read, Write};
+    let server = start(&["--stats", "127.0.0.1:0", "-p", "2"]);
+    let (mut ours, theirs) = terminal();
+    let mut top = Command::new(program("rsgi"))
+        .args(["top", "--interval", "0.2", &stats_address(&server)])
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(theirs.try_clone().unwrap())
+        .stderr(theirs)
+        .spawn()
+        .unwrap();
+    let (sender, shown) = std::sync::mpsc::channel();
+    let mut reader = ours.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(n @ 1..) = reader.read(&mut bytes) {
+            let _ = sender.send(String::from_utf8_lossy(&bytes[..n]).into_owned());
+        }
+    });
+    let mut all = String::new();
+    let mut wait = |mark: &str| {
+        wait_for(mark, || {
+            all.extend(shown.try_iter());
+            all.contains(mark).then_some(())
+        });
+    };
+    wait("\u{1b}[?1049h");
+    wait("+WID");
+    ours.write_all(b"r").unwrap();
+    wait("-REQ");
+    server.get("/");
+    wait("requests 1 ");
+    ours.write_all(b"q").unwrap();
+    wait("\u{1b}[?1049l");
+    assert!(top.wait().unwrap().success());
+}

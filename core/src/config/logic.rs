@@ -248,12 +248,21 @@ pub struct Block {
     pub closed: bool,
 }
 
-/// The block that line `start` opens.
+/// The block that line `start` opens. A misspelt `if-…` inside counts as a block if that leaves an end for each.
 pub fn block(lines: &[Directive], start: usize) -> Block {
+    let known = |key: &str| Opening::of(key).is_some();
+    let block = ends(lines, start, &|key| known(key) || looks_like_opening(key));
+    match block.closed {
+        true => block,
+        false => ends(lines, start, &known),
+    }
+}
+
+fn ends(lines: &[Directive], start: usize, opens: &dyn Fn(&str) -> bool) -> Block {
     let mut depth = 0;
     let mut middle = None;
     for (at, line) in lines.iter().enumerate().skip(start + 1) {
-        if Opening::of(&line.key).is_some() {
+        if opens(&line.key) {
             depth += 1;
         } else if line.key == "else" && depth == 0 {
             middle.get_or_insert(at);
@@ -338,6 +347,14 @@ mod tests {
             (1..5, 6..7, 8, true)
         );
         assert_eq!(block(&lines, 2).then, 3..4);
+        let keys = ["if-env", "if-moon", "a", "endif", "b", "endif", "c"];
+        let lines: Vec<_> = keys.iter().map(|k| Directive::flag(*k, Origin::CommandLine)).collect();
+        assert_eq!(block(&lines, 0).next, 6);
+        let keys = ["if-env", "for-mail", "endif", "b", "if-env", "endif"];
+        let own: Vec<_> = keys.iter().map(|k| Directive::flag(*k, Origin::CommandLine)).collect();
+        assert_eq!(block(&own, 0).next, 3, "a name of somebody's own is no block");
+        let keys = ["if-env", "a", "for", "b", "endfor", "else", "c", "endif", "d"];
+        let lines: Vec<_> = keys.iter().map(|k| Directive::flag(*k, Origin::CommandLine)).collect();
         let open = block(&lines[..4], 0);
         assert!(!open.closed && open.next == 4);
     }

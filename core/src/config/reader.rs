@@ -112,9 +112,10 @@ impl<'a> Reader<'a> {
                 return;
             }
             let Some(opening) = Opening::of(&line.key) else {
-                if logic::looks_like_opening(&line.key) && !self.observer.is_option(&line.key) {
+                let block = || logic::block(lines, at - 1);
+                if logic::looks_like_opening(&line.key) && block().closed && !self.observer.is_option(&line.key) {
                     // its lines must neither count nor vanish: nobody knows which was meant
-                    at = logic::block(lines, at - 1).next;
+                    at = block().next;
                     let reason = "unknown condition or loop: rsgi --help if- and rsgi --help for- list them".to_owned();
                     self.fail(line, reason);
                 } else if logic::is_closing(&line.key) || line.key == "else" {
@@ -292,6 +293,11 @@ impl<'a> Reader<'a> {
             self.observer.say(&format!("[rsgi] could not parse file {file}."));
         }
         let parsed = parsed?;
+        if let (true, Some(line)) = (parsed.found, parsed.orphan) {
+            self.observer.say(&format!(
+                "{file}:{line}: what stands above the first section is ignored"
+            ));
+        }
         if !parsed.found {
             self.section_missing(&parsed, format, file, section)?;
         }
@@ -621,6 +627,8 @@ mod tests {
     fn an_unknown_condition_is_an_error_and_its_lines_do_not_count() {
         let found = body("if-moon=full\np=1\nelse\np=2\nendif\np=3\n");
         assert_eq!(found.lines, ["p=3"]);
+        // without an end it is a name of somebody's own
+        assert_eq!(body("for-mail=x\np=%(for-mail)\n").problems, [""; 0]);
         assert!(
             found.problems[0].contains("c.ini:2: if-moon: unknown condition"),
             "{:?}",

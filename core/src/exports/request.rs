@@ -321,10 +321,7 @@ pub extern "C" fn rsgi_notify_alive() {
 pub extern "C" fn uwsgi_worker_is_busy(worker: c_int) -> c_int {
     let shared = &server().shared;
     match usize::try_from(worker) {
-        Ok(id) if id <= shared.worker_count() => {
-            // SAFETY: a record in shared memory.
-            c_int::from(unsafe { crate::shared::int(&raw mut (*shared.worker(id)).busy) }.load(Ordering::Relaxed) > 0)
-        }
+        Ok(id) if id <= shared.worker_count() => c_int::from(shared.is_busy(id)),
         _ => 0,
     }
 }

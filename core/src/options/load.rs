@@ -55,8 +55,11 @@ pub fn load(
     // 2. the command line
     let known = known_options(plugins.host, autoload);
     let owner_of = |name: &str| plugins.host.owner_of(name);
-    let typed = cli::parse(arguments, &known, &declared_options(arguments), &owner_of)
-        .map_err(|problems| ConfigErrors { problems })?;
+    let (typed, mistyped) = cli::parse(arguments, &known, &declared_options(arguments), &owner_of);
+    // a check goes on: it says what is wrong in the files too
+    if !mistyped.is_empty() && !typed.directives.iter().any(|d| d.key == "check-config") {
+        return Err(ConfigErrors { problems: mistyped });
+    }
     if let Some(startup) = immediate(&typed, &known)? {
         return Ok(startup);
     }
@@ -73,7 +76,8 @@ pub fn load(
     }
     let collected = reader.finish();
     // 4. the options get their meaning
-    let mut problems: Vec<String> = collected.problems.iter().map(ToString::to_string).collect();
+    let mut problems = mistyped;
+    problems.extend(collected.problems.iter().map(ToString::to_string));
     problems.append(&mut plugins.problems);
     let host = plugins.host;
     let settings = apply(&collected, &environment, host, &mut problems);

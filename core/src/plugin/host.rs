@@ -117,6 +117,9 @@ impl PluginHost for Plugins {
     }
 
     fn preflight(&self, settings: &Settings) -> Vec<String> {
+        for hint in crate::startup::preflight::hints(settings) {
+            crate::log::line(&hint);
+        }
         crate::startup::preflight::problems(settings)
     }
 

@@ -121,7 +121,10 @@ pub fn lock(settings: &Settings) -> Result<(), StartupError> {
         .map(|f| (f, FlockArg::LockExclusiveNonblock));
     let patient = settings.paths.flock_wait.iter().map(|f| (f, FlockArg::LockExclusive));
     for (file, how) in now.chain(patient) {
-        let fail = |why: String| StartupError::new(format!("cannot lock {file}: {why}"));
+        let fail = |why: String| {
+            let place = super::preflight::place_of_value(settings, file);
+            StartupError::new(format!("cannot lock {file}: {why} ({place})"))
+        };
         let fd = match reload::inherited_socket(&key(file)) {
             // SAFETY: the image before left this descriptor for us; it carries the lock.
             Some(fd) => unsafe { OwnedFd::from_raw_fd(fd) },

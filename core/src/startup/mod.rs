@@ -72,6 +72,9 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
         if !problems.is_empty() {
             return Err(StartupError::new(problems.join("\n")));
         }
+        for hint in preflight::hints(&settings) {
+            say!("{hint}");
+        }
     }
     if !trial {
         daemonize::early(&settings, is_reload)?;

@@ -4,8 +4,10 @@
 use crate::net::address::Address;
 use crate::net::holder;
 use crate::options::{suggestion, table};
-use crate::settings::Settings;
+use crate::settings::{EnvironmentChange, Settings};
 use nix::unistd::{AccessFlags, Group, Uid, User, access};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Everything that will make the start fail.
@@ -19,6 +21,52 @@ pub fn problems(settings: &Settings) -> Vec<String> {
         folders(settings, &mut found);
     }
     ports(settings, &mut found);
+    found
+}
+
+/// What will not make it fail, but is hardly meant so.
+pub fn hints(settings: &Settings) -> Vec<String> {
+    if makes_its_own_world(settings) {
+        return Vec::new();
+    }
+    let base = settings.paths.chdir.as_ref().map(PathBuf::from).unwrap_or_default();
+    let maps = settings.statics.maps.iter().map(|map| ("static-map", &map.target));
+    let checked = settings
+        .statics
+        .check_static
+        .iter()
+        .map(|folder| ("check-static", folder));
+    let missing = maps.chain(checked).filter(|(_, target)| !base.join(target).exists());
+    let mut found: Vec<String> = missing
+        .map(|(option, target)| {
+            let place = place(settings, option);
+            format!("{target}: No such file or directory ({place}): its files are not served until it is there")
+        })
+        .collect();
+    let fallback = settings.paths.fallback_config.as_ref();
+    if let Some(config) = fallback.filter(|config| {
+        let (file, _) = crate::config::split_section(config);
+        !file.contains("://") && !Path::new(file).is_file()
+    }) {
+        let place = place(settings, "fallback-config");
+        found.push(format!(
+            "{config}: No such file ({place}): when it is needed it is too late to find out"
+        ));
+    }
+    let sockets = settings.sockets.bind.len();
+    for map in &settings.sockets.map_socket {
+        let number = map
+            .split(':')
+            .next()
+            .and_then(|number| number.trim().parse::<usize>().ok());
+        // what systemd passes comes behind the configured ones
+        if number.is_none_or(|number| number >= sockets) && std::env::var_os("LISTEN_FDS").is_none() {
+            let place = place(settings, "map-socket");
+            found.push(format!(
+                "map-socket {map}: no such socket ({place}): {sockets} are configured, the first is 0"
+            ));
+        }
+    }
     found
 }
 
@@ -119,6 +167,16 @@ fn folders(settings: &Settings, found: &mut Vec<String>) {
     if let Some(folder) = &p.chdir2 {
         let folder = base.as_ref().map_or_else(|| folder.into(), |base| base.join(folder));
         directory("chdir2", "chdir", &folder, settings, found);
+    }
+    for change in &p.environment {
+        if let EnvironmentChange::Directory(folder) = change
+            && !Path::new(folder).is_dir()
+        {
+            let place = place(settings, "envdir");
+            found.push(format!(
+                "{folder}: not a directory ({place}): name a folder with a file for each variable"
+            ));
+        }
     }
     // the log is opened before chdir
     let logging = &settings.logging;
@@ -257,12 +315,35 @@ fn ports(settings: &Settings, found: &mut Vec<String>) {
         let Ok(Address::Inet(address)) = Address::parse(asked, settings.sockets.abstract_socket) else {
             continue;
         };
-        if let Some(holder) = holder::of(address) {
+        if is_taken(address) {
+            let holder = holder::of(address).map_or_else(|| "somebody has it".to_owned(), |h| h.to_string());
             found.push(format!(
                 "probably another instance of rsgi is running on the same address ({address}).\nbind(): Address already in use ({place}): {holder}; stop it or choose another port"
             ));
         }
     }
+}
+
+/// Whether the kernel would refuse the address. Nobody can connect meanwhile: the socket never listens.
+fn is_taken(address: SocketAddr) -> bool {
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, setsockopt, socket, sockopt,
+    };
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let Ok(fd) = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None) else {
+        return false;
+    };
+    if setsockopt(&fd, sockopt::ReuseAddr, &true).is_err() {
+        return false;
+    }
+    let bound = match address {
+        SocketAddr::V4(address) => bind(fd.as_raw_fd(), &SockaddrIn::from(address)),
+        SocketAddr::V6(address) => bind(fd.as_raw_fd(), &SockaddrIn6::from(address)),
+    };
+    bound == Err(nix::Error::EADDRINUSE)
 }
 
 #[cfg(test)]
@@ -316,6 +397,27 @@ mod tests {
     }
 
     #[test]
+    fn files_that_nobody_would_miss_at_once_are_missed() {
+        let mut settings = given("envdir", "/no/such");
+        settings
+            .paths
+            .environment
+            .push(EnvironmentChange::Directory("/no/such".into()));
+        assert!(only(&settings).starts_with("/no/such: not a directory (a.ini:7, option envdir)"));
+        let mut settings = given("fallback-config", "/no/such.ini");
+        settings.paths.fallback_config = Some("/no/such.ini".into());
+        assert!(problems(&settings).is_empty());
+        assert!(hints(&settings)[0].starts_with("/no/such.ini: No such file (a.ini:7, option fallback-config)"));
+        let mut settings = given("check-static", "/no/such");
+        settings.statics.check_static.push("/no/such".into());
+        settings.sockets.map_socket.push("1:2".into());
+        assert!(problems(&settings).is_empty());
+        let hints = hints(&settings);
+        assert!(hints[0].starts_with("/no/such: No such file or directory (a.ini:7, option check-static)"));
+        assert!(hints[1].starts_with("map-socket 1:2: no such socket"));
+    }
+
+    #[test]
     fn a_port_in_use_names_its_holder() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut settings = given("stats", "x");
@@ -325,5 +427,30 @@ mod tests {
             line.contains(&format!("a.ini:7, option stats): pid {} (", std::process::id())),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_listener_of_the_other_family_alone_is_no_hindrance() {
+        use nix::sys::socket::{setsockopt, sockopt};
+        let six = nix::sys::socket::socket(
+            nix::sys::socket::AddressFamily::Inet6,
+            nix::sys::socket::SockType::Stream,
+            nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+            None,
+        )
+        .unwrap();
+        setsockopt(&six, sockopt::Ipv6V6Only, &true).unwrap();
+        let any = std::net::SocketAddrV6::new(std::net::Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+        if nix::sys::socket::bind(six.as_raw_fd(), &nix::sys::socket::SockaddrIn6::from(any)).is_err() {
+            // a machine without IPv6
+            return;
+        }
+        nix::sys::socket::listen(&six, nix::sys::socket::Backlog::new(1).unwrap()).unwrap();
+        let bound: nix::sys::socket::SockaddrIn6 = nix::sys::socket::getsockname(six.as_raw_fd()).unwrap();
+        assert!(!is_taken(SocketAddr::from(([127, 0, 0, 1], bound.port()))));
+        assert!(is_taken(SocketAddr::from((
+            std::net::Ipv6Addr::LOCALHOST,
+            bound.port()
+        ))));
     }
 }

@@ -1,6 +1,7 @@
 //! What the master's small servers answer: which document a client asked for, and its HTTP head.
 
 use super::{StatsSnapshot, prometheus};
+use std::time::Duration;
 
 /// What a socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,15 @@ impl Kind {
             Self::Stats => Some(Wish::Raw),
             Self::StatsHttp => Some(Wish::Json),
             Self::Health => None,
+        }
+    }
+
+    /// After how long a client is taken for one that says nothing. A request from afar takes its time; but whoever
+    /// reads the JSON document waits so long for it.
+    pub fn patience(self) -> Duration {
+        match self {
+            Self::Stats => Duration::from_millis(30),
+            Self::StatsHttp | Self::Health => Duration::from_secs(1),
         }
     }
 

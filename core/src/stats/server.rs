@@ -23,8 +23,6 @@ use std::time::{Duration, Instant};
 const MOST_CLIENTS: usize = 64;
 /// A client that does not read is given up after this.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A client of a stats socket that has said nothing for so long does not speak HTTP.
-const SILENCE: Duration = Duration::from_millis(15);
 /// How long a master that is about to be replaced lets clients finish.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
 /// A request line longer than this is none of ours.
@@ -173,7 +171,7 @@ impl Client {
             kind,
             until: now + PATIENCE,
             phase: Phase::Asking {
-                until: kind.silent().map(|_| now + SILENCE),
+                until: kind.silent().map(|_| now + kind.patience()),
                 asked: Vec::new(),
             },
         }

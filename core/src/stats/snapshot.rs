@@ -4,7 +4,6 @@
 use super::json::Json;
 use crate::net::queue;
 use crate::server::{Server, WorkerSocket};
-use crate::shared::int;
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
 use std::sync::atomic::Ordering;
 
@@ -221,12 +220,6 @@ pub fn publish_queues(server: &Server) {
             (*socket.view).max_queue = u64::from(most);
         }
     }
-}
-
-/// Whether any core of a worker serves a request.
-pub fn is_busy(server: &Server, id: usize) -> bool {
-    // SAFETY: a field in shared memory.
-    unsafe { int(&raw mut (*server.shared.worker(id)).busy) }.load(Ordering::Relaxed) > 0
 }
 
 #[cfg(test)]

@@ -155,11 +155,6 @@ impl Master {
 
     pub(super) fn on_pause(&mut self) {
         self.paused = !self.paused;
-        if self.paused {
-            say!("*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***");
-        } else {
-            say!("*** resuming workers ***");
-        }
         for process in &self.processes {
             if let Kind::Worker(id) = process.kind {
                 // SAFETY: a record in shared memory; the field is the master's.
@@ -167,6 +162,12 @@ impl Master {
                     .store(i32::from(self.paused), Ordering::Release);
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGTSTP);
             }
+        }
+        // said when it is done: whoever waits for the line may count on it
+        if self.paused {
+            say!("*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***");
+        } else {
+            say!("*** resuming workers ***");
         }
     }
 

@@ -5,7 +5,7 @@ use super::{Ending, Kind, Master, WAKE, tell};
 use crate::process::scaling::{Change, Load};
 use crate::say;
 use crate::server::Server;
-use crate::stats::snapshot::{is_busy, queue_of};
+use crate::stats::snapshot::queue_of;
 use mio::Interest;
 use mio::unix::SourceFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -127,7 +127,7 @@ impl Master {
         });
         Load {
             running: running.len(),
-            busy: running.iter().filter(|id| is_busy(server, **id)).count(),
+            busy: running.iter().filter(|id| server.shared.is_busy(**id)).count(),
             backlog: server.sockets.iter().map(|s| queue_of(s).0).max().unwrap_or(0),
             resident: resident.unwrap_or(0),
             cores: server.shared.core_count(),
@@ -151,7 +151,7 @@ impl Master {
             }
             Change::Remove => {
                 let running: Vec<usize> = self.wanted_workers().collect();
-                let idle = running.iter().rev().find(|id| !is_busy(self.server, **id));
+                let idle = running.iter().rev().find(|id| !self.server.shared.is_busy(**id));
                 if let Some(id) = idle.or(running.last()).copied() {
                     self.retire_worker(id);
                 }
@@ -251,7 +251,7 @@ impl Master {
             .wanted_workers()
             .map(|id| unsafe { (*shared.worker(id)).requests })
             .sum();
-        let busy = self.wanted_workers().any(|id| is_busy(self.server, id));
+        let busy = self.wanted_workers().any(|id| self.server.shared.is_busy(id));
         if busy || requests != self.quiet.requests || !self.all_ready() {
             self.quiet = Quiet {
                 since: Instant::now(),

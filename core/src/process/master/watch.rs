@@ -7,7 +7,7 @@ use crate::plugin::hooks;
 use crate::process::harakiri::Missed;
 use crate::process::memory;
 use crate::say;
-use crate::stats::snapshot::{is_busy, publish_queues};
+use crate::stats::snapshot::publish_queues;
 
 impl Master {
     pub(super) fn once_a_second(&mut self) {
@@ -29,7 +29,10 @@ impl Master {
     }
 
     fn count_overload(&mut self) {
-        let busy = self.wanted_workers().filter(|id| is_busy(self.server, *id)).count();
+        let busy = self
+            .wanted_workers()
+            .filter(|id| self.server.shared.is_busy(*id))
+            .count();
         let all = self.wanted_workers().count();
         self.overloaded += u64::from(all > 0 && busy == all);
     }
