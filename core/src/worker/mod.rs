@@ -303,6 +303,9 @@ fn core_loop(shared: &Cores, id: usize) {
                 Ready::Listener(socket) => {
                     if let Some(conn) = accept(socket, &mut spare) {
                         serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                    } else if socket.is_ours_to_close() && process::is_last_generation() {
+                        // a unix socket that lets nobody in any more (`net::closing`) is always ready
+                        shared.poll.unwatch(socket);
                     }
                 }
                 Ready::Connection(conn) => {
