@@ -4,6 +4,7 @@
 use super::json::Json;
 use crate::net::queue;
 use crate::server::{Server, WorkerSocket};
+use crate::signal::receiver::Receiver;
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
 use std::sync::atomic::Ordering;
 
@@ -45,7 +46,7 @@ impl StatsSnapshot<'_> {
             j.text("version", env!("CARGO_PKG_VERSION"));
             j.number("listen_queue", queue);
             j.number("listen_queue_errors", 0);
-            j.number("signal_queue", 0);
+            j.number("signal_queue", crate::signal::memory().map_or(0, |m| m.waiting()));
             j.number("load", queue);
             j.number("pid", std::process::id());
             j.number("uid", nix::unistd::getuid());
@@ -101,7 +102,8 @@ impl StatsSnapshot<'_> {
             j.number("exceptions", w.exceptions);
             j.number("harakiri_count", w.harakiri_count);
             j.number("signals", w.signals);
-            j.number("signal_queue", 0);
+            let queue = crate::signal::memory().and_then(|m| m.queue(Receiver::Worker(id)));
+            j.number("signal_queue", queue.map_or(0, |q| q.len()));
             j.text("status", &status(&w));
             j.number("rss", w.rss_size);
             j.number("vsz", w.vsz_size);

@@ -168,16 +168,14 @@ static ROWS: &[OptionSpec] = &[
         },
     )
     .aliases(&["signal-timer"])
-    .master()
-    .later(),
+    .master(),
     parsed("rbtimer", "the same, counted by the master itself", |s, v| {
         let timer = timer(v)?;
         s.background.rb_timers.push(timer);
         Ok(())
     })
     .aliases(&["signal-rbtimer"])
-    .master()
-    .later(),
+    .master(),
     parsed(
         "fs-signal",
         "raise a uWSGI signal at any event of a path: PATH SIGNAL",
@@ -189,13 +187,13 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
-    .master()
-    .later(),
-    bytes("signal-bufsize", "bytes of the signal socket", |s, n| {
-        s.background.signal_bufsize = n
-    })
-    .aliases(&["signals-bufsize"])
-    .later(),
+    .master(),
+    bytes(
+        "signal-bufsize",
+        "pending signals that a queue holds, from 131072",
+        |s, n| s.background.signal_bufsize = n,
+    )
+    .aliases(&["signals-bufsize"]),
     command(
         "signal",
         Required,
@@ -330,5 +328,9 @@ fn timer(value: &str) -> Result<(u8, u64), String> {
     let wrong = || "invalid signal timer syntax, must be: <signal> <seconds>".to_owned();
     let (signal, seconds) = parse::number_and_rest(value).ok_or_else(wrong)?;
     let signal = u8::try_from(signal).map_err(|_| wrong())?;
-    Ok((signal, seconds.trim().parse().map_err(|_| wrong())?))
+    let seconds: u64 = seconds.trim().parse().map_err(|_| wrong())?;
+    match seconds {
+        0 => Err("the period of a timer must be more than zero seconds".into()),
+        seconds => Ok((signal, seconds)),
+    }
 }

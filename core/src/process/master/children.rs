@@ -28,6 +28,8 @@ impl Master {
         let again = unsafe {
             (*record).delta_requests = 0;
             (*record).suspended = 0;
+            // the one before may have died in a handler
+            (*record).sig = 0;
             (*record).last_spawn = crate::exports::now();
             (*record).respawn_count += 1;
             (*record).respawn_count > 1
@@ -109,6 +111,7 @@ impl Master {
             return;
         };
         let process = self.processes.remove(at);
+        self.sources.release(pid);
         if let Kind::Worker(id) | Kind::Old(id) = process.kind
             && id > 0
         {
