@@ -145,3 +145,58 @@ fn a_cron_of_every_minute_fires_at_once_and_impossible_ones_are_refused() {
         assert!(words.starts_with("ValueError: unable to add cron: "), "{words}");
     }
 }
+
+#[test]
+fn commands_on_schedule_run_unique_ones_once_and_long_ones_not_for_ever() {
+    let server = serve(
+        &[
+            "-p",
+            "1",
+            "--cron",
+            "-1 -1 -1 -1 -1 echo $$ >> @DIR@/plain",
+            "--unique-cron",
+            "-1 -1 -1 -1 -1 echo $$ >> @DIR@/unique; exec sleep 90",
+            "--cron2",
+            "minute=-1,harakiri=1 echo $$ >> @DIR@/killed; sleep 90; echo survived >> @DIR@/killed",
+        ],
+        "",
+    );
+    let pids = |name: &str| -> Vec<i32> {
+        let text = std::fs::read_to_string(file(&server, name)).unwrap_or_default();
+        text.lines().filter_map(|l| l.parse().ok()).collect()
+    };
+    let first = |name: &str| wait_for(&format!("the command of {name}"), || pids(name).first().copied());
+    first("plain");
+    let stays = first("unique");
+    let killed = first("killed");
+    wait_for("the end of the long command", || {
+        (!rsgi_tests::is_alive(killed)).then_some(())
+    });
+    assert!(server.log().contains("CRON HARAKIRI"));
+    assert!(rsgi_tests::is_alive(stays), "only the one with a limit is killed");
+    assert_eq!(pids("unique").len(), 1);
+}
+
+#[test]
+fn wrong_schedules_are_said_with_their_place() {
+    for (option, wrong) in [
+        ("cron", "60 0 1 1 -1 true"),
+        ("cron", "0 0 1 1 true"),
+        ("cron2", "minute=61 true"),
+        ("cron2", "minutes=1 true"),
+        ("cron2", "minute=1"),
+        ("timer", "17"),
+        ("timer", "17 0"),
+        ("touch-signal", "/tmp/x 256"),
+        ("fs-signal", "/tmp 300"),
+    ] {
+        let setup = Setup::new().file("bad.ini", &format!("[uwsgi]\nmaster = true\n{option} = {wrong}\n"));
+        let ended = setup.args(["--ini", "@DIR@/bad.ini"]).run();
+        assert_ne!(ended.code, 0, "{option} = {wrong}");
+        assert!(
+            ended.output.contains("bad.ini:3"),
+            "{option} = {wrong}: {}",
+            ended.output
+        );
+    }
+}

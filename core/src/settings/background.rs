@@ -46,8 +46,8 @@ pub struct Cron {
     pub command: String,
     /// Never two at once.
     pub unique: bool,
-    /// The `key=value,…` text of `cron2`, without its command.
-    pub options: Option<String>,
+    /// Seconds that it may run; `None`: `cron-harakiri`.
+    pub harakiri: Option<u64>,
 }
 
 /// One mule.

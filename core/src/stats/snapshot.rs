@@ -22,12 +22,33 @@ pub struct DaemonStats {
     pub respawns: u32,
 }
 
+/// A command of `--cron`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CronStats {
+    /// Minute, hour, day, month, weekday.
+    pub when: [i32; 5],
+    /// Its command.
+    pub command: String,
+    /// Never two at once.
+    pub unique: bool,
+    /// Seconds that it may run; 0: no limit.
+    pub harakiri: u64,
+    /// The pid of its last run that goes on; -1: none.
+    pub pid: i32,
+    /// Its last start, seconds since the epoch; 0: none.
+    pub started_at: i64,
+    /// How often it was started.
+    pub starts: u64,
+}
+
 /// What the statistics are made of.
 pub struct StatsSnapshot<'s> {
     /// Settings, sockets and shared memory.
     pub server: &'s Server,
     /// The attached programs; only the master knows them.
     pub daemons: Vec<DaemonStats>,
+    /// Commands on schedule.
+    pub crons: Vec<CronStats>,
     /// Whether requests are taken; if not, why (one word).
     pub ready: Result<(), &'static str>,
     /// Reloads so far.
@@ -55,6 +76,9 @@ impl StatsSnapshot<'_> {
             j.text("cwd", &cwd.to_string_lossy());
             if !self.daemons.is_empty() {
                 j.list("daemons", |j| self.daemons.iter().for_each(|d| daemon(j, d)));
+            }
+            if !self.crons.is_empty() {
+                j.list("crons", |j| self.crons.iter().for_each(|c| cron(j, c)));
             }
             j.list("locks", |j| {
                 LOCKS.iter().for_each(|name| j.object(|j| j.number(name, 0)))
@@ -173,6 +197,20 @@ fn daemon(j: &mut Json, daemon: &DaemonStats) {
         j.text("cmd", &daemon.command);
         j.number("pid", daemon.pid);
         j.number("respawns", daemon.respawns);
+    });
+}
+
+fn cron(j: &mut Json, cron: &CronStats) {
+    j.object(|j| {
+        for (name, value) in ["minute", "hour", "day", "month", "week"].into_iter().zip(cron.when) {
+            j.number(name, value);
+        }
+        j.text("command", &cron.command);
+        j.number("unique", u8::from(cron.unique));
+        j.number("harakiri", cron.harakiri);
+        j.number("pid", cron.pid);
+        j.number("started_at", cron.started_at);
+        j.number("starts", cron.starts);
     });
 }
 

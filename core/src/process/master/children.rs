@@ -107,7 +107,9 @@ impl Master {
             return self.trial_ended(code);
         }
         let Some(at) = self.processes.iter().position(|p| p.pid == pid) else {
-            // an orphan that fell to us as the first process of a container
+            let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
+            self.cron_ended(pid, &how);
+            // else an orphan that fell to us as the first process of a container
             return;
         };
         let process = self.processes.remove(at);

@@ -2,6 +2,7 @@
 //! out what operators ask by signal. Single-threaded; one mio loop.
 
 mod children;
+mod crons;
 mod daemons;
 mod deadlines;
 mod emperor;
@@ -200,6 +201,7 @@ struct Master {
     /// A reload was asked for while one was being tried.
     reload_again: bool,
     sources: SignalSources,
+    crons: Vec<crons::CommandCron>,
 }
 
 /// The binary of the image before, when it is not ours.
@@ -288,6 +290,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         emperor_pause: None,
         reload_again: false,
         sources,
+        crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {
         master.adopt(&handover);
@@ -334,6 +337,7 @@ impl Master {
             self.read_fifo();
             self.hear_touches();
             self.run_signals();
+            self.run_crons();
             self.wake_when_asked();
             self.hear_emperor();
             self.log_notices();
@@ -371,6 +375,7 @@ impl Master {
             .chain(stats)
             .chain(self.emperor_pause)
             .chain(self.next_daemon())
+            .chain(self.next_cron())
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
             .chain([self.cycle])
             .min()
@@ -387,6 +392,7 @@ impl Master {
         StatsSnapshot {
             server: self.server,
             daemons: daemons::stats(&self.daemons, &self.processes),
+            crons: crons::stats(&self.crons),
             ready: self.readiness(),
             reloads: self.reloads,
             overloaded: self.overloaded,
