@@ -42,6 +42,9 @@ fn escaped(text: &str) -> String {
 /// A figure of a worker: name, kind, help, value.
 type Figure = (&'static str, &'static str, &'static str, fn(&UwsgiWorker) -> f64);
 
+/// A figure of a socket's queue: name, help, value by how many wait and how many may.
+type QueueFigure = (&'static str, &'static str, fn((u32, u32)) -> u32);
+
 const FIGURES: &[Figure] = &[
     (
         "uwsgi_worker_accepting",
@@ -142,19 +145,24 @@ impl StatsSnapshot<'_> {
             "Connections that wait to be accepted, of the fullest socket.",
             queue,
         );
-        t.metric(
-            "uwsgi_socket_queue_length",
-            "gauge",
-            "Connections that wait to be accepted.",
-        );
-        for s in &server.sockets {
-            let labels = [("name", s.listener.name.as_str()), ("proto", s.protocol.name())];
-            t.value("uwsgi_socket_queue_length", &labels, queue_of(s).0);
-        }
-        t.metric("uwsgi_socket_max_queue_length", "gauge", "Connections that may wait.");
-        for s in &server.sockets {
-            let labels = [("name", s.listener.name.as_str()), ("proto", s.protocol.name())];
-            t.value("uwsgi_socket_max_queue_length", &labels, queue_of(s).1);
+        let queues: [QueueFigure; 2] = [
+            (
+                "uwsgi_socket_queue_length",
+                "Connections that wait to be accepted.",
+                |(waiting, _)| waiting,
+            ),
+            (
+                "uwsgi_socket_max_queue_length",
+                "Connections that may wait.",
+                |(_, most)| most,
+            ),
+        ];
+        for (name, help, figure) in queues {
+            t.metric(name, "gauge", help);
+            for s in &server.sockets {
+                let labels = [("name", s.listener.name.as_str()), ("proto", s.protocol.name())];
+                t.value(name, &labels, figure(queue_of(s)));
+            }
         }
         let workers = self.workers();
         t.single("uwsgi_workers", "gauge", "Workers that may run.", workers.len());

@@ -27,6 +27,8 @@ static BELL: AtomicI32 = AtomicI32::new(-1);
 
 /// Events taken from the kernel at once by a worker of one core; several cores take one each.
 const BATCH: usize = 64;
+/// Nobody has said yet how the worker leaves.
+const UNDECIDED: u64 = u64::MAX;
 /// How long a server that stops still accepts those whose handshake was under way, milliseconds.
 const LAST_CALL: u64 = 100;
 /// While leaving, a kept connection that was quiet for so long is closed.
@@ -189,7 +191,7 @@ struct Cores {
     poll: Poll,
     stopped_accepting: AtomicBool,
     /// Until when a server that stops takes those who are on their way, milliseconds of the monotonic clock; 0: no
-    /// longer, or not yet.
+    /// longer; [`UNDECIDED`]: not yet, or another core is about to say.
     last_call: std::sync::atomic::AtomicU64,
     /// Seconds when the last sweep of parked connections was.
     swept: std::sync::atomic::AtomicU64,
@@ -221,7 +223,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let shared = Cores {
         poll,
         stopped_accepting: AtomicBool::new(false),
-        last_call: 0.into(),
+        last_call: UNDECIDED.into(),
         swept: 0.into(),
         dozing: AtomicUsize::new(0),
     };
@@ -312,6 +314,9 @@ fn core_loop(shared: &Cores, id: usize) {
                 Ready::Listener(socket) => {
                     if let Some(conn) = accept(socket, &mut spare) {
                         serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                    } else if socket.is_ours_to_close() && process::is_last_generation() {
+                        // a unix socket that lets nobody in any more (`net::closing`) is always ready
+                        shared.poll.unwatch(socket);
                     }
                 }
                 Ready::Connection(conn) => {
@@ -410,11 +415,12 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
         if process::is_last_generation() {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {
+            shared.last_call.store(0, Ordering::Release);
             release_sockets();
         }
     }
     let last_call = shared.last_call.load(Ordering::Acquire);
-    if id == 0 && last_call > 0 {
+    if id == 0 && last_call > 0 && last_call != UNDECIDED {
         take_queued(shared, spare);
         if monotonic_ms() >= last_call {
             shared.last_call.store(0, Ordering::Release);

@@ -99,9 +99,12 @@ impl Poll {
 
     /// Takes no more connections.
     pub fn stop_accepting(&self) {
-        for socket in self.sockets {
-            let _ = self.epoll.delete(socket.listener.as_fd());
-        }
+        self.sockets.iter().for_each(|socket| self.unwatch(socket));
+    }
+
+    /// Takes no more connections of one socket.
+    pub fn unwatch(&self, socket: &WorkerSocket) {
+        let _ = self.epoll.delete(socket.listener.as_fd());
     }
 
     /// The bell has been heard by all.
