@@ -3,6 +3,7 @@
 mod connect;
 mod ping;
 mod signal;
+pub use signal::deliver as deliver_signal;
 
 use crate::options::Command;
 use crate::say;

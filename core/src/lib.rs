@@ -17,6 +17,7 @@ pub mod request;
 pub mod server;
 pub mod settings;
 pub mod shared;
+pub mod signal;
 pub mod startup;
 pub mod static_files;
 pub mod stats;

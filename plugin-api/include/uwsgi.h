@@ -883,6 +883,27 @@ struct uwsgi_gateway;
 struct uwsgi_gateway *register_gateway(char *name, void (*func)(int, void *), void *data);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * uWSGI signals: numbers that any process raises and that a worker, a mule or a spooler handles. Functions that
+ * return int give 0, or -1 with the reason in the log, unless said otherwise.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] before the fork, [worker]: the handler of this process (and of those forked from it later), for the hook
+ * signal_handler of plugin modifier1. Target: NULL, "", worker, workerN, workers, active-workers, mule, muleN, mules,
+ * farmN, farm_NAME or spooler; it counts for all processes. */
+int uwsgi_register_signal(uint8_t signal, char *target, void *handler, uint8_t modifier1);
+int uwsgi_signal_registered(uint8_t signal);                 /* [any] 1: this process has a handler */
+int uwsgi_signal_send(int fd, uint8_t signal);               /* [any] raises it; fd is ignored. -1: not accepted */
+int uwsgi_remote_signal_send(char *address, uint8_t signal); /* [any] 1: accepted, 0: refused, -1: nobody there */
+/* [master, worker] Sources; what a worker asks for ends with it. */
+int uwsgi_add_timer(uint8_t signal, int seconds);
+int uwsgi_signal_add_rb_timer(uint8_t signal, int seconds, int iterations); /* iterations 0: for ever */
+int uwsgi_signal_add_cron(uint8_t signal, int minute, int hour, int day, int month, int weekday);
+int uwsgi_add_file_monitor(uint8_t signal, char *path);
+/* [worker, mule] Waits for a signal (-1: any), runs the handlers of all that come; the one that ended it, or -1. */
+int uwsgi_signal_wait(int signal);
+/* [worker] uwsgi.signal_socket or uwsgi.my_signal_socket is readable: runs what waits there. */
+void uwsgi_receive_signal(int fd, char *name, int id);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Beyond uWSGI: what other servers of this API do not have. A portable plugin looks them up with dlsym().
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in init: binds and listens on an address as --socket spells them; over a reload the same socket is handed
@@ -907,6 +928,18 @@ int rsgi_default_option(const char *name, const char *value, const char *unless,
 void rsgi_notify_alive(void);
 /* [any] The modifier1 that a plugin got, by the address of its struct; -1: not loaded. */
 int rsgi_plugin_modifier(const struct uwsgi_plugin *);
+/* [master, worker] A timer with a period in nanoseconds; iterations 0: for ever. 0, or -1. */
+int rsgi_add_timer(uint8_t signal, int64_t nanoseconds, int iterations);
+/* [master, worker] recursive != 0: folders below count too. 0, or -1. */
+int rsgi_add_file_monitor(uint8_t signal, const char *path, int iterations, int recursive);
+/* [master, worker] Takes away all timers (0), crons (1), file monitors (2) of a signal. 0, or -1. */
+int rsgi_remove_source(uint8_t signal, int kind);
+/* [master, worker] Takes the handler of this process away, and the target everywhere. 0, or -1: there is none. */
+int rsgi_unregister_signal(uint8_t signal);
+/* [any] The signal that this thread's last uwsgi_signal_wait() ended with; -1: none. */
+int rsgi_signal_received(void);
+/* [any] Why this thread's last call for signals returned -1; valid until its next one. */
+const char *rsgi_signal_error(void);
 
 #ifdef __cplusplus
 }

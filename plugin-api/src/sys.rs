@@ -237,4 +237,27 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn rsgi_notify_alive();
     pub fn rsgi_plugin_modifier(a0: *const UwsgiPlugin) -> c_int;
+    pub fn uwsgi_register_signal(signal: u8, target: *mut c_char, handler: *mut c_void, modifier1: u8) -> c_int;
+    pub fn uwsgi_signal_registered(signal: u8) -> c_int;
+    pub fn uwsgi_signal_send(fd: c_int, signal: u8) -> c_int;
+    pub fn uwsgi_remote_signal_send(address: *mut c_char, signal: u8) -> c_int;
+    pub fn uwsgi_add_timer(signal: u8, seconds: c_int) -> c_int;
+    pub fn uwsgi_signal_add_rb_timer(signal: u8, seconds: c_int, iterations: c_int) -> c_int;
+    pub fn uwsgi_signal_add_cron(
+        signal: u8,
+        minute: c_int,
+        hour: c_int,
+        day: c_int,
+        month: c_int,
+        weekday: c_int,
+    ) -> c_int;
+    pub fn uwsgi_add_file_monitor(signal: u8, path: *mut c_char) -> c_int;
+    pub fn uwsgi_signal_wait(signal: c_int) -> c_int;
+    pub fn uwsgi_receive_signal(fd: c_int, name: *mut c_char, id: c_int);
+    pub fn rsgi_add_timer(signal: u8, nanoseconds: i64, iterations: c_int) -> c_int;
+    pub fn rsgi_add_file_monitor(signal: u8, path: *const c_char, iterations: c_int, recursive: c_int) -> c_int;
+    pub fn rsgi_remove_source(signal: u8, kind: c_int) -> c_int;
+    pub fn rsgi_unregister_signal(signal: u8) -> c_int;
+    pub fn rsgi_signal_received() -> c_int;
+    pub fn rsgi_signal_error() -> *const c_char;
 }

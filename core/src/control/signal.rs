@@ -36,8 +36,8 @@ pub fn run(text: &str) -> ExitCode {
     }
 }
 
-/// Whether the server took it.
-fn deliver(address: &str, number: u8) -> Result<bool, String> {
+/// Whether the server took it; `Err`: nobody is there.
+pub fn deliver(address: &str, number: u8) -> Result<bool, String> {
     let said = |e: std::io::Error| crate::config::system_message(&e);
     let mut stream = connect(address)?;
     stream.write_all(&[SIGNAL, 0, 0, number]).map_err(said)?;

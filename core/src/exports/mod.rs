@@ -15,6 +15,7 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod signal;
 mod socket;
 mod string;
 

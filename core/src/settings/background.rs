@@ -1,5 +1,7 @@
 //! What runs beside the workers: daemons, crons, mules, spoolers, timers.
 
+use crate::signal::receiver::Shape;
+
 /// `attach-daemon` and its kin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Daemon {
@@ -44,8 +46,8 @@ pub struct Cron {
     pub command: String,
     /// Never two at once.
     pub unique: bool,
-    /// The `key=value,…` text of `cron2`, without its command.
-    pub options: Option<String>,
+    /// Seconds that it may run; `None`: `cron-harakiri`.
+    pub harakiri: Option<u64>,
 }
 
 /// One mule.
@@ -90,6 +92,19 @@ pub struct Background {
     pub rb_timers: Vec<(u8, u64)>,
     /// `fs-signal`: path and signal.
     pub file_monitors: Vec<(String, u8)>,
-    /// Bytes of the signal socket; 0: the system's.
+    /// Pending signals that a queue holds; the usual number is the least.
     pub signal_bufsize: u64,
+}
+
+impl Background {
+    /// Who there is to receive uWSGI signals, beside so many workers.
+    pub fn receivers(&self, workers: usize) -> Shape {
+        let name = |farm: &String| farm.split(':').next().unwrap_or_default().to_owned();
+        Shape {
+            workers,
+            mule_count: self.mules.len(),
+            farm_names: self.farms.iter().map(name).collect(),
+            has_spooler: !self.spoolers.is_empty(),
+        }
+    }
 }

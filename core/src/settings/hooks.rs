@@ -13,6 +13,15 @@ pub enum Action {
     CallAbout(u8, String),
 }
 
+/// A file whose touch raises a uWSGI signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TouchSignal {
+    /// Which.
+    pub file: String,
+    /// The number.
+    pub signal: u8,
+}
+
 /// A file and what its change does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TouchAction {
@@ -84,5 +93,5 @@ pub struct Hooks {
     /// `touch-exec`
     pub touch_exec: Vec<TouchAction>,
     /// `touch-signal`
-    pub touch_signal: Vec<TouchAction>,
+    pub touch_signal: Vec<TouchSignal>,
 }

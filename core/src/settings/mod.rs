@@ -20,7 +20,7 @@ mod validate;
 pub use apps::{Apps, Mount};
 pub use background::{Background, Cron, Daemon, Mule};
 pub use emperor::Emperor;
-pub use hooks::{Action, Hooks, TouchAction};
+pub use hooks::{Action, Hooks, TouchAction, TouchSignal};
 pub use http::Http;
 pub use limits::Limits;
 pub use logging::{LogSink, Logging};

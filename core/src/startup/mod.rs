@@ -17,7 +17,7 @@ use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
-use crate::{emperor, log, say, stats};
+use crate::{emperor, log, say, signal, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -196,6 +196,9 @@ fn run_in_jail(
     let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
+    let shape = settings.background.receivers(workers);
+    signal::install(shape, settings.background.signal_bufsize as usize)
+        .map_err(|e| StartupError::new(format!("cannot make the queues of signals: {}", e.desc())))?;
     if !trial {
         daemonize::pidfiles(&settings)?;
     }

@@ -69,9 +69,10 @@ impl StatsSnapshot<'_> {
         let shared = &server.shared;
         let with = |state: &str| workers.iter().filter(|w| status(w) == state).count() as u64;
         let all = sum(&workers);
+        let (routed, unrouted) = crate::signal::memory().map_or((0, 0), |m| m.counts());
         let mut m = Metrics(json);
-        m.put("core.routed_signals", Kind::Counter, "5.1", 0);
-        m.put("core.unrouted_signals", Kind::Counter, "5.2", 0);
+        m.put("core.routed_signals", Kind::Counter, "5.1", routed);
+        m.put("core.unrouted_signals", Kind::Counter, "5.2", unrouted);
         m.put("core.busy_workers", Kind::Gauge, "5.3", with("busy"));
         m.put("core.idle_workers", Kind::Gauge, "5.4", with("idle"));
         m.put("core.overloaded", Kind::Counter, "5.5", self.overloaded);

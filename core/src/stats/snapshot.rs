@@ -4,6 +4,7 @@
 use super::json::Json;
 use crate::net::queue;
 use crate::server::{Server, WorkerSocket};
+use crate::signal::receiver::Receiver;
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
 use std::sync::atomic::Ordering;
 
@@ -21,12 +22,33 @@ pub struct DaemonStats {
     pub respawns: u32,
 }
 
+/// A command of `--cron`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CronStats {
+    /// Minute, hour, day, month, weekday.
+    pub when: [i32; 5],
+    /// Its command.
+    pub command: String,
+    /// Never two at once.
+    pub unique: bool,
+    /// Seconds that it may run; 0: no limit.
+    pub harakiri: u64,
+    /// The pid of its last run that goes on; -1: none.
+    pub pid: i32,
+    /// Its last start, seconds since the epoch; 0: none.
+    pub started_at: i64,
+    /// How often it was started.
+    pub starts: u64,
+}
+
 /// What the statistics are made of.
 pub struct StatsSnapshot<'s> {
     /// Settings, sockets and shared memory.
     pub server: &'s Server,
     /// The attached programs; only the master knows them.
     pub daemons: Vec<DaemonStats>,
+    /// Commands on schedule.
+    pub crons: Vec<CronStats>,
     /// Whether requests are taken; if not, why (one word).
     pub ready: Result<(), &'static str>,
     /// Reloads so far.
@@ -45,7 +67,7 @@ impl StatsSnapshot<'_> {
             j.text("version", env!("CARGO_PKG_VERSION"));
             j.number("listen_queue", queue);
             j.number("listen_queue_errors", 0);
-            j.number("signal_queue", 0);
+            j.number("signal_queue", crate::signal::memory().map_or(0, |m| m.waiting()));
             j.number("load", queue);
             j.number("pid", std::process::id());
             j.number("uid", nix::unistd::getuid());
@@ -54,6 +76,9 @@ impl StatsSnapshot<'_> {
             j.text("cwd", &cwd.to_string_lossy());
             if !self.daemons.is_empty() {
                 j.list("daemons", |j| self.daemons.iter().for_each(|d| daemon(j, d)));
+            }
+            if !self.crons.is_empty() {
+                j.list("crons", |j| self.crons.iter().for_each(|c| cron(j, c)));
             }
             j.list("locks", |j| {
                 LOCKS.iter().for_each(|name| j.object(|j| j.number(name, 0)))
@@ -101,7 +126,8 @@ impl StatsSnapshot<'_> {
             j.number("exceptions", w.exceptions);
             j.number("harakiri_count", w.harakiri_count);
             j.number("signals", w.signals);
-            j.number("signal_queue", 0);
+            let queue = crate::signal::memory().and_then(|m| m.queue(Receiver::Worker(id)));
+            j.number("signal_queue", queue.map_or(0, |q| q.len()));
             j.text("status", &status(&w));
             j.number("rss", w.rss_size);
             j.number("vsz", w.vsz_size);
@@ -171,6 +197,20 @@ fn daemon(j: &mut Json, daemon: &DaemonStats) {
         j.text("cmd", &daemon.command);
         j.number("pid", daemon.pid);
         j.number("respawns", daemon.respawns);
+    });
+}
+
+fn cron(j: &mut Json, cron: &CronStats) {
+    j.object(|j| {
+        for (name, value) in ["minute", "hour", "day", "month", "week"].into_iter().zip(cron.when) {
+            j.number(name, value);
+        }
+        j.text("command", &cron.command);
+        j.number("unique", u8::from(cron.unique));
+        j.number("harakiri", cron.harakiri);
+        j.number("pid", cron.pid);
+        j.number("started_at", cron.started_at);
+        j.number("starts", cron.starts);
     });
 }
 

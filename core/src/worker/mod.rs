@@ -9,9 +9,11 @@ use crate::plugin::hooks;
 use crate::request::Core;
 use crate::server::{self, Server, server, worker_id};
 use crate::shared::int;
+use crate::signal::dispatch;
+use crate::signal::receiver::Receiver;
 use crate::startup::procname::{self, State};
 use crate::unix_signal::{self, Order};
-use crate::{process, say};
+use crate::{process, say, signal};
 use connection::Connection;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use poll::{Poll, Ready};
@@ -210,6 +212,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let cores = server.shared.core_count();
     let poll = match Poll::new(cores, bell.as_fd(), &server.sockets)
         .and_then(|p| p.accept(|n| is_mapped(server, n, id)).map(|()| p))
+        .and_then(|p| hear_signals(&p, id).map(|()| p))
     {
         Ok(poll) => poll,
         Err(e) => {
@@ -300,6 +303,14 @@ fn core_loop(shared: &Cores, id: usize) {
             }
             match ready {
                 Ready::Bell => {}
+                Ready::Signals { of_all } => {
+                    let receiver = if of_all {
+                        Receiver::AnyWorker
+                    } else {
+                        Receiver::Worker(worker_id())
+                    };
+                    dispatch::run_in_core(receiver, core.slot);
+                }
                 Ready::Listener(socket) => {
                     if let Some(conn) = accept(socket, &mut spare) {
                         serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
@@ -317,6 +328,14 @@ fn core_loop(shared: &Cores, id: usize) {
             }
         }
         limits.check(server);
+    }
+}
+
+fn hear_signals(poll: &Poll, id: usize) -> nix::Result<()> {
+    let queues = signal::memory().and_then(|m| Some((m.queue(Receiver::Worker(id))?, m.queue(Receiver::AnyWorker)?)));
+    match queues {
+        Some((own, of_all)) => poll.hear_signals(own.bell(), of_all.bell()),
+        None => Ok(()),
     }
 }
 

@@ -13,6 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const LISTENER: u64 = 1 << 62;
 const BELL: u64 = 1 << 63;
+const SIGNAL: u64 = 1 << 61;
+/// The queue that all workers share; else it is this worker's own.
+const POOL: u64 = 1;
 
 /// What woke a core.
 pub enum Ready {
@@ -20,6 +23,11 @@ pub enum Ready {
     Listener(&'static WorkerSocket),
     /// An order came.
     Bell,
+    /// uWSGI signals wait: in the queue of all workers, or in this worker's own.
+    Signals {
+        /// Which queue.
+        of_all: bool,
+    },
     /// A parked connection has bytes, or has closed; it is the caller's now.
     Connection(Box<Connection>),
 }
@@ -46,7 +54,7 @@ pub struct Poll {
 }
 
 fn token(index: usize, generation: u32) -> u64 {
-    (u64::from(generation & 0x3fff_ffff) << 32) | index as u64
+    (u64::from(generation & 0x1fff_ffff) << 32) | index as u64
 }
 
 impl Poll {
@@ -77,6 +85,16 @@ impl Poll {
                 .add(socket.listener.as_fd(), EpollEvent::new(flags, LISTENER | index as u64))?;
         }
         Ok(())
+    }
+
+    /// Watches the bells of the two queues of uWSGI signals; of the one that all workers share one worker wakes.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn hear_signals(&self, own: BorrowedFd<'_>, of_all: BorrowedFd<'_>) -> nix::Result<()> {
+        self.epoll.add(own, EpollEvent::new(EpollFlags::EPOLLIN, SIGNAL))?;
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
+        self.epoll.add(of_all, EpollEvent::new(flags, SIGNAL | POOL))
     }
 
     /// Takes no more connections.
@@ -113,6 +131,10 @@ impl Poll {
                 each(Ready::Bell);
             } else if data & LISTENER != 0 {
                 each(Ready::Listener(&self.sockets[(data & 0xffff_ffff) as usize]));
+            } else if data & SIGNAL != 0 {
+                each(Ready::Signals {
+                    of_all: data & POOL != 0,
+                });
             } else if let Some(connection) = self.take(data) {
                 each(Ready::Connection(connection));
             }

@@ -7,6 +7,7 @@ use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{CoreSlot, counter, int};
+use crate::signal::route;
 use crate::startup::procname::{self, State};
 use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
@@ -257,6 +258,8 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
 
 /// modifier1 of a packet that asks for a sign of life (`--ping`).
 const PING: u8 = 100;
+/// modifier1 of a packet that raises a uWSGI signal.
+const SIGNAL: u8 = 110;
 
 /// Serves the request that was just begun.
 fn one(core: &mut Core) -> Next {
@@ -313,6 +316,11 @@ fn answer(core: &mut Core) -> bool {
             response::alone(core, &[PING, 0, 0, 1]);
             return true;
         }
+        if modifier1 == SIGNAL && plugin.request.is_none() && server().allows(modifier1) {
+            let taken = raise_for_packet(core);
+            response::alone(core, &[255, 0, 0, u8::from(taken)]);
+            return true;
+        }
         if plugin.request.is_some() {
             say!("-- modifier {modifier1} is not allowed here (--allowed-modifiers) --");
         } else {
@@ -337,6 +345,28 @@ fn answer(core: &mut Core) -> bool {
     };
     core.slot.in_hook.store(0, Ordering::Relaxed);
     rc == UWSGI_OK || rc == UWSGI_AGAIN
+}
+
+/// A packet that raises the signal of its modifier2: taken from this machine only, because it proves nothing.
+fn raise_for_packet(core: &mut Core) -> bool {
+    // SAFETY: the connection outlives the request.
+    let conn = unsafe { &*core.conn };
+    // SAFETY: the header of the request in work.
+    let signal = unsafe { (*core.raw().uh).modifier2 };
+    if !route::is_local_peer(&conn.peer.text) {
+        say!(
+            "signal {signal} of {} refused: only this machine may raise signals through a socket",
+            peer_name(conn)
+        );
+        return false;
+    }
+    match route::raise(signal) {
+        Ok(()) => true,
+        Err(e) => {
+            say!("{e}");
+            false
+        }
+    }
 }
 
 /// The worker is busy from now on.

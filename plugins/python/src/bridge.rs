@@ -3,10 +3,10 @@
 //! runs where the plugin hook of the same name runs.
 
 use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// Both files come from one build; this catches a mixed installation.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// What the second stage exports.
 pub const SYMBOL: &CStr = c"rsgi_python_start";
 
@@ -118,6 +118,8 @@ pub struct Hooks {
     pub worker_int: unsafe extern "C" fn(c_int) -> c_int,
     /// `worker_abort`: the same.
     pub worker_abort: unsafe extern "C" fn(c_int) -> c_int,
+    /// A handler that Python registered: the signal, the handler; 0: fine.
+    pub signal_handler: unsafe extern "C" fn(u8, *mut c_void) -> c_int,
     /// Print the current exception.
     pub exception_log: unsafe extern "C" fn(),
 }

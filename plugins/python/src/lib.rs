@@ -11,7 +11,7 @@ mod stage2;
 use bridge::{ExceptionText, Moment, Numbers};
 use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use rsgi_plugin_api::{HookError, export, guard, log, sys};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The options that each name one application.
 const APPS: &[&str] = &["wsgi-file", "module", "eval", "paste", "paste-logged"];
@@ -222,6 +222,14 @@ unsafe extern "C" fn mule(script: *mut c_char) -> c_int {
     })
 }
 
+unsafe extern "C" fn signal_handler(signal: u8, handler: *mut c_void) -> c_int {
+    hook("signal_handler", -1, || match stage2::hooks() {
+        // SAFETY: a handler that the core registered, in a process that runs signals.
+        Some(hooks) => unsafe { (hooks.signal_handler)(signal, handler) },
+        None => -1,
+    })
+}
+
 fn exception_text(which: ExceptionText) -> *mut UwsgiBuffer {
     match stage2::hooks() {
         // SAFETY: the core's own function; asked while it is inside uwsgi_manage_exception.
@@ -284,6 +292,7 @@ pub static python_plugin: export::Exported = {
     plugin.exception_log = Some(exception_log);
     plugin.backtrace = Some(backtrace);
     plugin.fixup = Some(fixup);
+    plugin.signal_handler = Some(signal_handler);
     plugin.configure = Some(configure);
     plugin.dump_stacks = Some(dump_stacks);
     plugin.on_starting = Some(on_starting);

@@ -6,6 +6,7 @@ use crate::options::parse;
 use crate::options::spec::ArgKind::Required;
 use crate::options::spec::{Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path};
 use crate::settings::{Cron, Daemon, Mule, Settings};
+use crate::signal::cron as schedule;
 
 pub static GROUP: Group = Group {
     title: "Beside the workers",
@@ -67,29 +68,21 @@ static ROWS: &[OptionSpec] = &[
         |s, v| cron(s, v, false),
     )
     .verbatim()
-    .master()
-    .later(),
+    .master(),
     parsed("unique-cron", "the same, never two at once", |s, v| cron(s, v, true))
         .verbatim()
-        .master()
-        .later(),
+        .master(),
     parsed(
         "cron2",
         "a command on schedule with settings: minute=0,unique=1 COMMAND",
         |s, v| {
-            let (options, command) = v.split_once(char::is_whitespace).unwrap_or(("", v));
-            s.background.crons.push(Cron {
-                when: [-1; 5],
-                command: command.trim_start().to_owned(),
-                unique: false,
-                options: Some(options.to_owned()),
-            });
+            let cron = keyed_cron(v)?;
+            s.background.crons.push(cron);
             Ok(())
         },
     )
     .verbatim()
-    .master()
-    .later(),
+    .master(),
     number("mules", "this many processes for background work", |s, n| {
         s.background.mules.extend((0..n).map(|_| Mule { script: None }))
     })
@@ -168,16 +161,14 @@ static ROWS: &[OptionSpec] = &[
         },
     )
     .aliases(&["signal-timer"])
-    .master()
-    .later(),
+    .master(),
     parsed("rbtimer", "the same, counted by the master itself", |s, v| {
         let timer = timer(v)?;
         s.background.rb_timers.push(timer);
         Ok(())
     })
     .aliases(&["signal-rbtimer"])
-    .master()
-    .later(),
+    .master(),
     parsed(
         "fs-signal",
         "raise a uWSGI signal at any event of a path: PATH SIGNAL",
@@ -189,13 +180,13 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
-    .master()
-    .later(),
-    bytes("signal-bufsize", "bytes of the signal socket", |s, n| {
-        s.background.signal_bufsize = n
-    })
-    .aliases(&["signals-bufsize"])
-    .later(),
+    .master(),
+    bytes(
+        "signal-bufsize",
+        "pending signals that a queue holds, from 131072",
+        |s, n| s.background.signal_bufsize = n,
+    )
+    .aliases(&["signals-bufsize"]),
     command(
         "signal",
         Required,
@@ -317,18 +308,69 @@ fn cron(settings: &mut Settings, value: &str, unique: bool) -> Result<(), String
     if rest.is_empty() {
         return Err(wrong());
     }
+    schedule::check(when)?;
     settings.background.crons.push(Cron {
         when,
         command: rest.to_owned(),
         unique,
-        options: None,
+        harakiri: None,
     });
     Ok(())
+}
+
+/// `cron2 = minute=0,hour=3,unique=1 COMMAND`; what is not named is any.
+fn keyed_cron(value: &str) -> Result<Cron, String> {
+    let mut cron = Cron {
+        when: [-1; 5],
+        command: value.trim().to_owned(),
+        unique: false,
+        harakiri: None,
+    };
+    if let Some((keys, command)) = value.trim().split_once(char::is_whitespace)
+        && keys.contains('=')
+    {
+        cron.command = command.trim_start().to_owned();
+        for (key, value) in pairs(keys)? {
+            let wrong = |why: String| format!("{key}: {why}");
+            let names = ["minute", "hour", "day", "month", "week"];
+            match (names.iter().position(|name| *name == key), key.as_str()) {
+                (Some(at), _) => {
+                    cron.when[at] = value
+                        .trim()
+                        .parse()
+                        .map_err(|_| wrong(format!("\"{value}\" is no number")))?;
+                }
+                (None, "unique") => {
+                    let switch = parse::boolean(&value);
+                    cron.unique = switch.ok_or_else(|| wrong(format!("\"{value}\" is neither true nor false")))?;
+                }
+                (None, "harakiri") => {
+                    cron.harakiri = Some(parse::number(&value, 0, u64::from(u32::MAX)).map_err(wrong)?);
+                }
+                _ => {
+                    return Err(format!(
+                        "unknown key \"{key}\": there are minute, hour, day, month, week, unique, harakiri"
+                    ));
+                }
+            }
+        }
+    }
+    if cron.command.is_empty() || (cron.command.contains('=') && !cron.command.contains(char::is_whitespace)) {
+        return Err(format!(
+            "invalid schedule \"{value}\": give minute=0,hour=3,unique=1 COMMAND"
+        ));
+    }
+    schedule::check(cron.when)?;
+    Ok(cron)
 }
 
 fn timer(value: &str) -> Result<(u8, u64), String> {
     let wrong = || "invalid signal timer syntax, must be: <signal> <seconds>".to_owned();
     let (signal, seconds) = parse::number_and_rest(value).ok_or_else(wrong)?;
     let signal = u8::try_from(signal).map_err(|_| wrong())?;
-    Ok((signal, seconds.trim().parse().map_err(|_| wrong())?))
+    let seconds: u64 = seconds.trim().parse().map_err(|_| wrong())?;
+    match seconds {
+        0 => Err("the period of a timer must be more than zero seconds".into()),
+        seconds => Ok((signal, seconds)),
+    }
 }

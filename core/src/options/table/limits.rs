@@ -54,8 +54,7 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     number("cron-harakiri", "seconds of a scheduled command", |s, n| {
         s.limits.cron_harakiri = n
-    })
-    .later(),
+    }),
     number("max-requests", "requests after which a worker is replaced", |s, n| {
         s.limits.max_requests = n
     })

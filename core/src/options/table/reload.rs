@@ -2,9 +2,10 @@
 
 use super::values::file_and_action;
 use crate::options::command::Command;
+use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Required};
 use crate::options::spec::{Group, OptionSpec, command, flag, later, number, parsed, path};
-use crate::settings::ReloadStrategy;
+use crate::settings::{ReloadStrategy, TouchSignal};
 
 pub static GROUP: Group = Group {
     title: "Reload and stop",
@@ -117,12 +118,15 @@ static ROWS: &[OptionSpec] = &[
         "raise a uWSGI signal when a file changes: FILE SIGNAL",
         |s, v| {
             let touch = file_and_action(v, "FILE SIGNAL")?;
-            s.hooks.touch_signal.push(touch);
+            let signal = parse::number(touch.action.trim(), 0, 255)? as u8;
+            s.hooks.touch_signal.push(TouchSignal {
+                file: touch.file,
+                signal,
+            });
             Ok(())
         },
     )
-    .master()
-    .later(),
+    .master(),
     path("fs-reload", "reload at any event of this path", |s, v| {
         s.reload.fs_reload.push(v.into())
     })

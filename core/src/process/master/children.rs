@@ -28,6 +28,8 @@ impl Master {
         let again = unsafe {
             (*record).delta_requests = 0;
             (*record).suspended = 0;
+            // the one before may have died in a handler
+            (*record).sig = 0;
             (*record).last_spawn = crate::exports::now();
             (*record).respawn_count += 1;
             (*record).respawn_count > 1
@@ -105,10 +107,13 @@ impl Master {
             return self.trial_ended(code);
         }
         let Some(at) = self.processes.iter().position(|p| p.pid == pid) else {
-            // an orphan that fell to us as the first process of a container
+            let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
+            self.cron_ended(pid, &how);
+            // else an orphan that fell to us as the first process of a container
             return;
         };
         let process = self.processes.remove(at);
+        self.sources.release(pid);
         if let Kind::Worker(id) | Kind::Old(id) = process.kind
             && id > 0
         {

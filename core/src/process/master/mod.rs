@@ -2,6 +2,7 @@
 //! out what operators ask by signal. Single-threaded; one mio loop.
 
 mod children;
+mod crons;
 mod daemons;
 mod deadlines;
 mod emperor;
@@ -9,6 +10,7 @@ mod generation;
 mod notices;
 mod orders;
 mod scale;
+mod signals;
 mod touch;
 mod watch;
 
@@ -35,6 +37,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use notices::Notices;
 use scale::Quiet;
+use signals::SignalSources;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -53,6 +56,8 @@ const WAKE: Token = Token(5);
 const EMPEROR: Token = Token(7);
 /// `--notify-socket`
 const NOTICES: Token = Token(8);
+/// A file that an application watches.
+const MONITORS: Token = Token(9);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -195,6 +200,8 @@ struct Master {
     emperor_pause: Option<Instant>,
     /// A reload was asked for while one was being tried.
     reload_again: bool,
+    sources: SignalSources,
+    crons: Vec<crons::CommandCron>,
 }
 
 /// The binary of the image before, when it is not ours.
@@ -246,6 +253,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     let notices = Notices::bind(&server.settings, poll.registry())?;
     let daemons = daemons::configured(&server.settings)?;
     let touches = Touches::new(&server.settings, poll.registry());
+    let sources = SignalSources::new(&server.settings, poll.registry());
     let stats = StatsServer::new(poll.registry(), STATS)?;
     let mut master = Master {
         server,
@@ -281,6 +289,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         notices,
         emperor_pause: None,
         reload_again: false,
+        sources,
+        crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {
         master.adopt(&handover);
@@ -326,6 +336,8 @@ impl Master {
             self.start_due_daemons();
             self.read_fifo();
             self.hear_touches();
+            self.run_signals();
+            self.run_crons();
             self.wake_when_asked();
             self.hear_emperor();
             self.log_notices();
@@ -363,6 +375,8 @@ impl Master {
             .chain(stats)
             .chain(self.emperor_pause)
             .chain(self.next_daemon())
+            .chain(self.next_cron())
+            .chain(self.sources.next().filter(|_| self.closing.is_none()))
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -378,6 +392,7 @@ impl Master {
         StatsSnapshot {
             server: self.server,
             daemons: daemons::stats(&self.daemons, &self.processes),
+            crons: crons::stats(&self.crons),
             ready: self.readiness(),
             reloads: self.reloads,
             overloaded: self.overloaded,

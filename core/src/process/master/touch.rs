@@ -28,6 +28,7 @@ enum Meaning {
     ReopenLog,
     Exec(String),
     Hook(String),
+    Signal(u8),
 }
 
 /// A watched file.
@@ -134,7 +135,12 @@ fn watched(settings: &Settings) -> Vec<Touch> {
         .touch
         .iter()
         .map(|t| (t.file.clone(), Meaning::Hook(t.action.clone())));
+    let signals = hooks
+        .touch_signal
+        .iter()
+        .map(|t| (t.file.clone(), Meaning::Signal(t.signal)));
     files
+        .chain(signals)
         .chain(execs)
         .chain(actions)
         .map(|touch| (touch, false))
@@ -191,7 +197,7 @@ impl Master {
                 self.on_hup();
             }
             Meaning::Workers | Meaning::Chain => {
-                say!("*** {file} has been touched... reloading the workers !!! ***");
+                say!("*** {file} has been touched... workers reload !!! ***");
                 if meaning == Meaning::Chain {
                     return self.chain_reload();
                 }
@@ -211,6 +217,7 @@ impl Master {
                 say!("[uwsgi-touch-exec] running {command}");
                 self.run_aside(&command);
             }
+            Meaning::Signal(signal) => self.raise_signal(signal),
             Meaning::Hook(action) => startup::hooks::run_or_say(&action),
         }
     }

@@ -23,6 +23,7 @@ impl Master {
         self.count_overload();
         self.check_memory();
         self.check_touches();
+        self.check_signals();
         self.scale();
         self.check_idle();
         crate::log::rotate::check(&self.server.settings.logging);

@@ -26,7 +26,7 @@ use bridge::{ExceptionText, Hooks, Start, VERSION};
 use py::Py;
 use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use rsgi_plugin_api::{HookError, guard, log};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 static HOOKS: Hooks = Hooks {
     version: VERSION,
@@ -50,6 +50,7 @@ static HOOKS: Hooks = Hooks {
     dump_stacks: lifecycle::dump_stacks,
     worker_int: lifecycle::worker_int,
     worker_abort: lifecycle::worker_abort,
+    signal_handler,
     exception_log,
 };
 
@@ -166,6 +167,10 @@ unsafe extern "C" fn init_thread(_core: c_int) {
 
 unsafe extern "C" fn request(req: *mut WsgiRequest) -> c_int {
     guarded("request", -1, || request::serve(req))
+}
+
+unsafe extern "C" fn signal_handler(signal: u8, handler: *mut c_void) -> c_int {
+    guarded("signal_handler", -1, || module::signal::handle(signal, handler))
 }
 
 unsafe extern "C" fn worker() -> c_int {

@@ -2,7 +2,7 @@
 //! outlive it (`--smart-attach-daemon`): started by the master, started again when they end.
 
 mod smart;
-mod spawn;
+pub(super) mod spawn;
 
 use super::{Ending, Kind, Master, Process, Then};
 use crate::say;

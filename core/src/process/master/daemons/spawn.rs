@@ -47,7 +47,7 @@ impl Owner {
 }
 
 /// A shell that runs a command with the signals of a new process, in a session of its own.
-pub(super) fn shell(command: &str) -> Command {
+pub(in crate::process::master) fn shell(command: &str) -> Command {
     let mut shell = hooks::child(hooks::shell_path());
     shell.args(["-c", command]).stdin(Stdio::null());
     // SAFETY: these calls are async-signal-safe and touch nothing of ours.

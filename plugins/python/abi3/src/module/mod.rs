@@ -4,6 +4,7 @@
 mod net;
 mod process;
 mod request;
+pub mod signal;
 
 pub use process::{own_record, stop_now};
 
@@ -60,6 +61,7 @@ fn make() -> PyResult<Py> {
     let mut rows = process::rows();
     rows.extend(request::rows());
     rows.extend(net::rows());
+    rows.extend(signal::rows());
     rows.push(PyMethodDef::zeroed());
     let definition = Box::leak(Box::new(PyModuleDef {
         m_base: PyModuleDef_HEAD_INIT,

@@ -1,0 +1,153 @@
+//! Taking pending signals out of a queue and running their handlers: in a worker between requests, in a mule's or a
+//! spooler's loop ([`run_pending`] is what they call), and wherever somebody waits for one ([`wait`]).
+
+use super::receiver::Receiver;
+use super::{SignalError, memory, table};
+use crate::process::{Role, role};
+use crate::say;
+use crate::server::{try_server, view, worker_id};
+use crate::shared::{CoreSlot, counter, int};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+/// So many handlers run before the caller's loop looks at its other work.
+const BATCH: usize = 16;
+
+thread_local! {
+    static RECEIVED: Cell<i32> = const { Cell::new(-1) };
+}
+
+/// The queues that this process takes signals from, its own first.
+pub fn own_receivers() -> Vec<Receiver> {
+    match role() {
+        Role::Worker => vec![Receiver::Worker(worker_id()), Receiver::AnyWorker],
+        _ => Vec::new(),
+    }
+}
+
+/// The signal that the last [`wait`] of this thread returned with; -1: none.
+pub fn received() -> i32 {
+    RECEIVED.get()
+}
+
+fn take(receiver: Receiver) -> Option<u8> {
+    let mut one = [0];
+    memory()?.queue(receiver)?.pop(&mut one).then_some(one[0])
+}
+
+/// Runs the handlers of what waits for `receiver`, a batch at most; how many were run.
+pub fn run_pending(receiver: Receiver) -> usize {
+    (0..BATCH)
+        .map_while(|_| take(receiver))
+        .map(|signal| handle(signal, receiver))
+        .count()
+}
+
+/// The same in a worker's core, between requests: harakiri is armed, and the core is busy for the master.
+pub fn run_in_core(receiver: Receiver, slot: &CoreSlot) -> usize {
+    let mut count = 0;
+    while count < BATCH
+        && let Some(signal) = take(receiver)
+    {
+        count += 1;
+        let now = crate::exports::now();
+        let number = signal.to_string();
+        slot.describe([b"signal ", number.as_bytes(), b"", b"", b""]);
+        slot.deadline.store(crate::request::deadline(now), Ordering::Relaxed);
+        slot.since.store(now, Ordering::Release);
+        handle(signal, receiver);
+        slot.since.store(0, Ordering::Release);
+        slot.deadline.store(0, Ordering::Relaxed);
+    }
+    count
+}
+
+/// Runs the handler of a signal, if this process has one; counters and status tell of it.
+fn handle(signal: u8, receiver: Receiver) {
+    let id = worker_id();
+    let record = try_server().filter(|_| id > 0).map(|s| s.shared.worker(id));
+    if let Some(record) = record {
+        // SAFETY: the record of this worker in shared memory; status readers see one of its handlers.
+        unsafe {
+            (&raw mut (*record).signum).write_volatile(signal);
+            int(&raw mut (*record).sig).fetch_add(1, Ordering::Release);
+        }
+    }
+    let fine = call(signal);
+    if let Some(record) = record {
+        // SAFETY: as above.
+        unsafe {
+            int(&raw mut (*record).sig).fetch_sub(1, Ordering::Release);
+            counter(&raw mut (*record).signals).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    if !fine {
+        match receiver {
+            Receiver::Spooler => say!("error managing signal {signal} on the spooler"),
+            Receiver::Mule(_) | Receiver::AnyMule | Receiver::Farm(_) => {
+                // SAFETY: a plain read of this process's view.
+                let mule = unsafe { (*view()).muleid };
+                say!("error managing signal {signal} on mule {mule}");
+            }
+            Receiver::Worker(_) | Receiver::AnyWorker => say!("error managing signal {signal} on worker {id}"),
+        }
+    }
+}
+
+/// Whether there is a handler and it says that all is well.
+fn call(signal: u8) -> bool {
+    let Some(handler) = table::handler(signal) else {
+        return false;
+    };
+    // SAFETY: slots are never NULL and never change after the start; the address is what the plugin registered in
+    // this process or in the one it was forked from.
+    unsafe {
+        let plugin = &*(*view()).p[usize::from(handler.modifier1)];
+        plugin
+            .signal_handler
+            .is_some_and(|hook| hook(signal, handler.handler) == 0)
+    }
+}
+
+/// Waits for a signal (`None`: any) and runs the handlers of all that come; the one it ends with is kept for
+/// [`received`].
+///
+/// # Errors
+/// This process takes no signals, or the system cannot wait.
+pub fn wait(wanted: Option<u8>) -> Result<u8, SignalError> {
+    let own = own_receivers();
+    let memory = memory().ok_or(SignalError::NotReady)?;
+    let queues: Vec<_> = own.iter().filter_map(|r| Some((*r, memory.queue(*r)?))).collect();
+    if queues.is_empty() {
+        return Err(SignalError::Source("this process takes no signals".into()));
+    }
+    RECEIVED.set(-1);
+    loop {
+        while let Some((receiver, signal)) = own.iter().find_map(|r| Some((*r, take(*r)?))) {
+            RECEIVED.set(i32::from(signal));
+            if table::handler(signal).is_some() {
+                handle(signal, receiver);
+                RECEIVED.set(i32::from(signal));
+            }
+            if wanted.is_none_or(|w| w == signal) {
+                return Ok(signal);
+            }
+        }
+        let mut bells: Vec<PollFd> = queues
+            .iter()
+            .map(|(_, queue)| PollFd::new(queue.bell(), PollFlags::POLLIN))
+            .collect();
+        match poll(&mut bells, PollTimeout::NONE) {
+            Ok(_) => {}
+            // an order to this worker: whoever waits must not keep it from leaving
+            Err(nix::Error::EINTR) if crate::unix_signal::order() == crate::unix_signal::Order::Serve => {}
+            Err(e) => {
+                return Err(SignalError::Source(format!(
+                    "waiting for a signal was interrupted: {}",
+                    e.desc()
+                )));
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The shared memory of the framework (targets, queues, counters) and the private table of handlers. A target is one
+//! word that every process reads; a handler is an address that means something in one process and its children only.
+
+use super::queue::Queue;
+use super::receiver::{Receiver, Shape, Target};
+use super::source::RECORD;
+use super::{SignalError, may_register};
+use crate::process::{Role, role};
+use crate::say;
+use crate::server::worker_id;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Signals that a queue holds at least.
+pub const CAPACITY: usize = 128 * 1024;
+/// Orders of workers that may wait for the master.
+const ORDERS: usize = 256;
+
+/// What lies before the queues.
+#[repr(C, align(64))]
+struct Head {
+    targets: [AtomicU64; 256],
+    routed: AtomicU64,
+    unrouted: AtomicU64,
+}
+
+/// Targets and queues, in memory that all processes share.
+pub struct SignalMemory {
+    head: *mut Head,
+    shape: Shape,
+    queues: Vec<Queue>,
+    orders: Queue,
+}
+
+// SAFETY: the head holds atomics only; it is mapped for the life of the process.
+unsafe impl Send for SignalMemory {}
+// SAFETY: as above.
+unsafe impl Sync for SignalMemory {}
+
+impl SignalMemory {
+    /// Maps room for the receivers of `shape`, each with a queue of at least [`CAPACITY`]; the kernel gives pages as
+    /// they are touched.
+    ///
+    /// # Errors
+    /// The system has no memory or no descriptors.
+    pub fn map(shape: Shape, capacity: usize) -> nix::Result<Self> {
+        let capacity = capacity.max(CAPACITY);
+        let each = Queue::room(capacity, 1);
+        let size = size_of::<Head>() + shape.queues() * each + Queue::room(ORDERS, RECORD);
+        let file = memfd_create(c"rsgi-signals", MFdFlags::MFD_CLOEXEC)?;
+        nix::unistd::ftruncate(&file, size as i64)?;
+        let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
+        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
+        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &file, 0)? }
+            .as_ptr()
+            .cast::<u8>();
+        // SAFETY: the parts follow each other inside the mapping, each a multiple of 64 bytes.
+        unsafe {
+            let mut place = base.add(size_of::<Head>());
+            let mut queues = Vec::with_capacity(shape.queues());
+            for _ in 0..shape.queues() {
+                queues.push(Queue::make(place, capacity, 1)?);
+                place = place.add(each);
+            }
+            Ok(Self {
+                head: base.cast(),
+                shape,
+                queues,
+                orders: Queue::make(place, ORDERS, RECORD)?,
+            })
+        }
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: mapped for the life of the process; zero bytes are valid atomics.
+        unsafe { &*self.head }
+    }
+
+    /// The processes that there are.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Where a signal goes; `None`: nobody has registered it.
+    pub fn target(&self, signal: u8) -> Option<Target> {
+        Target::decode(self.head().targets[usize::from(signal)].load(Ordering::Acquire))
+    }
+
+    fn set_target(&self, signal: u8, target: Option<Target>) {
+        let word = target.map_or(0, Target::encode);
+        self.head().targets[usize::from(signal)].store(word, Ordering::Release);
+    }
+
+    /// The queue of a receiver; `None`: it does not exist.
+    pub fn queue(&self, receiver: Receiver) -> Option<&Queue> {
+        self.queues.get(self.shape.queue_of(receiver)?)
+    }
+
+    /// What workers want the master to do.
+    pub fn orders(&self) -> &Queue {
+        &self.orders
+    }
+
+    /// Rings every bell whose queue holds something; by the master, now and then.
+    pub fn ring_again(&self) {
+        self.queues.iter().chain([&self.orders]).for_each(Queue::ring_again);
+    }
+
+    /// Counts a signal that was accepted, or was not.
+    pub(super) fn count(&self, accepted: bool) {
+        let head = self.head();
+        let counter = if accepted { &head.routed } else { &head.unrouted };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Signals accepted and refused since the start.
+    pub fn counts(&self) -> (u64, u64) {
+        let head = self.head();
+        (
+            head.routed.load(Ordering::Relaxed),
+            head.unrouted.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Signals that wait, in all queues.
+    pub fn waiting(&self) -> u64 {
+        self.queues.iter().map(Queue::len).sum()
+    }
+}
+
+/// What a plugin registered, for its `signal_handler` hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handler {
+    /// The plugin's slot.
+    pub modifier1: u8,
+    /// Whatever the plugin gave: an address of this process.
+    pub handler: *mut c_void,
+}
+
+// SAFETY: the address is the plugin's affair; we only hand it back.
+unsafe impl Send for Handler {}
+
+static HANDLERS: Mutex<[Option<Handler>; 256]> = Mutex::new([None; 256]);
+
+fn handlers() -> MutexGuard<'static, [Option<Handler>; 256]> {
+    HANDLERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The handler of this process.
+pub fn handler(signal: u8) -> Option<Handler> {
+    handlers()[usize::from(signal)]
+}
+
+/// Registers a handler in this process and publishes its target to all.
+///
+/// # Errors
+/// This process may not register, the target is wrong, or the signal has a handler and this is not a worker.
+pub fn register(signal: u8, target: &str, handler: Handler) -> Result<(), SignalError> {
+    let memory = may_register()?;
+    let parsed = Target::parse(target, memory.shape())?;
+    let mut all = handlers();
+    let slot = &mut all[usize::from(signal)];
+    if slot.is_some() && role() != Role::Worker {
+        return Err(SignalError::Again(signal));
+    }
+    *slot = Some(handler);
+    memory.set_target(signal, Some(parsed));
+    drop(all);
+    let shown = if target.is_empty() {
+        "default, any worker"
+    } else {
+        target
+    };
+    say!(
+        "[uwsgi-signal] signum {signal} registered (wid: {} modifier1: {} target: {shown})",
+        worker_id(),
+        handler.modifier1
+    );
+    Ok(())
+}
+
+/// Takes a registration back: in this process, and its target everywhere.
+///
+/// # Errors
+/// This process has no handler for it, or may not register.
+pub fn unregister(signal: u8) -> Result<Handler, SignalError> {
+    let memory = may_register()?;
+    let before = handlers()[usize::from(signal)].take();
+    let before = before.ok_or(SignalError::Unregistered(signal))?;
+    memory.set_target(signal, None);
+    Ok(before)
+}

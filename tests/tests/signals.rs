@@ -1,0 +1,136 @@
+//! uWSGI signals: who gets one, that none is lost, and what callers hear when something is wrong.
+
+use rsgi_tests::{Server, Setup, http, send, wait_for};
+use std::io::{Read, Write};
+
+const APP: &str = r#"
+import os, time, uwsgi
+from urllib.parse import unquote
+def note(text):
+    fd = os.open("@DIR@/notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.write(fd, (text + "\n").encode()); os.close(fd)
+def hit(n): note("%d in %d" % (n, uwsgi.worker_id()))
+def slow(n): time.sleep(0.005); hit(n)
+def stuck(n): note("stuck"); time.sleep(60)
+uwsgi.register_signal(1, "worker", hit)
+if uwsgi.numproc > 1: uwsgi.register_signal(2, "worker2", hit)
+uwsgi.register_signal(3, "workers", hit)
+uwsgi.register_signal(4, "worker", slow)
+uwsgi.register_signal(5, "worker1", stuck)
+uwsgi.register_signal(6, "worker1", hit)
+def application(env, start):
+    start("200 OK", [])
+    try: return [repr(eval(unquote(env["QUERY_STRING"]))).encode()]
+    except Exception as e: return [(type(e).__name__ + ": " + str(e)).encode()]
+"#;
+
+fn serve(args: &[&str]) -> Server {
+    Setup::new().wsgi(APP).args(args.iter().copied()).start()
+}
+
+fn eval(server: &Server, code: &str) -> String {
+    server.get(&format!("/?{}", code.replace(' ', "%20"))).text()
+}
+
+fn notes(server: &Server) -> Vec<String> {
+    let text = std::fs::read_to_string(server.dir().join("notes")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn wait_notes(server: &Server, count: usize) -> Vec<String> {
+    wait_for(&format!("{count} notes"), || {
+        Some(notes(server)).filter(|all| all.len() >= count)
+    })
+}
+
+#[test]
+fn each_target_gets_its_signals_once() {
+    let mut server = serve(&["-p", "3"]);
+    server.wait_workers(3, &[]);
+    assert_eq!(
+        eval(&server, "[uwsgi.signal(1),uwsgi.signal(2),uwsgi.signal(3)]"),
+        "[None, None, None]"
+    );
+    let mut all = wait_notes(&server, 5);
+    all.sort();
+    assert!(all[0].starts_with("1 in "));
+    assert_eq!(all[1..], ["2 in 2", "3 in 1", "3 in 2", "3 in 3"]);
+}
+
+#[test]
+fn wrong_registrations_say_what_would_be_right() {
+    let server = serve(&["-p", "1"]);
+    for target in ["bogus", "workerX", "worker9", "mule1", "farm_x"] {
+        let words = eval(&server, &format!("uwsgi.register_signal(9,'{target}',hit)"));
+        assert!(words.starts_with("ValueError: unable to register signal"), "{words}");
+        assert!(words.contains("active-workers"), "the grammar is missing: {words}");
+    }
+    assert!(eval(&server, "uwsgi.register_signal(256,'',hit)").starts_with("ValueError"));
+    assert!(eval(&server, "uwsgi.register_signal('1','',hit)").starts_with("TypeError"));
+    assert!(eval(&server, "uwsgi.add_timer(1,0)").starts_with("ValueError"));
+    assert!(eval(&server, "uwsgi.add_file_monitor(1,'/does/not/exist')").contains("/does/not/exist"));
+    assert_eq!(eval(&server, "uwsgi.signal_registered(1)"), "True");
+    assert_eq!(eval(&server, "uwsgi.unregister_signal(1)"), "None");
+    assert_eq!(eval(&server, "uwsgi.signal_registered(1)"), "None");
+    assert!(eval(&server, "uwsgi.unregister_signal(1)").starts_with("ValueError"));
+}
+
+#[test]
+fn a_full_queue_is_said_to_the_caller() {
+    let server = serve(&["-p", "1"]);
+    let words = eval(&server, "[uwsgi.signal(6)for(i)in(range(131073))]");
+    assert!(words.starts_with("OSError: *** SIGNAL QUEUE IS FULL"), "{words}");
+}
+
+#[test]
+fn none_is_lost_when_workers_die() {
+    let mut server = serve(&["-p", "2"]);
+    let workers = server.wait_workers(2, &[]);
+    eval(&server, "[uwsgi.signal(4)for(i)in(range(300))]");
+    wait_notes(&server, 20);
+    for (_, pid) in &workers {
+        send(*pid, libc::SIGKILL);
+    }
+    // each of the two may have died inside a handler
+    let all = wait_notes(&server, 298);
+    assert!(all.len() <= 300);
+}
+
+#[test]
+fn a_handler_is_under_harakiri_and_shows_as_status() {
+    let mut server = serve(&["-p", "2", "--harakiri", "1"]);
+    server.wait_workers(2, &[]);
+    eval(&server, "uwsgi.signal(5)");
+    wait_notes(&server, 1);
+    wait_for("worker 1 to be free for the question", || {
+        (eval(&server, "[w['status']for(w)in(uwsgi.workers())]") == "[b'sig5', b'busy']").then_some(())
+    });
+    server.wait_log("HARAKIRI ON WORKER 1", 1);
+    server.wait_log("Respawned rsgi worker 1", 1);
+    eval(&server, "uwsgi.signal(6)");
+    assert_eq!(wait_notes(&server, 2)[1], "6 in 1");
+}
+
+#[test]
+fn a_packet_raises_one_and_waiting_sees_it() {
+    let server = serve(&["-p", "2", "--socket", "127.0.0.1:0"]);
+    let port = server.port_of_socket(1);
+    let raise = |number: u8| {
+        let mut stream = http::connect(port);
+        stream.write_all(&[110, 0, 0, number]).unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).unwrap();
+        answer
+    };
+    assert_eq!(raise(1), [255, 0, 0, 1]);
+    wait_notes(&server, 1);
+    let waited = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| eval(&server, "(uwsgi.signal_wait(3),uwsgi.signal_received())"));
+        wait_for("the waiter to have got it", || {
+            raise(3);
+            waiter.is_finished().then_some(())
+        });
+        waiter.join().unwrap()
+    });
+    assert_eq!(waited, "(b'', 3)");
+}
