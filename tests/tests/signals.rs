@@ -134,3 +134,22 @@ fn a_packet_raises_one_and_waiting_sees_it() {
     });
     assert_eq!(waited, "(b'', 3)");
 }
+
+#[test]
+fn what_waits_at_a_reload_is_handled_by_those_who_leave() {
+    let mut server = serve(&["-p", "1"]);
+    let old = server.workers();
+    eval(&server, "[uwsgi.signal(4)for(i)in(range(200))]");
+    wait_notes(&server, 1);
+    server.signal(libc::SIGHUP);
+    server.wait_workers(1, &[old[0].1]);
+    assert_eq!(wait_notes(&server, 200).len(), 200);
+}
+
+#[test]
+fn a_signal_wakes_workers_that_sleep() {
+    let mut server = serve(&["-p", "2", "--idle", "1", "--timer", "1 3"]);
+    server.wait_log("cheap mode enabled", 1);
+    server.wait_log("a signal waits: leaving cheap mode", 1);
+    wait_notes(&server, 1);
+}

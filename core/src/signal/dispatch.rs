@@ -63,6 +63,19 @@ pub fn run_in_core(receiver: Receiver, slot: &CoreSlot) -> usize {
     count
 }
 
+/// What waits when a worker leaves is handled by it: its successor may be of another image, with queues of its own.
+pub fn drain(worker: usize, slot: &CoreSlot) {
+    for receiver in [Receiver::Worker(worker), Receiver::AnyWorker] {
+        let mut waiting = memory().and_then(|m| m.queue(receiver)).map_or(0, |q| q.len() as usize);
+        while waiting > 0 {
+            match run_in_core(receiver, slot) {
+                0 => break,
+                count => waiting = waiting.saturating_sub(count),
+            }
+        }
+    }
+}
+
 /// Runs the handler of a signal, if this process has one; counters and status tell of it.
 fn handle(signal: u8, receiver: Receiver) {
     let id = worker_id();

@@ -251,6 +251,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
             // threads inside requests are not waited for: stop means now
             process::exit(0)
         }
+        dispatch::drain(id, server.shared.core_slot(id, 0));
     });
 }
 
