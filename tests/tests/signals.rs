@@ -153,3 +153,54 @@ fn a_signal_wakes_workers_that_sleep() {
     server.wait_log("a signal waits: leaving cheap mode", 1);
     wait_notes(&server, 1);
 }
+
+const C_PLUGIN: &str = r#"
+#include <uwsgi.h>
+static int handle(uint8_t signal, void *handler) {
+    uwsgi_log("C handled %d: %s\n", signal, (char *) handler);
+    return signal == 8 ? -1 : 0;
+}
+static void register_all(void) {
+    if (uwsgi_register_signal(7, "worker1", "seven", 77)) uwsgi_log("refused\n");
+    if (uwsgi_register_signal(8, "worker1", "eight", 77)) uwsgi_log("refused\n");
+    if (!uwsgi_register_signal(9, "nobody", "nine", 77)) uwsgi_log("taken\n");
+    uwsgi_log("why: %s\n", rsgi_signal_error());
+    if (uwsgi_signal_add_rb_timer(7, 1, 1)) uwsgi_log("no timer\n");
+}
+static int serve(struct wsgi_request *req) {
+    (void) req;
+    return uwsgi_signal_send(-1, 8);
+}
+struct uwsgi_plugin signals_plugin = {
+    .name = "signals", .modifier1 = 77, .request = serve, .signal_handler = handle, .init_apps = register_all,
+};
+"#;
+
+#[test]
+fn a_c_plugin_registers_raises_and_handles() {
+    let setup = Setup::new();
+    let plugin = rsgi_tests::build_plugin(setup.dir(), "signals.c", C_PLUGIN);
+    let plugin = plugin.display().to_string();
+    let mut server = setup
+        .args([
+            "--plugin",
+            &plugin,
+            "--http-socket",
+            "127.0.0.1:0",
+            "--http-socket-modifier1",
+            "77",
+            "-p",
+            "2",
+        ])
+        .start();
+    server.wait_log("C handled 7: seven", 1);
+    server.get("/");
+    server.wait_log("C handled 8: eight", 1);
+    server.wait_log("error managing signal 8 on worker 1", 1);
+    let log = server.log();
+    assert!(
+        !log.contains("refused") && !log.contains("taken") && !log.contains("no timer"),
+        "{log}"
+    );
+    assert!(log.contains("why: \"nobody\" is no signal target"), "{log}");
+}

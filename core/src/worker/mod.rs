@@ -152,6 +152,7 @@ pub fn run(id: usize) -> ! {
     unix_signal::unblock();
     crate::startup::worker_identity(id);
     procname::state(State::Starting);
+    dispatch::publish_bells(id);
     hooks::master_fixup(1);
     hooks::post_fork();
     if server.settings.apps.lazy_apps {
