@@ -60,7 +60,7 @@ fn each_target_gets_its_signals_once() {
 #[test]
 fn wrong_registrations_say_what_would_be_right() {
     let server = serve(&["-p", "1"]);
-    for target in ["bogus", "workerX", "worker9", "mule1", "farm_x"] {
+    for target in ["bogus", "workerX", "worker9", "mule0x", "farm_x"] {
         let words = eval(&server, &format!("uwsgi.register_signal(9,'{target}',hit)"));
         assert!(words.starts_with("ValueError: unable to register signal"), "{words}");
         assert!(words.contains("active-workers"), "the grammar is missing: {words}");
@@ -70,6 +70,8 @@ fn wrong_registrations_say_what_would_be_right() {
     assert!(eval(&server, "uwsgi.add_timer(1,0)").starts_with("ValueError"));
     assert!(eval(&server, "uwsgi.add_file_monitor(1,'/does/not/exist')").contains("/does/not/exist"));
     assert_eq!(eval(&server, "uwsgi.signal_registered(1)"), "True");
+    assert_eq!(eval(&server, "uwsgi.register_signal(9,'mule1',hit)"), "None");
+    assert!(eval(&server, "uwsgi.signal(9)").starts_with("OSError: signal 9: mule 1 does not exist here"));
     assert_eq!(eval(&server, "uwsgi.unregister_signal(1)"), "None");
     assert_eq!(eval(&server, "uwsgi.signal_registered(1)"), "None");
     assert!(eval(&server, "uwsgi.unregister_signal(1)").starts_with("ValueError"));
