@@ -60,7 +60,7 @@ fn each_target_gets_its_signals_once() {
 #[test]
 fn wrong_registrations_say_what_would_be_right() {
     let server = serve(&["-p", "1"]);
-    for target in ["bogus", "workerX", "worker9", "mule1", "farm_x"] {
+    for target in ["bogus", "workerX", "worker9", "mule0x", "farm_x"] {
         let words = eval(&server, &format!("uwsgi.register_signal(9,'{target}',hit)"));
         assert!(words.starts_with("ValueError: unable to register signal"), "{words}");
         assert!(words.contains("active-workers"), "the grammar is missing: {words}");
@@ -70,6 +70,8 @@ fn wrong_registrations_say_what_would_be_right() {
     assert!(eval(&server, "uwsgi.add_timer(1,0)").starts_with("ValueError"));
     assert!(eval(&server, "uwsgi.add_file_monitor(1,'/does/not/exist')").contains("/does/not/exist"));
     assert_eq!(eval(&server, "uwsgi.signal_registered(1)"), "True");
+    assert_eq!(eval(&server, "uwsgi.register_signal(9,'mule1',hit)"), "None");
+    assert!(eval(&server, "uwsgi.signal(9)").starts_with("OSError: signal 9: mule 1 does not exist here"));
     assert_eq!(eval(&server, "uwsgi.unregister_signal(1)"), "None");
     assert_eq!(eval(&server, "uwsgi.signal_registered(1)"), "None");
     assert!(eval(&server, "uwsgi.unregister_signal(1)").starts_with("ValueError"));
@@ -133,4 +135,74 @@ fn a_packet_raises_one_and_waiting_sees_it() {
         waiter.join().unwrap()
     });
     assert_eq!(waited, "(b'', 3)");
+}
+
+#[test]
+fn what_waits_at_a_reload_is_handled_by_those_who_leave() {
+    let mut server = serve(&["-p", "1"]);
+    let old = server.workers();
+    eval(&server, "[uwsgi.signal(4)for(i)in(range(200))]");
+    wait_notes(&server, 1);
+    server.signal(libc::SIGHUP);
+    server.wait_workers(1, &[old[0].1]);
+    assert_eq!(wait_notes(&server, 200).len(), 200);
+}
+
+#[test]
+fn a_signal_wakes_workers_that_sleep() {
+    let mut server = serve(&["-p", "2", "--idle", "1", "--timer", "1 3"]);
+    server.wait_log("cheap mode enabled", 1);
+    server.wait_log("a signal waits: leaving cheap mode", 1);
+    wait_notes(&server, 1);
+}
+
+const C_PLUGIN: &str = r#"
+#include <uwsgi.h>
+static int handle(uint8_t signal, void *handler) {
+    uwsgi_log("C handled %d: %s\n", signal, (char *) handler);
+    return signal == 8 ? -1 : 0;
+}
+static void register_all(void) {
+    if (uwsgi_register_signal(7, "worker1", "seven", 77)) uwsgi_log("refused\n");
+    if (uwsgi_register_signal(8, "worker1", "eight", 77)) uwsgi_log("refused\n");
+    if (!uwsgi_register_signal(9, "nobody", "nine", 77)) uwsgi_log("taken\n");
+    uwsgi_log("why: %s\n", rsgi_signal_error());
+    if (uwsgi_signal_add_rb_timer(7, 1, 1)) uwsgi_log("no timer\n");
+}
+static int serve(struct wsgi_request *req) {
+    (void) req;
+    return uwsgi_signal_send(-1, 8);
+}
+struct uwsgi_plugin signals_plugin = {
+    .name = "signals", .modifier1 = 77, .request = serve, .signal_handler = handle, .init_apps = register_all,
+};
+"#;
+
+#[test]
+fn a_c_plugin_registers_raises_and_handles() {
+    let setup = Setup::new();
+    let plugin = rsgi_tests::build_plugin(setup.dir(), "signals.c", C_PLUGIN);
+    let plugin = plugin.display().to_string();
+    let mut server = setup
+        .args([
+            "--plugin",
+            &plugin,
+            "--http-socket",
+            "127.0.0.1:0",
+            "--http-socket-modifier1",
+            "77",
+            "-p",
+            "2",
+        ])
+        .start();
+    server.wait_log("C handled 7: seven", 1);
+    server.get("/");
+    server.wait_log("C handled 8: eight", 1);
+    server.wait_log("error managing signal 8 on worker 1", 1);
+    let log = server.log();
+    assert!(
+        !log.contains("refused") && !log.contains("taken") && !log.contains("no timer"),
+        "{log}"
+    );
+    assert!(log.contains("why: \"nobody\" is no signal target"), "{log}");
 }

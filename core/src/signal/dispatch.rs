@@ -7,10 +7,14 @@ use crate::process::{Role, role};
 use crate::say;
 use crate::server::{try_server, view, worker_id};
 use crate::shared::{CoreSlot, counter, int};
+use crate::unix_signal::{self, Order};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::Cell;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
+/// How often one who waits looks whether the process is to leave, milliseconds.
+const ORDER_CHECK: u16 = 500;
 /// So many handlers run before the caller's loop looks at its other work.
 const BATCH: usize = 16;
 
@@ -23,6 +27,20 @@ pub fn own_receivers() -> Vec<Receiver> {
     match role() {
         Role::Worker => vec![Receiver::Worker(worker_id()), Receiver::AnyWorker],
         _ => Vec::new(),
+    }
+}
+
+/// Tells loops of plugins which descriptors to watch (`uwsgi.signal_socket`, `uwsgi.my_signal_socket`); first thing
+/// in a worker.
+pub fn publish_bells(worker: usize) {
+    let bell = |receiver| {
+        let queue = memory().and_then(|m| m.queue(receiver));
+        queue.map_or(-1, |q| q.bell().as_raw_fd())
+    };
+    // SAFETY: right after a fork the process has one thread.
+    unsafe {
+        (*view()).signal_socket = bell(Receiver::AnyWorker);
+        (*view()).my_signal_socket = bell(Receiver::Worker(worker));
     }
 }
 
@@ -61,6 +79,19 @@ pub fn run_in_core(receiver: Receiver, slot: &CoreSlot) -> usize {
         slot.deadline.store(0, Ordering::Relaxed);
     }
     count
+}
+
+/// What waits when a worker leaves is handled by it: its successor may be of another image, with queues of its own.
+pub fn drain(worker: usize, slot: &CoreSlot) {
+    for receiver in [Receiver::Worker(worker), Receiver::AnyWorker] {
+        let mut waiting = memory().and_then(|m| m.queue(receiver)).map_or(0, |q| q.len() as usize);
+        while waiting > 0 {
+            match run_in_core(receiver, slot) {
+                0 => break,
+                count => waiting = waiting.saturating_sub(count),
+            }
+        }
+    }
 }
 
 /// Runs the handler of a signal, if this process has one; counters and status tell of it.
@@ -138,16 +169,15 @@ pub fn wait(wanted: Option<u8>) -> Result<u8, SignalError> {
             .iter()
             .map(|(_, queue)| PollFd::new(queue.bell(), PollFlags::POLLIN))
             .collect();
-        match poll(&mut bells, PollTimeout::NONE) {
-            Ok(_) => {}
-            // an order to this worker: whoever waits must not keep it from leaving
-            Err(nix::Error::EINTR) if crate::unix_signal::order() == crate::unix_signal::Order::Serve => {}
-            Err(e) => {
-                return Err(SignalError::Source(format!(
-                    "waiting for a signal was interrupted: {}",
-                    e.desc()
-                )));
+        // an order to this worker may come to another thread: whoever waits must not keep the process from leaving
+        match poll(&mut bells, PollTimeout::from(ORDER_CHECK)) {
+            Ok(_) | Err(nix::Error::EINTR) if unix_signal::order() == Order::Serve => {}
+            Ok(_) | Err(nix::Error::EINTR) => {
+                return Err(SignalError::Source(
+                    "waiting for a signal ended: the process is leaving".into(),
+                ));
             }
+            Err(e) => return Err(SignalError::Source(format!("cannot wait for a signal: {}", e.desc()))),
         }
     }
 }

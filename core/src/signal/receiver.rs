@@ -34,6 +34,9 @@ impl fmt::Display for Receiver {
     }
 }
 
+/// A mule has a number up to this.
+const MOST_MULES: usize = 1024;
+
 /// How many processes of each kind an instance has, and so which queues.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -99,7 +102,8 @@ impl Target {
     /// Reads the text of a registration.
     ///
     /// # Errors
-    /// It is none of the documented words, or names a worker, mule or farm that this instance does not have.
+    /// It is none of the documented words, or names a worker, mule or farm beyond those of this instance. A mule where
+    /// there are none at all is accepted.
     pub fn parse(text: &str, shape: &Shape) -> Result<Self, SignalError> {
         let wrong = || SignalError::Target(text.to_owned());
         // no sign, no leading zero: two spellings of one target would hide mistakes
@@ -129,7 +133,11 @@ impl Target {
                     None
                 };
                 let receiver = receiver.ok_or_else(wrong)?;
-                shape.queue_of(receiver).ok_or_else(wrong)?;
+                // an application may be written for mules that this instance does without: raising says so
+                let does_without = matches!(receiver, Receiver::Mule(1..=MOST_MULES)) && shape.mule_count == 0;
+                if shape.queue_of(receiver).is_none() && !does_without {
+                    return Err(wrong());
+                }
                 Self::One(receiver)
             }
         };
@@ -223,7 +231,9 @@ mod tests {
         ] {
             assert!(Target::parse(wrong, &shape()).is_err(), "{wrong}");
         }
-        assert!(Target::parse("mule1", &Shape::default()).is_err());
+        let none = Shape::default();
+        assert_eq!(Target::parse("mule1", &none), Ok(Target::One(Receiver::Mule(1))));
+        assert!(none.queue_of(Receiver::Mule(1)).is_none(), "raising it is refused");
     }
 
     #[test]

@@ -152,6 +152,7 @@ pub fn run(id: usize) -> ! {
     unix_signal::unblock();
     crate::startup::worker_identity(id);
     procname::state(State::Starting);
+    dispatch::publish_bells(id);
     hooks::master_fixup(1);
     hooks::post_fork();
     if server.settings.apps.lazy_apps {
@@ -251,6 +252,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
             // threads inside requests are not waited for: stop means now
             process::exit(0)
         }
+        dispatch::drain(id, server.shared.core_slot(id, 0));
     });
 }
 

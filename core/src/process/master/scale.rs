@@ -5,6 +5,7 @@ use super::{Ending, Kind, Master, WAKE, tell};
 use crate::process::scaling::{Change, Load};
 use crate::say;
 use crate::server::Server;
+use crate::signal::receiver::Receiver;
 use crate::stats::snapshot::queue_of;
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -220,7 +221,9 @@ impl Master {
         let mut entries: Vec<PollFd<'_>> = sockets
             .map(|s| PollFd::new(s.listener.as_fd(), PollFlags::POLLIN))
             .collect();
-        if !poll(&mut entries, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        let signals = crate::signal::memory().and_then(|m| m.queue(Receiver::AnyWorker));
+        let waits = signals.is_some_and(|queue| !queue.is_empty());
+        if !waits && !poll(&mut entries, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
             return;
         }
         for socket in &self.server.sockets {
@@ -229,7 +232,8 @@ impl Master {
                 .registry()
                 .deregister(&mut SourceFd(&socket.listener.as_raw_fd()));
         }
-        say!("a connection waits: leaving cheap mode");
+        let what = if waits { "signal" } else { "connection" };
+        say!("a {what} waits: leaving cheap mode");
         self.asleep = false;
         self.quiet = Quiet::new();
         let count = self.server.shared.worker_count();
