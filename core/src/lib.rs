@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod emperor;
 pub mod exports;
 pub mod log;
+pub mod mule;
 pub mod net;
 pub mod options;
 pub mod plugin;

@@ -10,6 +10,7 @@ mod gateway;
 mod hook;
 mod log;
 mod memory;
+mod mule;
 mod number;
 mod option;
 mod request;

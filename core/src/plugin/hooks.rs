@@ -261,6 +261,36 @@ pub unsafe fn post_request(req: *mut WsgiRequest) {
     }
 }
 
+/// First thing in a mule: of request plugins only.
+pub fn post_fork_aside() {
+    for plugin in plugins(Of::Request) {
+        if let Some(hook) = plugin.post_fork {
+            // SAFETY: in the new process, in its only thread.
+            unsafe { hook() };
+        }
+    }
+}
+
+/// A mule's script: whether a plugin has run it.
+pub fn mule(script: &CStr) -> bool {
+    plugins(Of::Request).into_iter().any(|plugin| {
+        // SAFETY: in the mule's main thread; the caller's text lives as long as the process.
+        plugin
+            .mule
+            .is_some_and(|hook| unsafe { hook(script.as_ptr().cast_mut()) } == 1)
+    })
+}
+
+/// A mule's message: whether a plugin has taken it.
+pub fn mule_msg(message: &mut [u8]) -> bool {
+    plugins(Of::Request).into_iter().any(|plugin| {
+        // SAFETY: in the mule's main thread, with a message that lives during the call.
+        plugin
+            .mule_msg
+            .is_some_and(|hook| unsafe { hook(message.as_mut_ptr().cast(), message.len()) } == 1)
+    })
+}
+
 /// `init` of every plugin; one that fails is said and the others go on.
 pub fn init() {
     for plugin in plugins(Of::Both) {

@@ -123,6 +123,11 @@ pub fn worker(names: &ProcessNames, id: usize) {
     title(names, &format!("rsgi worker {id}"));
 }
 
+/// A mule's title.
+pub fn mule(names: &ProcessNames, id: usize) {
+    title(names, &format!("rsgi mule {id}"));
+}
+
 /// The emperor's title.
 pub fn emperor(names: &ProcessNames, own: Option<&str>) {
     match own {

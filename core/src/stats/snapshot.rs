@@ -62,6 +62,9 @@ impl StatsSnapshot<'_> {
                 j.object_member("metrics", |j| self.metrics(j));
             }
             j.list("sockets", |j| self.server.sockets.iter().for_each(|s| socket(j, s)));
+            if let Some(mules) = crate::mule::mules() {
+                j.list("mules", |j| (1..=mules.count()).for_each(|id| mule(j, id)));
+            }
             j.list("workers", |j| {
                 (1..=self.server.shared.worker_count()).for_each(|id| self.worker(j, id));
             });
@@ -164,6 +167,17 @@ pub(super) fn status(w: &UwsgiWorker) -> String {
         w if w.busy > 0 => "busy".into(),
         _ => "idle".into(),
     }
+}
+
+fn mule(j: &mut Json, id: usize) {
+    let Some(slot) = crate::mule::slot(id) else { return };
+    j.object(|j| {
+        j.number("id", id);
+        j.number("pid", slot.pid.load(Ordering::Relaxed));
+        j.number("messages", slot.messages.load(Ordering::Relaxed));
+        j.number("harakiri_count", slot.harakiri_count.load(Ordering::Relaxed));
+        j.number("respawn_count", slot.spawned.load(Ordering::Relaxed));
+    });
 }
 
 fn daemon(j: &mut Json, daemon: &DaemonStats) {

@@ -6,7 +6,7 @@ use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use std::ffi::{CStr, c_char, c_int};
 
 /// Both files come from one build; this catches a mixed installation.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// What the second stage exports.
 pub const SYMBOL: &CStr = c"rsgi_python_start";
 
@@ -100,6 +100,8 @@ pub struct Hooks {
     pub spooler_init: unsafe extern "C" fn(),
     /// A mule's script: 1 when it was Python's.
     pub mule: unsafe extern "C" fn(*const c_char) -> c_int,
+    /// A mule's message: 1 when `uwsgi.mule_msg_hook` took it.
+    pub mule_msg: unsafe extern "C" fn(*const c_char, usize) -> c_int,
     /// Before a fork.
     pub pre_fork: unsafe extern "C" fn(),
     /// After it; 0 parent, 1 child.

@@ -222,6 +222,14 @@ unsafe extern "C" fn mule(script: *mut c_char) -> c_int {
     })
 }
 
+unsafe extern "C" fn mule_msg(message: *mut c_char, len: usize) -> c_int {
+    hook("mule_msg", 0, || match stage2::hooks() {
+        // SAFETY: the core's own function, with the host's own arguments.
+        Some(hooks) => unsafe { (hooks.mule_msg)(message, len) },
+        None => 0,
+    })
+}
+
 fn exception_text(which: ExceptionText) -> *mut UwsgiBuffer {
     match stage2::hooks() {
         // SAFETY: the core's own function; asked while it is inside uwsgi_manage_exception.
@@ -275,6 +283,7 @@ pub static python_plugin: export::Exported = {
     plugin.worker = Some(worker);
     plugin.spooler_init = Some(spooler_init);
     plugin.mule = Some(mule);
+    plugin.mule_msg = Some(mule_msg);
     plugin.pre_uwsgi_fork = Some(pre_uwsgi_fork);
     plugin.post_uwsgi_fork = Some(post_uwsgi_fork);
     plugin.atexit = Some(atexit);

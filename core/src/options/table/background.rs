@@ -94,8 +94,7 @@ static ROWS: &[OptionSpec] = &[
         s.background.mules.extend((0..n).map(|_| Mule { script: None }))
     })
     .range(0, 1024)
-    .master()
-    .later(),
+    .master(),
     optional(
         "mule",
         "a process for background work, with a script of its own",
@@ -104,8 +103,7 @@ static ROWS: &[OptionSpec] = &[
             s.background.mules.push(Mule { script })
         },
     )
-    .master()
-    .later(),
+    .master(),
     parsed("farm", "a group of mules: NAME:MULE,MULE", |s, v| {
         match v.split_once(':') {
             Some((name, mules)) if !name.is_empty() && !mules.is_empty() => s.background.farms.push(v.to_owned()),
@@ -117,12 +115,10 @@ static ROWS: &[OptionSpec] = &[
         }
         Ok(())
     })
-    .master()
-    .later(),
+    .master(),
     bytes("mule-msg-size", "bytes of a mule's queue", |s, n| {
         s.background.mule_msg_size = n
-    })
-    .later(),
+    }),
     path("spooler", "a directory of tasks", |s, v| {
         s.background.spoolers.push(v.into())
     })

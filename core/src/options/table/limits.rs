@@ -50,8 +50,7 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     number("mule-harakiri", "seconds of a mule's message", |s, n| {
         s.limits.mule_harakiri = n
-    })
-    .later(),
+    }),
     number("cron-harakiri", "seconds of a scheduled command", |s, n| {
         s.limits.cron_harakiri = n
     })

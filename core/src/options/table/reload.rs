@@ -53,8 +53,7 @@ static ROWS: &[OptionSpec] = &[
     }),
     number("mule-reload-mercy", "seconds that a mule gets to finish", |s, n| {
         s.reload.mule_reload_mercy = n
-    })
-    .later(),
+    }),
     path("touch-reload", "reload when this file changes", |s, v| {
         s.reload.touch_reload.push(v.into())
     })
@@ -76,8 +75,7 @@ static ROWS: &[OptionSpec] = &[
         "reload the mules when this file changes",
         |s, v| s.reload.touch_mules_reload.push(v.into()),
     )
-    .master()
-    .later(),
+    .master(),
     path(
         "touch-spoolers-reload",
         "reload the spoolers when this file changes",

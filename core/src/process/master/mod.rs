@@ -6,6 +6,7 @@ mod daemons;
 mod deadlines;
 mod emperor;
 mod generation;
+mod mules;
 mod notices;
 mod orders;
 mod scale;
@@ -70,6 +71,10 @@ enum Kind {
     Daemon(usize),
     /// Supervises other instances.
     Emperor,
+    /// Works beside the workers.
+    Mule(usize),
+    /// One whose successor comes, of this image or the one before.
+    OldMule,
 }
 
 /// A child of the master.
@@ -158,6 +163,10 @@ struct Master {
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
+    /// Mules that wait for their next try.
+    mule_pauses: Vec<mules::MulePause>,
+    /// How often in a row each mule did not live long.
+    mule_failures: Vec<u32>,
     /// Gateways that wait for their next try.
     paused_gateways: Vec<(Instant, usize)>,
     closing: Option<Closing>,
@@ -255,6 +264,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
+        mule_pauses: Vec::new(),
+        mule_failures: vec![0; server.settings.background.mules.len() + 1],
         paused_gateways: Vec::new(),
         closing: None,
         trial: None,
@@ -285,6 +296,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     if let Some(handover) = handover {
         master.adopt(&handover);
         master.adopt_emperor(&handover);
+        master.adopt_mules(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
@@ -303,6 +315,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
     }
+    master.start_mules();
     master.start_daemons();
     startup::notify::started();
     Ok(master.run())
@@ -320,9 +333,11 @@ impl Master {
             self.drain_log();
             self.reap();
             self.settle_generations();
+            self.retire_old_mules();
             self.kill_overdue();
             self.end_condemned();
             self.respawn_due();
+            self.respawn_due_mules();
             self.start_due_daemons();
             self.read_fifo();
             self.hear_touches();
@@ -363,6 +378,7 @@ impl Master {
             .chain(stats)
             .chain(self.emperor_pause)
             .chain(self.next_daemon())
+            .chain(self.next_mule())
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -396,7 +412,7 @@ impl Master {
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
             Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
-            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor => false,
+            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::OldMule => false,
         };
         if self.asleep || self.processes.iter().any(serves) {
             Ok(())

@@ -21,6 +21,8 @@ enum Meaning {
     Workers,
     /// The same, said as uWSGI says it.
     Chain,
+    /// A replacement of the mules alone.
+    Mules,
     Stop,
     /// Stop, exec, start, at once.
     BrutalReload,
@@ -112,6 +114,7 @@ fn watched(settings: &Settings) -> Vec<Touch> {
     let plain = [
         (&reload.touch_reload, Meaning::Reload),
         (&reload.touch_workers_reload, Meaning::Workers),
+        (&reload.touch_mules_reload, Meaning::Mules),
         (&reload.touch_chain_reload, Meaning::Chain),
         (&reload.touch_gracefully_stop, Meaning::Stop),
         (&reload.touch_logrotate, Meaning::RotateLog),
@@ -196,6 +199,10 @@ impl Master {
                     return self.chain_reload();
                 }
                 self.renew_workers();
+            }
+            Meaning::Mules => {
+                say!("*** {file} has been touched... reloading the mules !!! ***");
+                self.renew_mules();
             }
             Meaning::Stop => {
                 say!("*** {file} has been touched... stopping gracefully !!! ***");

@@ -41,6 +41,7 @@ static HOOKS: Hooks = Hooks {
     worker,
     spooler_init,
     mule,
+    mule_msg,
     pre_fork,
     after_fork,
     atexit,
@@ -198,6 +199,17 @@ unsafe extern "C" fn mule(script: *const c_char) -> c_int {
             }
             1
         })
+    })
+}
+
+unsafe extern "C" fn mule_msg(message: *const c_char, len: usize) -> c_int {
+    guarded("mule_msg", 0, || {
+        let message = match message.is_null() {
+            true => &[][..],
+            // SAFETY: the host passes so many bytes, which live during the call.
+            false => unsafe { std::slice::from_raw_parts(message.cast(), len) },
+        };
+        gil::with(|| c_int::from(module::mule_msg(message)))
     })
 }
 

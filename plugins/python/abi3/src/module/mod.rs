@@ -1,10 +1,12 @@
 //! The `uwsgi` module: what an application may ask and tell the server. Made once when Python starts; attributes that
 //! the server learns later (sockets) are refreshed before applications are loaded and after each fork.
 
+mod mule;
 mod net;
 mod process;
 mod request;
 
+pub use mule::dispatch as mule_msg;
 pub use process::{own_record, stop_now};
 
 use crate::py::{self, Args, Py, PyResult};
@@ -60,6 +62,8 @@ fn make() -> PyResult<Py> {
     let mut rows = process::rows();
     rows.extend(request::rows());
     rows.extend(net::rows());
+    rows.extend(mule::rows());
+    rows.push(mule::keyword_row());
     rows.push(PyMethodDef::zeroed());
     let definition = Box::leak(Box::new(PyModuleDef {
         m_base: PyModuleDef_HEAD_INIT,
@@ -219,6 +223,12 @@ fn sockets() -> PyResult<Py> {
         }
         Ok(list)
     }
+}
+
+/// What the application has put into the module under this name.
+fn attribute(name: &CStr) -> Option<Py> {
+    let module = interpreter::import(c"uwsgi").map_err(|_| py::clear()).ok()?;
+    module.attr_opt(name).filter(|value| !value.is_none())
 }
 
 /// Brings the attributes up to date that are not known when Python starts.
