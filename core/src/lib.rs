@@ -18,6 +18,7 @@ pub mod request;
 pub mod server;
 pub mod settings;
 pub mod shared;
+pub mod spooler;
 pub mod startup;
 pub mod static_files;
 pub mod stats;

@@ -222,6 +222,17 @@ unsafe extern "C" {
         func: Option<unsafe extern "C" fn(c_int, *mut c_void)>,
         data: *mut c_void,
     ) -> *mut UwsgiGateway;
+    pub fn uwsgi_spool_request(
+        a0: *mut WsgiRequest,
+        packet: *mut c_char,
+        len: usize,
+        body: *mut c_char,
+        body_len: usize,
+    ) -> *mut c_char;
+    pub fn rsgi_spooler_dir(number: c_int, buf: *mut c_char, size: usize) -> c_int;
+    pub fn rsgi_spooler_pid(number: c_int) -> c_int;
+    pub fn rsgi_spooler_frequency(seconds: c_int);
+    pub fn rsgi_spooler_job(number: c_int, buf: *mut c_char, size: usize) -> c_int;
     pub fn mule_send_msg(fd: c_int, message: *mut c_char, len: usize) -> c_int;
     pub fn uwsgi_mule_get_msg(
         manage_signals: c_int,

@@ -17,6 +17,7 @@ mod request;
 mod resolve;
 mod response;
 mod socket;
+mod spooler;
 mod string;
 
 use std::ffi::{CStr, c_char};

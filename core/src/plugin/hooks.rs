@@ -58,6 +58,8 @@ moments! {
     postinit_apps: Both;
     /// First thing in a worker.
     post_fork: Both;
+    /// A spooler, after `post_fork`.
+    spooler_init: Both;
     /// Just before the request loop.
     fixup: Request;
     /// Before the request loop; may take the process over.
@@ -289,6 +291,29 @@ pub fn mule_msg(message: &mut [u8]) -> bool {
             .mule_msg
             .is_some_and(|hook| unsafe { hook(message.as_mut_ptr().cast(), message.len()) } == 1)
     })
+}
+
+/// A spooler's task: what the first plugin that wants it says, 0 when none does.
+pub fn spooler(name: &str, packet: &mut [u8], body: &mut [u8]) -> i32 {
+    let name = std::ffi::CString::new(name).unwrap_or_default();
+    for plugin in plugins(Of::Request) {
+        let Some(hook) = plugin.spooler else { continue };
+        let (text, len) = (packet.as_mut_ptr().cast(), packet.len() as u16);
+        // SAFETY: in the spooler's main thread; name, packet and body live during the call.
+        let outcome = unsafe {
+            hook(
+                name.as_ptr().cast_mut(),
+                text,
+                len,
+                body.as_mut_ptr().cast(),
+                body.len(),
+            )
+        };
+        if outcome != 0 {
+            return outcome;
+        }
+    }
+    0
 }
 
 /// `init` of every plugin; one that fails is said and the others go on.

@@ -42,7 +42,7 @@ pub fn run(id: usize, master: i32) -> ! {
 }
 
 /// The master's end is the mule's, too.
-pub(super) fn die_with(master: i32) {
+pub fn die_with(master: i32) {
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM);
     if nix::unistd::getppid().as_raw() != master {
         // it has ended before we could ask to be told

@@ -128,6 +128,11 @@ pub fn mule(names: &ProcessNames, id: usize) {
     title(names, &format!("rsgi mule {id}"));
 }
 
+/// A spooler's title.
+pub fn spooler(names: &ProcessNames, number: usize) {
+    title(names, &format!("rsgi spooler {number}"));
+}
+
 /// The emperor's title.
 pub fn emperor(names: &ProcessNames, own: Option<&str>) {
     match own {

@@ -123,37 +123,30 @@ static ROWS: &[OptionSpec] = &[
         s.background.spoolers.push(v.into())
     })
     .short('Q')
-    .master()
-    .later(),
+    .master(),
     number("spooler-processes", "processes of each spooler", |s, n| {
         s.background.spooler_processes = n as u32
-    })
-    .later(),
+    }),
     number(
         "spooler-frequency",
         "seconds between two looks into the directory",
         |s, n| s.background.spooler_frequency = n,
     )
-    .aliases(&["spooler-freq"])
-    .later(),
+    .aliases(&["spooler-freq"]),
     number(
         "spooler-max-tasks",
         "tasks after which a spooler is replaced",
         |s, n| s.background.spooler_max_tasks = n,
-    )
-    .later(),
+    ),
     flag("spooler-ordered", "tasks in the order of their names", |s, on| {
         s.background.spooler_ordered = on
-    })
-    .later(),
+    }),
     flag("spooler-quiet", "fewer lines about tasks", |s, on| {
         s.background.spooler_quiet = on
-    })
-    .later(),
+    }),
     path("spooler-chdir", "where tasks run", |s, v| {
         s.background.spooler_chdir = Some(v.into())
-    })
-    .later(),
+    }),
     parsed(
         "timer",
         "raise a uWSGI signal again and again: SIGNAL SECONDS",
@@ -205,10 +198,10 @@ static ROWS: &[OptionSpec] = &[
         "announce this instance to a router, as key=value pairs",
     ),
     later("subscribe-freq", Required, "seconds between two announcements"),
-    later(
+    path(
         "spooler-external",
-        Required,
         "a directory of tasks that another instance runs",
+        |s, v| s.background.external_spoolers.push(v.into()),
     ),
 ];
 

@@ -46,8 +46,7 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     number("spooler-harakiri", "seconds of a spooler's task", |s, n| {
         s.limits.spooler_harakiri = n
-    })
-    .later(),
+    }),
     number("mule-harakiri", "seconds of a mule's message", |s, n| {
         s.limits.mule_harakiri = n
     }),

@@ -81,8 +81,7 @@ static ROWS: &[OptionSpec] = &[
         "reload the spoolers when this file changes",
         |s, v| s.reload.touch_spoolers_reload.push(v.into()),
     )
-    .master()
-    .later(),
+    .master(),
     path(
         "touch-gracefully-stop",
         "stop gracefully when this file changes",

@@ -10,6 +10,7 @@ mod mules;
 mod notices;
 mod orders;
 mod scale;
+mod spoolers;
 mod touch;
 mod watch;
 
@@ -73,7 +74,9 @@ enum Kind {
     Emperor,
     /// Works beside the workers.
     Mule(usize),
-    /// One whose successor comes, of this image or the one before.
+    /// Runs the tasks of a directory.
+    Spooler(usize),
+    /// A mule or spooler whose successor comes, of this image or the one before.
     OldMule,
 }
 
@@ -167,6 +170,8 @@ struct Master {
     mule_pauses: Vec<mules::MulePause>,
     /// How often in a row each mule did not live long.
     mule_failures: Vec<u32>,
+    /// Spoolers that wait for their next try.
+    paused_spoolers: Vec<(Instant, usize)>,
     /// Gateways that wait for their next try.
     paused_gateways: Vec<(Instant, usize)>,
     closing: Option<Closing>,
@@ -266,6 +271,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
         mule_pauses: Vec::new(),
         mule_failures: vec![0; server.settings.background.mules.len() + 1],
+        paused_spoolers: Vec::new(),
         paused_gateways: Vec::new(),
         closing: None,
         trial: None,
@@ -316,6 +322,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         master.spawn_gateway(at);
     }
     master.start_mules();
+    master.start_spoolers();
     master.start_daemons();
     startup::notify::started();
     Ok(master.run())
@@ -338,6 +345,7 @@ impl Master {
             self.end_condemned();
             self.respawn_due();
             self.respawn_due_mules();
+            self.respawn_due_spoolers();
             self.start_due_daemons();
             self.read_fifo();
             self.hear_touches();
@@ -379,6 +387,7 @@ impl Master {
             .chain(self.emperor_pause)
             .chain(self.next_daemon())
             .chain(self.next_mule())
+            .chain(self.paused_spoolers.iter().map(|(until, _)| *until))
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -412,7 +421,9 @@ impl Master {
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
             Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
-            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::OldMule => false,
+            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule => {
+                false
+            }
         };
         if self.asleep || self.processes.iter().any(serves) {
             Ok(())

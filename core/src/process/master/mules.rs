@@ -26,7 +26,7 @@ impl Master {
 
     /// The mules for the next image.
     pub(super) fn mules_for_handover(&self) -> Vec<i32> {
-        let is_mule = |kind| matches!(kind, Kind::Mule(_) | Kind::OldMule);
+        let is_mule = |kind| matches!(kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule);
         let mules = self.processes.iter().filter(|p| is_mule(p.kind));
         mules.map(|p| p.pid).collect()
     }
@@ -167,7 +167,7 @@ impl Master {
             false => (Signal::SIGHUP, self.mule_mercy()),
         };
         let mules = self.processes.iter_mut();
-        for process in mules.filter(|p| matches!(p.kind, Kind::Mule(_) | Kind::OldMule)) {
+        for process in mules.filter(|p| matches!(p.kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule)) {
             tell(process, signal, mercy);
         }
     }

@@ -355,7 +355,7 @@ impl Master {
                 let worker = match p.kind {
                     Kind::Worker(id) | Kind::Old(id) => id,
                     Kind::Gateway(_) => 0,
-                    Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::OldMule => return None,
+                    Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule => return None,
                 };
                 Some(OldProcess {
                     pid: p.pid,
@@ -396,7 +396,7 @@ impl Master {
                 closing.then = Then::Exit(0);
                 closing.workers_told = false;
                 for process in &mut self.processes {
-                    if matches!(process.kind, Kind::Mule(_) | Kind::OldMule) {
+                    if matches!(process.kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule) {
                         process.leaving = None;
                     }
                 }

@@ -23,6 +23,8 @@ enum Meaning {
     Chain,
     /// A replacement of the mules alone.
     Mules,
+    /// The same of the spoolers.
+    Spoolers,
     Stop,
     /// Stop, exec, start, at once.
     BrutalReload,
@@ -115,6 +117,7 @@ fn watched(settings: &Settings) -> Vec<Touch> {
         (&reload.touch_reload, Meaning::Reload),
         (&reload.touch_workers_reload, Meaning::Workers),
         (&reload.touch_mules_reload, Meaning::Mules),
+        (&reload.touch_spoolers_reload, Meaning::Spoolers),
         (&reload.touch_chain_reload, Meaning::Chain),
         (&reload.touch_gracefully_stop, Meaning::Stop),
         (&reload.touch_logrotate, Meaning::RotateLog),
@@ -203,6 +206,10 @@ impl Master {
             Meaning::Mules => {
                 say!("*** {file} has been touched... reloading the mules !!! ***");
                 self.renew_mules();
+            }
+            Meaning::Spoolers => {
+                say!("*** {file} has been touched... reloading the spoolers !!! ***");
+                self.renew_spoolers();
             }
             Meaning::Stop => {
                 say!("*** {file} has been touched... stopping gracefully !!! ***");

@@ -18,6 +18,7 @@ impl Master {
         hooks::master_cycle();
         self.check_deadlines(now);
         self.check_mules(now);
+        self.check_spoolers(now);
         self.report_to_emperor();
         self.check_daemons();
         crate::startup::notify::alive();

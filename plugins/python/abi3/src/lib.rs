@@ -42,6 +42,7 @@ static HOOKS: Hooks = Hooks {
     spooler_init,
     mule,
     mule_msg,
+    spooler,
     pre_fork,
     after_fork,
     atexit,
@@ -199,6 +200,25 @@ unsafe extern "C" fn mule(script: *const c_char) -> c_int {
             }
             1
         })
+    })
+}
+
+unsafe extern "C" fn spooler(
+    name: *const c_char,
+    packet: *const c_char,
+    len: u16,
+    body: *const c_char,
+    body_len: usize,
+) -> c_int {
+    guarded("spooler", -1, || {
+        let bytes = |at: *const c_char, len: usize| match at.is_null() || len == 0 {
+            true => &[][..],
+            // SAFETY: the host passes so many bytes, which live during the call.
+            false => unsafe { std::slice::from_raw_parts(at.cast::<u8>(), len) },
+        };
+        // SAFETY: the host passes a NUL-terminated name.
+        let name = unsafe { CStr::from_ptr(name) };
+        gil::with(|| module::spool_task(name, bytes(packet, len.into()), bytes(body, body_len)))
     })
 }
 

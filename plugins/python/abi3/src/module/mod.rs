@@ -5,9 +5,11 @@ mod mule;
 mod net;
 mod process;
 mod request;
+mod spooler;
 
 pub use mule::dispatch as mule_msg;
 pub use process::{own_record, stop_now};
+pub use spooler::dispatch as spool_task;
 
 use crate::py::{self, Args, Py, PyResult};
 use crate::{host, input, interpreter, settings};
@@ -64,6 +66,8 @@ fn make() -> PyResult<Py> {
     rows.extend(net::rows());
     rows.extend(mule::rows());
     rows.push(mule::keyword_row());
+    rows.extend(spooler::rows());
+    rows.extend(spooler::keyword_rows());
     rows.push(PyMethodDef::zeroed());
     let definition = Box::leak(Box::new(PyModuleDef {
         m_base: PyModuleDef_HEAD_INIT,
@@ -239,6 +243,9 @@ pub fn refresh() {
     }
     // SAFETY: the module's dict lives as long as the process.
     let done = unsafe { Py::borrowed(dict) }.and_then(|dict| {
+        if let Some(folders) = spooler::folders()? {
+            py::set_item(&dict, c"spoolers", &folders)?;
+        }
         py::set_item(&dict, c"sockets", &sockets()?)?;
         // SAFETY: a plain read of the published view.
         py::set_item(&dict, c"loop", &unsafe { py::c_bytes(sys::uwsgi.r#loop) }?)
