@@ -17,6 +17,8 @@ super::functions! {
 
 /// What a task that is to be tried again says.
 const RETRY: c_int = -1;
+/// What a task says that is not for Python.
+const IGNORE: c_int = 0;
 
 /// The rows of `spool` and `send_to_spooler`, which take keywords.
 pub fn keyword_rows() -> [PyMethodDef; 2] {
@@ -222,7 +224,8 @@ fn spooler_get_task(args: &Args) -> PyResult<Py> {
 pub fn dispatch(name: &CStr, packet: &[u8], body: &[u8]) -> c_int {
     let Some(function) = attribute(c"spooler") else {
         log::line("unable to find the spooler function, have you loaded it into the spooler process?");
-        return RETRY;
+        // another plugin may have one; if none has, the task stays
+        return IGNORE;
     };
     let said = task(Some(name.to_bytes()), packet, body).and_then(|task| match task {
         Some(task) => function.call(&[&task]).map(Some),
