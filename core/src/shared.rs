@@ -341,6 +341,24 @@ impl SharedMemory {
     }
 }
 
+/// So many zeroed rows in memory that this process and those it forks share; it stays for the life of the process.
+///
+/// # Errors
+/// The system has no memory for it.
+pub fn rows<T: Default>(count: usize) -> nix::Result<&'static [T]> {
+    let length = NonZeroUsize::new((count * size_of::<T>()).max(1)).ok_or(nix::Error::EINVAL)?;
+    let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice, aligned to a page, large enough for the rows that
+    // are written before anybody else sees them.
+    unsafe {
+        let first = nix::sys::mman::mmap_anonymous(None, length, flags, MapFlags::MAP_SHARED)?
+            .as_ptr()
+            .cast::<T>();
+        (0..count).for_each(|at| first.add(at).write(T::default()));
+        Ok(std::slice::from_raw_parts(first, count))
+    }
+}
+
 /// A counter of a C record, as the atomic that it is between threads and processes.
 ///
 /// # Safety

@@ -90,6 +90,8 @@ pub enum Order {
 
 static ORDER: AtomicU8 = AtomicU8::new(0);
 static BELL: AtomicI32 = AtomicI32::new(-1);
+/// Nobody in this process looks at orders.
+static LEAVE_AT_ONCE: AtomicBool = AtomicBool::new(false);
 static PAUSED: AtomicU8 = AtomicU8::new(0);
 
 /// The strongest order so far.
@@ -105,6 +107,16 @@ pub fn order() -> Order {
 pub fn give_order(order: Order) {
     ORDER.fetch_max(order as u8, Ordering::AcqRel);
     ring();
+}
+
+/// The descriptor that becomes readable with the first order; negative: there is none.
+pub fn bell() -> RawFd {
+    BELL.load(Ordering::Acquire)
+}
+
+/// Whether an order to leave ends the process there and then: it runs a program that may never look at orders.
+pub fn leave_at_once(at_once: bool) {
+    LEAVE_AT_ONCE.store(at_once, Ordering::Release);
 }
 
 /// Whether the worker is to hold still (SIGTSTP).
@@ -124,6 +136,10 @@ fn ring() {
 extern "C" fn on_leave(_: i32) {
     let errno = errno();
     give_order(Order::Leave);
+    if LEAVE_AT_ONCE.load(Ordering::Acquire) {
+        // SAFETY: async-signal-safe by POSIX.
+        unsafe { libc::_exit(0) }
+    }
     set_errno(errno);
 }
 

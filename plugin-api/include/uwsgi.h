@@ -904,6 +904,19 @@ int uwsgi_signal_wait(int signal);
 void uwsgi_receive_signal(int fd, char *name, int id);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Mules and spoolers
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* [any] Writes a task for the spooler: a packet's body (its keys spooler, priority and at say where and when) and what
+ * follows it. The request may be NULL. The file's path, yours to free(); NULL: not written (said in the log). */
+char *uwsgi_spool_request(struct wsgi_request *, char *packet, size_t len, char *body, size_t body_len);
+/* [any] a message into the queue behind a descriptor (rsgi_mule_queue): 0 sent, -1 the queue is full. */
+int mule_send_msg(int fd, char *message, size_t len);
+/* [worker] a mule waits for a message; timeout in seconds, -1: for ever. The message is the caller's, cut to size.
+ * Its length, or -1: not a mule, or nothing came in time. It does not return when the mule is told to leave. */
+ssize_t uwsgi_mule_get_msg(int manage_signals, int manage_farms, char *message, size_t size, int timeout);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Beyond uWSGI: what other servers of this API do not have. A portable plugin looks them up with dlsym().
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in init: binds and listens on an address as --socket spells them; over a reload the same socket is handed
@@ -912,6 +925,24 @@ int rsgi_gateway_bind(const char *address);
 /* [master] in init: asks the workers for a private socket that speaks the gateway link, and writes its address with
  * a NUL; the length, or -1: buffer too small. The address does not change over reloads. */
 ssize_t rsgi_gateway_link(char *buf, size_t size);
+/* [any] The directory of a spooler, from 0: its length, at most size bytes of it written; -1: there is none. */
+int rsgi_spooler_dir(int number, char *buf, size_t size);
+/* [any] The pid of a spooler's process, from 0; 0: it does not run now, -1: there is none. */
+int rsgi_spooler_pid(int number);
+/* [any] Seconds between two looks of all spoolers into their directories; 0: as configured. */
+void rsgi_spooler_frequency(int seconds);
+/* [any] The path of a task that waits, from 0, as rsgi_spooler_dir. */
+int rsgi_spooler_job(int number, char *buf, size_t size);
+/* [any] a message to a mule, 0: to whichever is free first: 0 sent, -1 full, -2 no such mule, -3 over 64 KiB. */
+int rsgi_mule_send(int mule, const char *message, size_t len);
+/* [any] the descriptor of a mule's queue, 0: of the one that all mules read; -1: none. It stays the host's. */
+int rsgi_mule_queue(int mule);
+/* [any] the same as rsgi_mule_send, to a farm by its name. */
+int rsgi_farm_send(const char *farm, const char *message, size_t len);
+/* [worker] a mule waits for a message of its farms: its length, -1: not a mule. */
+ssize_t rsgi_farm_get_msg(char *message, size_t size);
+/* [any] 1: this process is a mule of the farm, NULL: of any. */
+int rsgi_in_farm(const char *farm);
 /* [request] Writes parts of the body in one go. last != 0: nothing follows, so that the host can state the length. */
 int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 /* [request] Whether the client has closed its side (1), without reading from it. */

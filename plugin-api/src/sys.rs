@@ -222,6 +222,30 @@ unsafe extern "C" {
         func: Option<unsafe extern "C" fn(c_int, *mut c_void)>,
         data: *mut c_void,
     ) -> *mut UwsgiGateway;
+    pub fn uwsgi_spool_request(
+        a0: *mut WsgiRequest,
+        packet: *mut c_char,
+        len: usize,
+        body: *mut c_char,
+        body_len: usize,
+    ) -> *mut c_char;
+    pub fn rsgi_spooler_dir(number: c_int, buf: *mut c_char, size: usize) -> c_int;
+    pub fn rsgi_spooler_pid(number: c_int) -> c_int;
+    pub fn rsgi_spooler_frequency(seconds: c_int);
+    pub fn rsgi_spooler_job(number: c_int, buf: *mut c_char, size: usize) -> c_int;
+    pub fn mule_send_msg(fd: c_int, message: *mut c_char, len: usize) -> c_int;
+    pub fn uwsgi_mule_get_msg(
+        manage_signals: c_int,
+        manage_farms: c_int,
+        message: *mut c_char,
+        size: usize,
+        timeout: c_int,
+    ) -> isize;
+    pub fn rsgi_mule_send(mule: c_int, message: *const c_char, len: usize) -> c_int;
+    pub fn rsgi_mule_queue(mule: c_int) -> c_int;
+    pub fn rsgi_farm_send(farm: *const c_char, message: *const c_char, len: usize) -> c_int;
+    pub fn rsgi_farm_get_msg(message: *mut c_char, size: usize) -> isize;
+    pub fn rsgi_in_farm(farm: *const c_char) -> c_int;
     pub fn rsgi_gateway_bind(address: *const c_char) -> c_int;
     pub fn rsgi_gateway_link(buf: *mut c_char, size: usize) -> isize;
     pub fn rsgi_response_writev(a0: *mut WsgiRequest, parts: *const iovec, count: usize, last: c_int) -> c_int;

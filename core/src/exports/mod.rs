@@ -10,6 +10,7 @@ mod gateway;
 mod hook;
 mod log;
 mod memory;
+mod mule;
 mod number;
 mod option;
 mod request;
@@ -17,6 +18,7 @@ mod resolve;
 mod response;
 mod signal;
 mod socket;
+mod spooler;
 mod string;
 
 use std::ffi::{CStr, c_char};

@@ -303,6 +303,10 @@ pub extern "C" fn set_harakiri(seconds: c_int) {
     } else {
         0
     };
+    if let Some(slot) = crate::mule::slot(crate::mule::own_id()) {
+        slot.deadline.store(deadline, Ordering::Release);
+        return;
+    }
     server()
         .shared
         .worker_slot(worker_id())

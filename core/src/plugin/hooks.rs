@@ -58,6 +58,8 @@ moments! {
     postinit_apps: Both;
     /// First thing in a worker.
     post_fork: Both;
+    /// A spooler, after `post_fork`.
+    spooler_init: Both;
     /// Just before the request loop.
     fixup: Request;
     /// Before the request loop; may take the process over.
@@ -259,6 +261,59 @@ pub unsafe fn post_request(req: *mut WsgiRequest) {
         // SAFETY: by the contract.
         unsafe { hook(req) };
     }
+}
+
+/// First thing in a mule: of request plugins only.
+pub fn post_fork_aside() {
+    for plugin in plugins(Of::Request) {
+        if let Some(hook) = plugin.post_fork {
+            // SAFETY: in the new process, in its only thread.
+            unsafe { hook() };
+        }
+    }
+}
+
+/// A mule's script: whether a plugin has run it.
+pub fn mule(script: &CStr) -> bool {
+    plugins(Of::Request).into_iter().any(|plugin| {
+        // SAFETY: in the mule's main thread; the caller's text lives as long as the process.
+        plugin
+            .mule
+            .is_some_and(|hook| unsafe { hook(script.as_ptr().cast_mut()) } == 1)
+    })
+}
+
+/// A mule's message: whether a plugin has taken it.
+pub fn mule_msg(message: &mut [u8]) -> bool {
+    plugins(Of::Request).into_iter().any(|plugin| {
+        // SAFETY: in the mule's main thread, with a message that lives during the call.
+        plugin
+            .mule_msg
+            .is_some_and(|hook| unsafe { hook(message.as_mut_ptr().cast(), message.len()) } == 1)
+    })
+}
+
+/// A spooler's task: what the first plugin that wants it says, 0 when none does.
+pub fn spooler(name: &str, packet: &mut [u8], body: &mut [u8]) -> i32 {
+    let name = std::ffi::CString::new(name).unwrap_or_default();
+    for plugin in plugins(Of::Request) {
+        let Some(hook) = plugin.spooler else { continue };
+        let (text, len) = (packet.as_mut_ptr().cast(), packet.len() as u16);
+        // SAFETY: in the spooler's main thread; name, packet and body live during the call.
+        let outcome = unsafe {
+            hook(
+                name.as_ptr().cast_mut(),
+                text,
+                len,
+                body.as_mut_ptr().cast(),
+                body.len(),
+            )
+        };
+        if outcome != 0 {
+            return outcome;
+        }
+    }
+    0
 }
 
 /// `init` of every plugin; one that fails is said and the others go on.

@@ -44,6 +44,8 @@ pub struct Handover {
     pub memories: Vec<OldMemory>,
     /// The executable of the image before, to go back to when this one cannot serve.
     pub binary: Option<RawFd>,
+    /// The pids of its mules.
+    pub mules: Vec<i32>,
     /// The pid of its emperor, and what tells its settings from others.
     pub emperor: Option<(i32, u64)>,
 }
@@ -76,6 +78,9 @@ impl Handover {
         if let Some(fd) = self.binary {
             writeln!(to, "binary {fd}")?;
         }
+        for pid in &self.mules {
+            writeln!(to, "mule {pid}")?;
+        }
         if let Some((pid, settings)) = self.emperor {
             writeln!(to, "emperor {pid} {settings}")?;
         }
@@ -106,6 +111,7 @@ impl Handover {
                 let (pid, settings) = rest.split_once(' ')?;
                 self.emperor = Some((pid.parse().ok()?, settings.parse().ok()?));
             }
+            "mule" => self.mules.push(rest.parse().ok()?),
             "binary" => self.binary = Some(rest.parse().ok()?),
             "socket" => {
                 let (fd, name) = rest.split_once(' ')?;
@@ -178,6 +184,7 @@ mod tests {
             sockets in proptest::collection::vec(("[^\r\n]{1,20}", 0..9999), 0..5),
             processes in proptest::collection::vec((1..99999, 0usize..99, proptest::option::of(0usize..9)), 0..5),
             memories in proptest::collection::vec((3..99, 1usize..99, 1usize..9, "[a-z0-9.-]{1,9}"), 0..3),
+            mules in proptest::collection::vec(1..99999, 0..4),
             binary in proptest::option::of(0..99),
             emperor in proptest::option::of((1..99999, any::<u64>())),
         ) {
@@ -190,6 +197,7 @@ mod tests {
                     .into_iter()
                     .map(|(fd, workers, cores, stamp)| OldMemory { fd, workers, cores, stamp })
                     .collect(),
+                mules,
                 binary,
                 emperor,
             };

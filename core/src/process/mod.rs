@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod handover;
 pub mod harakiri;
 pub mod master;
+pub mod mule;
 pub mod oom;
 pub mod reload;
 pub mod scaling;
@@ -34,6 +35,8 @@ pub enum Role {
     Trial = 3,
     /// Supervises other instances; also what a vassal's process is until its exec.
     Emperor = 4,
+    /// Works beside the workers.
+    Mule = 5,
 }
 
 static ROLE: AtomicU8 = AtomicU8::new(0);
@@ -45,6 +48,7 @@ pub fn role() -> Role {
         1 => Role::Worker,
         2 => Role::Gateway,
         4 => Role::Emperor,
+        5 => Role::Mule,
         _ => Role::Trial,
     }
 }
@@ -70,6 +74,7 @@ pub fn exit(code: i32) -> ! {
                 crate::startup::vacuum();
             }
         }
+        Role::Mule => hooks::atexit(),
         Role::Master => crate::startup::at_end(),
         Role::Gateway | Role::Trial | Role::Emperor => {}
     }

@@ -53,6 +53,30 @@ pub fn worker(id: usize) -> nix::Result<Pid> {
     }
 }
 
+/// A new process for mule `id`; only the parent returns.
+///
+/// # Errors
+/// The system refuses another process.
+pub fn mule(id: usize) -> nix::Result<Pid> {
+    let master = std::process::id() as i32;
+    match fork_with_hooks(Role::Mule, 0)? {
+        Some(pid) => Ok(pid),
+        None => super::mule::run(id, master),
+    }
+}
+
+/// A new process of the spoolers; only the parent returns.
+///
+/// # Errors
+/// The system refuses another process.
+pub fn spooler(all: &'static crate::spooler::Spoolers, number: usize) -> nix::Result<Pid> {
+    let master = std::process::id() as i32;
+    match fork_with_hooks(Role::Mule, 0)? {
+        Some(pid) => Ok(pid),
+        None => crate::spooler::run::run(all, number, master),
+    }
+}
+
 /// A new process for the emperor; only the parent returns.
 ///
 /// # Errors

@@ -74,6 +74,8 @@ pub struct Background {
     pub mule_msg_size: u64,
     /// Directories.
     pub spoolers: Vec<String>,
+    /// Directories whose tasks another instance runs.
+    pub external_spoolers: Vec<String>,
     /// Processes of each spooler.
     pub spooler_processes: u32,
     /// Seconds between two scans.

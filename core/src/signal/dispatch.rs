@@ -3,6 +3,7 @@
 
 use super::receiver::Receiver;
 use super::{SignalError, memory, table};
+use crate::mule;
 use crate::process::{Role, role};
 use crate::say;
 use crate::server::{try_server, view, worker_id};
@@ -10,7 +11,7 @@ use crate::shared::{CoreSlot, counter, int};
 use crate::unix_signal::{self, Order};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::Cell;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
 /// How often one who waits looks whether the process is to leave, milliseconds.
@@ -26,8 +27,31 @@ thread_local! {
 pub fn own_receivers() -> Vec<Receiver> {
     match role() {
         Role::Worker => vec![Receiver::Worker(worker_id()), Receiver::AnyWorker],
+        Role::Mule => match mule::own_id() {
+            // spoolers are processes of the same kind, without a number among the mules
+            0 => vec![Receiver::Spooler],
+            id => {
+                let farms = mule::mules().into_iter().flat_map(|m| m.farms()).zip(1..);
+                let own = farms.filter(|(farm, _)| farm.mules.contains(&id));
+                let own = own.map(|(_, number)| Receiver::Farm(number));
+                [Receiver::Mule(id), Receiver::AnyMule].into_iter().chain(own).collect()
+            }
+        },
         _ => Vec::new(),
     }
+}
+
+/// Runs the handlers of all that waits for this process, in the loop of a mule or a spooler.
+pub fn run_own() {
+    for receiver in own_receivers() {
+        while run_pending(receiver) > 0 {}
+    }
+}
+
+/// What is readable while something waits for this process.
+pub fn own_bells() -> Vec<BorrowedFd<'static>> {
+    let queues = own_receivers().into_iter().filter_map(|r| memory()?.queue(r));
+    queues.map(|queue| queue.bell()).collect()
 }
 
 /// Tells loops of plugins which descriptors to watch (`uwsgi.signal_socket`, `uwsgi.my_signal_socket`); first thing

@@ -207,6 +207,12 @@ fn run_in_jail(
     settings.apps.need_app.get_or_insert(true);
     let server = server::install(Server::new(settings, bound, shared));
 
+    if !trial {
+        crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
+    }
+    crate::mule::prepare(&server.settings, trial)
+        .map_err(|e| StartupError::new(format!("cannot make the queues of the mules: {}", e.desc())))?;
+
     // 5. the log pipe: from here on, what applications print reaches the loggers too
     let mut log_pipes = Vec::new();
     if (loggers || server.settings.logging.log_master) && server.settings.processes.master && !trial {

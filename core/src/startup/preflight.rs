@@ -21,6 +21,11 @@ pub fn problems(settings: &Settings) -> Vec<String> {
         folders(settings, &mut found);
     }
     ports(settings, &mut found);
+    for farm in &settings.background.farms {
+        if let Err(wrong) = crate::mule::farm::parse(farm, settings.background.mules.len()) {
+            found.push(format!("{wrong} ({})", place(settings, "farm")));
+        }
+    }
     found
 }
 

@@ -123,6 +123,16 @@ pub fn worker(names: &ProcessNames, id: usize) {
     title(names, &format!("rsgi worker {id}"));
 }
 
+/// A mule's title.
+pub fn mule(names: &ProcessNames, id: usize) {
+    title(names, &format!("rsgi mule {id}"));
+}
+
+/// A spooler's title.
+pub fn spooler(names: &ProcessNames, number: usize) {
+    title(names, &format!("rsgi spooler {number}"));
+}
+
 /// The emperor's title.
 pub fn emperor(names: &ProcessNames, own: Option<&str>) {
     match own {

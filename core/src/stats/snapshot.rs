@@ -87,6 +87,14 @@ impl StatsSnapshot<'_> {
                 j.object_member("metrics", |j| self.metrics(j));
             }
             j.list("sockets", |j| self.server.sockets.iter().for_each(|s| socket(j, s)));
+            if let Some(mules) = crate::mule::mules() {
+                j.list("mules", |j| (1..=mules.count()).for_each(|id| mule(j, id)));
+            }
+            if let Some(all) = crate::spooler::spoolers() {
+                j.list("spoolers", |j| {
+                    (0..all.process_count()).for_each(|n| spooler(j, all, n))
+                });
+            }
             j.list("workers", |j| {
                 (1..=self.server.shared.worker_count()).for_each(|id| self.worker(j, id));
             });
@@ -190,6 +198,28 @@ pub(super) fn status(w: &UwsgiWorker) -> String {
         w if w.busy > 0 => "busy".into(),
         _ => "idle".into(),
     }
+}
+
+fn spooler(j: &mut Json, all: &crate::spooler::Spoolers, number: usize) {
+    let slot = all.slot(number);
+    j.object(|j| {
+        j.text("dir", &all.folder_of(number).to_string_lossy());
+        j.number("pid", slot.pid.load(Ordering::Relaxed));
+        j.number("tasks", slot.tasks.load(Ordering::Relaxed));
+        j.number("respawns", slot.spawned.load(Ordering::Relaxed).saturating_sub(1));
+        j.number("running", slot.running.load(Ordering::Relaxed));
+    });
+}
+
+fn mule(j: &mut Json, id: usize) {
+    let Some(slot) = crate::mule::slot(id) else { return };
+    j.object(|j| {
+        j.number("id", id);
+        j.number("pid", slot.pid.load(Ordering::Relaxed));
+        j.number("messages", slot.messages.load(Ordering::Relaxed));
+        j.number("harakiri_count", slot.harakiri_count.load(Ordering::Relaxed));
+        j.number("respawn_count", slot.spawned.load(Ordering::Relaxed));
+    });
 }
 
 fn daemon(j: &mut Json, daemon: &DaemonStats) {

@@ -34,6 +34,11 @@ const LAST_CALL: u64 = 100;
 /// While leaving, a kept connection that was quiet for so long is closed.
 const LEAVE_IDLE: u64 = 1;
 
+/// The main thread is inside code of an application, outside of the request loop: that of a mule.
+pub fn set_busy(busy: bool) {
+    MAIN_BUSY.store(busy, Ordering::Release);
+}
+
 /// Whether the main thread serves a request right now.
 pub fn busy_in_main_thread() -> bool {
     MAIN_BUSY.load(Ordering::Acquire)

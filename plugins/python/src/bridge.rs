@@ -100,6 +100,10 @@ pub struct Hooks {
     pub spooler_init: unsafe extern "C" fn(),
     /// A mule's script: 1 when it was Python's.
     pub mule: unsafe extern "C" fn(*const c_char) -> c_int,
+    /// A mule's message: 1 when `uwsgi.mule_msg_hook` took it.
+    pub mule_msg: unsafe extern "C" fn(*const c_char, usize) -> c_int,
+    /// A spooler's task: file, packet, body; -2 done, -1 again, 0 not mine.
+    pub spooler: unsafe extern "C" fn(*const c_char, *const c_char, u16, *const c_char, usize) -> c_int,
     /// Before a fork.
     pub pre_fork: unsafe extern "C" fn(),
     /// After it; 0 parent, 1 child.

@@ -230,6 +230,28 @@ unsafe extern "C" fn signal_handler(signal: u8, handler: *mut c_void) -> c_int {
     })
 }
 
+unsafe extern "C" fn mule_msg(message: *mut c_char, len: usize) -> c_int {
+    hook("mule_msg", 0, || match stage2::hooks() {
+        // SAFETY: the core's own function, with the host's own arguments.
+        Some(hooks) => unsafe { (hooks.mule_msg)(message, len) },
+        None => 0,
+    })
+}
+
+unsafe extern "C" fn spooler(
+    name: *mut c_char,
+    packet: *mut c_char,
+    len: u16,
+    body: *mut c_char,
+    body_len: usize,
+) -> c_int {
+    hook("spooler", -1, || match stage2::hooks() {
+        // SAFETY: the core's own function, with the host's own arguments.
+        Some(hooks) => unsafe { (hooks.spooler)(name, packet, len, body, body_len) },
+        None => 0,
+    })
+}
+
 fn exception_text(which: ExceptionText) -> *mut UwsgiBuffer {
     match stage2::hooks() {
         // SAFETY: the core's own function; asked while it is inside uwsgi_manage_exception.
@@ -283,6 +305,8 @@ pub static python_plugin: export::Exported = {
     plugin.worker = Some(worker);
     plugin.spooler_init = Some(spooler_init);
     plugin.mule = Some(mule);
+    plugin.spooler = Some(spooler);
+    plugin.mule_msg = Some(mule_msg);
     plugin.pre_uwsgi_fork = Some(pre_uwsgi_fork);
     plugin.post_uwsgi_fork = Some(post_uwsgi_fork);
     plugin.atexit = Some(atexit);

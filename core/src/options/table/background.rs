@@ -87,8 +87,7 @@ static ROWS: &[OptionSpec] = &[
         s.background.mules.extend((0..n).map(|_| Mule { script: None }))
     })
     .range(0, 1024)
-    .master()
-    .later(),
+    .master(),
     optional(
         "mule",
         "a process for background work, with a script of its own",
@@ -97,8 +96,7 @@ static ROWS: &[OptionSpec] = &[
             s.background.mules.push(Mule { script })
         },
     )
-    .master()
-    .later(),
+    .master(),
     parsed("farm", "a group of mules: NAME:MULE,MULE", |s, v| {
         match v.split_once(':') {
             Some((name, mules)) if !name.is_empty() && !mules.is_empty() => s.background.farms.push(v.to_owned()),
@@ -110,47 +108,38 @@ static ROWS: &[OptionSpec] = &[
         }
         Ok(())
     })
-    .master()
-    .later(),
+    .master(),
     bytes("mule-msg-size", "bytes of a mule's queue", |s, n| {
         s.background.mule_msg_size = n
-    })
-    .later(),
+    }),
     path("spooler", "a directory of tasks", |s, v| {
         s.background.spoolers.push(v.into())
     })
     .short('Q')
-    .master()
-    .later(),
+    .master(),
     number("spooler-processes", "processes of each spooler", |s, n| {
         s.background.spooler_processes = n as u32
-    })
-    .later(),
+    }),
     number(
         "spooler-frequency",
         "seconds between two looks into the directory",
         |s, n| s.background.spooler_frequency = n,
     )
-    .aliases(&["spooler-freq"])
-    .later(),
+    .aliases(&["spooler-freq"]),
     number(
         "spooler-max-tasks",
         "tasks after which a spooler is replaced",
         |s, n| s.background.spooler_max_tasks = n,
-    )
-    .later(),
+    ),
     flag("spooler-ordered", "tasks in the order of their names", |s, on| {
         s.background.spooler_ordered = on
-    })
-    .later(),
+    }),
     flag("spooler-quiet", "fewer lines about tasks", |s, on| {
         s.background.spooler_quiet = on
-    })
-    .later(),
+    }),
     path("spooler-chdir", "where tasks run", |s, v| {
         s.background.spooler_chdir = Some(v.into())
-    })
-    .later(),
+    }),
     parsed(
         "timer",
         "raise a uWSGI signal again and again: SIGNAL SECONDS",
@@ -200,10 +189,10 @@ static ROWS: &[OptionSpec] = &[
         "announce this instance to a router, as key=value pairs",
     ),
     later("subscribe-freq", Required, "seconds between two announcements"),
-    later(
+    path(
         "spooler-external",
-        Required,
         "a directory of tasks that another instance runs",
+        |s, v| s.background.external_spoolers.push(v.into()),
     ),
 ];
 

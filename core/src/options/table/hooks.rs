@@ -122,7 +122,7 @@ static ROWS: &[OptionSpec] = &[
         hook,
         "an action in the emperor, after a vassal was started"
     ),
-    action!("hook-as-mule", as_mule, hook, "an action in each mule").later(),
+    action!("hook-as-mule", as_mule, hook, "an action in each mule"),
     parsed(
         "hook-touch",
         "an action when a file changes: FILE ACTION:ARGUMENT",

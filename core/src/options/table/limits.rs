@@ -46,12 +46,10 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     number("spooler-harakiri", "seconds of a spooler's task", |s, n| {
         s.limits.spooler_harakiri = n
-    })
-    .later(),
+    }),
     number("mule-harakiri", "seconds of a mule's message", |s, n| {
         s.limits.mule_harakiri = n
-    })
-    .later(),
+    }),
     number("cron-harakiri", "seconds of a scheduled command", |s, n| {
         s.limits.cron_harakiri = n
     }),

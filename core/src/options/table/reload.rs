@@ -54,8 +54,7 @@ static ROWS: &[OptionSpec] = &[
     }),
     number("mule-reload-mercy", "seconds that a mule gets to finish", |s, n| {
         s.reload.mule_reload_mercy = n
-    })
-    .later(),
+    }),
     path("touch-reload", "reload when this file changes", |s, v| {
         s.reload.touch_reload.push(v.into())
     })
@@ -77,15 +76,13 @@ static ROWS: &[OptionSpec] = &[
         "reload the mules when this file changes",
         |s, v| s.reload.touch_mules_reload.push(v.into()),
     )
-    .master()
-    .later(),
+    .master(),
     path(
         "touch-spoolers-reload",
         "reload the spoolers when this file changes",
         |s, v| s.reload.touch_spoolers_reload.push(v.into()),
     )
-    .master()
-    .later(),
+    .master(),
     path(
         "touch-gracefully-stop",
         "stop gracefully when this file changes",

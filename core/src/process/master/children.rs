@@ -146,6 +146,12 @@ impl Master {
                 let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                 self.daemon_ended(at, pid, &how);
             }
+            Kind::Mule(id) => {
+                let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
+                self.mule_ended(id, pid, process.born.elapsed(), process.leaving.is_some(), &how);
+            }
+            Kind::Spooler(number) => self.spooler_ended(number, pid, process.born.elapsed(), code),
+            Kind::OldMule => {}
             Kind::Emperor => {
                 let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                 self.emperor_ended(pid, process.born.elapsed(), process.leaving.is_some(), &how);

@@ -7,10 +7,12 @@ mod daemons;
 mod deadlines;
 mod emperor;
 mod generation;
+mod mules;
 mod notices;
 mod orders;
 mod scale;
 mod signals;
+mod spoolers;
 mod touch;
 mod watch;
 
@@ -75,6 +77,12 @@ enum Kind {
     Daemon(usize),
     /// Supervises other instances.
     Emperor,
+    /// Works beside the workers.
+    Mule(usize),
+    /// Runs the tasks of a directory.
+    Spooler(usize),
+    /// A mule or spooler whose successor comes, of this image or the one before.
+    OldMule,
 }
 
 /// A child of the master.
@@ -163,6 +171,12 @@ struct Master {
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
+    /// Mules that wait for their next try.
+    mule_pauses: Vec<mules::MulePause>,
+    /// How often in a row each mule did not live long.
+    mule_failures: Vec<u32>,
+    /// Spoolers that wait for their next try.
+    paused_spoolers: Vec<(Instant, usize)>,
     /// Gateways that wait for their next try.
     paused_gateways: Vec<(Instant, usize)>,
     closing: Option<Closing>,
@@ -263,6 +277,9 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
+        mule_pauses: Vec::new(),
+        mule_failures: vec![0; server.settings.background.mules.len() + 1],
+        paused_spoolers: Vec::new(),
         paused_gateways: Vec::new(),
         closing: None,
         trial: None,
@@ -295,6 +312,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     if let Some(handover) = handover {
         master.adopt(&handover);
         master.adopt_emperor(&handover);
+        master.adopt_mules(&handover);
     }
     // SAFETY: the master's own record; `uwsgi.masterpid()` reads it.
     unsafe { (*server.shared.worker(0)).pid = std::process::id() as i32 };
@@ -313,6 +331,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     for at in 0..master.gateways.len() {
         master.spawn_gateway(at);
     }
+    master.start_mules();
+    master.start_spoolers();
     master.start_daemons();
     startup::notify::started();
     Ok(master.run())
@@ -330,9 +350,12 @@ impl Master {
             self.drain_log();
             self.reap();
             self.settle_generations();
+            self.retire_old_mules();
             self.kill_overdue();
             self.end_condemned();
             self.respawn_due();
+            self.respawn_due_mules();
+            self.respawn_due_spoolers();
             self.start_due_daemons();
             self.read_fifo();
             self.hear_touches();
@@ -377,6 +400,8 @@ impl Master {
             .chain(self.next_daemon())
             .chain(self.next_cron())
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
+            .chain(self.next_mule())
+            .chain(self.paused_spoolers.iter().map(|(until, _)| *until))
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -411,7 +436,9 @@ impl Master {
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
             Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
-            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor => false,
+            Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule => {
+                false
+            }
         };
         if self.asleep || self.processes.iter().any(serves) {
             Ok(())

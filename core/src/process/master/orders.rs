@@ -327,6 +327,7 @@ impl Master {
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
         sockets.extend(startup::conditions::locks());
+        sockets.extend(crate::mule::sockets());
         sockets.extend(
             self.server
                 .sockets
@@ -354,7 +355,7 @@ impl Master {
                 let worker = match p.kind {
                     Kind::Worker(id) | Kind::Old(id) => id,
                     Kind::Gateway(_) => 0,
-                    Kind::Daemon(_) | Kind::Emperor => return None,
+                    Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule => return None,
                 };
                 Some(OldProcess {
                     pid: p.pid,
@@ -377,6 +378,7 @@ impl Master {
             sockets,
             processes,
             emperor: self.emperor_for_handover(),
+            mules: self.mules_for_handover(),
             binary: None,
         }
     }
@@ -393,6 +395,11 @@ impl Master {
                 closing.ending = Ending::Fast;
                 closing.then = Then::Exit(0);
                 closing.workers_told = false;
+                for process in &mut self.processes {
+                    if matches!(process.kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule) {
+                        process.leaving = None;
+                    }
+                }
                 self.tell_workers();
             }
             return;
@@ -486,6 +493,7 @@ impl Master {
     /// What follows, when the server is closing and nobody is left.
     pub(super) fn closed(&mut self) -> Option<Then> {
         self.tell_workers();
+        self.tell_mules();
         let closing = self.closing.as_ref()?;
         let left = self.processes.iter().any(|p| match p.kind {
             Kind::Gateway(_) => closing.then != Then::Exec || p.leaving.is_some(),

@@ -21,6 +21,10 @@ enum Meaning {
     Workers,
     /// The same, said as uWSGI says it.
     Chain,
+    /// A replacement of the mules alone.
+    Mules,
+    /// The same of the spoolers.
+    Spoolers,
     Stop,
     /// Stop, exec, start, at once.
     BrutalReload,
@@ -113,6 +117,8 @@ fn watched(settings: &Settings) -> Vec<Touch> {
     let plain = [
         (&reload.touch_reload, Meaning::Reload),
         (&reload.touch_workers_reload, Meaning::Workers),
+        (&reload.touch_mules_reload, Meaning::Mules),
+        (&reload.touch_spoolers_reload, Meaning::Spoolers),
         (&reload.touch_chain_reload, Meaning::Chain),
         (&reload.touch_gracefully_stop, Meaning::Stop),
         (&reload.touch_logrotate, Meaning::RotateLog),
@@ -202,6 +208,14 @@ impl Master {
                     return self.chain_reload();
                 }
                 self.renew_workers();
+            }
+            Meaning::Mules => {
+                say!("*** {file} has been touched... reloading the mules !!! ***");
+                self.renew_mules();
+            }
+            Meaning::Spoolers => {
+                say!("*** {file} has been touched... reloading the spoolers !!! ***");
+                self.renew_spoolers();
             }
             Meaning::Stop => {
                 say!("*** {file} has been touched... stopping gracefully !!! ***");

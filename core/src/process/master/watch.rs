@@ -17,6 +17,8 @@ impl Master {
         publish_queues(self.server);
         hooks::master_cycle();
         self.check_deadlines(now);
+        self.check_mules(now);
+        self.check_spoolers(now);
         self.report_to_emperor();
         self.check_daemons();
         crate::startup::notify::alive();

@@ -41,6 +41,8 @@ static HOOKS: Hooks = Hooks {
     worker,
     spooler_init,
     mule,
+    mule_msg,
+    spooler,
     pre_fork,
     after_fork,
     atexit,
@@ -203,6 +205,36 @@ unsafe extern "C" fn mule(script: *const c_char) -> c_int {
             }
             1
         })
+    })
+}
+
+unsafe extern "C" fn spooler(
+    name: *const c_char,
+    packet: *const c_char,
+    len: u16,
+    body: *const c_char,
+    body_len: usize,
+) -> c_int {
+    guarded("spooler", -1, || {
+        let bytes = |at: *const c_char, len: usize| match at.is_null() || len == 0 {
+            true => &[][..],
+            // SAFETY: the host passes so many bytes, which live during the call.
+            false => unsafe { std::slice::from_raw_parts(at.cast::<u8>(), len) },
+        };
+        // SAFETY: the host passes a NUL-terminated name.
+        let name = unsafe { CStr::from_ptr(name) };
+        gil::with(|| module::spool_task(name, bytes(packet, len.into()), bytes(body, body_len)))
+    })
+}
+
+unsafe extern "C" fn mule_msg(message: *const c_char, len: usize) -> c_int {
+    guarded("mule_msg", 0, || {
+        let message = match message.is_null() {
+            true => &[][..],
+            // SAFETY: the host passes so many bytes, which live during the call.
+            false => unsafe { std::slice::from_raw_parts(message.cast(), len) },
+        };
+        gil::with(|| c_int::from(module::mule_msg(message)))
     })
 }
 

@@ -1,12 +1,16 @@
 //! The `uwsgi` module: what an application may ask and tell the server. Made once when Python starts; attributes that
 //! the server learns later (sockets) are refreshed before applications are loaded and after each fork.
 
+mod mule;
 mod net;
 mod process;
 mod request;
 pub mod signal;
+mod spooler;
 
+pub use mule::dispatch as mule_msg;
 pub use process::{own_record, stop_now};
+pub use spooler::dispatch as spool_task;
 
 use crate::py::{self, Args, Py, PyResult};
 use crate::{host, input, interpreter, settings};
@@ -62,6 +66,10 @@ fn make() -> PyResult<Py> {
     rows.extend(request::rows());
     rows.extend(net::rows());
     rows.extend(signal::rows());
+    rows.extend(mule::rows());
+    rows.push(mule::keyword_row());
+    rows.extend(spooler::rows());
+    rows.extend(spooler::keyword_rows());
     rows.push(PyMethodDef::zeroed());
     let definition = Box::leak(Box::new(PyModuleDef {
         m_base: PyModuleDef_HEAD_INIT,
@@ -223,6 +231,12 @@ fn sockets() -> PyResult<Py> {
     }
 }
 
+/// What the application has put into the module under this name.
+fn attribute(name: &CStr) -> Option<Py> {
+    let module = interpreter::import(c"uwsgi").map_err(|_| py::clear()).ok()?;
+    module.attr_opt(name).filter(|value| !value.is_none())
+}
+
 /// Brings the attributes up to date that are not known when Python starts.
 pub fn refresh() {
     let dict = DICT.load(Ordering::Acquire);
@@ -231,6 +245,9 @@ pub fn refresh() {
     }
     // SAFETY: the module's dict lives as long as the process.
     let done = unsafe { Py::borrowed(dict) }.and_then(|dict| {
+        if let Some(folders) = spooler::folders()? {
+            py::set_item(&dict, c"spoolers", &folders)?;
+        }
         py::set_item(&dict, c"sockets", &sockets()?)?;
         // SAFETY: a plain read of the published view.
         py::set_item(&dict, c"loop", &unsafe { py::c_bytes(sys::uwsgi.r#loop) }?)

@@ -209,7 +209,11 @@ fn parsefile(args: &Args) -> PyResult<Py> {
 /// The pairs of a uwsgi packet (4 bytes of head, then length-prefixed keys and values); `None`: malformed.
 fn parse_packet(packet: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let size = usize::from(u16::from_le_bytes([*packet.get(1)?, *packet.get(2)?]));
-    let mut rest = packet.get(4..4 + size)?;
+    parse_pairs(packet.get(4..4 + size)?)
+}
+
+/// The pairs of a packet without its head.
+pub fn parse_pairs(mut rest: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut pairs = Vec::new();
     while !rest.is_empty() {
         let mut part = || {

@@ -1,0 +1,174 @@
+//! Mules: started, watched and started again by the master; those of an image, or of before a touch, leave when the
+//! new ones are there.
+
+use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, tell};
+use crate::process::handover::Handover;
+use crate::process::spawn;
+use crate::{mule, say};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A mule that waits for its next try.
+pub(super) struct MulePause {
+    id: usize,
+    until: Instant,
+}
+
+impl Master {
+    /// The mules of the image before: they work until ours are there.
+    pub(super) fn adopt_mules(&mut self, handover: &Handover) {
+        for pid in &handover.mules {
+            self.add(*pid, Kind::OldMule);
+        }
+    }
+
+    /// The mules for the next image.
+    pub(super) fn mules_for_handover(&self) -> Vec<i32> {
+        let is_mule = |kind| matches!(kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule);
+        let mules = self.processes.iter().filter(|p| is_mule(p.kind));
+        mules.map(|p| p.pid).collect()
+    }
+
+    pub(super) fn start_mules(&mut self) {
+        for id in 1..=mule::mules().map_or(0, mule::Mules::count) {
+            self.spawn_mule(id);
+        }
+    }
+
+    fn spawn_mule(&mut self, id: usize) {
+        let Some(slot) = mule::slot(id).filter(|_| self.closing.is_none()) else {
+            return;
+        };
+        slot.deadline.store(0, Ordering::Release);
+        match spawn::mule(id) {
+            Ok(pid) => {
+                slot.pid.store(pid.as_raw(), Ordering::Release);
+                slot.spawned.fetch_add(1, Ordering::Relaxed);
+                self.add(pid.as_raw(), Kind::Mule(id));
+                say!("spawned uWSGI mule {id} (pid: {pid})");
+            }
+            Err(e) => {
+                say!("cannot fork mule {id}: fork(): {}", e.desc());
+                self.pause_mule(id);
+            }
+        }
+    }
+
+    fn pause_mule(&mut self, id: usize) {
+        let failures = &mut self.mule_failures[id];
+        *failures = failures.saturating_add(1);
+        let pause = Duration::from_millis(250).saturating_mul(1 << (*failures).min(10));
+        self.mule_pauses.push(MulePause {
+            id,
+            until: Instant::now() + pause.min(LONGEST_PAUSE),
+        });
+    }
+
+    /// When the next of those that wait is due.
+    pub(super) fn next_mule(&self) -> Option<Instant> {
+        self.mule_pauses.iter().map(|p| p.until).min()
+    }
+
+    pub(super) fn respawn_due_mules(&mut self) {
+        let now = Instant::now();
+        while let Some(at) = self.mule_pauses.iter().position(|p| p.until <= now) {
+            let id = self.mule_pauses.remove(at).id;
+            self.spawn_mule(id);
+        }
+    }
+
+    /// A mule has ended; `how`: exit code or signal.
+    pub(super) fn mule_ended(&mut self, id: usize, pid: i32, lived: Duration, was_told: bool, how: &str) {
+        if let Some(slot) = mule::slot(id) {
+            let _ = slot.pid.compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        if self.closing.is_some() {
+            return;
+        }
+        if !was_told {
+            say!("DAMN ! mule {id} (pid: {pid}) died ({how}) :( trying respawn ...");
+        }
+        if lived < INFANT {
+            return self.pause_mule(id);
+        }
+        self.mule_failures[id] = 0;
+        self.spawn_mule(id);
+    }
+
+    /// Those of before leave when all of this image's are at work.
+    pub(super) fn retire_old_mules(&mut self) {
+        if !self
+            .processes
+            .iter()
+            .any(|p| p.kind == Kind::OldMule && p.leaving.is_none())
+        {
+            return;
+        }
+        let is_ready = |id: usize| {
+            let ready = mule::slot(id).map(|slot| slot.ready.load(Ordering::Acquire));
+            self.processes
+                .iter()
+                .any(|p| p.kind == Kind::Mule(id) && Some(p.pid) == ready)
+        };
+        let count = mule::mules().map_or(0, mule::Mules::count);
+        // without new ones they go when the new image serves
+        if !(1..=count).all(is_ready) || (count == 0 && !self.ever_ready) {
+            return;
+        }
+        let mercy = self.mule_mercy();
+        for process in self.processes.iter_mut().filter(|p| p.kind == Kind::OldMule) {
+            tell(process, Signal::SIGHUP, mercy);
+        }
+    }
+
+    /// `--touch-mules-reload`: new ones start, the others leave.
+    pub(super) fn renew_mules(&mut self) {
+        for process in self.processes.iter_mut().filter(|p| matches!(p.kind, Kind::Mule(_))) {
+            process.kind = Kind::OldMule;
+        }
+        self.mule_pauses.clear();
+        self.start_mules();
+    }
+
+    fn mule_mercy(&self) -> Duration {
+        Duration::from_secs(self.server.settings.reload.mule_reload_mercy)
+    }
+
+    /// `--mule-harakiri`, `set_harakiri`: once a second.
+    pub(super) fn check_mules(&mut self, now: i64) {
+        for process in &self.processes {
+            let Kind::Mule(id) = process.kind else { continue };
+            let Some(slot) = mule::slot(id) else { continue };
+            let deadline = slot.deadline.load(Ordering::Acquire);
+            if deadline > 0 && deadline <= now {
+                slot.deadline.store(0, Ordering::Release);
+                slot.harakiri_count.fetch_add(1, Ordering::Relaxed);
+                say!(
+                    "*** HARAKIRI ON MULE {id} HANDLING A MESSAGE (pid: {}) ***",
+                    process.pid
+                );
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// The server closes: the mules are told when no worker is left that could need them, or at once.
+    pub(super) fn tell_mules(&mut self) {
+        let Some(closing) = &self.closing else { return };
+        let is_worker = |kind| matches!(kind, Kind::Worker(_) | Kind::Old(1..));
+        let fast = closing.ending == Ending::Fast;
+        if !closing.workers_told || (!fast && self.processes.iter().any(|p| is_worker(p.kind))) {
+            return;
+        }
+        let (signal, mercy) = match fast {
+            true => (Signal::SIGINT, self.ending_mercy()),
+            false => (Signal::SIGHUP, self.mule_mercy()),
+        };
+        let mules = self.processes.iter_mut();
+        for process in mules.filter(|p| matches!(p.kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule)) {
+            tell(process, signal, mercy);
+        }
+    }
+}

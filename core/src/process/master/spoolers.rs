@@ -1,0 +1,95 @@
+//! Spoolers: started, watched and started again by the master. Two of a directory never have the same task, so old
+//! and new ones may work side by side while they change hands.
+
+use super::{INFANT, Kind, Master};
+use crate::process::spawn;
+use crate::say;
+use crate::spooler::spoolers;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long after its death a spooler that did not live long is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Master {
+    pub(super) fn start_spoolers(&mut self) {
+        for number in 0..spoolers().map_or(0, crate::spooler::Spoolers::process_count) {
+            self.spawn_spooler(number);
+        }
+    }
+
+    fn spawn_spooler(&mut self, number: usize) {
+        let Some(all) = spoolers().filter(|_| self.closing.is_none()) else {
+            return;
+        };
+        let slot = all.slot(number);
+        slot.deadline.store(0, Ordering::Release);
+        slot.running.store(0, Ordering::Relaxed);
+        match spawn::spooler(all, number) {
+            Ok(pid) => {
+                slot.pid.store(pid.as_raw(), Ordering::Release);
+                slot.spawned.fetch_add(1, Ordering::Relaxed);
+                self.add(pid.as_raw(), Kind::Spooler(number));
+                say!(
+                    "spawned the rsgi spooler on dir {} with pid {pid}",
+                    all.folder_of(number).display()
+                );
+            }
+            Err(e) => {
+                say!("cannot fork a spooler: fork(): {}", e.desc());
+                self.paused_spoolers.push((Instant::now() + PAUSE, number));
+            }
+        }
+    }
+
+    pub(super) fn respawn_due_spoolers(&mut self) {
+        let now = Instant::now();
+        while let Some(at) = self.paused_spoolers.iter().position(|(until, _)| *until <= now) {
+            let (_, number) = self.paused_spoolers.remove(at);
+            self.spawn_spooler(number);
+        }
+    }
+
+    /// A spooler has ended, by itself with code 0 when it has done enough.
+    pub(super) fn spooler_ended(&mut self, number: usize, pid: i32, lived: Duration, code: Option<i32>) {
+        if self.closing.is_some() {
+            return;
+        }
+        if code != Some(0) {
+            say!("OOOPS the spooler (pid: {pid}) is no more...trying respawn...");
+            if lived < INFANT {
+                self.paused_spoolers.push((Instant::now() + PAUSE, number));
+                return;
+            }
+        }
+        self.spawn_spooler(number);
+    }
+
+    /// `--touch-spoolers-reload`: new ones start, the others leave.
+    pub(super) fn renew_spoolers(&mut self) {
+        for process in &mut self.processes {
+            if matches!(process.kind, Kind::Spooler(_)) {
+                process.kind = Kind::OldMule;
+            }
+        }
+        self.paused_spoolers.clear();
+        self.start_spoolers();
+    }
+
+    /// `--spooler-harakiri`: once a second. The task stays and is run again.
+    pub(super) fn check_spoolers(&self, now: i64) {
+        let Some(all) = spoolers() else { return };
+        for process in &self.processes {
+            let Kind::Spooler(number) = process.kind else { continue };
+            let slot = all.slot(number);
+            let deadline = slot.deadline.load(Ordering::Acquire);
+            if deadline > 0 && deadline <= now {
+                slot.deadline.store(0, Ordering::Release);
+                say!("*** HARAKIRI ON THE SPOOLER (pid: {}) ***", process.pid);
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+            }
+        }
+    }
+}
