@@ -7,6 +7,7 @@ mod process;
 mod request;
 pub mod signal;
 mod spooler;
+mod websocket;
 
 pub use mule::dispatch as mule_msg;
 pub use process::{own_record, stop_now};
@@ -65,6 +66,7 @@ fn make() -> PyResult<Py> {
     let mut rows = process::rows();
     rows.extend(request::rows());
     rows.extend(net::rows());
+    rows.extend(websocket::rows());
     rows.extend(signal::rows());
     rows.extend(mule::rows());
     rows.push(mule::keyword_row());
