@@ -1,6 +1,7 @@
 //! A worker process: its cores (request threads) around one epoll, from the fork to an orderly end.
 
 pub mod connection;
+mod exec;
 pub mod poll;
 pub mod serve;
 
@@ -157,9 +158,12 @@ pub fn run(id: usize) -> ! {
     unix_signal::unblock();
     crate::startup::worker_identity(id);
     procname::state(State::Starting);
+    let commands = &server.settings.processes;
+    exec::replace(server, id, "worker-exec", &commands.worker_exec);
     dispatch::publish_bells(id);
     hooks::master_fixup(1);
     hooks::post_fork();
+    exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
@@ -168,9 +172,12 @@ pub fn run(id: usize) -> ! {
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
+    // a loop that is not ours hears no order; one that wants to end in its own way has handlers of its own
+    unix_signal::leave_at_once(true);
     if hooks::worker() {
         process::exit(0);
     }
+    unix_signal::leave_at_once(false);
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
