@@ -6,6 +6,7 @@
 
 mod app;
 mod buffer;
+mod events;
 mod gateway;
 mod hook;
 mod log;

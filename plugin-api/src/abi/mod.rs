@@ -1,6 +1,7 @@
 //! `#[repr(C)]` mirrors of `include/uwsgi.h`. Both sides of the ABI use them; nothing here has behaviour.
 
 mod buffer;
+mod events;
 mod logger;
 mod option;
 mod plugin;
@@ -9,6 +10,7 @@ mod server;
 mod stamp;
 
 pub use buffer::UwsgiBuffer;
+pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
