@@ -161,6 +161,7 @@ impl Events {
         for index in again {
             self.drive(index);
         }
+        self.push_deadline();
         self.limits.check(self.server);
         self.set_pace();
         if AGAIN.with_borrow(Vec::is_empty) {
@@ -269,7 +270,7 @@ impl Events {
     /// over time, whichever request it is.
     fn push_deadline(&self) {
         let limit = self.harakiri();
-        if limit > 0 {
+        if limit > 0 && self.in_work > 0 {
             let now = crate::exports::now();
             let slot = self.server.shared.core_slot(self.id, 0);
             slot.deadline.store(now + limit as i64 + 1, Ordering::Relaxed);

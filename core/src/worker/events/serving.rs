@@ -195,7 +195,10 @@ impl Events {
             core.response.close_after();
         }
         serve::begin_counters(core);
-        core.slot.since.store(0, std::sync::atomic::Ordering::Relaxed);
+        if self.server.settings.limits.harakiri == 0 {
+            // the loop is alive while a request waits: only a deadline makes it count as busy for the master
+            core.slot.since.store(0, std::sync::atomic::Ordering::Relaxed);
+        }
         if hooks::has_pre_request() {
             let raw = core.expose();
             // SAFETY: the request of this core.
@@ -217,7 +220,6 @@ impl Events {
                 unsafe { request(raw) };
             }
         }
-        self.push_deadline();
     }
 
     /// If the request was answered, ends it; whether there is more to do.
@@ -349,7 +351,7 @@ impl Events {
                     return;
                 };
                 let silent = core.websocket.is_some() && websocket::tick(core).is_err();
-                let late = core.websocket.is_none() && harakiri > 0 && age >= harakiri;
+                let late = core.websocket.is_none() && harakiri > 0 && age > harakiri;
                 if stuck {
                     core.response.set_gone();
                 }

@@ -192,6 +192,10 @@ impl Exchange {
     }
 
     fn say_unanswered(&self, what: &str) {
+        log::line(&format!("the ASGI application returned from {} {what}", self.uri()));
+    }
+
+    fn uri(&self) -> String {
         let req = self.state().req.get();
         // SAFETY: the host's request: pointers and lengths are in step.
         let uri = unsafe {
@@ -200,10 +204,7 @@ impl Exchange {
                 false => std::slice::from_raw_parts((*req).uri.cast::<u8>(), (*req).uri_len.into()),
             }
         };
-        log::line(&format!(
-            "the ASGI application returned from {} {what}",
-            String::from_utf8_lossy(uri)
-        ));
+        String::from_utf8_lossy(uri).into_owned()
     }
 
     /// Gives the request back to the host.
@@ -279,7 +280,10 @@ impl Exchange {
     fn say_late(&self) {
         let req = self.state().req.get();
         if !req.is_null() {
-            self.say_unanswered("not in time (--harakiri): it is cancelled");
+            log::line(&format!(
+                "the request {} is over its time (--harakiri): it is cancelled",
+                self.uri()
+            ));
         }
     }
 

@@ -1,12 +1,13 @@
-//! What `receive()` and `send()` return: an awaitable that is mostly ready at once, and else does for a task what a
-//! Future would, without one. It may be awaited, wrapped in a task (it has a coroutine's methods) and waited for with
-//! `asyncio.wait` (it has a Future's).
+//! What `receive()` and `send()` return: an awaitable that is mostly ready at once. It has a coroutine's methods, so that
+//! it may be awaited and wrapped in a task, as one of an `async def` function. What is not ready hangs on a waiter, which
+//! does for a task what a Future would, without the loop.
 
 use crate::py::{self, Args, Py, PyResult};
 use pyo3_ffi::*;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+static AWAITABLE: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
 static CLASS: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
 /// `None` for ever: what `send()` returns when nothing keeps it.
 static DONE: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
@@ -35,7 +36,19 @@ struct Object {
     inner: Inner,
 }
 
-/// An awaitable.
+/// What is awaited: a value, or a waiter.
+struct Awaited {
+    value: Py,
+    is_ready: bool,
+}
+
+#[repr(C)]
+struct Awaitable {
+    base: PyObject,
+    awaited: Awaited,
+}
+
+/// Somebody waits for a value.
 pub struct Waiter(Py);
 
 /// Makes the class, and keeps what it needs of asyncio; once, in the worker.
@@ -43,10 +56,20 @@ pub fn prepare(event_loop: &Py, asyncio: &Py) -> PyResult<()> {
     LOOP.store(event_loop.share().into_ptr(), Ordering::Release);
     CANCELLED.store(asyncio.attr(c"CancelledError")?.into_ptr(), Ordering::Release);
     INVALID.store(asyncio.attr(c"InvalidStateError")?.into_ptr(), Ordering::Release);
-    let class = make()?;
-    CLASS.store(class.into_ptr().cast(), Ordering::Release);
-    DONE.store(new(State::Ready(py::none()))?.into_ptr(), Ordering::Release);
+    CLASS.store(make()?.into_ptr().cast(), Ordering::Release);
+    AWAITABLE.store(make_awaitable()?.into_ptr().cast(), Ordering::Release);
+    DONE.store(awaitable(py::none(), true)?.into_ptr(), Ordering::Release);
     Ok(())
+}
+
+fn awaitable(value: Py, is_ready: bool) -> PyResult<Py> {
+    // SAFETY: a class of ours; its memory is zeroed and filled before anybody sees it.
+    unsafe {
+        let object = Py::new(PyType_GenericAlloc(AWAITABLE.load(Ordering::Relaxed), 0))?;
+        let place = &raw mut (*object.as_ptr().cast::<Awaitable>()).awaited;
+        place.write(Awaited { value, is_ready });
+        Ok(object)
+    }
 }
 
 fn new(state: State) -> PyResult<Py> {
@@ -71,14 +94,13 @@ pub fn done() -> Py {
 
 /// Ready, with a value.
 pub fn ready(value: Py) -> PyResult<Py> {
-    new(State::Ready(value))
+    awaitable(value, true)
 }
 
 /// Not ready: the second is for whoever makes it so.
 pub fn waiting() -> PyResult<(Py, Waiter)> {
-    let object = new(State::Waiting)?;
-    let waiter = Waiter(object.share());
-    Ok((object, waiter))
+    let waiter = Waiter(new(State::Waiting)?);
+    Ok((awaitable(waiter.0.share(), false)?, waiter))
 }
 
 /// The state behind an object of the class; the GIL orders all accesses, and no reference is held over a call of Python.
@@ -181,11 +203,37 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
     }
 }
 
+/// What is awaited. The reference ends before Python is called.
+unsafe fn awaited<'a>(object: *mut PyObject) -> &'a Awaited {
+    // SAFETY: an instance of our class by the callers' contract; its fields never change.
+    unsafe { &(*object.cast::<Awaitable>()).awaited }
+}
+
+/// One step of an await.
+unsafe extern "C" fn step(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: called by Python with an instance.
+    unsafe {
+        let Awaited { value, is_ready } = awaited(object);
+        if !is_ready {
+            return next(value.as_ptr());
+        }
+        if !value.is_none() {
+            PyErr_SetObject(PyExc_StopIteration, value.as_ptr());
+        }
+        std::ptr::null_mut()
+    }
+}
+
 /// The same as CPython 3.10 and later ask for it: 0 returns, 1 yields, −1 raises.
 unsafe extern "C" fn am_send(object: *mut PyObject, _: *mut PyObject, out: *mut *mut PyObject) -> c_int {
     // SAFETY: called by Python with an instance and a place for the result.
     unsafe {
-        let state = inner(object);
+        let Awaited { value, is_ready } = awaited(object);
+        if *is_ready {
+            *out = value.share().into_ptr();
+            return 0;
+        }
+        let state = inner(value.as_ptr());
         match &state.state {
             State::Ready(value) => {
                 *out = value.share().into_ptr();
@@ -193,7 +241,7 @@ unsafe extern "C" fn am_send(object: *mut PyObject, _: *mut PyObject, out: *mut 
             }
             State::Waiting => {
                 state.blocking = true;
-                *out = itself(object);
+                *out = itself(value.as_ptr());
                 1
             }
             State::Cancelled => {
@@ -208,7 +256,7 @@ unsafe extern "C" fn am_send(object: *mut PyObject, _: *mut PyObject, out: *mut 
 unsafe extern "C" fn send(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: as above.
     unsafe {
-        let stepped = next(object);
+        let stepped = step(object);
         if stepped.is_null() && PyErr_Occurred().is_null() {
             PyErr_SetNone(PyExc_StopIteration);
         }
@@ -338,6 +386,42 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     }
 }
 
+unsafe extern "C" fn dealloc_awaitable(object: *mut PyObject) {
+    // SAFETY: as above.
+    unsafe {
+        std::ptr::drop_in_place(&raw mut (*object.cast::<Awaitable>()).awaited);
+        py::dealloc(object);
+    }
+}
+
+fn slot(slot: c_int, pfunc: *mut c_void) -> PyType_Slot {
+    PyType_Slot { slot, pfunc }
+}
+
+fn make_awaitable() -> PyResult<Py> {
+    let methods = Box::leak(Box::new([
+        py::method(c"send", send, METH_O),
+        py::method(c"throw", throw, METH_VARARGS),
+        py::method(c"close", nothing, METH_NOARGS),
+        PyMethodDef::zeroed(),
+    ]));
+    let mut slots = vec![
+        slot(Py_tp_dealloc, dealloc_awaitable as *mut _),
+        slot(Py_tp_methods, methods.as_mut_ptr().cast()),
+        slot(Py_am_await, itself as *mut _),
+        slot(Py_tp_iter, itself as *mut _),
+        slot(Py_tp_iternext, step as *mut _),
+    ];
+    // SAFETY: a lookup by name.
+    let has_send = unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"PyIter_Send".as_ptr()).is_null() };
+    if has_send {
+        // Py_am_send, which the stable ABI of 3.9 does not name
+        slots.push(slot(81, am_send as *mut _));
+    }
+    slots.push(py::END);
+    py::class(c"uwsgi._Awaitable", size_of::<Awaitable>(), &mut slots)
+}
+
 fn make() -> PyResult<Py> {
     let with_keywords = |name, function: PyCFunctionWithKeywords| PyMethodDef {
         ml_meth: PyMethodDefPointer {
@@ -346,9 +430,6 @@ fn make() -> PyResult<Py> {
         ..py::method(name, nothing, METH_VARARGS | METH_KEYWORDS)
     };
     let methods = Box::leak(Box::new([
-        py::method(c"send", send, METH_O),
-        py::method(c"throw", throw, METH_VARARGS),
-        py::method(c"close", nothing, METH_NOARGS),
         py::method(c"result", get_result, METH_NOARGS),
         py::method(c"exception", exception, METH_NOARGS),
         py::method(c"done", is_done, METH_NOARGS),
@@ -368,21 +449,14 @@ fn make() -> PyResult<Py> {
         closure: std::ptr::null_mut(),
     };
     let properties = Box::leak(Box::new(rows));
-    let slot = |slot, pfunc: *mut c_void| PyType_Slot { slot, pfunc };
-    let mut slots = vec![
+    let mut slots = [
         slot(Py_tp_dealloc, dealloc as *mut _),
         slot(Py_tp_methods, methods.as_mut_ptr().cast()),
         slot(Py_tp_getset, properties.as_mut_ptr().cast()),
         slot(Py_am_await, itself as *mut _),
         slot(Py_tp_iter, itself as *mut _),
         slot(Py_tp_iternext, next as *mut _),
+        py::END,
     ];
-    // SAFETY: a lookup by name.
-    let has_send = unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"PyIter_Send".as_ptr()).is_null() };
-    if has_send {
-        // Py_am_send, which the stable ABI of 3.9 does not name
-        slots.push(slot(81, am_send as *mut _));
-    }
-    slots.push(py::END);
     py::class(c"uwsgi._Waiter", size_of::<Object>(), &mut slots)
 }
