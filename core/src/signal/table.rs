@@ -8,10 +8,8 @@ use super::{SignalError, may_register};
 use crate::process::{Role, role};
 use crate::say;
 use crate::server::worker_id;
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use crate::shared;
 use std::ffi::c_void;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -51,14 +49,7 @@ impl SignalMemory {
         let capacity = capacity.max(CAPACITY);
         let each = Queue::room(capacity, 1);
         let size = size_of::<Head>() + shape.queues() * each + Queue::room(ORDERS, RECORD);
-        let file = memfd_create(c"rsgi-signals", MFdFlags::MFD_CLOEXEC)?;
-        nix::unistd::ftruncate(&file, size as i64)?;
-        let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
-        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
-        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &file, 0)? }
-            .as_ptr()
-            .cast::<u8>();
+        let base = shared::zeroes(size)?;
         // SAFETY: the parts follow each other inside the mapping, each a multiple of 64 bytes.
         unsafe {
             let mut place = base.add(size_of::<Head>());
