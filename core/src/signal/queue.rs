@@ -14,6 +14,8 @@ pub struct QueueHead {
     taken: AtomicU64,
     /// Records put in since the start.
     put: AtomicU64,
+    /// Of those put in by [`Queue::push_once`], by their first byte, which wait.
+    waiting: [AtomicU64; 4],
 }
 
 /// The queue as a process sees it.
@@ -29,6 +31,15 @@ pub struct Queue {
 unsafe impl Send for Queue {}
 // SAFETY: as above.
 unsafe impl Sync for Queue {}
+
+/// What has come of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// The same one was waiting.
+    Waiting,
+}
 
 /// The queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +119,32 @@ impl Queue {
     /// # Errors
     /// There is no room.
     pub fn push(&self, record: &[u8]) -> Result<(), Full> {
-        assert_eq!(record.len(), self.size);
+        self.push_locked(record, &self.lock())
+    }
+
+    /// Puts a record in, unless one that began with the same byte and was put in by this function waits already.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn push_once(&self, record: &[u8]) -> Result<Pushed, Full> {
         let guard = self.lock();
+        let (word, bit) = Self::mark(guard.0, record);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return Ok(Pushed::Waiting);
+        }
+        self.push_locked(record, &guard)?;
+        // killed before this store: the record comes twice, which is the lesser evil
+        word.fetch_or(bit, Ordering::Relaxed);
+        Ok(Pushed::Queued)
+    }
+
+    /// Where it is kept whether a record like this one waits.
+    fn mark<'a>(head: &'a QueueHead, record: &[u8]) -> (&'a AtomicU64, u64) {
+        (&head.waiting[usize::from(record[0] >> 6)], 1 << (record[0] & 63))
+    }
+
+    fn push_locked(&self, record: &[u8], guard: &Guard<'_>) -> Result<(), Full> {
+        assert_eq!(record.len(), self.size);
         let (taken, put) = (
             guard.0.taken.load(Ordering::Relaxed),
             guard.0.put.load(Ordering::Relaxed),
@@ -128,6 +163,11 @@ impl Queue {
 
     /// Takes the oldest record; `false`: there is none.
     pub fn pop(&self, record: &mut [u8]) -> bool {
+        self.pop_into(record, |_, _| ())
+    }
+
+    /// The same, and `in_hand` hears of the record and its number before the queue forgets it.
+    pub fn pop_into(&self, record: &mut [u8], in_hand: impl FnOnce(&[u8], u64)) -> bool {
         assert_eq!(record.len(), self.size);
         let guard = self.lock();
         let (taken, put) = (
@@ -141,6 +181,11 @@ impl Queue {
         }
         // SAFETY: a place of `size` bytes that was written before the counter moved.
         unsafe { std::ptr::copy_nonoverlapping(self.place(taken), record.as_mut_ptr(), self.size) };
+        in_hand(record, taken);
+        let (word, bit) = Self::mark(guard.0, record);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
         guard.0.taken.store(taken + 1, Ordering::Release);
         match taken + 1 == put {
             true => self.silence(),
@@ -163,6 +208,11 @@ impl Queue {
         if !self.is_empty() {
             self.ring();
         }
+    }
+
+    /// How many records were taken out since the start.
+    pub fn taken(&self) -> u64 {
+        self.head().taken.load(Ordering::Acquire)
     }
 
     /// Whether nothing waits.
@@ -222,6 +272,24 @@ mod tests {
                 assert_eq!(one[0], round * 3 + n);
             }
             assert!(!rings(&queue));
+        }
+    }
+
+    #[test]
+    fn what_waits_is_not_put_in_again_where_that_is_wished() {
+        let queue = queue(3, 1);
+        for round in 0..3 {
+            assert_eq!(queue.push_once(&[200]), Ok(Pushed::Queued), "{round}");
+            assert_eq!(queue.push_once(&[200]), Ok(Pushed::Waiting));
+            assert_eq!(queue.push_once(&[7]), Ok(Pushed::Queued));
+            queue.push(&[7]).unwrap();
+            assert_eq!(queue.push_once(&[8]), Err(Full));
+            let mut seen = Vec::new();
+            let mut one = [0];
+            while queue.pop_into(&mut one, |record, number| seen.push((record[0], number))) {}
+            let from = round * 3;
+            assert_eq!(seen, [(200, from), (7, from + 1), (7, from + 2)]);
+            assert_eq!(queue.taken(), from + 3);
         }
     }
 

@@ -87,6 +87,22 @@ enum Kind {
     OldMule,
 }
 
+/// As a log line names one of this kind.
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worker(id) => write!(f, "worker {id}"),
+            Self::Gateway(_) | Self::Old(0) => f.write_str("a gateway"),
+            Self::Old(id) => write!(f, "worker {id} of the image before"),
+            Self::Daemon(_) => f.write_str("a daemon"),
+            Self::Emperor => f.write_str("the emperor"),
+            Self::Mule(id) => write!(f, "mule {id}"),
+            Self::Spooler(_) => f.write_str("a spooler"),
+            Self::OldMule => f.write_str("a mule or spooler of before"),
+        }
+    }
+}
+
 impl Kind {
     /// A worker of the image before.
     fn is_old_worker(self) -> bool {
