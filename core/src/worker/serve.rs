@@ -347,17 +347,25 @@ fn answer(core: &mut Core) -> bool {
     rc == UWSGI_OK || rc == UWSGI_AGAIN
 }
 
-/// A packet that raises the signal of its modifier2: taken from this machine only, because it proves nothing.
-fn raise_for_packet(core: &mut Core) -> bool {
+/// Whether an order comes from where orders are taken: a packet proves nothing about its sender.
+fn may_order(core: &Core, what: &dyn std::fmt::Display) -> bool {
     // SAFETY: the connection outlives the request.
     let conn = unsafe { &*core.conn };
-    // SAFETY: the header of the request in work.
-    let signal = unsafe { (*core.raw().uh).modifier2 };
-    if !route::is_local_peer(&conn.peer.text) {
+    let may = server().settings.sockets.remote_allow.contains(&conn.peer.text);
+    if !may {
         say!(
-            "signal {signal} of {} refused: only this machine may raise signals through a socket",
+            "{what} of {} refused: other hosts need the option remote-allow",
             peer_name(conn)
         );
+    }
+    may
+}
+
+/// A packet that raises the signal of its modifier2.
+fn raise_for_packet(core: &mut Core) -> bool {
+    // SAFETY: the header of the request in work.
+    let signal = unsafe { (*core.raw().uh).modifier2 };
+    if !may_order(core, &format_args!("signal {signal}")) {
         return false;
     }
     match route::raise(signal) {
