@@ -8,6 +8,7 @@ pub mod control;
 pub mod decimal;
 pub mod emperor;
 pub mod exports;
+pub mod locks;
 pub mod log;
 pub mod mule;
 pub mod net;

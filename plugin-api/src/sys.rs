@@ -233,6 +233,15 @@ unsafe extern "C" {
     pub fn rsgi_spooler_pid(number: c_int) -> c_int;
     pub fn rsgi_spooler_frequency(seconds: c_int);
     pub fn rsgi_spooler_job(number: c_int, buf: *mut c_char, size: usize) -> c_int;
+    pub fn uwsgi_lock_init(name: *mut c_char) -> *mut UwsgiLockItem;
+    pub fn uwsgi_rwlock_init(name: *mut c_char) -> *mut UwsgiLockItem;
+    pub fn uwsgi_lock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_unlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_rlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_wlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_rwunlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_lock_check(lock: *mut UwsgiLockItem) -> libc::pid_t;
+    pub fn rsgi_lock(lock: *mut UwsgiLockItem, wait: c_int) -> c_int;
     pub fn mule_send_msg(fd: c_int, message: *mut c_char, len: usize) -> c_int;
     pub fn uwsgi_mule_get_msg(
         manage_signals: c_int,

@@ -8,6 +8,7 @@ mod app;
 mod buffer;
 mod gateway;
 mod hook;
+mod lock;
 mod log;
 mod memory;
 mod mule;

@@ -79,7 +79,6 @@ static ROWS: &[OptionSpec] = &[
     number("locks", "locks of the application beyond the first", |s, n| {
         s.processes.locks = n as u32
     })
-    .later()
     .range(0, 65535),
     no_effect(
         "ftok",
