@@ -16,6 +16,7 @@ pub mod options;
 pub mod plugin;
 pub mod process;
 pub mod request;
+pub mod rpc;
 pub mod server;
 pub mod settings;
 pub mod shared;

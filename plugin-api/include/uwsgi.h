@@ -937,6 +937,19 @@ void uwsgi_rwunlock(struct uwsgi_lock_item *);
 pid_t uwsgi_lock_check(struct uwsgi_lock_item *);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* [any] Registers a function in this process, and in those forked from it, for the rpc hook of the plugin; one of the
+ * same name is replaced. The name is copied, at most 254 bytes. 0, or -1 with the reason in the log. */
+int uwsgi_register_rpc(char *name, struct uwsgi_plugin *, uint8_t argc, void *function);
+/* [any] Calls a function of this process; the length of *response, yours to free(), or 0: nothing came back. */
+uint64_t uwsgi_rpc(char *name, uint8_t argc, char **argv, uint16_t argvs[], char **response);
+/* [any] The same in another instance; node NULL or "": in this process. Yours to free(); NULL: nothing came back. It
+ * waits up to socket-timeout. */
+char *uwsgi_do_rpc(char *node, char *name, uint8_t argc, char **argv, uint16_t argvs[], uint64_t *len);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Mules and spoolers
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -976,6 +989,9 @@ int rsgi_farm_send(const char *farm, const char *message, size_t len);
 ssize_t rsgi_farm_get_msg(char *message, size_t size);
 /* [any] 1: this process is a mule of the farm, NULL: of any. */
 int rsgi_in_farm(const char *farm);
+/* [any] The name of a function that this process has registered, from 0: its length, at most size bytes of it written;
+ * -1: there is none. */
+int rsgi_rpc_name(int number, char *buf, size_t size);
 /* [any] Takes a lock, 0: taken, -1: somebody else has it (wait 0 only), -2: this thread has it already. */
 int rsgi_lock(struct uwsgi_lock_item *, int wait);
 /* [request] Writes parts of the body in one go. last != 0: nothing follows, so that the host can state the length. */

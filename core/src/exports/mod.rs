@@ -17,6 +17,7 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod rpc;
 mod signal;
 mod socket;
 mod spooler;

@@ -3,6 +3,8 @@
 
 pub mod address;
 pub mod closing;
+pub mod connect;
+pub mod exchange;
 pub mod holder;
 pub mod listener;
 pub mod queue;

@@ -578,6 +578,7 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.emperor_freq = settings.emperor.scan_every as i32;
     v.cheaper = i32::from(settings.processes.cheaper > 0);
     v.cheaper_count = settings.processes.cheaper as i32;
+    v.rpc_max = settings.processes.rpc_max as i32;
     v.cheaper_step = settings.processes.cheaper_step as i32;
     v.log_this = i32::from(!settings.logging.disable_logging);
     v.memory_report = i32::from(settings.limits.memory_report);

@@ -6,6 +6,7 @@ mod mule;
 mod net;
 mod process;
 mod request;
+pub mod rpc;
 pub mod signal;
 mod spooler;
 
@@ -68,6 +69,7 @@ fn make() -> PyResult<Py> {
     rows.extend(net::rows());
     rows.extend(signal::rows());
     rows.extend(lock::rows());
+    rows.extend(rpc::rows());
     rows.extend(mule::rows());
     rows.push(mule::keyword_row());
     rows.extend(spooler::rows());
