@@ -1018,6 +1018,9 @@ int rsgi_add_file_monitor(uint8_t signal, const char *path, int iterations, int 
 int rsgi_remove_source(uint8_t signal, int kind);
 /* [master, worker] Takes the handler of this process away, and the target everywhere. 0, or -1: there is none. */
 int rsgi_unregister_signal(uint8_t signal);
+/* [any] Whether the signal is raised once for each receiver while it waits there (1), or each time (0, the default).
+ * It counts in all processes. 0, or -1: there are no signals yet. */
+int rsgi_signal_coalesce(uint8_t signal, int once);
 /* [any] The signal that this thread's last uwsgi_signal_wait() ended with; -1: none. */
 int rsgi_signal_received(void);
 /* [any] Why this thread's last call for signals returned -1; valid until its next one. */

@@ -308,6 +308,7 @@ unsafe extern "C" {
     pub fn rsgi_add_file_monitor(signal: u8, path: *const c_char, iterations: c_int, recursive: c_int) -> c_int;
     pub fn rsgi_remove_source(signal: u8, kind: c_int) -> c_int;
     pub fn rsgi_unregister_signal(signal: u8) -> c_int;
+    pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
 }

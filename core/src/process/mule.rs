@@ -20,9 +20,7 @@ pub fn run(id: usize, master: i32) -> ! {
     }
     die_with(master);
     unix_signal::unblock();
-    for socket in &server().sockets {
-        socket.listener.release();
-    }
+    server().release_sockets();
     super::gateway::release_sockets();
     let settings = &server().settings;
     procname::mule(&settings.processes.names, id);

@@ -2,7 +2,7 @@
 //! exactly while something waits. A process may be killed at any point: a record counts from one store of a counter,
 //! and the lock is a robust one, which the kernel gives on when its holder dies.
 
-use crate::shared::lock::SharedLock;
+use crate::shared::lock::{self, SharedLock};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,8 @@ pub struct QueueHead {
     taken: AtomicU64,
     /// Records put in since the start.
     put: AtomicU64,
+    /// Of those put in by [`Queue::push_once`], by their first byte, which wait.
+    waiting: [AtomicU64; 4],
 }
 
 /// The queue as a process sees it.
@@ -31,9 +33,24 @@ unsafe impl Send for Queue {}
 // SAFETY: as above.
 unsafe impl Sync for Queue {}
 
+/// What has come of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// The same one was waiting.
+    Waiting,
+}
+
 /// The queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
+
+/// The lock is held; a holder that died left a consistent queue: see the module's words.
+struct Guard<'a> {
+    head: &'a QueueHead,
+    _held: lock::Guard<'a>,
+}
 
 impl Queue {
     /// Bytes that `capacity` records of `size` bytes take, the head included.
@@ -67,6 +84,14 @@ impl Queue {
         unsafe { &*self.head }
     }
 
+    fn lock(&self) -> Guard<'_> {
+        let head = self.head();
+        Guard {
+            head,
+            _held: head.lock.guard(),
+        }
+    }
+
     fn place(&self, number: u64) -> *mut u8 {
         // SAFETY: inside the records.
         unsafe { self.records.add((number % self.capacity) as usize * self.size) }
@@ -77,17 +102,42 @@ impl Queue {
     /// # Errors
     /// There is no room.
     pub fn push(&self, record: &[u8]) -> Result<(), Full> {
+        self.push_locked(record, &self.lock())
+    }
+
+    /// Puts a record in, unless one that began with the same byte and was put in by this function waits already.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn push_once(&self, record: &[u8]) -> Result<Pushed, Full> {
+        let guard = self.lock();
+        let (word, bit) = Self::mark(guard.head, record);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return Ok(Pushed::Waiting);
+        }
+        self.push_locked(record, &guard)?;
+        // killed before this store: the record comes twice, which is the lesser evil
+        word.fetch_or(bit, Ordering::Relaxed);
+        Ok(Pushed::Queued)
+    }
+
+    /// Where it is kept whether a record like this one waits.
+    fn mark<'a>(head: &'a QueueHead, record: &[u8]) -> (&'a AtomicU64, u64) {
+        (&head.waiting[usize::from(record[0] >> 6)], 1 << (record[0] & 63))
+    }
+
+    fn push_locked(&self, record: &[u8], guard: &Guard<'_>) -> Result<(), Full> {
         assert_eq!(record.len(), self.size);
-        let head = self.head();
-        // a holder that died left a consistent queue: see the module's words
-        let _guard = head.lock.guard();
-        let (taken, put) = (head.taken.load(Ordering::Relaxed), head.put.load(Ordering::Relaxed));
+        let (taken, put) = (
+            guard.head.taken.load(Ordering::Relaxed),
+            guard.head.put.load(Ordering::Relaxed),
+        );
         if put - taken >= self.capacity {
             return Err(Full);
         }
         // SAFETY: a place of `size` bytes that no reader looks at before the counter says so.
         unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), self.place(put), self.size) };
-        head.put.store(put + 1, Ordering::Release);
+        guard.head.put.store(put + 1, Ordering::Release);
         if put == taken {
             self.ring();
         }
@@ -96,11 +146,17 @@ impl Queue {
 
     /// Takes the oldest record; `false`: there is none.
     pub fn pop(&self, record: &mut [u8]) -> bool {
+        self.pop_into(record, |_, _| ())
+    }
+
+    /// The same, and `in_hand` hears of the record and its number before the queue forgets it.
+    pub fn pop_into(&self, record: &mut [u8], in_hand: impl FnOnce(&[u8], u64)) -> bool {
         assert_eq!(record.len(), self.size);
-        let head = self.head();
-        // a holder that died left a consistent queue: see the module's words
-        let _guard = head.lock.guard();
-        let (taken, put) = (head.taken.load(Ordering::Relaxed), head.put.load(Ordering::Relaxed));
+        let guard = self.lock();
+        let (taken, put) = (
+            guard.head.taken.load(Ordering::Relaxed),
+            guard.head.put.load(Ordering::Relaxed),
+        );
         if taken == put {
             // a bell that rings for nothing would keep its listeners spinning
             self.silence();
@@ -108,7 +164,12 @@ impl Queue {
         }
         // SAFETY: a place of `size` bytes that was written before the counter moved.
         unsafe { std::ptr::copy_nonoverlapping(self.place(taken), record.as_mut_ptr(), self.size) };
-        head.taken.store(taken + 1, Ordering::Release);
+        in_hand(record, taken);
+        let (word, bit) = Self::mark(guard.head, record);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+        guard.head.taken.store(taken + 1, Ordering::Release);
         match taken + 1 == put {
             true => self.silence(),
             // whoever else is idle takes the next one
@@ -130,6 +191,11 @@ impl Queue {
         if !self.is_empty() {
             self.ring();
         }
+    }
+
+    /// How many records were taken out since the start.
+    pub fn taken(&self) -> u64 {
+        self.head().taken.load(Ordering::Acquire)
     }
 
     /// Whether nothing waits.
@@ -193,13 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_not_put_in_again_where_that_is_wished() {
+        let queue = queue(3, 1);
+        for round in 0..3 {
+            assert_eq!(queue.push_once(&[200]), Ok(Pushed::Queued), "{round}");
+            assert_eq!(queue.push_once(&[200]), Ok(Pushed::Waiting));
+            assert_eq!(queue.push_once(&[7]), Ok(Pushed::Queued));
+            queue.push(&[7]).unwrap();
+            assert_eq!(queue.push_once(&[8]), Err(Full));
+            let mut seen = Vec::new();
+            let mut one = [0];
+            while queue.pop_into(&mut one, |record, number| seen.push((record[0], number))) {}
+            let from = round * 3;
+            assert_eq!(seen, [(200, from), (7, from + 1), (7, from + 2)]);
+            assert_eq!(queue.taken(), from + 3);
+        }
+    }
+
+    #[test]
     fn a_holder_of_the_lock_that_dies_does_not_block_the_others() {
         let queue = queue(8, 1);
         queue.push(&[1]).unwrap();
         // SAFETY: the child only touches the mapping and leaves at once.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
-                std::mem::forget(queue.head().lock.guard());
+                std::mem::forget(queue.lock());
                 // SAFETY: ends this process without running the test harness's exit work.
                 unsafe { libc::_exit(0) }
             }

@@ -194,11 +194,12 @@ fn run_in_jail(
     let cores = settings.processes.threads.max(1) as usize;
     let workers = settings.processes.workers.max(1) as usize;
     let with_vars = !settings.stats.address.is_empty() && !settings.stats.no_cores;
-    let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
+    let cores = cores.max(settings.processes.async_cores as usize);
+    let shared = SharedMemory::map(workers, cores, with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
-    let shape = settings.background.receivers(workers);
-    signal::install(shape, settings.background.signal_bufsize as usize)
+    let shape = settings.background.receivers(workers, cores);
+    signal::install(shape, &settings.background)
         .map_err(|e| StartupError::new(format!("cannot make the queues of signals: {}", e.desc())))?;
     if !trial {
         daemonize::pidfiles(&settings)?;

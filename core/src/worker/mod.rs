@@ -424,7 +424,7 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {
             shared.last_call.store(0, Ordering::Release);
-            release_sockets();
+            server.release_sockets();
         }
     }
     let last_call = shared.last_call.load(Ordering::Acquire);
@@ -432,7 +432,7 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
         take_queued(shared, spare);
         if monotonic_ms() >= last_call {
             shared.last_call.store(0, Ordering::Release);
-            release_sockets();
+            server.release_sockets();
         }
     }
     if shared.dozing.load(Ordering::SeqCst) == 0 {
@@ -448,12 +448,6 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
         shared.poll.forget(conn);
     }
     is_over && connection::open_connections() == 0
-}
-
-fn release_sockets() {
-    for socket in &server().sockets {
-        socket.listener.release();
-    }
 }
 
 /// Nobody will be there to take what the kernel has accepted for us: all of it is taken now, to be served as it

@@ -360,12 +360,10 @@ fn begin_counters(core: &mut Core) {
     };
     core.slot.describe([peer, b" - ", method, b" ", uri]);
     if let Some(slot) = core.vars_slot {
-        // SAFETY: the entries belong to the request that begins.
-        slot.write(
-            core.hvec
-                .chunks_exact(2)
-                .map(|pair| unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }),
-        );
+        slot.write(core.hvec.chunks_exact(2).map(|pair| {
+            // SAFETY: the entries belong to the request that begins.
+            unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }
+        }));
     }
     core.slot.deadline.store(deadline, Ordering::Relaxed);
     core.slot.since.store(now, Ordering::Release);

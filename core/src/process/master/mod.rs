@@ -10,6 +10,7 @@ mod generation;
 mod mules;
 mod notices;
 mod orders;
+mod retry;
 mod scale;
 mod signals;
 mod spoolers;
@@ -38,6 +39,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use notices::Notices;
+use retry::Retries;
 use scale::Quiet;
 use signals::SignalSources;
 use std::io::Read;
@@ -83,6 +85,44 @@ enum Kind {
     Spooler(usize),
     /// A mule or spooler whose successor comes, of this image or the one before.
     OldMule,
+}
+
+/// As a log line names one of this kind.
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worker(id) => write!(f, "worker {id}"),
+            Self::Gateway(_) | Self::Old(0) => f.write_str("a gateway"),
+            Self::Old(id) => write!(f, "worker {id} of the image before"),
+            Self::Daemon(_) => f.write_str("a daemon"),
+            Self::Emperor => f.write_str("the emperor"),
+            Self::Mule(id) => write!(f, "mule {id}"),
+            Self::Spooler(_) => f.write_str("a spooler"),
+            Self::OldMule => f.write_str("a mule or spooler of before"),
+        }
+    }
+}
+
+impl Kind {
+    /// A worker of the image before.
+    fn is_old_worker(self) -> bool {
+        matches!(self, Self::Old(1..))
+    }
+
+    /// A worker, of this image or the one before.
+    fn is_any_worker(self) -> bool {
+        matches!(self, Self::Worker(_)) || self.is_old_worker()
+    }
+
+    /// A gateway, of this image or the one before.
+    fn is_any_gateway(self) -> bool {
+        matches!(self, Self::Gateway(_) | Self::Old(0))
+    }
+
+    /// A mule or a spooler, of this image or the one before.
+    fn is_aside(self) -> bool {
+        matches!(self, Self::Mule(_) | Self::Spooler(_) | Self::OldMule)
+    }
 }
 
 /// A child of the master.
@@ -172,13 +212,13 @@ struct Master {
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
     /// Mules that wait for their next try.
-    mule_pauses: Vec<mules::MulePause>,
+    mule_retries: Retries,
     /// How often in a row each mule did not live long.
     mule_failures: Vec<u32>,
     /// Spoolers that wait for their next try.
-    paused_spoolers: Vec<(Instant, usize)>,
+    spooler_retries: Retries,
     /// Gateways that wait for their next try.
-    paused_gateways: Vec<(Instant, usize)>,
+    gateway_retries: Retries,
     closing: Option<Closing>,
     trial: Option<Trial>,
     reloads: u64,
@@ -277,10 +317,10 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
-        mule_pauses: Vec::new(),
+        mule_retries: Retries::default(),
         mule_failures: vec![0; server.settings.background.mules.len() + 1],
-        paused_spoolers: Vec::new(),
-        paused_gateways: Vec::new(),
+        spooler_retries: Retries::default(),
+        gateway_retries: Retries::default(),
         closing: None,
         trial: None,
         reloads: handover.as_ref().map_or(0, |h| h.reloads),
@@ -390,9 +430,8 @@ impl Master {
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
         let condemned = self.condemned.iter().filter_map(|c| c.due());
-        let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
-            .chain(gateways)
+            .chain(self.gateway_retries.next())
             .chain(kills)
             .chain(condemned)
             .chain(stats)
@@ -400,8 +439,8 @@ impl Master {
             .chain(self.next_daemon())
             .chain(self.next_cron())
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
-            .chain(self.next_mule())
-            .chain(self.paused_spoolers.iter().map(|(until, _)| *until))
+            .chain(self.mule_retries.next())
+            .chain(self.spooler_retries.next())
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -435,7 +474,7 @@ impl Master {
         // while a new image starts its workers, those of the one before serve; asleep, the next connection wakes some
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
-            Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
+            Kind::Old(_) => p.kind.is_old_worker() && p.leaving.is_none(),
             Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule => {
                 false
             }
