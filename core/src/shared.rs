@@ -1,6 +1,9 @@
 //! Memory that all processes of the server share, mapped once before the first fork: the records of workers and
 //! cores that C plugins see, and beside them our own slots. The master reads them and never locks a worker.
 
+pub mod lock;
+pub mod region;
+
 use crate::apps::MAX_APPS;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};

@@ -233,6 +233,32 @@ unsafe extern "C" {
     pub fn rsgi_spooler_pid(number: c_int) -> c_int;
     pub fn rsgi_spooler_frequency(seconds: c_int);
     pub fn rsgi_spooler_job(number: c_int, buf: *mut c_char, size: usize) -> c_int;
+    pub fn uwsgi_lock_init(name: *mut c_char) -> *mut UwsgiLockItem;
+    pub fn uwsgi_rwlock_init(name: *mut c_char) -> *mut UwsgiLockItem;
+    pub fn uwsgi_lock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_unlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_rlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_wlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_rwunlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_lock_check(lock: *mut UwsgiLockItem) -> libc::pid_t;
+    pub fn rsgi_lock(lock: *mut UwsgiLockItem, wait: c_int) -> c_int;
+    pub fn uwsgi_register_rpc(name: *mut c_char, plugin: *mut UwsgiPlugin, argc: u8, function: *mut c_void) -> c_int;
+    pub fn uwsgi_rpc(
+        name: *mut c_char,
+        argc: u8,
+        argv: *mut *mut c_char,
+        argvs: *mut u16,
+        response: *mut *mut c_char,
+    ) -> u64;
+    pub fn uwsgi_do_rpc(
+        node: *mut c_char,
+        name: *mut c_char,
+        argc: u8,
+        argv: *mut *mut c_char,
+        argvs: *mut u16,
+        len: *mut u64,
+    ) -> *mut c_char;
+    pub fn rsgi_rpc_name(number: c_int, buf: *mut c_char, size: usize) -> c_int;
     pub fn mule_send_msg(fd: c_int, message: *mut c_char, len: usize) -> c_int;
     pub fn uwsgi_mule_get_msg(
         manage_signals: c_int,

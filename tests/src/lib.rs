@@ -6,6 +6,7 @@
 
 pub mod http;
 pub mod load;
+pub mod python;
 
 use std::io::Read;
 use std::net::TcpStream;

@@ -2,6 +2,7 @@
 //! exactly while something waits. A process may be killed at any point: a record counts from one store of a counter,
 //! and the lock is a robust one, which the kernel gives on when its holder dies.
 
+use crate::shared::lock::{self, SharedLock};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The head of a queue, in shared memory.
 #[repr(C, align(64))]
 pub struct QueueHead {
-    lock: std::cell::UnsafeCell<libc::pthread_mutex_t>,
+    lock: SharedLock,
     /// Records taken out since the start.
     taken: AtomicU64,
     /// Records put in since the start.
@@ -45,13 +46,10 @@ pub enum Pushed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-struct Guard<'a>(&'a QueueHead);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        // SAFETY: locked by this thread in `Queue::lock`.
-        unsafe { libc::pthread_mutex_unlock(self.0.lock.get()) };
-    }
+/// The lock is held; a holder that died left a consistent queue: see the module's words.
+struct Guard<'a> {
+    head: &'a QueueHead,
+    _held: lock::Guard<'a>,
 }
 
 impl Queue {
@@ -69,20 +67,8 @@ impl Queue {
     /// `place` points at [`room`](Self::room) zero bytes of shared memory, aligned to 64, that stay mapped for ever.
     pub unsafe fn make(place: *mut u8, capacity: usize, size: usize) -> nix::Result<Self> {
         let head = place.cast::<QueueHead>();
-        // SAFETY: by the contract; the attribute is initialised before its use and nobody uses the lock yet.
-        unsafe {
-            let mut attributes: libc::pthread_mutexattr_t = std::mem::zeroed();
-            let steps = [
-                libc::pthread_mutexattr_init(&mut attributes),
-                libc::pthread_mutexattr_setpshared(&mut attributes, libc::PTHREAD_PROCESS_SHARED),
-                libc::pthread_mutexattr_setrobust(&mut attributes, libc::PTHREAD_MUTEX_ROBUST),
-                libc::pthread_mutex_init((*head).lock.get(), &attributes),
-            ];
-            libc::pthread_mutexattr_destroy(&mut attributes);
-            if let Some(failed) = steps.into_iter().find(|rc| *rc != 0) {
-                return Err(nix::Error::from_raw(failed));
-            }
-        }
+        // SAFETY: by the contract; nobody uses the lock yet.
+        unsafe { SharedLock::make(&raw mut (*head).lock)? };
         Ok(Self {
             head,
             // SAFETY: by the contract.
@@ -100,13 +86,10 @@ impl Queue {
 
     fn lock(&self) -> Guard<'_> {
         let head = self.head();
-        // SAFETY: initialised in `make`. A holder that died left a consistent queue: see the module's words.
-        unsafe {
-            if libc::pthread_mutex_lock(head.lock.get()) == libc::EOWNERDEAD {
-                libc::pthread_mutex_consistent(head.lock.get());
-            }
+        Guard {
+            head,
+            _held: head.lock.guard(),
         }
-        Guard(head)
     }
 
     fn place(&self, number: u64) -> *mut u8 {
@@ -128,7 +111,7 @@ impl Queue {
     /// There is no room.
     pub fn push_once(&self, record: &[u8]) -> Result<Pushed, Full> {
         let guard = self.lock();
-        let (word, bit) = Self::mark(guard.0, record);
+        let (word, bit) = Self::mark(guard.head, record);
         if word.load(Ordering::Relaxed) & bit != 0 {
             return Ok(Pushed::Waiting);
         }
@@ -146,15 +129,15 @@ impl Queue {
     fn push_locked(&self, record: &[u8], guard: &Guard<'_>) -> Result<(), Full> {
         assert_eq!(record.len(), self.size);
         let (taken, put) = (
-            guard.0.taken.load(Ordering::Relaxed),
-            guard.0.put.load(Ordering::Relaxed),
+            guard.head.taken.load(Ordering::Relaxed),
+            guard.head.put.load(Ordering::Relaxed),
         );
         if put - taken >= self.capacity {
             return Err(Full);
         }
         // SAFETY: a place of `size` bytes that no reader looks at before the counter says so.
         unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), self.place(put), self.size) };
-        guard.0.put.store(put + 1, Ordering::Release);
+        guard.head.put.store(put + 1, Ordering::Release);
         if put == taken {
             self.ring();
         }
@@ -171,8 +154,8 @@ impl Queue {
         assert_eq!(record.len(), self.size);
         let guard = self.lock();
         let (taken, put) = (
-            guard.0.taken.load(Ordering::Relaxed),
-            guard.0.put.load(Ordering::Relaxed),
+            guard.head.taken.load(Ordering::Relaxed),
+            guard.head.put.load(Ordering::Relaxed),
         );
         if taken == put {
             // a bell that rings for nothing would keep its listeners spinning
@@ -182,11 +165,11 @@ impl Queue {
         // SAFETY: a place of `size` bytes that was written before the counter moved.
         unsafe { std::ptr::copy_nonoverlapping(self.place(taken), record.as_mut_ptr(), self.size) };
         in_hand(record, taken);
-        let (word, bit) = Self::mark(guard.0, record);
+        let (word, bit) = Self::mark(guard.head, record);
         if word.load(Ordering::Relaxed) & bit != 0 {
             word.fetch_and(!bit, Ordering::Relaxed);
         }
-        guard.0.taken.store(taken + 1, Ordering::Release);
+        guard.head.taken.store(taken + 1, Ordering::Release);
         match taken + 1 == put {
             true => self.silence(),
             // whoever else is idle takes the next one

@@ -1,5 +1,6 @@
 //! A worker process: its cores (request threads) around one epoll, from the fork to an orderly end.
 
+mod builtin;
 pub mod connection;
 pub mod poll;
 pub mod serve;

@@ -14,7 +14,8 @@ pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
 pub use server::{
-    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiServer, UwsgiSocket, UwsgiWorker,
+    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiServer, UwsgiSocket,
+    UwsgiWorker,
 };
 pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
 

@@ -328,6 +328,7 @@ impl Master {
         sockets.extend(crate::stats::server::sockets());
         sockets.extend(startup::conditions::locks());
         sockets.extend(crate::mule::sockets());
+        sockets.extend(crate::shared::region::descriptors());
         sockets.extend(
             self.server
                 .sockets

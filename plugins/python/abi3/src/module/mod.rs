@@ -1,10 +1,12 @@
 //! The `uwsgi` module: what an application may ask and tell the server. Made once when Python starts; attributes that
 //! the server learns later (sockets) are refreshed before applications are loaded and after each fork.
 
+mod lock;
 mod mule;
 mod net;
 mod process;
 mod request;
+pub mod rpc;
 pub mod signal;
 mod spooler;
 
@@ -66,6 +68,8 @@ fn make() -> PyResult<Py> {
     rows.extend(request::rows());
     rows.extend(net::rows());
     rows.extend(signal::rows());
+    rows.extend(lock::rows());
+    rows.extend(rpc::rows());
     rows.extend(mule::rows());
     rows.push(mule::keyword_row());
     rows.extend(spooler::rows());
