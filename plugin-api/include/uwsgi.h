@@ -950,6 +950,22 @@ uint64_t uwsgi_rpc(char *name, uint8_t argc, char **argv, uint16_t argvs[], char
 char *uwsgi_do_rpc(char *node, char *name, uint8_t argc, char **argv, uint16_t argvs[], uint64_t *len);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Websockets, and chunked bodies. [request] Pings and close frames are answered for you, text is checked to be UTF-8,
+ * and what --websockets-max-size, -ping-freq and -pong-tolerance say is kept to. -1 or NULL: the conversation is over
+ * (or never began); the client was told why, if it is there. The end of the request closes what is still open.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* Answers the upgrade. Key, origin and protocol of length 0 are taken from the request. 0, or -1. */
+int uwsgi_websocket_handshake(struct wsgi_request *, char *key, uint16_t, char *origin, uint16_t, char *proto, uint16_t);
+/* The next message, waiting for it; a new buffer, yours (uwsgi_buffer_destroy). _nb: an empty one when none is there. */
+struct uwsgi_buffer *uwsgi_websocket_recv(struct wsgi_request *);
+struct uwsgi_buffer *uwsgi_websocket_recv_nb(struct wsgi_request *);
+int uwsgi_websocket_send(struct wsgi_request *, char *, size_t); /* a text */
+int uwsgi_websocket_send_binary(struct wsgi_request *, char *, size_t);
+/* The next chunk of a chunked body, whole, waiting timeout seconds (0: as configured) or not at all (nb). Good until
+ * the next read; length 0 at the end. NULL: errno is EAGAIN when it has not come, else the body is broken. */
+char *uwsgi_chunked_read(struct wsgi_request *, size_t *len, int timeout, int nb);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Mules and spoolers
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -998,6 +1014,18 @@ int rsgi_lock(struct uwsgi_lock_item *, int wait);
 int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 /* [request] Whether the client has closed its side (1), without reading from it. */
 int rsgi_request_client_gone(struct wsgi_request *);
+/* [request] What is there of the body now, without waiting: its length and place (good until the next read), 0: the
+ * end, -2: nothing yet, -1: the client has gone, or what it sent is no body. */
+ssize_t rsgi_request_body_read_nb(struct wsgi_request *, char **data);
+/* [request] 1: all of the body was handed out. */
+int rsgi_request_body_is_read(struct wsgi_request *);
+/* [request] As uwsgi_websocket_handshake(), behind the status (101) and headers that were prepared before. */
+int rsgi_websocket_accept(struct wsgi_request *);
+/* [request] The next message if it is there: 1: a text, 2: binary, 0: none yet, negative: over, the close code with a
+ * minus in front. Good until the next call about this request. */
+int rsgi_websocket_read(struct wsgi_request *, char **data, size_t *len);
+/* [request] Sends a close frame; code and reason (UTF-8, cut at 123 bytes) are for the client. */
+void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, size_t len);
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
 /* [master] in configure: gives an option of the configuration a value that counts unless the user gave one, for it or

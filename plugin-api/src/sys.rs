@@ -311,4 +311,23 @@ unsafe extern "C" {
     pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
+    pub fn uwsgi_websocket_handshake(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        key_len: u16,
+        origin: *mut c_char,
+        origin_len: u16,
+        proto: *mut c_char,
+        proto_len: u16,
+    ) -> c_int;
+    pub fn uwsgi_websocket_recv(a0: *mut WsgiRequest) -> *mut UwsgiBuffer;
+    pub fn uwsgi_websocket_recv_nb(a0: *mut WsgiRequest) -> *mut UwsgiBuffer;
+    pub fn uwsgi_websocket_send(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_websocket_send_binary(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_chunked_read(a0: *mut WsgiRequest, len: *mut usize, timeout: c_int, nb: c_int) -> *mut c_char;
+    pub fn rsgi_request_body_read_nb(a0: *mut WsgiRequest, data: *mut *mut c_char) -> isize;
+    pub fn rsgi_request_body_is_read(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_accept(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_read(a0: *mut WsgiRequest, data: *mut *mut c_char, len: *mut usize) -> c_int;
+    pub fn rsgi_websocket_close(a0: *mut WsgiRequest, code: c_int, reason: *const c_char, len: usize);
 }

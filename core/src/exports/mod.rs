@@ -22,6 +22,7 @@ mod signal;
 mod socket;
 mod spooler;
 mod string;
+mod websocket;
 
 use std::ffi::{CStr, c_char};
 

@@ -2,6 +2,7 @@
 
 mod builtin;
 pub mod connection;
+mod exec;
 pub mod poll;
 pub mod serve;
 
@@ -158,9 +159,12 @@ pub fn run(id: usize) -> ! {
     unix_signal::unblock();
     crate::startup::worker_identity(id);
     procname::state(State::Starting);
+    let commands = &server.settings.processes;
+    exec::replace(server, id, "worker-exec", &commands.worker_exec);
     dispatch::publish_bells(id);
     hooks::master_fixup(1);
     hooks::post_fork();
+    exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
@@ -169,9 +173,12 @@ pub fn run(id: usize) -> ! {
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
+    // a loop that is not ours hears no order; one that wants to end in its own way has handlers of its own
+    unix_signal::leave_at_once(true);
     if hooks::worker() {
         process::exit(0);
     }
+    unix_signal::leave_at_once(false);
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();

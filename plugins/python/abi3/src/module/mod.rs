@@ -9,6 +9,7 @@ mod request;
 pub mod rpc;
 pub mod signal;
 mod spooler;
+mod websocket;
 
 pub use mule::dispatch as mule_msg;
 pub use process::{own_record, stop_now};
@@ -67,6 +68,7 @@ fn make() -> PyResult<Py> {
     let mut rows = process::rows();
     rows.extend(request::rows());
     rows.extend(net::rows());
+    rows.extend(websocket::rows());
     rows.extend(signal::rows());
     rows.extend(lock::rows());
     rows.extend(rpc::rows());
