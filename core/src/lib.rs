@@ -1,6 +1,7 @@
 //! rsgi (the server): the host of uWSGI-compatible plugins. Data flows one way: config, host, master, worker,
 //! request; `docs/architecture.md` shows the rooms.
 
+pub mod alarm;
 pub mod apps;
 pub mod cli;
 pub mod config;

@@ -682,6 +682,37 @@ struct uwsgi_logger {
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Alarms: --alarm "NAME KIND:ARG". The host has the kinds cmd, signal, mule and log.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_alarm_instance {
+    char *name;
+    char *arg;               /* what followed the colon */
+    void *data_ptr;          /* these five are the plugin's */
+    uint8_t data8;
+    uint16_t data16;
+    uint32_t data32;
+    uint64_t data64;
+    time_t last_run;         /* these three stay 0: the host keeps its own record of what it repeats */
+    char *last_msg;
+    size_t last_msg_size;
+    struct uwsgi_alarm *alarm;
+    struct uwsgi_alarm_instance *next;
+};
+struct uwsgi_alarm {
+    char *name;
+    void (*init)(struct uwsgi_alarm_instance *);
+    void (*func)(struct uwsgi_alarm_instance *, char *, size_t);
+    struct uwsgi_alarm *next;
+};
+/* [master] in on_load or init: a kind of alarm. init(alarm) runs in [master] after init of all plugins, once for each
+ * alarm of the kind; func(alarm, message, len) in [master], for each that is raised, in its only thread: it must not
+ * block. The message is no C text, and gone when func returns. */
+void uwsgi_register_alarm(char *kind, void (*init)(struct uwsgi_alarm_instance *),
+                          void (*func)(struct uwsgi_alarm_instance *, char *, size_t));
+/* [any] Raises an alarm by its name; the message is copied, and cut to --alarm-msg-size. */
+void uwsgi_alarm_trigger(char *name, char *message, size_t len);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Actions of operators' hooks: --hook-PHASE name:argument.
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in on_load (for hook-asap) or init. func(argument) runs in the process of the phase; anything but 0 is a
@@ -987,6 +1018,8 @@ int rsgi_gateway_bind(const char *address);
 /* [master] in init: asks the workers for a private socket that speaks the gateway link, and writes its address with
  * a NUL; the length, or -1: buffer too small. The address does not change over reloads. */
 ssize_t rsgi_gateway_link(char *buf, size_t size);
+/* [any] uwsgi_alarm_trigger with an answer: 0, or -1 with the reason in the log. */
+int rsgi_alarm(const char *name, const char *message, size_t len);
 /* [any] The directory of a spooler, from 0: its length, at most size bytes of it written; -1: there is none. */
 int rsgi_spooler_dir(int number, char *buf, size_t size);
 /* [any] The pid of a spooler's process, from 0; 0: it does not run now, -1: there is none. */

@@ -14,6 +14,9 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut UwsgiLogger, *mut c_char, usize) -> isize>,
     );
+    pub fn uwsgi_register_alarm(name: *mut c_char, init: Option<UwsgiAlarmInit>, run: Option<UwsgiAlarmRun>);
+    pub fn uwsgi_alarm_trigger(name: *mut c_char, message: *mut c_char, len: usize);
+    pub fn rsgi_alarm(name: *const c_char, message: *const c_char, len: usize) -> c_int;
     pub fn uwsgi_register_hook(name: *mut c_char, func: Option<unsafe extern "C" fn(*mut c_char) -> c_int>);
     pub fn uwsgi_exit(code: c_int) -> !;
     pub fn uwsgi_malloc(a0: usize) -> *mut c_void;

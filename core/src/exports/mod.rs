@@ -4,6 +4,7 @@
 //! Pointer rules are those of the header; each function trusts its caller to keep them, as C does.
 #![allow(missing_docs, clippy::missing_safety_doc)]
 
+mod alarm;
 mod app;
 mod buffer;
 mod gateway;

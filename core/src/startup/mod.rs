@@ -238,6 +238,7 @@ fn run_in_jail(
 
     // 6. plugins go on, threads, applications
     plugin_hooks::post_init();
+    crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }

@@ -1,5 +1,6 @@
 //! `#[repr(C)]` mirrors of `include/uwsgi.h`. Both sides of the ABI use them; nothing here has behaviour.
 
+mod alarm;
 mod buffer;
 mod logger;
 mod option;
@@ -8,6 +9,7 @@ mod request;
 mod server;
 mod stamp;
 
+pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
 pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
