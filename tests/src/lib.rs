@@ -6,6 +6,7 @@
 
 pub mod http;
 pub mod load;
+pub mod python;
 pub mod websocket;
 
 use std::io::Read;

@@ -4,11 +4,13 @@
 //! Pointer rules are those of the header; each function trusts its caller to keep them, as C does.
 #![allow(missing_docs, clippy::missing_safety_doc)]
 
+mod alarm;
 mod app;
 mod buffer;
 mod events;
 mod gateway;
 mod hook;
+mod lock;
 mod log;
 mod memory;
 mod mule;
@@ -17,6 +19,7 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod rpc;
 mod signal;
 mod socket;
 mod spooler;

@@ -28,6 +28,8 @@ pub struct Core {
     header: *mut UwsgiHeader,
     /// Names and values, as C and we read them.
     pub hvec: Vec<iovec>,
+    /// The body of its uwsgi packet, for those who read it otherwise than as variables; empty for other protocols.
+    pub packet: iovec,
     /// Memory for composed values.
     pub scratch: Scratch,
     /// Values that plugins added (`uwsgi_req_append`).
@@ -74,6 +76,7 @@ impl Core {
             raw,
             header,
             hvec: Vec::with_capacity(128),
+            packet: place(&[]),
             scratch: Scratch::new(),
             appended: Vec::new(),
             log_variables: Vec::new(),
@@ -132,6 +135,7 @@ impl Core {
     pub fn begin(&mut self, conn: &mut Connection) {
         self.conn = conn;
         self.hvec.clear();
+        self.packet = place(&[]);
         self.appended.clear();
         self.log_variables.clear();
         self.websocket = None;

@@ -1,5 +1,6 @@
 //! A worker process: its cores (request threads) around one epoll, from the fork to an orderly end.
 
+mod builtin;
 pub mod connection;
 pub mod events;
 mod exec;
@@ -443,7 +444,7 @@ fn begin_leaving(shared: &Cores) {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {
             shared.last_call.store(0, Ordering::Release);
-            release_sockets();
+            server.release_sockets();
         }
     }
 }
@@ -478,14 +479,8 @@ fn last_call(shared: &Cores, spare: &mut Vec<Vec<u8>>, take: impl FnMut(Box<Conn
         take_queued(spare, take);
         if monotonic_ms() >= last_call {
             shared.last_call.store(0, Ordering::Release);
-            release_sockets();
+            server().release_sockets();
         }
-    }
-}
-
-fn release_sockets() {
-    for socket in &server().sockets {
-        socket.listener.release();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Serving one connection: bytes to requests, requests to the plugin, until the connection has nothing more to say.
 
+use super::builtin;
 use super::connection::{Connection, Received};
 use super::poll::Poll;
 use crate::plugin::hooks;
@@ -7,7 +8,6 @@ use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{CoreSlot, counter, int};
-use crate::signal::route;
 use crate::startup::procname::{self, State};
 use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
@@ -214,9 +214,11 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     let conn_ptr: *mut Connection = conn;
     // SAFETY: the buffer stays where it is until the request has ended.
     let body = unsafe { &(&*conn_ptr).buffered()[HEADER_LEN..HEADER_LEN + size] };
+    core.packet = place(body);
     let link = conn.socket.protocol == SocketProtocol::Link;
+    let vars = if builtin::reads_packet(packet) { &[] } else { body };
     let (mut length, mut chunked, mut is_head, mut http10) = (BodyLength::None, false, false, true);
-    for pair in parse_vars(body) {
+    for pair in parse_vars(vars) {
         let (key, value) = match pair {
             Ok(pair) => pair,
             Err(e) => return Parsed::Broken(format!("invalid uwsgi request: {e}")),
@@ -255,11 +257,6 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     }
     Parsed::Request
 }
-
-/// modifier1 of a packet that asks for a sign of life (`--ping`).
-const PING: u8 = 100;
-/// modifier1 of a packet that raises a uWSGI signal.
-const SIGNAL: u8 = 110;
 
 /// Serves the request that was just begun.
 fn one(core: &mut Core) -> Next {
@@ -312,14 +309,11 @@ pub(super) fn answer(core: &mut Core) -> bool {
     // SAFETY: slots are never NULL and never change after the start.
     let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };
     let Some(request) = plugin.request.filter(|_| server().allows(modifier1)) else {
-        if modifier1 == PING && plugin.request.is_none() && server().allows(modifier1) {
-            response::alone(core, &[PING, 0, 0, 1]);
-            return true;
-        }
-        if modifier1 == SIGNAL && plugin.request.is_none() && server().allows(modifier1) {
-            let taken = raise_for_packet(core);
-            response::alone(core, &[255, 0, 0, u8::from(taken)]);
-            return true;
+        if plugin.request.is_none()
+            && server().allows(modifier1)
+            && let Some(whole) = builtin::answer(core)
+        {
+            return whole;
         }
         if plugin.request.is_some() {
             say!("-- modifier {modifier1} is not allowed here (--allowed-modifiers) --");
@@ -347,28 +341,6 @@ pub(super) fn answer(core: &mut Core) -> bool {
     rc == UWSGI_OK || rc == UWSGI_AGAIN
 }
 
-/// A packet that raises the signal of its modifier2: taken from this machine only, because it proves nothing.
-fn raise_for_packet(core: &mut Core) -> bool {
-    // SAFETY: the connection outlives the request.
-    let conn = unsafe { &*core.conn };
-    // SAFETY: the header of the request in work.
-    let signal = unsafe { (*core.raw().uh).modifier2 };
-    if !route::is_local_peer(&conn.peer.text) {
-        say!(
-            "signal {signal} of {} refused: only this machine may raise signals through a socket",
-            peer_name(conn)
-        );
-        return false;
-    }
-    match route::raise(signal) {
-        Ok(()) => true,
-        Err(e) => {
-            say!("{e}");
-            false
-        }
-    }
-}
-
 /// The worker is busy from now on.
 pub(super) fn begin_counters(core: &mut Core) {
     let raw = core.raw();
@@ -388,12 +360,10 @@ pub(super) fn begin_counters(core: &mut Core) {
     };
     core.slot.describe([peer, b" - ", method, b" ", uri]);
     if let Some(slot) = core.vars_slot {
-        // SAFETY: the entries belong to the request that begins.
-        slot.write(
-            core.hvec
-                .chunks_exact(2)
-                .map(|pair| unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }),
-        );
+        slot.write(core.hvec.chunks_exact(2).map(|pair| {
+            // SAFETY: the entries belong to the request that begins.
+            unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }
+        }));
     }
     core.slot.deadline.store(deadline, Ordering::Relaxed);
     core.slot.since.store(now, Ordering::Release);

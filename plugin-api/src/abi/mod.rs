@@ -1,5 +1,6 @@
 //! `#[repr(C)]` mirrors of `include/uwsgi.h`. Both sides of the ABI use them; nothing here has behaviour.
 
+mod alarm;
 mod buffer;
 mod events;
 mod logger;
@@ -9,6 +10,7 @@ mod request;
 mod server;
 mod stamp;
 
+pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use logger::{UwsgiLogger, UwsgiSockaddr};
@@ -16,7 +18,8 @@ pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
 pub use server::{
-    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiServer, UwsgiSocket, UwsgiWorker,
+    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiServer, UwsgiSocket,
+    UwsgiWorker,
 };
 pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
 
