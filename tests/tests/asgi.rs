@@ -2,6 +2,7 @@
 //! awaitables, errors, lifespans, and how a worker with an event loop leaves, reloads and is watched.
 
 use rsgi_tests::http::{self, Response, connect, get, read_response};
+use rsgi_tests::interpreters;
 use rsgi_tests::load::Load;
 use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, wait_for};
@@ -116,6 +117,10 @@ async def app(scope, receive, send):
     else:
         await answer(b"not here", 404)
 "#;
+
+/// What `/awaitables` answers.
+const AWAITABLES: &str =
+    r#"[true, "unset", "http.request", "timeout", [0, 1, false], "cancelled", "CancelledError", [null, "mine"]]"#;
 
 fn server(args: &[&str]) -> Server {
     let setup = Setup::new()
@@ -272,8 +277,7 @@ fn awaitables_are_what_asyncio_expects() {
     let server = server(&[]);
     for _ in 0..2 {
         let text = get(server.port(), "/awaitables").text();
-        let wanted = r#"[true, "unset", "http.request", "timeout", [0, 1, false], "cancelled", "CancelledError", [null, "mine"]]"#;
-        assert_eq!(text, wanted, "{}", server.log());
+        assert_eq!(text, AWAITABLES, "{}", server.log());
     }
     let text = get(server.port(), "/wrong").text();
     let wanted =
@@ -285,6 +289,41 @@ fn awaitables_are_what_asyncio_expects() {
         (answer.header("x-list"), answer.header("x-tuple")),
         (Some("1"), Some("2"))
     );
+}
+
+#[test]
+fn every_python_has_the_same_tasks_and_awaitables() {
+    let mut served = Vec::new();
+    for python in interpreters::all() {
+        let version =
+            interpreters::ask(&python, "import sys; print('%d.%d' % sys.version_info[:2])").unwrap_or_default();
+        let Some(minor) = version.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok()) else {
+            continue;
+        };
+        let shared = interpreters::ask(
+            &python,
+            "import sysconfig; print(sysconfig.get_config_var('Py_ENABLE_SHARED'))",
+        );
+        if minor < 9 || served.contains(&minor) || shared.as_deref() != Some("1") {
+            continue;
+        }
+        let Some(prefix) = interpreters::ask(&python, "import sys; print(sys.base_prefix)") else {
+            continue;
+        };
+        let mut server = server(&["--home", &prefix]);
+        let text = get(server.port(), "/awaitables").text();
+        assert_eq!(text, AWAITABLES, "3.{minor}: {}", server.log());
+        assert_eq!(get(server.port(), "/sleep?0.01").text(), "slept");
+        assert_eq!(get(server.port(), "/raise").status, 500);
+        assert_eq!(get(server.gateway_port(), "/kinds").text(), "array,view");
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.wait_exit().code(), Some(0), "3.{minor}: {}", server.log());
+        let log = server.log();
+        assert_eq!(log.matches("Traceback").count(), 1, "3.{minor}: {log}");
+        served.push(minor);
+    }
+    eprintln!("served: {served:?}");
+    assert!(!served.is_empty(), "no Python of this machine can be embedded");
 }
 
 #[test]
