@@ -669,3 +669,23 @@ fn websockets_are_told_of_a_restart() {
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
 }
+
+#[test]
+fn clients_that_stand_still_are_not_waited_for() {
+    let mut server = server(&["--socket-timeout", "1"]);
+    let port = server.port();
+    // takes nothing of a large answer
+    let mut stuck = talk(port, "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
+    // sends half a head, drop by drop, or nothing more of its body
+    let mut half = talk(port, "GET /pid HT");
+    let mut body = talk(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+    assert_eq!(answer(&mut half).status, 408);
+    assert_eq!(get(port, "/sleep?0").text(), "slept");
+    server.wait_log("GET /flood", 1);
+    let mut all = Vec::new();
+    let _ = stuck.read_to_end(&mut all);
+    assert!(all.len() < 65_536_000, "{}", all.len());
+    body.get_mut().write_all(b"cde").expect("the server reads");
+    assert_eq!(answer(&mut body).text(), "abcde");
+    assert!(!server.log().contains("Traceback"), "{}", server.log());
+}

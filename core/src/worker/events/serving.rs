@@ -70,14 +70,8 @@ impl Events {
         let Some(core) = client.core.as_mut().filter(|core| core.outlet.kept() > 0) else {
             return false;
         };
-        let before = core.outlet.kept();
         match response::flush(core) {
-            Ok(done) => {
-                if core.outlet.kept() < before {
-                    client.since = monotonic();
-                }
-                done
-            }
+            Ok(done) => done,
             Err(_) => {
                 client.gone = true;
                 true
@@ -140,6 +134,7 @@ impl Events {
             match received {
                 Received::Some => {
                     client.unparsed = true;
+                    client.since = monotonic();
                     // a short read leaves nothing behind, unless it was the last before the end
                     client.readable = !client.conn.is_drained || client.gone;
                 }
@@ -321,12 +316,22 @@ impl Events {
     pub(super) fn look_after(&mut self, index: usize, now: u64) {
         let settings = &self.server.settings;
         let (quiet, idle) = (settings.sockets.socket_timeout, settings.http.keep_alive_timeout);
+        // a head may come slowly, but not for ever: three of the pauses that are allowed
         let head = settings.http.headers_timeout.min(3 * quiet);
         let harakiri = self.harakiri();
         let Some(client) = self.clients.get(index) else {
             return;
         };
         let age = now.saturating_sub(client.since);
+        let stuck = match client.core.as_mut() {
+            Some(core) if core.outlet.kept() > 0 => {
+                if core.outlet.has_moved() {
+                    client.took = now;
+                }
+                now.saturating_sub(client.took) > quiet
+            }
+            _ => false,
+        };
         match client.phase {
             Phase::Head if client.is_idle() => {
                 if age > idle {
@@ -334,7 +339,7 @@ impl Events {
                 }
             }
             Phase::Head => {
-                if now.saturating_sub(client.conn.head_since.max(client.since)) > head.min(quiet) {
+                if age > quiet || now.saturating_sub(client.conn.head_since) > head {
                     if client.conn.socket.protocol == SocketProtocol::Http {
                         let _ = crate::net::wait::write_all(
                             client.conn.fd(),
@@ -346,7 +351,6 @@ impl Events {
                 }
             }
             Phase::Exchange => {
-                let stuck = has_kept(client) && age > quiet;
                 let Some(core) = client.core.as_mut() else {
                     return;
                 };
@@ -362,7 +366,7 @@ impl Events {
                 }
                 self.drive(index);
             }
-            Phase::Drain(_) if age > quiet => drop(self.clients.remove(index)),
+            Phase::Drain(_) if stuck => drop(self.clients.remove(index)),
             Phase::Linger if age >= LINGER => drop(self.clients.remove(index)),
             Phase::Drain(_) | Phase::Linger => {}
         }
