@@ -665,8 +665,14 @@ fn websockets_are_told_of_a_restart() {
     wait_for("the new worker", || {
         (get(server.port(), "/").text() == "http").then_some(())
     });
-    let _still_open = Client::open(server.port(), "/", "");
+    let mut clients: Vec<Client> = ports(&server)
+        .into_iter()
+        .map(|port| Client::open(port, "/", ""))
+        .collect();
     server.signal(libc::SIGTERM);
+    for client in &mut clients {
+        assert_eq!(client.close_code(), 1012);
+    }
     assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
 }
 

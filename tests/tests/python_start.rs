@@ -2,7 +2,6 @@
 
 use rsgi_tests::interpreters::{self, ask};
 use rsgi_tests::{Server, Setup, build_dir, wait_for};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const WHO: &str = r#"

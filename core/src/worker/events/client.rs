@@ -9,6 +9,8 @@ use crate::worker::{monotonic, poll};
 pub enum Phase {
     /// Waits for a request head, or reads one.
     Head,
+    /// The body of its request is gathered before the plugin gets it.
+    Gather,
     /// The plugin has its request.
     Exchange,
     /// The request has ended; what the client did not take of the answer is still to go.

@@ -52,6 +52,7 @@ static FEED: Row = Row(py::method(c"feed", feed, METH_O));
 static EVENTS: RsgiEvents = RsgiEvents {
     size: size_of::<RsgiEvents>(),
     modifier1: 0,
+    whole_body: 0,
     request: Some(on_request),
     ready: Some(on_ready),
 };
