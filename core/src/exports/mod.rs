@@ -18,6 +18,7 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod routing;
 mod rpc;
 mod signal;
 mod socket;

@@ -6,6 +6,7 @@ mod logger;
 mod option;
 mod plugin;
 mod request;
+mod route;
 mod server;
 mod stamp;
 
@@ -15,6 +16,10 @@ pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
+pub use route::{
+    UWSGI_ROUTE_BREAK, UWSGI_ROUTE_CONTINUE, UWSGI_ROUTE_NEXT, UwsgiRoute, UwsgiRouteCondition, UwsgiRouteVar,
+    UwsgiRouter,
+};
 pub use server::{
     UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiServer, UwsgiSocket,
     UwsgiWorker,
