@@ -307,6 +307,10 @@ pub extern "C" fn set_harakiri(seconds: c_int) {
         slot.deadline.store(deadline, Ordering::Release);
         return;
     }
+    if let Some(slot) = crate::spooler::own_slot() {
+        crate::spooler::set_deadline(slot, seconds.into());
+        return;
+    }
     server()
         .shared
         .worker_slot(worker_id())

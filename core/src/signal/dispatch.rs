@@ -41,11 +41,18 @@ pub fn own_receivers() -> Vec<Receiver> {
     }
 }
 
-/// Runs the handlers of all that waits for this process, in the loop of a mule or a spooler.
-pub fn run_own() {
+/// Runs the handlers of all that waits for this process, in the loop of a mule or a spooler: how many.
+pub fn run_own() -> usize {
+    let mut handled = 0;
     for receiver in own_receivers() {
-        while run_pending(receiver) > 0 {}
+        loop {
+            match run_pending(receiver) {
+                0 => break,
+                n => handled += n,
+            }
+        }
     }
+    handled
 }
 
 /// What is readable while something waits for this process.
