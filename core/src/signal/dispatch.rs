@@ -55,6 +55,12 @@ pub fn run_own() -> usize {
     handled
 }
 
+/// Whether something waits for this process; asked often, it costs next to nothing.
+pub fn own_waits() -> bool {
+    let waits = |r: &Receiver| memory().and_then(|m| m.queue(*r)).is_some_and(|q| !q.is_empty());
+    own_receivers().iter().any(waits)
+}
+
 /// What is readable while something waits for this process.
 pub fn own_bells() -> Vec<BorrowedFd<'static>> {
     let queues = own_receivers().into_iter().filter_map(|r| memory()?.queue(r));

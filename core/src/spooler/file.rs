@@ -2,13 +2,13 @@
 //! whole, and whoever runs it holds its lock, which the kernel gives back however the process ends.
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, RenameFlags, fcntl, openat, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, RenameFlags, fcntl, openat, renameat2};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat};
+use nix::unistd::{UnlinkatFlags, ftruncate, linkat, unlinkat};
 use rsgi_protocol::uwsgi::parse_vars;
 use std::fs::{File, FileTimes, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -60,43 +60,88 @@ impl<'a> Wishes<'a> {
 /// What the system refused.
 pub fn write(folder: &Path, packet: &[u8], body: &[u8], at: Option<u64>, sync: bool) -> io::Result<PathBuf> {
     let size = u16::try_from(packet.len()).map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-    let name = new_name();
-    // only a whole task gets a name that spoolers look for: whoever is killed here leaves nothing that is run
-    let (hidden, path) = (folder.join(format!(".{name}")), folder.join(&name));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = match options.open(&hidden) {
+    let path = folder.join(new_name());
+    let mut draft = match Draft::new(folder, &path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             std::fs::DirBuilder::new().recursive(true).mode(0o770).create(folder)?;
-            options.open(&hidden)?
+            Draft::new(folder, &path)?
         }
-        opened => opened?,
+        made => made?,
     };
     let mut head = Vec::with_capacity(4 + packet.len());
     let [low, high] = size.to_le_bytes();
     head.extend([MODIFIER, low, high, 0]);
     head.extend_from_slice(packet);
-    let mut fill = || {
-        file.write_all(&head)?;
-        if !body.is_empty() {
-            file.write_all(body)?;
-        }
-        if let Some(at) = at {
-            file.set_times(FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(at)))?;
-        }
-        if sync {
-            file.sync_all()?;
-        }
-        publish(&hidden, &path)
-    };
-    if let Err(e) = fill() {
-        let _ = std::fs::remove_file(&hidden);
-        return Err(e);
+    draft.file.write_all(&head)?;
+    if !body.is_empty() {
+        draft.file.write_all(body)?;
     }
+    if let Some(at) = at {
+        let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(at));
+        draft.file.set_times(times)?;
+    }
+    if sync {
+        draft.file.sync_all()?;
+    }
+    draft.publish(&path)?;
     if sync {
         File::open(folder)?.sync_all()?;
     }
     Ok(path)
+}
+
+/// A task that is being written: only a whole one gets a name that spoolers look for. Of a killed producer nothing is
+/// left, or, where the file system knows no files without a name, a hidden file.
+struct Draft {
+    file: File,
+    /// Its hidden name; `None`: it has none.
+    hidden: Option<PathBuf>,
+}
+
+impl Draft {
+    fn new(folder: &Path, path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600);
+        match options.clone().custom_flags(libc::O_TMPFILE).open(folder) {
+            Ok(file) => Ok(Self { file, hidden: None }),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let hidden = path.with_file_name(format!(".{name}"));
+                let file = options.create_new(true).open(&hidden)?;
+                Ok(Self {
+                    file,
+                    hidden: Some(hidden),
+                })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// It gets its name, unless somebody has it: two containers may have one host name and the same pids.
+    fn publish(mut self, path: &Path) -> io::Result<()> {
+        let published = match &self.hidden {
+            None => {
+                let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+            }
+            Some(hidden) => match renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
+                // not every file system can
+                Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(hidden, path),
+                done => done,
+            },
+        };
+        published?;
+        self.hidden = None;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(hidden) = &self.hidden {
+            let _ = std::fs::remove_file(hidden);
+        }
+    }
 }
 
 /// A name that no other task has: not of this process, nor of another, nor of one of another machine.
@@ -109,23 +154,13 @@ fn new_name() -> String {
             .into_owned()
     });
     format!(
-        "{PREFIX}{host}_{}_{}_{}_{}_{}",
+        "{PREFIX}{host}_{}_{}_{:09}_{}_{:06}",
         std::process::id(),
         COUNTER.fetch_add(1, Ordering::Relaxed),
         now.subsec_nanos(),
         now.as_secs(),
         now.subsec_micros()
     )
-}
-
-/// The hidden file gets its name, unless somebody has it: two containers may have one host name and the same pids.
-fn publish(hidden: &Path, path: &Path) -> io::Result<()> {
-    use nix::fcntl::AT_FDCWD;
-    match renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
-        // not every file system can
-        Err(Errno::EINVAL | Errno::ENOSYS) => std::fs::rename(hidden, path),
-        done => done.map_err(io::Error::from),
-    }
 }
 
 /// A task that this process has to itself.

@@ -113,7 +113,6 @@ impl Spooler {
         self.look();
         loop {
             self.leave_if_told();
-            self.run_signals();
             match self.waiter.wait(self.patience()) {
                 Woken::Clock if self.patience().is_zero() => self.look(),
                 Woken::Look => self.look(),
@@ -125,7 +124,8 @@ impl Spooler {
                     }
                     self.try_one(&name);
                 }
-                Woken::Clock | Woken::Other => {}
+                Woken::Clock => {}
+                Woken::Other => self.run_signals(),
             }
         }
     }
@@ -163,7 +163,9 @@ impl Spooler {
         let (mut gone, mut ran) = (0, false);
         for name in names {
             self.leave_if_told();
-            self.run_signals();
+            if dispatch::own_waits() {
+                self.run_signals();
+            }
             match self.try_one(&name) {
                 Tried::Gone => gone += 1,
                 Tried::Ran => (gone, ran) = (0, true),

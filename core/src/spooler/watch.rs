@@ -74,7 +74,8 @@ impl Watch {
     pub fn arm(&self, path: &Path, folder: BorrowedFd) {
         let Some(events) = &self.events else { return };
         // what a task does with its own file, and its end, are no news
-        let mut wanted = AddWatchFlags::IN_MOVED_TO
+        let wanted = AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::from_bits_retain(libc::IN_EXCL_UNLINK)
             | AddWatchFlags::IN_ONLYDIR;
@@ -82,7 +83,6 @@ impl Watch {
             for name in queue::urgencies(folder) {
                 let _ = events.add_watch(&path.join(name), wanted);
             }
-            wanted |= AddWatchFlags::IN_CREATE;
         }
         let _ = events.add_watch(path, wanted);
     }
@@ -239,10 +239,11 @@ mod tests {
         // a long name, then short ones: the buffer that fits the first takes several of the others
         let names = [name(0, &"x".repeat(200)), name(1, ""), name(2, ""), name(3, "")];
         for name in &names {
-            File::create(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(".new"), "").unwrap();
+            std::fs::rename(folder.path().join(".new"), folder.path().join(name)).unwrap();
         }
         let (mut seen, mut looks) = (Vec::new(), 0);
-        for turn in 0..8 {
+        for turn in 0..30 {
             match [&one, &two][turn % 2].wait(soon) {
                 Woken::Task(name) => seen.push(name),
                 Woken::Look => looks += 1,
@@ -273,7 +274,8 @@ mod tests {
         watch.arm(folder.path(), handle.as_fd());
         let hidden = folder.path().join("7/.new");
         std::fs::write(&hidden, "x").unwrap();
-        assert_eq!(waiter.wait(soon), Woken::Other);
+        // that it is made, and that it is whole
+        assert_eq!([waiter.wait(soon), waiter.wait(soon)], [Woken::Other, Woken::Other]);
         std::fs::rename(&hidden, folder.path().join("7").join(name(1, ""))).unwrap();
         assert_eq!(waiter.wait(soon), Woken::Look);
         assert_eq!(waiter.wait(Duration::ZERO), Woken::Clock);
