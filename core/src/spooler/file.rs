@@ -90,6 +90,11 @@ pub fn write(folder: &Path, packet: &[u8], body: &[u8], at: Option<u64>, sync: b
     Ok(path)
 }
 
+/// The path of a task as it would be if it were written.
+pub fn unwritten(folder: &Path) -> PathBuf {
+    folder.join(new_name())
+}
+
 /// A task that is being written: only a whole one gets a name that spoolers look for. Of a killed producer nothing is
 /// left, or, where the file system knows no files without a name, a hidden file.
 struct Draft {
@@ -120,10 +125,14 @@ impl Draft {
     /// It gets its name, unless somebody has it: two containers may have one host name and the same pids.
     fn publish(mut self, path: &Path) -> io::Result<()> {
         let published = match &self.hidden {
-            None => {
-                let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
-            }
+            None => match linkat(&self.file, "", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH) {
+                // before Linux 6.10 only root may
+                Err(Errno::ENOENT) => {
+                    let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                    linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+                }
+                done => done,
+            },
             Some(hidden) => match renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
                 // not every file system can
                 Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(hidden, path),

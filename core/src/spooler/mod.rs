@@ -6,6 +6,7 @@ pub mod queue;
 pub mod run;
 pub mod watch;
 
+use crate::process::{Role, role};
 use crate::settings::Settings;
 use file::Wishes;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -59,7 +60,7 @@ pub struct Spoolers {
 
 static SPOOLERS: OnceLock<Spoolers> = OnceLock::new();
 
-/// Makes the directories and the slots, before the first fork.
+/// Makes the directories and the slots, before the first fork. For a trial nothing is made outside of this process.
 ///
 /// # Errors
 /// Which directory cannot be, and why.
@@ -70,7 +71,10 @@ pub fn prepare(settings: &Settings) -> Result<(), String> {
     }
     let mut folders = Vec::new();
     for folder in b.spoolers.iter().chain(&b.external_spoolers) {
-        let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::canonicalize(folder));
+        let made = match role() {
+            Role::Trial => std::fs::canonicalize(folder).or_else(|_| std::path::absolute(folder)),
+            _ => std::fs::create_dir_all(folder).and_then(|()| std::fs::canonicalize(folder)),
+        };
         folders.push(made.map_err(|e| {
             let place = crate::startup::preflight::place_of_value(settings, folder);
             format!("[spooler] cannot use the directory {folder}: {e} ({place}): make it writable for this user")
@@ -258,6 +262,10 @@ impl Spoolers {
             .filter(|p| self.ordered && p.iter().all(u8::is_ascii_digit))
         {
             folder.push(std::ffi::OsStr::from_bytes(urgency));
+        }
+        if role() == Role::Trial {
+            // what an application spools when it is loaded, the image that stays spools itself
+            return Ok(file::unwritten(&folder));
         }
         let path = file::write(&folder, packet, body, wishes.at, self.sync)?;
         if let Some(watch) = self.watches.get(home).filter(|w| !w.hears()) {

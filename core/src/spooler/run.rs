@@ -113,6 +113,9 @@ impl Spooler {
         self.look();
         loop {
             self.leave_if_told();
+            if dispatch::own_waits() {
+                self.run_signals();
+            }
             match self.waiter.wait(self.patience()) {
                 Woken::Clock if self.patience().is_zero() => self.look(),
                 Woken::Look => self.look(),

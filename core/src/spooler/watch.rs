@@ -125,6 +125,7 @@ impl Watch {
         Ok(Waiter {
             watch: self,
             epoll,
+            more: Cell::new(false),
             size: Cell::new(LONGEST),
         })
     }
@@ -135,20 +136,31 @@ impl Watch {
 pub struct Waiter<'a> {
     watch: &'a Watch,
     epoll: Epoll,
+    /// Where one event was, there are often more.
+    more: Cell<bool>,
     /// How long the last event was.
     size: Cell<usize>,
 }
 
 impl Waiter<'_> {
-    /// Waits for one thing that happens.
+    /// Waits for one thing that happens. While tasks come, orders and signals are for the caller to ask for.
     pub fn wait(&self, limit: Duration) -> Woken {
+        if self.more.get()
+            && let task @ (Woken::Task(_) | Woken::Look) = self.next()
+        {
+            return task;
+        }
+        self.more.set(false);
         let mut woken = [EpollEvent::empty()];
         // a bit more than asked, never a bit less: who comes too early comes again and again
         let millis = limit.as_nanos().div_ceil(1_000_000).min(u128::from(u16::MAX) * 1000);
         let limit = EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX);
         match self.epoll.wait(&mut woken, limit) {
             Ok(0) => Woken::Clock,
-            Ok(_) if woken[0].data() == EVENT => self.next(),
+            Ok(_) if woken[0].data() == EVENT => {
+                self.more.set(true);
+                self.next()
+            }
             Ok(_) if woken[0].data() == BELL => match self.watch.bell.read() {
                 Ok(_) => Woken::Look,
                 Err(_) => Woken::Other,
@@ -275,7 +287,8 @@ mod tests {
         let hidden = folder.path().join("7/.new");
         std::fs::write(&hidden, "x").unwrap();
         // that it is made, and that it is whole
-        assert_eq!([waiter.wait(soon), waiter.wait(soon)], [Woken::Other, Woken::Other]);
+        assert_eq!(waiter.wait(soon), Woken::Other);
+        while waiter.wait(Duration::ZERO) != Woken::Clock {}
         std::fs::rename(&hidden, folder.path().join("7").join(name(1, ""))).unwrap();
         assert_eq!(waiter.wait(soon), Woken::Look);
         assert_eq!(waiter.wait(Duration::ZERO), Woken::Clock);

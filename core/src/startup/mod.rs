@@ -207,9 +207,7 @@ fn run_in_jail(
     settings.apps.need_app.get_or_insert(true);
     let server = server::install(Server::new(settings, bound, shared));
 
-    if !trial {
-        crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
-    }
+    crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
     crate::mule::prepare(&server.settings, trial)
         .map_err(|e| StartupError::new(format!("cannot make the queues of the mules: {}", e.desc())))?;
 

@@ -9,7 +9,7 @@ use crate::server::{SocketProtocol, server, view};
 use crate::shared::{CoreSlot, counter, int};
 use crate::signal::route;
 use crate::startup::procname::{self, State};
-use crate::{log, say, static_files};
+use crate::{log, say, spooler, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
 use rsgi_protocol::cgi::{Origin, push_vars};
 use rsgi_protocol::http1::{self, BodyLength, HttpError, Progress, Version};
@@ -321,6 +321,11 @@ fn answer(core: &mut Core) -> bool {
             response::alone(core, &[255, 0, 0, u8::from(taken)]);
             return true;
         }
+        if modifier1 == spooler::file::MODIFIER && plugin.request.is_none() && server().allows(modifier1) {
+            let taken = spool_packet(core);
+            response::alone(core, &[255, 0, 0, u8::from(taken)]);
+            return true;
+        }
         if plugin.request.is_some() {
             say!("-- modifier {modifier1} is not allowed here (--allowed-modifiers) --");
         } else {
@@ -375,6 +380,39 @@ fn raise_for_packet(core: &mut Core) -> bool {
             false
         }
     }
+}
+
+/// A packet that is a task, with what follows it up to its `CONTENT_LENGTH`: whether it was written.
+fn spool_packet(core: &mut Core) -> bool {
+    if !may_order(core, &"a task") {
+        return false;
+    }
+    let mut packet = Vec::new();
+    for part in &core.hvec {
+        // SAFETY: the variables of the request in work; they come from a packet, so their lengths fit.
+        let part = unsafe { bytes_of(part) };
+        packet.extend((part.len() as u16).to_le_bytes());
+        packet.extend_from_slice(part);
+    }
+    let wanted = core.raw().post_cl;
+    let conn = core.conn;
+    // SAFETY: the connection outlives the request; the body does not hold on to it.
+    let body = match core.body.read(unsafe { &mut *conn }, wanted) {
+        _ if wanted == 0 => Vec::new(),
+        Ok(body) if body.len() == wanted => body.to_vec(),
+        // half a task is none
+        _ => {
+            say!("[spooler] a task of {wanted} bytes broke off");
+            return false;
+        }
+    };
+    let spooled = spooler::spoolers()
+        .ok_or(spooler::SpoolError::NoSpooler)
+        .and_then(|all| all.spool(&packet, &body));
+    if let Err(e) = &spooled {
+        say!("[spooler] unable to spool the request: {e}");
+    }
+    spooled.is_ok()
 }
 
 /// The worker is busy from now on.
