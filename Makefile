@@ -49,7 +49,13 @@ bench: build ## requests per second of one worker, with wrk
 	packaging/bench.sh
 
 bench-spooler: build ## tasks per second of a spooler, beside uWSGI's if it is installed
-	packaging/bench-spooler.py
+	tests/bench/spooler.py --rsgi $(RELEASE)/rsgi
+
+bench-signals: build ## uWSGI signals: throughput and latency beside uWSGI's (if installed), kills, timers (2 minutes)
+	@set -- "$(RELEASE)/rsgi --plugin python"; for kill in 1 0.1; do \
+	    python3 tests/bench/signals.py --kill $$kill "$$@" || exit 1; done; python3 tests/bench/timers.py "$$@"
+	@if command -v uwsgi >/dev/null; then set -- "uwsgi --plugin python3"; else set --; fi; \
+	    python3 tests/bench/signals.py "$(RELEASE)/rsgi --plugin python" "$$@"
 
 # Built before it is installed, but by whoever runs `make build`: root often has no compiler of Rust.
 $(RELEASE)/rsgi:

@@ -1,6 +1,7 @@
 //! rsgi (the server): the host of uWSGI-compatible plugins. Data flows one way: config, host, master, worker,
 //! request; `docs/architecture.md` shows the rooms.
 
+pub mod alarm;
 pub mod apps;
 pub mod cli;
 pub mod config;
@@ -8,6 +9,7 @@ pub mod control;
 pub mod decimal;
 pub mod emperor;
 pub mod exports;
+pub mod locks;
 pub mod log;
 pub mod mule;
 pub mod net;
@@ -15,6 +17,7 @@ pub mod options;
 pub mod plugin;
 pub mod process;
 pub mod request;
+pub mod rpc;
 pub mod server;
 pub mod settings;
 pub mod shared;

@@ -93,6 +93,13 @@ unsafe impl Send for Server {}
 unsafe impl Sync for Server {}
 
 impl Server {
+    /// Lets go of the workers' sockets in a process that accepts nobody (any more).
+    pub fn release_sockets(&self) {
+        for socket in &self.sockets {
+            socket.listener.release();
+        }
+    }
+
     /// Puts the parts together.
     pub fn new(settings: Settings, sockets: Vec<WorkerSocket>, shared: SharedMemory) -> Self {
         let mut slots: [Option<u8>; 256] = std::array::from_fn(|n| Some(n as u8));

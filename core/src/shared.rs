@@ -1,9 +1,12 @@
 //! Memory that all processes of the server share, mapped once before the first fork: the records of workers and
 //! cores that C plugins see, and beside them our own slots. The master reads them and never locks a worker.
 
+pub mod lock;
+pub mod region;
+
 use crate::apps::MAX_APPS;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiCore, UwsgiWorker};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -341,19 +344,26 @@ impl SharedMemory {
     }
 }
 
+/// Zero bytes, aligned to a page, that this process and those it forks share; they stay for the life of the process.
+///
+/// # Errors
+/// The system has no memory for it.
+pub fn zeroes(size: usize) -> nix::Result<*mut u8> {
+    let length = NonZeroUsize::new(size.max(1)).ok_or(nix::Error::EINVAL)?;
+    let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let base = unsafe { mmap_anonymous(None, length, flags, MapFlags::MAP_SHARED)? };
+    Ok(base.as_ptr().cast())
+}
+
 /// So many zeroed rows in memory that this process and those it forks share; it stays for the life of the process.
 ///
 /// # Errors
 /// The system has no memory for it.
 pub fn rows<T: Default>(count: usize) -> nix::Result<&'static [T]> {
-    let length = NonZeroUsize::new((count * size_of::<T>()).max(1)).ok_or(nix::Error::EINVAL)?;
-    let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice, aligned to a page, large enough for the rows that
-    // are written before anybody else sees them.
+    let first = zeroes(count * size_of::<T>())?.cast::<T>();
+    // SAFETY: aligned to a page and large enough for the rows, which are written before anybody else sees them.
     unsafe {
-        let first = nix::sys::mman::mmap_anonymous(None, length, flags, MapFlags::MAP_SHARED)?
-            .as_ptr()
-            .cast::<T>();
         (0..count).for_each(|at| first.add(at).write(T::default()));
         Ok(std::slice::from_raw_parts(first, count))
     }

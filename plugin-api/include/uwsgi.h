@@ -514,6 +514,16 @@ struct uwsgi_instance_status {
     int reserved[9];
 };
 
+/* A lock that all processes share. A holder that dies gives it up. */
+struct uwsgi_lock_item {
+    char *id;
+    void *lock_ptr;    /* the host's */
+    int rw;            /* 1: made by uwsgi_rwlock_init */
+    pid_t pid;         /* reserved; uwsgi_lock_check() tells the holder */
+    int can_deadlock;  /* 0: never */
+    struct uwsgi_lock_item *next;
+};
+
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
  * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
@@ -608,7 +618,11 @@ struct uwsgi_server {
     struct wsgi_request *(*current_wsgi_req)(void);
     int apps_wanted;                 /* a request plugin adds 1 for each app that its options name */
     int file_wrapper;                /* reserved */
-    uint64_t reserved[64];
+    struct uwsgi_lock_item **user_lock; /* the locks of applications: locks of them */
+    struct uwsgi_lock_item *registered_locks; /* all locks that this process knows */
+    int locks;
+    int rpc_max;                     /* slots of the table of remote procedures */
+    uint64_t reserved[61];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -666,6 +680,37 @@ struct uwsgi_logger {
 /* [master] in on_load or init. func(logger, text, len) gets one line or several, newline at the end, in the process
  * that writes the log (workers, master, or one thread of the master with log-master); it must not call uwsgi_log. */
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Alarms: --alarm "NAME KIND:ARG". The host has the kinds cmd, signal, mule and log.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_alarm_instance {
+    char *name;
+    char *arg;               /* what followed the colon */
+    void *data_ptr;          /* these five are the plugin's */
+    uint8_t data8;
+    uint16_t data16;
+    uint32_t data32;
+    uint64_t data64;
+    time_t last_run;         /* these three stay 0: the host keeps its own record of what it repeats */
+    char *last_msg;
+    size_t last_msg_size;
+    struct uwsgi_alarm *alarm;
+    struct uwsgi_alarm_instance *next;
+};
+struct uwsgi_alarm {
+    char *name;
+    void (*init)(struct uwsgi_alarm_instance *);
+    void (*func)(struct uwsgi_alarm_instance *, char *, size_t);
+    struct uwsgi_alarm *next;
+};
+/* [master] in on_load or init: a kind of alarm. init(alarm) runs in [master] after init of all plugins, once for each
+ * alarm of the kind; func(alarm, message, len) in [master], for each that is raised, in its only thread: it must not
+ * block. The message is no C text, and gone when func returns. */
+void uwsgi_register_alarm(char *kind, void (*init)(struct uwsgi_alarm_instance *),
+                          void (*func)(struct uwsgi_alarm_instance *, char *, size_t));
+/* [any] Raises an alarm by its name; the message is copied, and cut to --alarm-msg-size. */
+void uwsgi_alarm_trigger(char *name, char *message, size_t len);
 
 /* ------------------------------------------------------------------------------------------------------------
  * Actions of operators' hooks: --hook-PHASE name:argument.
@@ -904,6 +949,54 @@ int uwsgi_signal_wait(int signal);
 void uwsgi_receive_signal(int fd, char *name, int id);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Locks
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* [master] before the fork: a lock that all processes share from here on; the name is copied. NULL: no memory. A
+ * read lock excludes other readers too. */
+struct uwsgi_lock_item *uwsgi_lock_init(char *name);
+struct uwsgi_lock_item *uwsgi_rwlock_init(char *name);
+/* [any] Waits until the lock is free and takes it. Who has it already keeps it. */
+void uwsgi_lock(struct uwsgi_lock_item *);
+/* [any] The thread that took the lock gives it back. */
+void uwsgi_unlock(struct uwsgi_lock_item *);
+/* [any] The same for those of uwsgi_rwlock_init(). */
+void uwsgi_rlock(struct uwsgi_lock_item *);
+void uwsgi_wlock(struct uwsgi_lock_item *);
+void uwsgi_rwunlock(struct uwsgi_lock_item *);
+/* [any] The pid of the holder; 0: nobody has the lock. */
+pid_t uwsgi_lock_check(struct uwsgi_lock_item *);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* [any] Registers a function in this process, and in those forked from it, for the rpc hook of the plugin; one of the
+ * same name is replaced. The name is copied, at most 254 bytes. 0, or -1 with the reason in the log. */
+int uwsgi_register_rpc(char *name, struct uwsgi_plugin *, uint8_t argc, void *function);
+/* [any] Calls a function of this process; the length of *response, yours to free(), or 0: nothing came back. */
+uint64_t uwsgi_rpc(char *name, uint8_t argc, char **argv, uint16_t argvs[], char **response);
+/* [any] The same in another instance; node NULL or "": in this process. Yours to free(); NULL: nothing came back. It
+ * waits up to socket-timeout. */
+char *uwsgi_do_rpc(char *node, char *name, uint8_t argc, char **argv, uint16_t argvs[], uint64_t *len);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Websockets, and chunked bodies. [request] Pings and close frames are answered for you, text is checked to be UTF-8,
+ * and what --websockets-max-size, -ping-freq and -pong-tolerance say is kept to. -1 or NULL: the conversation is over
+ * (or never began); the client was told why, if it is there. The end of the request closes what is still open.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* Answers the upgrade. Key, origin and protocol of length 0 are taken from the request. 0, or -1. */
+int uwsgi_websocket_handshake(struct wsgi_request *, char *key, uint16_t, char *origin, uint16_t, char *proto, uint16_t);
+/* The next message, waiting for it; a new buffer, yours (uwsgi_buffer_destroy). _nb: an empty one when none is there. */
+struct uwsgi_buffer *uwsgi_websocket_recv(struct wsgi_request *);
+struct uwsgi_buffer *uwsgi_websocket_recv_nb(struct wsgi_request *);
+int uwsgi_websocket_send(struct wsgi_request *, char *, size_t); /* a text */
+int uwsgi_websocket_send_binary(struct wsgi_request *, char *, size_t);
+/* The next chunk of a chunked body, whole, waiting timeout seconds (0: as configured) or not at all (nb). Good until
+ * the next read; length 0 at the end. NULL: errno is EAGAIN when it has not come, else the body is broken. */
+char *uwsgi_chunked_read(struct wsgi_request *, size_t *len, int timeout, int nb);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Mules and spoolers
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -925,6 +1018,8 @@ int rsgi_gateway_bind(const char *address);
 /* [master] in init: asks the workers for a private socket that speaks the gateway link, and writes its address with
  * a NUL; the length, or -1: buffer too small. The address does not change over reloads. */
 ssize_t rsgi_gateway_link(char *buf, size_t size);
+/* [any] uwsgi_alarm_trigger with an answer: 0, or -1 with the reason in the log. */
+int rsgi_alarm(const char *name, const char *message, size_t len);
 /* [any] The directory of a spooler, from 0: its length, at most size bytes of it written; -1: there is none. */
 int rsgi_spooler_dir(int number, char *buf, size_t size);
 /* [any] The pid of a spooler's process, from 0; 0: it does not run now, -1: there is none. */
@@ -943,10 +1038,27 @@ int rsgi_farm_send(const char *farm, const char *message, size_t len);
 ssize_t rsgi_farm_get_msg(char *message, size_t size);
 /* [any] 1: this process is a mule of the farm, NULL: of any. */
 int rsgi_in_farm(const char *farm);
+/* [any] The name of a function that this process has registered, from 0: its length, at most size bytes of it written;
+ * -1: there is none. */
+int rsgi_rpc_name(int number, char *buf, size_t size);
+/* [any] Takes a lock, 0: taken, -1: somebody else has it (wait 0 only), -2: this thread has it already. */
+int rsgi_lock(struct uwsgi_lock_item *, int wait);
 /* [request] Writes parts of the body in one go. last != 0: nothing follows, so that the host can state the length. */
 int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 /* [request] Whether the client has closed its side (1), without reading from it. */
 int rsgi_request_client_gone(struct wsgi_request *);
+/* [request] What is there of the body now, without waiting: its length and place (good until the next read), 0: the
+ * end, -2: nothing yet, -1: the client has gone, or what it sent is no body. */
+ssize_t rsgi_request_body_read_nb(struct wsgi_request *, char **data);
+/* [request] 1: all of the body was handed out. */
+int rsgi_request_body_is_read(struct wsgi_request *);
+/* [request] As uwsgi_websocket_handshake(), behind the status (101) and headers that were prepared before. */
+int rsgi_websocket_accept(struct wsgi_request *);
+/* [request] The next message if it is there: 1: a text, 2: binary, 0: none yet, negative: over, the close code with a
+ * minus in front. Good until the next call about this request. */
+int rsgi_websocket_read(struct wsgi_request *, char **data, size_t *len);
+/* [request] Sends a close frame; code and reason (UTF-8, cut at 123 bytes) are for the client. */
+void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, size_t len);
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
 /* [master] in configure: gives an option of the configuration a value that counts unless the user gave one, for it or
@@ -967,6 +1079,9 @@ int rsgi_add_file_monitor(uint8_t signal, const char *path, int iterations, int 
 int rsgi_remove_source(uint8_t signal, int kind);
 /* [master, worker] Takes the handler of this process away, and the target everywhere. 0, or -1: there is none. */
 int rsgi_unregister_signal(uint8_t signal);
+/* [any] Whether the signal is raised once for each receiver while it waits there (1), or each time (0, the default).
+ * It counts in all processes. 0, or -1: there are no signals yet. */
+int rsgi_signal_coalesce(uint8_t signal, int once);
 /* [any] The signal that this thread's last uwsgi_signal_wait() ended with; -1: none. */
 int rsgi_signal_received(void);
 /* [any] Why this thread's last call for signals returned -1; valid until its next one. */

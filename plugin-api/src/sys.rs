@@ -14,6 +14,9 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut UwsgiLogger, *mut c_char, usize) -> isize>,
     );
+    pub fn uwsgi_register_alarm(name: *mut c_char, init: Option<UwsgiAlarmInit>, run: Option<UwsgiAlarmRun>);
+    pub fn uwsgi_alarm_trigger(name: *mut c_char, message: *mut c_char, len: usize);
+    pub fn rsgi_alarm(name: *const c_char, message: *const c_char, len: usize) -> c_int;
     pub fn uwsgi_register_hook(name: *mut c_char, func: Option<unsafe extern "C" fn(*mut c_char) -> c_int>);
     pub fn uwsgi_exit(code: c_int) -> !;
     pub fn uwsgi_malloc(a0: usize) -> *mut c_void;
@@ -233,6 +236,32 @@ unsafe extern "C" {
     pub fn rsgi_spooler_pid(number: c_int) -> c_int;
     pub fn rsgi_spooler_frequency(seconds: c_int);
     pub fn rsgi_spooler_job(number: c_int, buf: *mut c_char, size: usize) -> c_int;
+    pub fn uwsgi_lock_init(name: *mut c_char) -> *mut UwsgiLockItem;
+    pub fn uwsgi_rwlock_init(name: *mut c_char) -> *mut UwsgiLockItem;
+    pub fn uwsgi_lock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_unlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_rlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_wlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_rwunlock(lock: *mut UwsgiLockItem);
+    pub fn uwsgi_lock_check(lock: *mut UwsgiLockItem) -> libc::pid_t;
+    pub fn rsgi_lock(lock: *mut UwsgiLockItem, wait: c_int) -> c_int;
+    pub fn uwsgi_register_rpc(name: *mut c_char, plugin: *mut UwsgiPlugin, argc: u8, function: *mut c_void) -> c_int;
+    pub fn uwsgi_rpc(
+        name: *mut c_char,
+        argc: u8,
+        argv: *mut *mut c_char,
+        argvs: *mut u16,
+        response: *mut *mut c_char,
+    ) -> u64;
+    pub fn uwsgi_do_rpc(
+        node: *mut c_char,
+        name: *mut c_char,
+        argc: u8,
+        argv: *mut *mut c_char,
+        argvs: *mut u16,
+        len: *mut u64,
+    ) -> *mut c_char;
+    pub fn rsgi_rpc_name(number: c_int, buf: *mut c_char, size: usize) -> c_int;
     pub fn mule_send_msg(fd: c_int, message: *mut c_char, len: usize) -> c_int;
     pub fn uwsgi_mule_get_msg(
         manage_signals: c_int,
@@ -282,6 +311,26 @@ unsafe extern "C" {
     pub fn rsgi_add_file_monitor(signal: u8, path: *const c_char, iterations: c_int, recursive: c_int) -> c_int;
     pub fn rsgi_remove_source(signal: u8, kind: c_int) -> c_int;
     pub fn rsgi_unregister_signal(signal: u8) -> c_int;
+    pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
+    pub fn uwsgi_websocket_handshake(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        key_len: u16,
+        origin: *mut c_char,
+        origin_len: u16,
+        proto: *mut c_char,
+        proto_len: u16,
+    ) -> c_int;
+    pub fn uwsgi_websocket_recv(a0: *mut WsgiRequest) -> *mut UwsgiBuffer;
+    pub fn uwsgi_websocket_recv_nb(a0: *mut WsgiRequest) -> *mut UwsgiBuffer;
+    pub fn uwsgi_websocket_send(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_websocket_send_binary(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_chunked_read(a0: *mut WsgiRequest, len: *mut usize, timeout: c_int, nb: c_int) -> *mut c_char;
+    pub fn rsgi_request_body_read_nb(a0: *mut WsgiRequest, data: *mut *mut c_char) -> isize;
+    pub fn rsgi_request_body_is_read(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_accept(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_read(a0: *mut WsgiRequest, data: *mut *mut c_char, len: *mut usize) -> c_int;
+    pub fn rsgi_websocket_close(a0: *mut WsgiRequest, code: c_int, reason: *const c_char, len: usize);
 }

@@ -6,6 +6,8 @@
 
 pub mod http;
 pub mod load;
+pub mod python;
+pub mod websocket;
 
 use std::io::Read;
 use std::net::TcpStream;

@@ -93,7 +93,8 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiApp "struct uwsgi_app": mountpoint callable requests chdir startup_time reserved;
         UwsgiCore "struct uwsgi_core": in_request ts reserved;
         UwsgiWorker "struct uwsgi_worker": pid requests last_spawn tx accepting busy signum harakiri apps cores reserved;
-        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted reserved;
+        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max reserved;
+        UwsgiLockItem "struct uwsgi_lock_item": lock_ptr pid next;
     };
     let dir = std::env::temp_dir().join(format!("rsgi-layout-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();

@@ -63,22 +63,23 @@ pub struct Vars<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Vars<'a> {
-    fn string(&mut self) -> Result<&'a [u8], PacketError> {
-        let (size, rest) = self.rest.split_first_chunk().ok_or(PacketError::Truncated)?;
-        let (string, rest) = rest
-            .split_at_checked(usize::from(u16::from_le_bytes(*size)))
-            .ok_or(PacketError::Truncated)?;
-        self.rest = rest;
-        Ok(string)
-    }
+/// Takes a string off the front.
+fn take_string<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], PacketError> {
+    let (size, rest) = from.split_first_chunk().ok_or(PacketError::Truncated)?;
+    let (string, rest) = rest
+        .split_at_checked(usize::from(u16::from_le_bytes(*size)))
+        .ok_or(PacketError::Truncated)?;
+    *from = rest;
+    Ok(string)
+}
 
+impl<'a> Vars<'a> {
     fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), PacketError> {
-        let key = self.string()?;
+        let key = take_string(&mut self.rest)?;
         if key.is_empty() {
             return Err(PacketError::EmptyKey);
         }
-        Ok((key, self.string()?))
+        Ok((key, take_string(&mut self.rest)?))
     }
 }
 
@@ -95,6 +96,53 @@ impl<'a> Iterator for Vars<'a> {
         }
         Some(pair)
     }
+}
+
+/// The strings of a packet's body that is an array (a remote procedure and its arguments), strictly.
+#[must_use]
+pub fn parse_array(body: &[u8]) -> Array<'_> {
+    Array { rest: body }
+}
+
+/// Iterator of `parse_array`.
+#[derive(Clone, Debug)]
+pub struct Array<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Array<'a> {
+    type Item = Result<&'a [u8], PacketError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let string = take_string(&mut self.rest);
+        if string.is_err() {
+            self.rest = &[];
+        }
+        Some(string)
+    }
+}
+
+/// A packet whose body is an array, if it fits.
+#[must_use]
+pub fn array_packet(modifier1: u8, modifier2: u8, strings: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut out = vec![0; HEADER_LEN];
+    for string in strings {
+        out.extend_from_slice(&u16::try_from(string.len()).ok()?.to_le_bytes());
+        out.extend_from_slice(string);
+    }
+    let size = u16::try_from(out.len() - HEADER_LEN).ok()?;
+    out[..HEADER_LEN].copy_from_slice(
+        &PacketHeader {
+            modifier1,
+            size,
+            modifier2,
+        }
+        .to_bytes(),
+    );
+    Some(out)
 }
 
 /// Appends one packet to a buffer. It is a `VarSink`; what does not fit is reported by `finish`.
@@ -175,6 +223,14 @@ mod tests {
     }
 
     #[test]
+    fn an_array_that_is_too_large_is_no_packet() {
+        let long = vec![b'x'; 65_533];
+        assert!(array_packet(173, 0, &[&long]).is_some());
+        assert!(array_packet(173, 0, &[&long, b""]).is_none());
+        assert!(array_packet(173, 0, &[&[b'x'; 70_000]]).is_none());
+    }
+
+    #[test]
     fn a_packet_that_is_too_large_is_taken_back() {
         for value in [65_530, 70_000, 200_000] {
             let mut out = b"before".to_vec();
@@ -206,8 +262,18 @@ mod tests {
         }
 
         #[test]
+        fn an_array_is_read_as_written(strings in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
+            let slices: Vec<&[u8]> = strings.iter().map(Vec::as_slice).collect();
+            let packet = array_packet(173, 1, &slices).expect("small");
+            let (header, body) = packet.split_first_chunk().expect("a header");
+            prop_assert_eq!(PacketHeader::parse(*header), PacketHeader { modifier1: 173, size: body.len() as u16, modifier2: 1 });
+            prop_assert_eq!(parse_array(body).collect::<Result<Vec<_>, _>>(), Ok(slices));
+        }
+
+        #[test]
         fn noise_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&body);
+            prop_assert!(parse_array(&body).count() <= 101);
         }
     }
 }

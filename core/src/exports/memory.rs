@@ -27,3 +27,14 @@ pub extern "C" fn uwsgi_calloc(size: usize) -> *mut c_void {
 pub extern "C" fn uwsgi_exit(code: c_int) -> ! {
     crate::process::exit(code)
 }
+
+/// A copy that the caller frees with `free()`; a NUL that is not counted follows.
+pub(super) fn copy(bytes: &[u8]) -> *mut std::ffi::c_char {
+    let place = uwsgi_malloc(bytes.len() + 1).cast::<u8>();
+    // SAFETY: just allocated with one byte more.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        *place.add(bytes.len()) = 0;
+    }
+    place.cast()
+}

@@ -4,10 +4,12 @@
 //! Pointer rules are those of the header; each function trusts its caller to keep them, as C does.
 #![allow(missing_docs, clippy::missing_safety_doc)]
 
+mod alarm;
 mod app;
 mod buffer;
 mod gateway;
 mod hook;
+mod lock;
 mod log;
 mod memory;
 mod mule;
@@ -16,10 +18,12 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod rpc;
 mod signal;
 mod socket;
 mod spooler;
 mod string;
+mod websocket;
 
 use std::ffi::{CStr, c_char};
 

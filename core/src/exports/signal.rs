@@ -140,6 +140,17 @@ pub extern "C" fn uwsgi_signal_wait(signal: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int {
+    answer(match memory() {
+        Some(memory) => {
+            memory.coalesce(signal, once != 0);
+            Ok(())
+        }
+        None => Err(SignalError::NotReady),
+    })
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn rsgi_signal_received() -> c_int {
     dispatch::received()
 }

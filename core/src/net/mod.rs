@@ -4,6 +4,8 @@
 pub mod address;
 pub mod allow;
 pub mod closing;
+pub mod connect;
+pub mod exchange;
 pub mod holder;
 pub mod listener;
 pub mod queue;

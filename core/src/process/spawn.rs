@@ -87,9 +87,7 @@ pub fn emperor() -> nix::Result<Pid> {
         None => {
             unix_signal::reset();
             super::gateway::release_sockets();
-            for socket in &server().sockets {
-                socket.listener.release();
-            }
+            server().release_sockets();
             // its vassals die with it, so it must not outlive its master
             let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
             match crate::emperor::run(&server().settings, false) {
@@ -113,9 +111,7 @@ pub fn gateway(gateway: &Gateway) -> nix::Result<Pid> {
         None => {
             unix_signal::reset();
             unix_signal::unblock();
-            for socket in &server().sockets {
-                socket.listener.release();
-            }
+            server().release_sockets();
             let settings = &server().settings;
             crate::startup::procname::gateway(&settings.processes.names, gateway.name, gateway.number);
             crate::startup::hooks::run(&settings.hooks.as_gateway);

@@ -4,17 +4,21 @@
 //! hold a pointer to [`Core::raw`]; what they may not see hangs on `host_private`.
 
 pub mod body;
+pub mod outlet;
 pub mod response;
 pub mod vars;
+pub mod websocket;
 
 use crate::server::{self, server};
 use crate::shared::{CoreSlot, VarsSlot};
 use crate::worker::connection::Connection;
 use body::Body;
 use libc::iovec;
+use outlet::Outlet;
 use response::Response;
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiHeader, UwsgiWorker, WsgiRequest};
 use rsgi_protocol::cgi::{Scratch, VarSink};
+use websocket::Websocket;
 
 /// The request slot of one thread of a worker.
 pub struct Core {
@@ -24,6 +28,8 @@ pub struct Core {
     header: *mut UwsgiHeader,
     /// Names and values, as C and we read them.
     pub hvec: Vec<iovec>,
+    /// The body of its uwsgi packet, for those who read it otherwise than as variables; empty for other protocols.
+    pub packet: iovec,
     /// Memory for composed values.
     pub scratch: Scratch,
     /// Values that plugins added (`uwsgi_req_append`).
@@ -34,6 +40,10 @@ pub struct Core {
     pub body: Body,
     /// The answer under way.
     pub response: Response,
+    /// What it became, when it was upgraded.
+    pub websocket: Option<Box<Websocket>>,
+    /// Where its bytes go.
+    pub outlet: Outlet,
     /// The connection of the current request; valid from `begin` to the end of the request.
     pub conn: *mut Connection,
     /// What the master reads when this core is stuck.
@@ -62,11 +72,14 @@ impl Core {
             raw,
             header,
             hvec: Vec::with_capacity(128),
+            packet: place(&[]),
             scratch: Scratch::new(),
             appended: Vec::new(),
             log_variables: Vec::new(),
             body: Body::default(),
             response: Response::default(),
+            websocket: None,
+            outlet: Outlet::default(),
             conn: std::ptr::null_mut(),
             slot: shared.core_slot(worker, id),
             vars_slot: shared.vars_slot(worker, id),
@@ -116,8 +129,10 @@ impl Core {
     pub fn begin(&mut self, conn: &mut Connection) {
         self.conn = conn;
         self.hvec.clear();
+        self.packet = place(&[]);
         self.appended.clear();
         self.log_variables.clear();
+        self.websocket = None;
         let (id, header, private) = (self.id, self.header, std::ptr::from_mut(self).cast());
         let now = crate::exports::micros();
         // SAFETY: all fields are pointers and integers: zero is valid; the struct is a few hundred bytes.

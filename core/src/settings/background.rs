@@ -100,17 +100,20 @@ pub struct Background {
     pub file_monitors: Vec<(String, u8)>,
     /// Pending signals that a queue holds; the usual number is the least.
     pub signal_bufsize: u64,
+    /// Signals that are raised once for each receiver while they wait there.
+    pub coalesced: Vec<u8>,
 }
 
 impl Background {
-    /// Who there is to receive uWSGI signals, beside so many workers.
-    pub fn receivers(&self, workers: usize) -> Shape {
+    /// Who there is to receive uWSGI signals, beside so many workers with so many cores each.
+    pub fn receivers(&self, workers: usize, cores: usize) -> Shape {
         let name = |farm: &String| farm.split(':').next().unwrap_or_default().to_owned();
         Shape {
             workers,
             mule_count: self.mules.len(),
             farm_names: self.farms.iter().map(name).collect(),
             has_spooler: !self.spoolers.is_empty(),
+            takers: workers * cores + self.mules.len() + self.spoolers.len() * self.spooler_processes.max(1) as usize,
         }
     }
 }

@@ -23,7 +23,7 @@ pub use emperor::Emperor;
 pub use hooks::{Action, Hooks, TouchAction, TouchSignal};
 pub use http::Http;
 pub use limits::Limits;
-pub use logging::{LogSink, Logging};
+pub use logging::{AlarmLog, LogSink, Logging};
 pub use paths::{EnvironmentChange, Paths, WaitFor, WaitKind};
 pub use privileges::Privileges;
 pub use processes::{Busyness, ProcessNames, Processes};

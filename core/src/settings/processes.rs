@@ -21,6 +21,8 @@ pub struct Processes {
     pub no_threads_wait: bool,
     /// User locks beyond the first (`uwsgi.lock(n)`).
     pub locks: u32,
+    /// Remote procedures that a process may register.
+    pub rpc_max: u32,
     /// Workers end when their master is gone.
     pub no_orphans: bool,
     /// Load and end: no sockets are served.
@@ -115,6 +117,7 @@ impl Processes {
         self.workers = 1;
         self.threads = 1;
         self.forkbomb_delay = 2;
+        self.rpc_max = 128;
         self.cheaper_step = 1;
         self.cheaper_overload = 3;
         self.cheaper_idle = 10;

@@ -2,7 +2,7 @@
 //! spooler's loop ([`run_pending`] is what they call), and wherever somebody waits for one ([`wait`]).
 
 use super::receiver::Receiver;
-use super::{SignalError, memory, table};
+use super::{SignalError, hand, memory, table};
 use crate::mule;
 use crate::process::{Role, role};
 use crate::say;
@@ -87,8 +87,7 @@ pub fn received() -> i32 {
 }
 
 fn take(receiver: Receiver) -> Option<u8> {
-    let mut one = [0];
-    memory()?.queue(receiver)?.pop(&mut one).then_some(one[0])
+    memory()?.take(receiver)
 }
 
 /// Runs the handlers of what waits for `receiver`, a batch at most; how many were run.
@@ -131,7 +130,7 @@ pub fn drain(worker: usize, slot: &CoreSlot) {
     }
 }
 
-/// Runs the handler of a signal, if this process has one; counters and status tell of it.
+/// Runs the handler of a signal in hand, if this process has one; counters and status tell of it.
 fn handle(signal: u8, receiver: Receiver) {
     let id = worker_id();
     let record = try_server().filter(|_| id > 0).map(|s| s.shared.worker(id));
@@ -150,6 +149,7 @@ fn handle(signal: u8, receiver: Receiver) {
             counter(&raw mut (*record).signals).fetch_add(1, Ordering::Relaxed);
         }
     }
+    hand::put_down();
     if !fine {
         match receiver {
             Receiver::Spooler => say!("error managing signal {signal} on the spooler"),
@@ -193,11 +193,12 @@ pub fn wait(wanted: Option<u8>) -> Result<u8, SignalError> {
     RECEIVED.set(-1);
     loop {
         while let Some((receiver, signal)) = own.iter().find_map(|r| Some((*r, take(*r)?))) {
-            RECEIVED.set(i32::from(signal));
-            if table::handler(signal).is_some() {
-                handle(signal, receiver);
-                RECEIVED.set(i32::from(signal));
+            match table::handler(signal) {
+                Some(_) => handle(signal, receiver),
+                None => hand::put_down(),
             }
+            // a handler may have waited for another one
+            RECEIVED.set(i32::from(signal));
             if wanted.is_none_or(|w| w == signal) {
                 return Ok(signal);
             }

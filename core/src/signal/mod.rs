@@ -4,6 +4,7 @@
 
 pub mod cron;
 pub mod dispatch;
+pub mod hand;
 pub mod monitor;
 pub mod queue;
 pub mod receiver;
@@ -14,6 +15,7 @@ pub mod timer;
 
 use crate::process::Role;
 use crate::server;
+use crate::settings::Background;
 use std::sync::OnceLock;
 use table::SignalMemory;
 
@@ -50,9 +52,14 @@ static MEMORY: OnceLock<SignalMemory> = OnceLock::new();
 ///
 /// # Errors
 /// The system has no memory or no descriptors for them.
-pub fn install(shape: receiver::Shape, capacity: usize) -> nix::Result<()> {
+pub fn install(shape: receiver::Shape, settings: &Background) -> nix::Result<()> {
     if MEMORY.get().is_none() {
-        let _ = MEMORY.set(SignalMemory::map(shape, capacity)?);
+        let memory = SignalMemory::map(shape, settings.signal_bufsize as usize)?;
+        settings
+            .coalesced
+            .iter()
+            .for_each(|signal| memory.coalesce(*signal, true));
+        let _ = MEMORY.set(memory);
     }
     Ok(())
 }

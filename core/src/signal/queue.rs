@@ -2,6 +2,7 @@
 //! exactly while something waits. A process may be killed at any point: a record counts from one store of a counter,
 //! and the lock is a robust one, which the kernel gives on when its holder dies.
 
+use crate::shared::lock::{self, SharedLock};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The head of a queue, in shared memory.
 #[repr(C, align(64))]
 pub struct QueueHead {
-    lock: std::cell::UnsafeCell<libc::pthread_mutex_t>,
+    lock: SharedLock,
     /// Records taken out since the start.
     taken: AtomicU64,
     /// Records put in since the start.
     put: AtomicU64,
+    /// Of those put in by [`Queue::push_once`], by their first byte, which wait.
+    waiting: [AtomicU64; 4],
 }
 
 /// The queue as a process sees it.
@@ -30,17 +33,23 @@ unsafe impl Send for Queue {}
 // SAFETY: as above.
 unsafe impl Sync for Queue {}
 
+/// What has come of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// The same one was waiting.
+    Waiting,
+}
+
 /// The queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-struct Guard<'a>(&'a QueueHead);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        // SAFETY: locked by this thread in `Queue::lock`.
-        unsafe { libc::pthread_mutex_unlock(self.0.lock.get()) };
-    }
+/// The lock is held; a holder that died left a consistent queue: see the module's words.
+struct Guard<'a> {
+    head: &'a QueueHead,
+    _held: lock::Guard<'a>,
 }
 
 impl Queue {
@@ -58,20 +67,8 @@ impl Queue {
     /// `place` points at [`room`](Self::room) zero bytes of shared memory, aligned to 64, that stay mapped for ever.
     pub unsafe fn make(place: *mut u8, capacity: usize, size: usize) -> nix::Result<Self> {
         let head = place.cast::<QueueHead>();
-        // SAFETY: by the contract; the attribute is initialised before its use and nobody uses the lock yet.
-        unsafe {
-            let mut attributes: libc::pthread_mutexattr_t = std::mem::zeroed();
-            let steps = [
-                libc::pthread_mutexattr_init(&mut attributes),
-                libc::pthread_mutexattr_setpshared(&mut attributes, libc::PTHREAD_PROCESS_SHARED),
-                libc::pthread_mutexattr_setrobust(&mut attributes, libc::PTHREAD_MUTEX_ROBUST),
-                libc::pthread_mutex_init((*head).lock.get(), &attributes),
-            ];
-            libc::pthread_mutexattr_destroy(&mut attributes);
-            if let Some(failed) = steps.into_iter().find(|rc| *rc != 0) {
-                return Err(nix::Error::from_raw(failed));
-            }
-        }
+        // SAFETY: by the contract; nobody uses the lock yet.
+        unsafe { SharedLock::make(&raw mut (*head).lock)? };
         Ok(Self {
             head,
             // SAFETY: by the contract.
@@ -89,13 +86,10 @@ impl Queue {
 
     fn lock(&self) -> Guard<'_> {
         let head = self.head();
-        // SAFETY: initialised in `make`. A holder that died left a consistent queue: see the module's words.
-        unsafe {
-            if libc::pthread_mutex_lock(head.lock.get()) == libc::EOWNERDEAD {
-                libc::pthread_mutex_consistent(head.lock.get());
-            }
+        Guard {
+            head,
+            _held: head.lock.guard(),
         }
-        Guard(head)
     }
 
     fn place(&self, number: u64) -> *mut u8 {
@@ -108,18 +102,42 @@ impl Queue {
     /// # Errors
     /// There is no room.
     pub fn push(&self, record: &[u8]) -> Result<(), Full> {
-        assert_eq!(record.len(), self.size);
+        self.push_locked(record, &self.lock())
+    }
+
+    /// Puts a record in, unless one that began with the same byte and was put in by this function waits already.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn push_once(&self, record: &[u8]) -> Result<Pushed, Full> {
         let guard = self.lock();
+        let (word, bit) = Self::mark(guard.head, record);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return Ok(Pushed::Waiting);
+        }
+        self.push_locked(record, &guard)?;
+        // killed before this store: the record comes twice, which is the lesser evil
+        word.fetch_or(bit, Ordering::Relaxed);
+        Ok(Pushed::Queued)
+    }
+
+    /// Where it is kept whether a record like this one waits.
+    fn mark<'a>(head: &'a QueueHead, record: &[u8]) -> (&'a AtomicU64, u64) {
+        (&head.waiting[usize::from(record[0] >> 6)], 1 << (record[0] & 63))
+    }
+
+    fn push_locked(&self, record: &[u8], guard: &Guard<'_>) -> Result<(), Full> {
+        assert_eq!(record.len(), self.size);
         let (taken, put) = (
-            guard.0.taken.load(Ordering::Relaxed),
-            guard.0.put.load(Ordering::Relaxed),
+            guard.head.taken.load(Ordering::Relaxed),
+            guard.head.put.load(Ordering::Relaxed),
         );
         if put - taken >= self.capacity {
             return Err(Full);
         }
         // SAFETY: a place of `size` bytes that no reader looks at before the counter says so.
         unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), self.place(put), self.size) };
-        guard.0.put.store(put + 1, Ordering::Release);
+        guard.head.put.store(put + 1, Ordering::Release);
         if put == taken {
             self.ring();
         }
@@ -128,11 +146,16 @@ impl Queue {
 
     /// Takes the oldest record; `false`: there is none.
     pub fn pop(&self, record: &mut [u8]) -> bool {
+        self.pop_into(record, |_, _| ())
+    }
+
+    /// The same, and `in_hand` hears of the record and its number before the queue forgets it.
+    pub fn pop_into(&self, record: &mut [u8], in_hand: impl FnOnce(&[u8], u64)) -> bool {
         assert_eq!(record.len(), self.size);
         let guard = self.lock();
         let (taken, put) = (
-            guard.0.taken.load(Ordering::Relaxed),
-            guard.0.put.load(Ordering::Relaxed),
+            guard.head.taken.load(Ordering::Relaxed),
+            guard.head.put.load(Ordering::Relaxed),
         );
         if taken == put {
             // a bell that rings for nothing would keep its listeners spinning
@@ -141,7 +164,12 @@ impl Queue {
         }
         // SAFETY: a place of `size` bytes that was written before the counter moved.
         unsafe { std::ptr::copy_nonoverlapping(self.place(taken), record.as_mut_ptr(), self.size) };
-        guard.0.taken.store(taken + 1, Ordering::Release);
+        in_hand(record, taken);
+        let (word, bit) = Self::mark(guard.head, record);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+        guard.head.taken.store(taken + 1, Ordering::Release);
         match taken + 1 == put {
             true => self.silence(),
             // whoever else is idle takes the next one
@@ -163,6 +191,11 @@ impl Queue {
         if !self.is_empty() {
             self.ring();
         }
+    }
+
+    /// How many records were taken out since the start.
+    pub fn taken(&self) -> u64 {
+        self.head().taken.load(Ordering::Acquire)
     }
 
     /// Whether nothing waits.
@@ -222,6 +255,24 @@ mod tests {
                 assert_eq!(one[0], round * 3 + n);
             }
             assert!(!rings(&queue));
+        }
+    }
+
+    #[test]
+    fn what_waits_is_not_put_in_again_where_that_is_wished() {
+        let queue = queue(3, 1);
+        for round in 0..3 {
+            assert_eq!(queue.push_once(&[200]), Ok(Pushed::Queued), "{round}");
+            assert_eq!(queue.push_once(&[200]), Ok(Pushed::Waiting));
+            assert_eq!(queue.push_once(&[7]), Ok(Pushed::Queued));
+            queue.push(&[7]).unwrap();
+            assert_eq!(queue.push_once(&[8]), Err(Full));
+            let mut seen = Vec::new();
+            let mut one = [0];
+            while queue.pop_into(&mut one, |record, number| seen.push((record[0], number))) {}
+            let from = round * 3;
+            assert_eq!(seen, [(200, from), (7, from + 1), (7, from + 2)]);
+            assert_eq!(queue.taken(), from + 3);
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Shape {
     pub farm_names: Vec<String>,
     /// Whether there is a spooler.
     pub has_spooler: bool,
+    /// Threads that take signals: the cores of all workers, mules and spoolers.
+    pub takers: usize,
 }
 
 impl Shape {
@@ -191,6 +193,7 @@ mod tests {
             mule_count: 2,
             farm_names: vec!["one".into(), "2".into()],
             has_spooler: true,
+            takers: 8,
         }
     }
 

@@ -48,13 +48,13 @@ fn send(memory: &SignalMemory, signal: u8, receiver: Receiver) -> Result<(), Sig
             signal,
             target: target(),
         }),
-        Some(queue) => queue.push(&[signal]).map_err(|_| SignalError::Full {
+        Some(queue) => memory.push(queue, signal).map_err(|_| SignalError::Full {
             signal,
             target: target(),
         }),
     };
     memory.count(sent.is_ok());
-    sent
+    sent.map(|_| ())
 }
 
 /// Whether a worker is among those that a signal for all of them means.

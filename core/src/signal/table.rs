@@ -1,17 +1,16 @@
 //! The shared memory of the framework (targets, queues, counters) and the private table of handlers. A target is one
 //! word that every process reads; a handler is an address that means something in one process and its children only.
 
-use super::queue::Queue;
+use super::hand::{self, Hand, Held};
+use super::queue::{Full, Pushed, Queue};
 use super::receiver::{Receiver, Shape, Target};
 use super::source::RECORD;
 use super::{SignalError, may_register};
 use crate::process::{Role, role};
 use crate::say;
 use crate::server::worker_id;
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use crate::shared;
 use std::ffi::c_void;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const CAPACITY: usize = 128 * 1024;
 /// Orders of workers that may wait for the master.
 const ORDERS: usize = 256;
+/// Threads that may take signals at the same time beside the cores of the workers, the mules and the spoolers.
+const SPARE_HANDS: usize = 256;
 
 /// What lies before the queues.
 #[repr(C, align(64))]
@@ -26,6 +27,9 @@ struct Head {
     targets: [AtomicU64; 256],
     routed: AtomicU64,
     unrouted: AtomicU64,
+    lost: AtomicU64,
+    /// Which signals are raised once while they wait.
+    coalesced: [AtomicU64; 4],
 }
 
 /// Targets and queues, in memory that all processes share.
@@ -34,6 +38,7 @@ pub struct SignalMemory {
     shape: Shape,
     queues: Vec<Queue>,
     orders: Queue,
+    hands: &'static [Hand],
 }
 
 // SAFETY: the head holds atomics only; it is mapped for the life of the process.
@@ -50,15 +55,10 @@ impl SignalMemory {
     pub fn map(shape: Shape, capacity: usize) -> nix::Result<Self> {
         let capacity = capacity.max(CAPACITY);
         let each = Queue::room(capacity, 1);
-        let size = size_of::<Head>() + shape.queues() * each + Queue::room(ORDERS, RECORD);
-        let file = memfd_create(c"rsgi-signals", MFdFlags::MFD_CLOEXEC)?;
-        nix::unistd::ftruncate(&file, size as i64)?;
-        let length = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
-        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
-        let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &file, 0)? }
-            .as_ptr()
-            .cast::<u8>();
+        let hands = shape.takers + SPARE_HANDS;
+        let orders = Queue::room(ORDERS, RECORD);
+        let size = size_of::<Head>() + shape.queues() * each + orders + hands * size_of::<Hand>();
+        let base = shared::zeroes(size)?;
         // SAFETY: the parts follow each other inside the mapping, each a multiple of 64 bytes.
         unsafe {
             let mut place = base.add(size_of::<Head>());
@@ -72,6 +72,7 @@ impl SignalMemory {
                 shape,
                 queues,
                 orders: Queue::make(place, ORDERS, RECORD)?,
+                hands: std::slice::from_raw_parts(place.add(orders).cast(), hands),
             })
         }
     }
@@ -94,6 +95,65 @@ impl SignalMemory {
     fn set_target(&self, signal: u8, target: Option<Target>) {
         let word = target.map_or(0, Target::encode);
         self.head().targets[usize::from(signal)].store(word, Ordering::Release);
+    }
+
+    /// Puts a signal into the queue of a receiver.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn push(&self, queue: &Queue, signal: u8) -> Result<Pushed, Full> {
+        if self.is_coalesced(signal) {
+            return queue.push_once(&[signal]);
+        }
+        queue.push(&[signal]).map(|()| Pushed::Queued)
+    }
+
+    /// Takes the oldest signal of a receiver into the hand of this thread.
+    pub fn take(&'static self, receiver: Receiver) -> Option<u8> {
+        let number = self.shape.queue_of(receiver)?;
+        let queue = self.queues.get(number)?;
+        let mut one = [0];
+        let taken = queue.pop_into(&mut one, |record, sequence| {
+            if let Some(hand) = hand::mine(self.hands) {
+                hand.take(Held {
+                    signal: record[0],
+                    queue: number as u16,
+                    sequence,
+                });
+            }
+        });
+        taken.then_some(one[0])
+    }
+
+    /// The signals that a process which has ended had in hand: taken, and not handled to the end.
+    pub fn lost_with(&self, pid: i32) -> Vec<u8> {
+        let is_gone = |held: &Held| {
+            let queue = self.queues.get(usize::from(held.queue));
+            queue.is_some_and(|q| held.is_taken(q.taken()))
+        };
+        let lost: Vec<u8> = hand::left_by(self.hands, pid)
+            .into_iter()
+            .filter(is_gone)
+            .map(|held| held.signal)
+            .collect();
+        self.head().lost.fetch_add(lost.len() as u64, Ordering::Relaxed);
+        lost
+    }
+
+    /// Whether a signal is raised once for each receiver while it waits there.
+    pub fn is_coalesced(&self, signal: u8) -> bool {
+        let word = &self.head().coalesced[usize::from(signal >> 6)];
+        word.load(Ordering::Relaxed) >> (signal & 63) & 1 == 1
+    }
+
+    /// Says whether it is.
+    pub fn coalesce(&self, signal: u8, is_wished: bool) {
+        let word = &self.head().coalesced[usize::from(signal >> 6)];
+        let bit = 1 << (signal & 63);
+        match is_wished {
+            true => word.fetch_or(bit, Ordering::Relaxed),
+            false => word.fetch_and(!bit, Ordering::Relaxed),
+        };
     }
 
     /// The queue of a receiver; `None`: it does not exist.
@@ -125,6 +185,11 @@ impl SignalMemory {
             head.routed.load(Ordering::Relaxed),
             head.unrouted.load(Ordering::Relaxed),
         )
+    }
+
+    /// Signals that were in the hands of processes that died.
+    pub fn lost(&self) -> u64 {
+        self.head().lost.load(Ordering::Relaxed)
     }
 
     /// Signals that wait, in all queues.

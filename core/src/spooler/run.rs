@@ -37,9 +37,7 @@ pub fn run(spoolers: &'static Spoolers, number: usize, master: i32) -> ! {
     }
     process::mule::die_with(master);
     unix_signal::unblock();
-    for socket in &server().sockets {
-        socket.listener.release();
-    }
+    server().release_sockets();
     process::gateway::release_sockets();
     let folder = spoolers.folder_of(number);
     procname::spooler(&server().settings.processes.names, number + 1);

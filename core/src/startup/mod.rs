@@ -17,7 +17,7 @@ use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
-use crate::{emperor, log, say, signal, stats};
+use crate::{emperor, locks, log, say, signal, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -109,6 +109,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
 
     // 2. what plugins see of the configuration, then their init
     server::publish_settings(&settings, is_reload);
+    locks::prepare(&settings).map_err(|e| StartupError::new(format!("cannot make the locks: {}", e.desc())))?;
     for library in &settings.plugins.dlopen {
         dlopen(library)?;
     }
@@ -193,11 +194,12 @@ fn run_in_jail(
     let cores = settings.processes.threads.max(1) as usize;
     let workers = settings.processes.workers.max(1) as usize;
     let with_vars = !settings.stats.address.is_empty() && !settings.stats.no_cores;
-    let shared = SharedMemory::map(workers, cores.max(settings.processes.async_cores as usize), with_vars)
+    let cores = cores.max(settings.processes.async_cores as usize);
+    let shared = SharedMemory::map(workers, cores, with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
-    let shape = settings.background.receivers(workers);
-    signal::install(shape, settings.background.signal_bufsize as usize)
+    let shape = settings.background.receivers(workers, cores);
+    signal::install(shape, &settings.background)
         .map_err(|e| StartupError::new(format!("cannot make the queues of signals: {}", e.desc())))?;
     if !trial {
         daemonize::pidfiles(&settings)?;
@@ -234,6 +236,7 @@ fn run_in_jail(
 
     // 6. plugins go on, threads, applications
     plugin_hooks::post_init();
+    crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }
@@ -575,6 +578,7 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.emperor_freq = settings.emperor.scan_every as i32;
     v.cheaper = i32::from(settings.processes.cheaper > 0);
     v.cheaper_count = settings.processes.cheaper as i32;
+    v.rpc_max = settings.processes.rpc_max as i32;
     v.cheaper_step = settings.processes.cheaper_step as i32;
     v.log_this = i32::from(!settings.logging.disable_logging);
     v.memory_report = i32::from(settings.limits.memory_report);

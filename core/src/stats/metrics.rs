@@ -76,6 +76,8 @@ impl StatsSnapshot<'_> {
         m.put("core.busy_workers", Kind::Gauge, "5.3", with("busy"));
         m.put("core.idle_workers", Kind::Gauge, "5.4", with("idle"));
         m.put("core.overloaded", Kind::Counter, "5.5", self.overloaded);
+        let lost = crate::signal::memory().map_or(0, |m| m.lost());
+        m.put("core.lost_signals", Kind::Counter, "5.6", lost);
         m.worker(0, &all);
         for (w, id) in workers.iter().zip(1..) {
             m.worker(id, w);

@@ -8,8 +8,8 @@ use crate::signal::receiver::Receiver;
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
 use std::sync::atomic::Ordering;
 
-/// The locks that uWSGI names; ours need no pid to recover a dead owner.
-const LOCKS: [&str; 8] = ["user 0", "signal", "filemon", "timer", "rbtimer", "cron", "rpc", "snmp"];
+/// Locks of uWSGI that are none here, or need no name: readers of the statistics look for them.
+const LOCKS: [&str; 7] = ["signal", "filemon", "timer", "rbtimer", "cron", "rpc", "snmp"];
 
 /// A program of `--attach-daemon`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,9 @@ impl StatsSnapshot<'_> {
                 j.list("crons", |j| self.crons.iter().for_each(|c| cron(j, c)));
             }
             j.list("locks", |j| {
+                for (number, lock) in crate::locks::of_applications().enumerate() {
+                    j.object(|j| j.number(&format!("user {number}"), lock.owner()));
+                }
                 LOCKS.iter().for_each(|name| j.object(|j| j.number(name, 0)))
             });
             if settings.metrics && !settings.no_metrics {

@@ -1,6 +1,8 @@
 //! A worker process: its cores (request threads) around one epoll, from the fork to an orderly end.
 
+mod builtin;
 pub mod connection;
+mod exec;
 pub mod poll;
 pub mod serve;
 
@@ -157,9 +159,12 @@ pub fn run(id: usize) -> ! {
     unix_signal::unblock();
     crate::startup::worker_identity(id);
     procname::state(State::Starting);
+    let commands = &server.settings.processes;
+    exec::replace(server, id, "worker-exec", &commands.worker_exec);
     dispatch::publish_bells(id);
     hooks::master_fixup(1);
     hooks::post_fork();
+    exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
@@ -168,9 +173,12 @@ pub fn run(id: usize) -> ! {
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
+    // a loop that is not ours hears no order; one that wants to end in its own way has handlers of its own
+    unix_signal::leave_at_once(true);
     if hooks::worker() {
         process::exit(0);
     }
+    unix_signal::leave_at_once(false);
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
@@ -423,7 +431,7 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {
             shared.last_call.store(0, Ordering::Release);
-            release_sockets();
+            server.release_sockets();
         }
     }
     let last_call = shared.last_call.load(Ordering::Acquire);
@@ -431,7 +439,7 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
         take_queued(shared, spare);
         if monotonic_ms() >= last_call {
             shared.last_call.store(0, Ordering::Release);
-            release_sockets();
+            server.release_sockets();
         }
     }
     if shared.dozing.load(Ordering::SeqCst) == 0 {
@@ -447,12 +455,6 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
         shared.poll.forget(conn);
     }
     is_over && connection::open_connections() == 0
-}
-
-fn release_sockets() {
-    for socket in &server().sockets {
-        socket.listener.release();
-    }
 }
 
 /// Nobody will be there to take what the kernel has accepted for us: all of it is taken now, to be served as it

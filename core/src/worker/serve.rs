@@ -1,5 +1,6 @@
 //! Serving one connection: bytes to requests, requests to the plugin, until the connection has nothing more to say.
 
+use super::builtin;
 use super::connection::{Connection, Received};
 use super::poll::Poll;
 use crate::plugin::hooks;
@@ -7,9 +8,8 @@ use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{CoreSlot, counter, int};
-use crate::signal::route;
 use crate::startup::procname::{self, State};
-use crate::{log, say, spooler, static_files};
+use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
 use rsgi_protocol::cgi::{Origin, push_vars};
 use rsgi_protocol::http1::{self, BodyLength, HttpError, Progress, Version};
@@ -105,7 +105,7 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
     }
 }
 
-fn peer_name(conn: &Connection) -> &str {
+pub(super) fn peer_name(conn: &Connection) -> &str {
     if conn.peer.text.is_empty() {
         &conn.socket.listener.name
     } else {
@@ -214,9 +214,11 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     let conn_ptr: *mut Connection = conn;
     // SAFETY: the buffer stays where it is until the request has ended.
     let body = unsafe { &(&*conn_ptr).buffered()[HEADER_LEN..HEADER_LEN + size] };
+    core.packet = place(body);
     let link = conn.socket.protocol == SocketProtocol::Link;
+    let vars = if builtin::reads_packet(packet) { &[] } else { body };
     let (mut length, mut chunked, mut is_head, mut http10) = (BodyLength::None, false, false, true);
-    for pair in parse_vars(body) {
+    for pair in parse_vars(vars) {
         let (key, value) = match pair {
             Ok(pair) => pair,
             Err(e) => return Parsed::Broken(format!("invalid uwsgi request: {e}")),
@@ -255,11 +257,6 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     }
     Parsed::Request
 }
-
-/// modifier1 of a packet that asks for a sign of life (`--ping`).
-const PING: u8 = 100;
-/// modifier1 of a packet that raises a uWSGI signal.
-const SIGNAL: u8 = 110;
 
 /// Serves the request that was just begun.
 fn one(core: &mut Core) -> Next {
@@ -312,19 +309,11 @@ fn answer(core: &mut Core) -> bool {
     // SAFETY: slots are never NULL and never change after the start.
     let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };
     let Some(request) = plugin.request.filter(|_| server().allows(modifier1)) else {
-        if modifier1 == PING && plugin.request.is_none() && server().allows(modifier1) {
-            response::alone(core, &[PING, 0, 0, 1]);
-            return true;
-        }
-        if modifier1 == SIGNAL && plugin.request.is_none() && server().allows(modifier1) {
-            let taken = raise_for_packet(core);
-            response::alone(core, &[255, 0, 0, u8::from(taken)]);
-            return true;
-        }
-        if modifier1 == spooler::file::MODIFIER && plugin.request.is_none() && server().allows(modifier1) {
-            let taken = spool_packet(core);
-            response::alone(core, &[255, 0, 0, u8::from(taken)]);
-            return true;
+        if plugin.request.is_none()
+            && server().allows(modifier1)
+            && let Some(whole) = builtin::answer(core)
+        {
+            return whole;
         }
         if plugin.request.is_some() {
             say!("-- modifier {modifier1} is not allowed here (--allowed-modifiers) --");
@@ -352,69 +341,6 @@ fn answer(core: &mut Core) -> bool {
     rc == UWSGI_OK || rc == UWSGI_AGAIN
 }
 
-/// Whether an order comes from where orders are taken: a packet proves nothing about its sender.
-fn may_order(core: &Core, what: &dyn std::fmt::Display) -> bool {
-    // SAFETY: the connection outlives the request.
-    let conn = unsafe { &*core.conn };
-    let may = server().settings.sockets.remote_allow.contains(&conn.peer.text);
-    if !may {
-        say!(
-            "{what} of {} refused: other hosts need the option remote-allow",
-            peer_name(conn)
-        );
-    }
-    may
-}
-
-/// A packet that raises the signal of its modifier2.
-fn raise_for_packet(core: &mut Core) -> bool {
-    // SAFETY: the header of the request in work.
-    let signal = unsafe { (*core.raw().uh).modifier2 };
-    if !may_order(core, &format_args!("signal {signal}")) {
-        return false;
-    }
-    match route::raise(signal) {
-        Ok(()) => true,
-        Err(e) => {
-            say!("{e}");
-            false
-        }
-    }
-}
-
-/// A packet that is a task, with what follows it up to its `CONTENT_LENGTH`: whether it was written.
-fn spool_packet(core: &mut Core) -> bool {
-    if !may_order(core, &"a task") {
-        return false;
-    }
-    let mut packet = Vec::new();
-    for part in &core.hvec {
-        // SAFETY: the variables of the request in work; they come from a packet, so their lengths fit.
-        let part = unsafe { bytes_of(part) };
-        packet.extend((part.len() as u16).to_le_bytes());
-        packet.extend_from_slice(part);
-    }
-    let wanted = core.raw().post_cl;
-    let conn = core.conn;
-    // SAFETY: the connection outlives the request; the body does not hold on to it.
-    let body = match core.body.read(unsafe { &mut *conn }, wanted) {
-        _ if wanted == 0 => Vec::new(),
-        Ok(body) if body.len() == wanted => body.to_vec(),
-        // half a task is none
-        _ => {
-            say!("[spooler] a task of {wanted} bytes broke off");
-            return false;
-        }
-    };
-    let spooled = spooler::spoolers()
-        .ok_or(spooler::SpoolError::NoSpooler)
-        .and_then(|all| all.spool(&packet, &body));
-    if let Err(e) = &spooled {
-        say!("[spooler] unable to spool the request: {e}");
-    }
-    spooled.is_ok()
-}
-
 /// The worker is busy from now on.
 fn begin_counters(core: &mut Core) {
     let raw = core.raw();
@@ -434,12 +360,10 @@ fn begin_counters(core: &mut Core) {
     };
     core.slot.describe([peer, b" - ", method, b" ", uri]);
     if let Some(slot) = core.vars_slot {
-        // SAFETY: the entries belong to the request that begins.
-        slot.write(
-            core.hvec
-                .chunks_exact(2)
-                .map(|pair| unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }),
-        );
+        slot.write(core.hvec.chunks_exact(2).map(|pair| {
+            // SAFETY: the entries belong to the request that begins.
+            unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) }
+        }));
     }
     core.slot.deadline.store(deadline, Ordering::Relaxed);
     core.slot.since.store(now, Ordering::Release);

@@ -153,6 +153,19 @@ pub struct UwsgiInstanceStatus {
     pub reserved: [c_int; 9],
 }
 
+/// `struct uwsgi_lock_item`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
+pub struct UwsgiLockItem {
+    pub id: *mut c_char,
+    pub lock_ptr: *mut c_void,
+    pub rw: c_int,
+    pub pid: pid_t,
+    pub can_deadlock: c_int,
+    pub next: *mut UwsgiLockItem,
+}
+
 /// `struct uwsgi_server`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -245,5 +258,9 @@ pub struct UwsgiServer {
     pub current_wsgi_req: Option<unsafe extern "C" fn() -> *mut WsgiRequest>,
     pub apps_wanted: c_int,
     pub file_wrapper: c_int,
-    pub reserved: [u64; 64],
+    pub user_lock: *mut *mut UwsgiLockItem,
+    pub registered_locks: *mut UwsgiLockItem,
+    pub locks: c_int,
+    pub rpc_max: c_int,
+    pub reserved: [u64; 61],
 }

@@ -6,7 +6,7 @@ use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// Both files come from one build; this catches a mixed installation.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// What the second stage exports.
 pub const SYMBOL: &CStr = c"rsgi_python_start";
 
@@ -126,6 +126,8 @@ pub struct Hooks {
     pub signal_handler: unsafe extern "C" fn(u8, *mut c_void) -> c_int,
     /// Print the current exception.
     pub exception_log: unsafe extern "C" fn(),
+    /// A procedure that Python registered, arguments and their lengths, the answer of `malloc`: its length.
+    pub rpc: unsafe extern "C" fn(*mut c_void, u8, *mut *mut c_char, *mut u16, *mut *mut c_char) -> u64,
 }
 
 /// The exported function: starts Python; NULL when that failed (said in the log).

@@ -230,6 +230,20 @@ unsafe extern "C" fn signal_handler(signal: u8, handler: *mut c_void) -> c_int {
     })
 }
 
+unsafe extern "C" fn rpc(
+    function: *mut c_void,
+    argc: u8,
+    argv: *mut *mut c_char,
+    argvs: *mut u16,
+    response: *mut *mut c_char,
+) -> u64 {
+    hook("rpc", 0, || match stage2::hooks() {
+        // SAFETY: the core's own function, with the host's own arguments.
+        Some(hooks) => unsafe { (hooks.rpc)(function, argc, argv, argvs, response) },
+        None => 0,
+    })
+}
+
 unsafe extern "C" fn mule_msg(message: *mut c_char, len: usize) -> c_int {
     hook("mule_msg", 0, || match stage2::hooks() {
         // SAFETY: the core's own function, with the host's own arguments.
@@ -307,6 +321,7 @@ pub static python_plugin: export::Exported = {
     plugin.mule = Some(mule);
     plugin.spooler = Some(spooler);
     plugin.mule_msg = Some(mule_msg);
+    plugin.rpc = Some(rpc);
     plugin.pre_uwsgi_fork = Some(pre_uwsgi_fork);
     plugin.post_uwsgi_fork = Some(post_uwsgi_fork);
     plugin.atexit = Some(atexit);

@@ -186,6 +186,16 @@ static ROWS: &[OptionSpec] = &[
         |s, n| s.background.signal_bufsize = n,
     )
     .aliases(&["signals-bufsize"]),
+    parsed(
+        "signal-coalesce",
+        "raise a uWSGI signal once while it waits, for each receiver: SIGNAL (may be repeated)",
+        |s, v| {
+            let signal = parse::number(v, 0, 255)? as u8;
+            s.background.coalesced.push(signal);
+            Ok(())
+        },
+    )
+    .master(),
     command(
         "signal",
         Required,

@@ -1,6 +1,5 @@
 //! Master, workers, threads, locks.
 
-use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Optional, Required};
 use crate::options::spec::{Group, OptionSpec, flag, later, no_effect, number, parsed, text};
 
@@ -79,7 +78,6 @@ static ROWS: &[OptionSpec] = &[
     number("locks", "locks of the application beyond the first", |s, n| {
         s.processes.locks = n as u32
     })
-    .later()
     .range(0, 65535),
     no_effect(
         "ftok",
@@ -155,12 +153,10 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("worker-exec", "a command that takes the place of a worker", |s, v| {
         s.processes.worker_exec.push(v.into())
-    })
-    .later(),
+    }),
     text("worker-exec2", "the same, after post_fork", |s, v| {
         s.processes.worker_exec2.push(v.into())
-    })
-    .later(),
+    }),
     number(
         "worker-heartbeat",
         "seconds without a sign of life outside of requests after which a worker is replaced",
@@ -189,8 +185,8 @@ static ROWS: &[OptionSpec] = &[
         "nothing to do: use MemorySwapMax of systemd or cgroups",
     ),
     no_effect("clock", Required, "nothing to do: the system's clock is used"),
-    parsed("rpc-max", "slots of the registry of remote procedures", |_, v| {
-        parse::number(v, 0, 65535).map(drop)
+    number("rpc-max", "remote procedures that a process may register", |s, n| {
+        s.processes.rpc_max = n as u32
     })
-    .later(),
+    .range(0, 65535),
 ];

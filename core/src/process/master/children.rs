@@ -106,28 +106,26 @@ impl Master {
         if self.trial.as_ref().is_some_and(|t| t.pid() == pid) {
             return self.trial_ended(code);
         }
+        let how = code.map_or_else(|| format!("killed by signal {signal}"), |c| format!("exit code {c}"));
         let Some(at) = self.processes.iter().position(|p| p.pid == pid) else {
-            let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
             self.cron_ended(pid, &how);
             // else an orphan that fell to us as the first process of a container
             return;
         };
         let process = self.processes.remove(at);
         self.sources.release(pid);
+        super::signals::report_lost(pid, process.kind);
+        super::alarms::crashed(&process, signal);
         if let Kind::Worker(id) | Kind::Old(id) = process.kind
             && id > 0
         {
             hooks::child_exit(id, pid, code.map_or(signal, |c| c << 8));
-            if matches!(process.kind, Kind::Old(_)) {
-                self.explain_end(id, pid, process.leaving.is_some(), signal);
-            }
         }
         match process.kind {
             Kind::Worker(id) => self.worker_ended(&process, id, code, signal),
             Kind::Gateway(at) => {
                 if self.closing.is_none() && process.leaving.is_none() {
                     let gateway = self.gateways[at];
-                    let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                     say!(
                         "gateway {} {} (pid: {pid}) ended ({how}); respawning it",
                         gateway.name,
@@ -135,25 +133,20 @@ impl Master {
                     );
                     if process.born.elapsed() < INFANT {
                         // one that cannot live must not make us spin
-                        self.paused_gateways.push((Instant::now() + GATEWAY_PAUSE, at));
+                        self.gateway_retries.plan(at, GATEWAY_PAUSE);
                     } else {
                         self.spawn_gateway(at);
                     }
                 }
             }
             Kind::Old(_) => self.old_process_ended(&process, code, signal),
-            Kind::Daemon(at) => {
-                let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
-                self.daemon_ended(at, pid, &how);
-            }
+            Kind::Daemon(at) => self.daemon_ended(at, pid, &how),
             Kind::Mule(id) => {
-                let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                 self.mule_ended(id, pid, process.born.elapsed(), process.leaving.is_some(), &how);
             }
             Kind::Spooler(number) => self.spooler_ended(number, pid, process.born.elapsed(), code),
             Kind::OldMule => {}
             Kind::Emperor => {
-                let how = code.map_or(format!("killed by signal {signal}"), |c| format!("exit code {c}"));
                 self.emperor_ended(pid, process.born.elapsed(), process.leaving.is_some(), &how);
             }
         }
@@ -163,7 +156,7 @@ impl Master {
         let pid = process.pid;
         let told = process.leaving.is_some() || self.closing.is_some();
         let cannot_boot = self.explain_end(id, pid, told, signal);
-        let replaced = self.processes.iter().any(|p| p.kind == Kind::Worker(id));
+        let replaced = self.has_process(id);
         if !replaced {
             self.blame_plugin(id, signal);
             harakiri::clear(self.server, id);
@@ -189,7 +182,7 @@ impl Master {
         let has_elders = self
             .processes
             .iter()
-            .any(|p| matches!(p.kind, Kind::Old(w) if w > 0 && p.leaving.is_none()));
+            .any(|p| p.kind.is_old_worker() && p.leaving.is_none());
         match code {
             // those of the image before serve on: the instance lives, and the next reload may bring better code
             Some(code) if has_elders && !self.ever_ready && code != 0 => {}
@@ -222,9 +215,10 @@ impl Master {
     }
 
     /// A process of the image before: the new ones take its place anyway.
-    fn old_process_ended(&self, process: &Process, code: Option<i32>, signal: i32) {
+    fn old_process_ended(&mut self, process: &Process, code: Option<i32>, signal: i32) {
         let Kind::Old(worker @ 1..) = process.kind else { return };
         let pid = process.pid;
+        self.explain_end(worker, pid, process.leaving.is_some(), signal);
         match code {
             _ if process.leaving.is_some() => say!("worker {worker} killed successfully (pid: {pid})"),
             Some(code) => say!("worker {worker} of the image before (pid: {pid}) ended with exit code {code}"),
@@ -273,19 +267,14 @@ impl Master {
         if self.emperor_pause.is_some_and(|until| until <= now) {
             self.start_emperor();
         }
-        while let Some(due) = self.paused_gateways.iter().position(|(until, _)| *until <= now) {
-            let (_, at) = self.paused_gateways.remove(due);
+        while let Some(at) = self.gateway_retries.take_due() {
             if self.closing.is_none() {
                 self.spawn_gateway(at);
             }
         }
         for id in 1..self.pauses.len() {
             let due = self.pauses[id].as_ref().is_some_and(|p| p.until <= now);
-            if due
-                && self.closing.is_none()
-                && !self.is_cheaped(id)
-                && !self.processes.iter().any(|p| p.kind == Kind::Worker(id))
-            {
+            if due && self.closing.is_none() && !self.is_cheaped(id) && !self.has_process(id) {
                 if let Some(pause) = &mut self.pauses[id] {
                     pause.until = now + LONGEST_PAUSE;
                 }

@@ -122,15 +122,12 @@ impl Master {
         }
     }
 
-    /// Tells the emperor how this instance is; about once a second, and when workers became ready.
+    /// Tells the emperor how this instance is; about once a second.
     pub(super) fn report_to_emperor(&mut self) {
-        let is_ready = self.all_ready();
         let lives = self.some_worker_lives();
-        let Some(link) = &mut self.emperor_link else { return };
-        if is_ready {
-            link.accepting();
+        if let Some(link) = &mut self.emperor_link {
+            link.tick(|| lives);
         }
-        link.tick(|| lives);
     }
 
     /// Whether any worker turned its loop lately, or nobody expects it to.

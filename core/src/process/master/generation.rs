@@ -33,19 +33,15 @@ fn is_ready(server: &Server, id: usize, process: &Process) -> bool {
 
 impl Master {
     pub(super) fn settle_generations(&mut self) {
-        let mut newly_ready = 0;
         for process in &mut self.processes {
             if let Kind::Worker(id) = process.kind
                 && !process.was_ready
                 && is_ready(self.server, id, process)
             {
                 process.was_ready = true;
-                newly_ready += 1;
+                self.ever_ready = true;
                 self.pauses[id] = None;
             }
-        }
-        if newly_ready > 0 && !self.ever_ready {
-            self.ever_ready = true;
         }
         if self.all_ready() {
             startup::notify::ready();
@@ -75,17 +71,15 @@ impl Master {
             .iter()
             .filter(|p| matches!(p.kind, Kind::Worker(_)) && p.was_ready)
             .count();
-        let is_old_worker = |p: &&mut Process| matches!(p.kind, Kind::Old(w) if w > 0);
         let gone = self
             .processes
-            .iter_mut()
-            .filter(is_old_worker)
-            .filter(|p| p.leaving.is_some())
+            .iter()
+            .filter(|p| p.kind.is_old_worker() && p.leaving.is_some())
             .count();
         let all = self.all_ready();
         let mercy = self.worker_mercy();
         let mut may_go = if all { usize::MAX } else { ready.saturating_sub(gone) };
-        for process in self.processes.iter_mut().filter(is_old_worker) {
+        for process in self.processes.iter_mut().filter(|p| p.kind.is_old_worker()) {
             if process.leaving.is_none() && may_go > 0 {
                 may_go -= 1;
                 tell(process, Signal::SIGHUP, mercy);

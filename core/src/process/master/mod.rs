@@ -1,6 +1,7 @@
 //! The master: forks workers and gateways, reaps and respawns them, ends requests that are over time, and carries
 //! out what operators ask by signal. Single-threaded; one mio loop.
 
+mod alarms;
 mod children;
 mod crons;
 mod daemons;
@@ -10,6 +11,7 @@ mod generation;
 mod mules;
 mod notices;
 mod orders;
+mod retry;
 mod scale;
 mod signals;
 mod spoolers;
@@ -30,7 +32,7 @@ use crate::server::Server;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::server::StatsServer;
-use crate::{log, say, startup, unix_signal};
+use crate::{alarm, log, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -38,6 +40,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use notices::Notices;
+use retry::Retries;
 use scale::Quiet;
 use signals::SignalSources;
 use std::io::Read;
@@ -60,6 +63,8 @@ const EMPEROR: Token = Token(7);
 const NOTICES: Token = Token(8);
 /// A file that an application watches.
 const MONITORS: Token = Token(9);
+/// What any process raises an alarm for.
+const ALARMS: Token = Token(10);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -83,6 +88,44 @@ enum Kind {
     Spooler(usize),
     /// A mule or spooler whose successor comes, of this image or the one before.
     OldMule,
+}
+
+/// As a log line names one of this kind.
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worker(id) => write!(f, "worker {id}"),
+            Self::Gateway(_) | Self::Old(0) => f.write_str("a gateway"),
+            Self::Old(id) => write!(f, "worker {id} of the image before"),
+            Self::Daemon(_) => f.write_str("a daemon"),
+            Self::Emperor => f.write_str("the emperor"),
+            Self::Mule(id) => write!(f, "mule {id}"),
+            Self::Spooler(_) => f.write_str("a spooler"),
+            Self::OldMule => f.write_str("a mule or spooler of before"),
+        }
+    }
+}
+
+impl Kind {
+    /// A worker of the image before.
+    fn is_old_worker(self) -> bool {
+        matches!(self, Self::Old(1..))
+    }
+
+    /// A worker, of this image or the one before.
+    fn is_any_worker(self) -> bool {
+        matches!(self, Self::Worker(_)) || self.is_old_worker()
+    }
+
+    /// A gateway, of this image or the one before.
+    fn is_any_gateway(self) -> bool {
+        matches!(self, Self::Gateway(_) | Self::Old(0))
+    }
+
+    /// A mule or a spooler, of this image or the one before.
+    fn is_aside(self) -> bool {
+        matches!(self, Self::Mule(_) | Self::Spooler(_) | Self::OldMule)
+    }
 }
 
 /// A child of the master.
@@ -126,7 +169,10 @@ impl LogPipe {
         loop {
             match self.reader.read(buffer) {
                 Ok(0) => return true,
-                Ok(n) => log::sink::deliver(&buffer[..n], self.requests),
+                Ok(n) => {
+                    log::sink::deliver(&buffer[..n], self.requests);
+                    alarm::see_lines(&buffer[..n]);
+                }
                 Err(_) => return false,
             }
         }
@@ -172,13 +218,13 @@ struct Master {
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
     /// Mules that wait for their next try.
-    mule_pauses: Vec<mules::MulePause>,
+    mule_retries: Retries,
     /// How often in a row each mule did not live long.
     mule_failures: Vec<u32>,
     /// Spoolers that wait for their next try.
-    paused_spoolers: Vec<(Instant, usize)>,
+    spooler_retries: Retries,
     /// Gateways that wait for their next try.
-    paused_gateways: Vec<(Instant, usize)>,
+    gateway_retries: Retries,
     closing: Option<Closing>,
     trial: Option<Trial>,
     reloads: u64,
@@ -201,6 +247,8 @@ struct Master {
     told_workers: Option<usize>,
     /// Seconds in which no worker was idle.
     overloaded: u64,
+    /// The sockets whose queues were full when last looked at.
+    full_backlogs: Vec<bool>,
     /// `when_ready` was called.
     said_ready: bool,
     /// The policy's last look.
@@ -265,6 +313,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
     let notices = Notices::bind(&server.settings, poll.registry())?;
+    alarms::watch(poll.registry())?;
     let daemons = daemons::configured(&server.settings)?;
     let touches = Touches::new(&server.settings, poll.registry());
     let sources = SignalSources::new(&server.settings, poll.registry());
@@ -277,10 +326,10 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
-        mule_pauses: Vec::new(),
+        mule_retries: Retries::default(),
         mule_failures: vec![0; server.settings.background.mules.len() + 1],
-        paused_spoolers: Vec::new(),
-        paused_gateways: Vec::new(),
+        spooler_retries: Retries::default(),
+        gateway_retries: Retries::default(),
         closing: None,
         trial: None,
         reloads: handover.as_ref().map_or(0, |h| h.reloads),
@@ -299,6 +348,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         oom_kills: OomKills::now(),
         told_workers: None,
         overloaded: 0,
+        full_backlogs: vec![false; server.sockets.len()],
         said_ready: false,
         looked: Instant::now(),
         way_back: None,
@@ -360,6 +410,7 @@ impl Master {
             self.read_fifo();
             self.hear_touches();
             self.run_signals();
+            alarm::carry_out();
             self.run_crons();
             self.wake_when_asked();
             self.hear_emperor();
@@ -390,9 +441,8 @@ impl Master {
         let kills = self.processes.iter().filter_map(|p| p.leaving);
         let stats = self.stats.next_deadline();
         let condemned = self.condemned.iter().filter_map(|c| c.due());
-        let gateways = self.paused_gateways.iter().map(|(until, _)| *until);
         pauses
-            .chain(gateways)
+            .chain(self.gateway_retries.next())
             .chain(kills)
             .chain(condemned)
             .chain(stats)
@@ -400,8 +450,8 @@ impl Master {
             .chain(self.next_daemon())
             .chain(self.next_cron())
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
-            .chain(self.next_mule())
-            .chain(self.paused_spoolers.iter().map(|(until, _)| *until))
+            .chain(self.mule_retries.next())
+            .chain(self.spooler_retries.next())
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -435,7 +485,7 @@ impl Master {
         // while a new image starts its workers, those of the one before serve; asleep, the next connection wakes some
         let serves = |p: &Process| match p.kind {
             Kind::Worker(_) => p.was_ready,
-            Kind::Old(worker) => worker > 0 && p.leaving.is_none(),
+            Kind::Old(_) => p.kind.is_old_worker() && p.leaving.is_none(),
             Kind::Gateway(_) | Kind::Daemon(_) | Kind::Emperor | Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule => {
                 false
             }

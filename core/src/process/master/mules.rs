@@ -8,13 +8,7 @@ use crate::{mule, say};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-/// A mule that waits for its next try.
-pub(super) struct MulePause {
-    id: usize,
-    until: Instant,
-}
+use std::time::Duration;
 
 impl Master {
     /// The mules of the image before: they work until ours are there.
@@ -26,8 +20,7 @@ impl Master {
 
     /// The mules for the next image.
     pub(super) fn mules_for_handover(&self) -> Vec<i32> {
-        let is_mule = |kind| matches!(kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule);
-        let mules = self.processes.iter().filter(|p| is_mule(p.kind));
+        let mules = self.processes.iter().filter(|p| p.kind.is_aside());
         mules.map(|p| p.pid).collect()
     }
 
@@ -60,21 +53,11 @@ impl Master {
         let failures = &mut self.mule_failures[id];
         *failures = failures.saturating_add(1);
         let pause = Duration::from_millis(250).saturating_mul(1 << (*failures).min(10));
-        self.mule_pauses.push(MulePause {
-            id,
-            until: Instant::now() + pause.min(LONGEST_PAUSE),
-        });
-    }
-
-    /// When the next of those that wait is due.
-    pub(super) fn next_mule(&self) -> Option<Instant> {
-        self.mule_pauses.iter().map(|p| p.until).min()
+        self.mule_retries.plan(id, pause.min(LONGEST_PAUSE));
     }
 
     pub(super) fn respawn_due_mules(&mut self) {
-        let now = Instant::now();
-        while let Some(at) = self.mule_pauses.iter().position(|p| p.until <= now) {
-            let id = self.mule_pauses.remove(at).id;
+        while let Some(id) = self.mule_retries.take_due() {
             self.spawn_mule(id);
         }
     }
@@ -128,7 +111,7 @@ impl Master {
         for process in self.processes.iter_mut().filter(|p| matches!(p.kind, Kind::Mule(_))) {
             process.kind = Kind::OldMule;
         }
-        self.mule_pauses.clear();
+        self.mule_retries.clear();
         self.start_mules();
     }
 
@@ -157,17 +140,15 @@ impl Master {
     /// The server closes: the mules are told when no worker is left that could need them, or at once.
     pub(super) fn tell_mules(&mut self) {
         let Some(closing) = &self.closing else { return };
-        let is_worker = |kind| matches!(kind, Kind::Worker(_) | Kind::Old(1..));
         let fast = closing.ending == Ending::Fast;
-        if !closing.workers_told || (!fast && self.processes.iter().any(|p| is_worker(p.kind))) {
+        if !closing.workers_told || (!fast && self.processes.iter().any(|p| p.kind.is_any_worker())) {
             return;
         }
         let (signal, mercy) = match fast {
             true => (Signal::SIGINT, self.ending_mercy()),
             false => (Signal::SIGHUP, self.mule_mercy()),
         };
-        let mules = self.processes.iter_mut();
-        for process in mules.filter(|p| matches!(p.kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule)) {
+        for process in self.processes.iter_mut().filter(|p| p.kind.is_aside()) {
             tell(process, signal, mercy);
         }
     }

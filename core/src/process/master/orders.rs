@@ -328,6 +328,7 @@ impl Master {
         sockets.extend(crate::stats::server::sockets());
         sockets.extend(startup::conditions::locks());
         sockets.extend(crate::mule::sockets());
+        sockets.extend(crate::shared::region::descriptors());
         sockets.extend(
             self.server
                 .sockets
@@ -396,7 +397,7 @@ impl Master {
                 closing.then = Then::Exit(0);
                 closing.workers_told = false;
                 for process in &mut self.processes {
-                    if matches!(process.kind, Kind::Mule(_) | Kind::Spooler(_) | Kind::OldMule) {
+                    if process.kind.is_aside() {
                         process.leaving = None;
                     }
                 }
@@ -424,9 +425,7 @@ impl Master {
                 closing::refuse_new(&socket.listener);
             }
             gateway::release_sockets();
-            for socket in &self.server.sockets {
-                socket.listener.release();
-            }
+            self.server.release_sockets();
             self.server.shared.worker_slot(0).leaving.store(1, Ordering::Release);
             startup::notify::stopping();
         }
@@ -439,7 +438,7 @@ impl Master {
         let mercy = self.ending_mercy();
         let keep_gateways = then == Then::Exec && ending == Ending::Graceful;
         for process in &mut self.processes {
-            let with_gateways = matches!(process.kind, Kind::Gateway(_) | Kind::Old(0)) && !keep_gateways;
+            let with_gateways = process.kind.is_any_gateway() && !keep_gateways;
             let is_emperor = process.kind == Kind::Emperor && matches!(then, Then::Exit(_));
             if with_gateways || is_emperor {
                 tell(
@@ -469,7 +468,7 @@ impl Master {
         let gateways = self
             .processes
             .iter()
-            .any(|p| matches!(p.kind, Kind::Gateway(_) | Kind::Old(0)) && p.leaving.is_some());
+            .any(|p| p.kind.is_any_gateway() && p.leaving.is_some());
         if closing.workers_told || (gateways && closing.ending == Ending::Graceful) {
             return;
         }
@@ -480,7 +479,7 @@ impl Master {
         };
         let mercy = self.ending_mercy();
         for process in &mut self.processes {
-            if matches!(process.kind, Kind::Worker(_)) || matches!(process.kind, Kind::Old(w) if w > 0) {
+            if process.kind.is_any_worker() {
                 process.leaving = None;
                 tell(process, signal, mercy);
             }

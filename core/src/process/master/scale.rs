@@ -160,7 +160,7 @@ impl Master {
         }
     }
 
-    fn has_process(&self, id: usize) -> bool {
+    pub(super) fn has_process(&self, id: usize) -> bool {
         self.processes.iter().any(|p| p.kind == Kind::Worker(id))
     }
 

@@ -1,12 +1,12 @@
 //! The master's part in uWSGI signals: it keeps what raises them by itself (timers, crons, file monitors), adds what
 //! workers ask for, and lets go of what ended workers had asked for.
 
-use super::{MONITORS, Master};
+use super::{Kind, MONITORS, Master};
 use crate::say;
 use crate::settings::Settings;
 use crate::signal::cron::{Crons, Minute};
 use crate::signal::monitor::Monitors;
-use crate::signal::source::{self, Kind, Order, Source};
+use crate::signal::source::{self, Kind as Sort, Order, Source};
 use crate::signal::timer::Timers;
 use crate::signal::{memory, route};
 use mio::unix::SourceFd;
@@ -72,9 +72,9 @@ impl SignalSources {
                 } => self.watch(signal, path, iterations, recursive, owner, registry),
             },
             Order::Remove { signal, kind } => match kind {
-                Kind::Timer => self.timers.remove(signal),
-                Kind::Cron => self.schedule.remove(signal),
-                Kind::FileMonitor => self.monitors.remove(signal),
+                Sort::Timer => self.timers.remove(signal),
+                Sort::Cron => self.schedule.remove(signal),
+                Sort::FileMonitor => self.monitors.remove(signal),
             },
         }
     }
@@ -100,6 +100,16 @@ impl SignalSources {
             Err(e) if self.lost.insert(signal) => say!("{e}"),
             Err(_) => {}
         }
+    }
+}
+
+/// Says which signals a process that has ended had in hand.
+pub(super) fn report_lost(pid: i32, kind: Kind) {
+    for signal in memory().map(|m| m.lost_with(pid)).unwrap_or_default() {
+        say!(
+            "[uwsgi-signal] signal {signal} is lost: {kind} (pid: {pid}) ended with it in hand, \
+             before its handler was through"
+        );
     }
 }
 

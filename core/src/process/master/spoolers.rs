@@ -8,7 +8,7 @@ use crate::spooler::spoolers;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long after its death a spooler that did not live long is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -39,15 +39,13 @@ impl Master {
             }
             Err(e) => {
                 say!("cannot fork a spooler: fork(): {}", e.desc());
-                self.paused_spoolers.push((Instant::now() + PAUSE, number));
+                self.spooler_retries.plan(number, PAUSE);
             }
         }
     }
 
     pub(super) fn respawn_due_spoolers(&mut self) {
-        let now = Instant::now();
-        while let Some(at) = self.paused_spoolers.iter().position(|(until, _)| *until <= now) {
-            let (_, number) = self.paused_spoolers.remove(at);
+        while let Some(number) = self.spooler_retries.take_due() {
             self.spawn_spooler(number);
         }
     }
@@ -60,7 +58,7 @@ impl Master {
         if code != Some(0) {
             say!("OOOPS the spooler (pid: {pid}) is no more...trying respawn...");
             if lived < INFANT {
-                self.paused_spoolers.push((Instant::now() + PAUSE, number));
+                self.spooler_retries.plan(number, PAUSE);
                 return;
             }
         }
@@ -74,7 +72,7 @@ impl Master {
                 process.kind = Kind::OldMule;
             }
         }
-        self.paused_spoolers.clear();
+        self.spooler_retries.clear();
         self.start_spoolers();
     }
 

@@ -35,12 +35,45 @@ enum Meaning {
     Signal(u8),
 }
 
-/// A watched file.
+/// A file with the time of its last change; `None`: it is not there.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) file: String,
+    seen: Option<(i64, i64)>,
+}
+
+impl Watched {
+    /// As it is now.
+    pub(super) fn new(file: String) -> Self {
+        Self {
+            seen: stamp(&file),
+            file,
+        }
+    }
+
+    /// Whether it has changed since the last look. One that vanished is waited for; its coming back counts.
+    pub(super) fn has_changed(&mut self) -> bool {
+        let before = self.seen;
+        let now = stamp(&self.file);
+        self.seen = now.or(before);
+        now.is_some() && now != before
+    }
+
+    /// Whether it was there when it was last looked at, or before.
+    fn was_there(&self) -> bool {
+        self.seen.is_some()
+    }
+}
+
+fn stamp(file: &str) -> Option<(i64, i64)> {
+    std::fs::metadata(file).ok().map(|m| (m.mtime(), m.mtime_nsec()))
+}
+
+/// A watched file with what its touch does.
 #[derive(Debug)]
 pub(super) struct Touch {
-    file: String,
+    watched: Watched,
     meaning: Meaning,
-    seen: Option<(i64, i64)>,
     /// `--fs-reload`
     is_any_event: bool,
 }
@@ -75,7 +108,7 @@ impl Touches {
         // complete changes only: a reload must not read half a file
         let changed = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVED_TO;
         for (at, touch) in self.files.iter().enumerate() {
-            let path = Path::new(&touch.file);
+            let path = Path::new(&touch.watched.file);
             let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
             let _ = events.add_watch(folder.unwrap_or(Path::new(".")), changed);
             if touch.is_any_event
@@ -89,7 +122,11 @@ impl Touches {
     }
 
     fn is_watched(&self, name: &OsStr) -> bool {
-        !self.direct.is_empty() || self.files.iter().any(|t| Path::new(&t.file).file_name() == Some(name))
+        !self.direct.is_empty()
+            || self
+                .files
+                .iter()
+                .any(|t| Path::new(&t.watched.file).file_name() == Some(name))
     }
 
     /// Takes the system's events: whether there were any, and which files they are about themselves.
@@ -105,11 +142,6 @@ impl Touches {
         }
         any.then_some(about)
     }
-}
-
-/// Time of the last change; `None`: it is not there.
-fn stamp(file: &str) -> Option<(i64, i64)> {
-    std::fs::metadata(file).ok().map(|m| (m.mtime(), m.mtime_nsec()))
 }
 
 fn watched(settings: &Settings) -> Vec<Touch> {
@@ -152,14 +184,14 @@ fn watched(settings: &Settings) -> Vec<Touch> {
         .map(|touch| (touch, false))
         .chain(any_event.into_iter().flat_map(listed).map(|touch| (touch, true)))
         .map(|((file, meaning), is_any_event)| {
-            let seen = stamp(&file);
-            if seen.is_none() {
+            let watched = Watched::new(file);
+            if !watched.was_there() {
+                let file = &watched.file;
                 say!("unable to stat() {file}, events will be triggered as soon as the file is created");
             }
             Touch {
-                file,
+                watched,
                 meaning,
-                seen,
                 is_any_event,
             }
         })
@@ -183,12 +215,10 @@ impl Master {
     fn look_at_touches(&mut self, about: &[usize]) {
         let mut touched = Vec::new();
         for (at, touch) in self.touches.files.iter_mut().enumerate() {
-            let now = stamp(&touch.file);
-            // a file that vanished is waited for; its coming back counts
-            if now.is_some() && (now != touch.seen || about.contains(&at)) {
-                touched.push((touch.file.clone(), touch.meaning.clone()));
+            let is_named = about.contains(&at) && Path::new(&touch.watched.file).exists();
+            if touch.watched.has_changed() || is_named {
+                touched.push((touch.watched.file.clone(), touch.meaning.clone()));
             }
-            touch.seen = now.or(touch.seen);
         }
         for (file, meaning) in touched {
             self.touched(&file, meaning);

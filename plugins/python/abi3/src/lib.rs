@@ -54,6 +54,7 @@ static HOOKS: Hooks = Hooks {
     worker_abort: lifecycle::worker_abort,
     signal_handler,
     exception_log,
+    rpc,
 };
 
 /// Starts Python with the options of stage one; the table of hooks, or NULL when Python refused (said in the log).
@@ -173,6 +174,19 @@ unsafe extern "C" fn request(req: *mut WsgiRequest) -> c_int {
 
 unsafe extern "C" fn signal_handler(signal: u8, handler: *mut c_void) -> c_int {
     guarded("signal_handler", -1, || module::signal::handle(signal, handler))
+}
+
+unsafe extern "C" fn rpc(
+    function: *mut c_void,
+    argc: u8,
+    argv: *mut *mut c_char,
+    argvs: *mut u16,
+    response: *mut *mut c_char,
+) -> u64 {
+    guarded("rpc", 0, || {
+        // SAFETY: the host passes what was registered and that many arguments with their lengths.
+        unsafe { module::rpc::answer(function, argc, argv, argvs, response) }
+    })
 }
 
 unsafe extern "C" fn worker() -> c_int {

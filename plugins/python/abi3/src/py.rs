@@ -259,6 +259,12 @@ pub fn value_error(text: &str) -> Raised {
     unsafe { raise(PyExc_ValueError, text) }
 }
 
+/// Raises RuntimeError.
+pub fn runtime_error(text: &str) -> Raised {
+    // SAFETY: the class lives for ever.
+    unsafe { raise(PyExc_RuntimeError, text) }
+}
+
 /// Raises OSError.
 pub fn os_error(text: &str) -> Raised {
     // SAFETY: the class lives for ever.

@@ -4,6 +4,7 @@
 mod smart;
 pub(super) mod spawn;
 
+use super::touch::Watched;
 use super::{Ending, Kind, Master, Process, Then};
 use crate::say;
 use crate::settings::{Daemon, Settings};
@@ -13,7 +14,6 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use smart::Pidfile;
 use spawn::Owner;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 /// A program that ends sooner than this is started again after a pause.
@@ -22,8 +22,6 @@ const TOO_SOON: Duration = Duration::from_secs(3);
 const LONGEST_PAUSE: u64 = 300;
 /// How long programs get to end, unless `reload-mercy` says otherwise.
 const MERCY: Duration = Duration::from_secs(3);
-
-type Stamp = Option<(i64, i64)>;
 
 /// An attached program.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ pub(super) struct AttachedDaemon {
     due: Option<Instant>,
     /// Of one that outlives the server.
     pidfile: Option<Pidfile>,
-    touches: Vec<(String, Stamp)>,
+    touches: Vec<Watched>,
 }
 
 impl AttachedDaemon {
@@ -59,10 +57,6 @@ impl AttachedDaemon {
     }
 }
 
-fn stamp(file: &str) -> Stamp {
-    std::fs::metadata(file).ok().map(|m| (m.mtime(), m.mtime_nsec()))
-}
-
 /// The programs of the configuration.
 ///
 /// # Errors
@@ -76,7 +70,7 @@ pub(super) fn configured(settings: &Settings) -> std::io::Result<Vec<AttachedDae
             last_start: None,
             due: None,
             pidfile: spec.pidfile.as_ref().map(|path| Pidfile::new(path)),
-            touches: spec.touch.iter().map(|f| (f.clone(), stamp(f))).collect(),
+            touches: spec.touch.iter().cloned().map(Watched::new).collect(),
             spec: spec.clone(),
         })
     };
@@ -232,12 +226,10 @@ impl Master {
 
     fn check_touched_daemon(&mut self, at: usize) {
         let mut touched = None;
-        for (file, seen) in &mut self.daemons[at].touches {
-            let now = stamp(file);
-            if now.is_some() && now != *seen {
-                touched = Some(file.clone());
+        for watched in &mut self.daemons[at].touches {
+            if watched.has_changed() {
+                touched = Some(watched.file.clone());
             }
-            *seen = now.or(*seen);
         }
         let daemon = &self.daemons[at];
         let child = self

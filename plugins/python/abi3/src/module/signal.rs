@@ -14,6 +14,7 @@ super::functions! {
     signal_registered;
     signal_wait;
     signal_received;
+    signal_coalesce;
     add_timer;
     add_ms_timer;
     add_rb_timer;
@@ -197,6 +198,15 @@ fn signal_wait(args: &Args) -> PyResult<Py> {
 fn signal_received(_: &Args) -> PyResult<Py> {
     // SAFETY: callable anywhere.
     py::int(unsafe { sys::rsgi_signal_received() }.into())
+}
+
+/// `signal_coalesce(number[, once])`: whether it is raised once while it waits.
+fn signal_coalesce(args: &Args) -> PyResult<Py> {
+    count(args, "signal_coalesce", 1, 2)?;
+    let (signal, once) = (number(args, 0)?, small(args, 1, 1)?);
+    // SAFETY: callable anywhere.
+    let rc = unsafe { sys::rsgi_signal_coalesce(signal, once) };
+    done(rc, "unable to coalesce signal")
 }
 
 /// Seconds as nanoseconds, from an int or a float; what cannot be a period becomes 0, which the host refuses.

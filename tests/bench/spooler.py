@@ -2,7 +2,7 @@
 """Tasks per second of a spooler with 4 processes and a function that does nothing: with all tasks in the directory
 before the start, and with tasks that a worker enqueues meanwhile. rsgi against uWSGI, on one machine, in turn.
 
-    packaging/bench-spooler.py [--tasks N] [--rounds N] [--dir DIR] [--rsgi FILE] [--uwsgi FILE] [--loud]
+    tests/bench/spooler.py [--tasks N] [--rounds N] [--dir DIR] [--rsgi FILE] [--uwsgi FILE] [--loud]
 """
 import argparse
 import os
