@@ -587,6 +587,8 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.procname_master = text(&settings.processes.names.master);
     v.pidfile = text(&settings.paths.pidfile);
     v.harakiri_options.workers = settings.limits.harakiri as i32;
+    v.harakiri_options.mules = settings.limits.mule_harakiri as i32;
+    v.harakiri_options.spoolers = settings.limits.spooler_harakiri as i32;
     // SAFETY: these calls always succeed.
     unsafe {
         v.uid = libc::geteuid();
