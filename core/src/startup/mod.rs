@@ -209,9 +209,7 @@ fn run_in_jail(
     settings.apps.need_app.get_or_insert(true);
     let server = server::install(Server::new(settings, bound, shared));
 
-    if !trial {
-        crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
-    }
+    crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
     crate::mule::prepare(&server.settings, trial)
         .map_err(|e| StartupError::new(format!("cannot make the queues of the mules: {}", e.desc())))?;
 
@@ -595,6 +593,8 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.procname_master = text(&settings.processes.names.master);
     v.pidfile = text(&settings.paths.pidfile);
     v.harakiri_options.workers = settings.limits.harakiri as i32;
+    v.harakiri_options.mules = settings.limits.mule_harakiri as i32;
+    v.harakiri_options.spoolers = settings.limits.spooler_harakiri as i32;
     // SAFETY: these calls always succeed.
     unsafe {
         v.uid = libc::geteuid();
