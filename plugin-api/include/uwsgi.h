@@ -1130,6 +1130,38 @@ int rsgi_websocket_accept(struct wsgi_request *);
 int rsgi_websocket_read(struct wsgi_request *, char **data, size_t *len);
 /* [request] Sends a close frame; code and reason (UTF-8, cut at 123 bytes) are for the client. */
 void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, size_t len);
+
+/*
+ * Event mode: a worker whose loop is the plugin's serves as many requests at a time as come. The plugin's `worker` hook
+ * calls rsgi_events_begin(), watches the descriptor it gets in its loop, and calls rsgi_events_turn() whenever that is
+ * readable. All of this happens in the worker's main thread. The host accepts, reads, parses, frames, times out, logs.
+ *
+ * A request that `request` gets is the plugin's until rsgi_events_finish(), which it may call in that very call or at any
+ * later time. Until then all functions about a request may be called for it, from the main thread; those that write
+ * never wait: what the client does not take is kept (rsgi_events_kept), and `ready` tells when it has left. Functions
+ * that wait for the body (uwsgi_request_body_read) hold up all requests: use rsgi_request_body_read_nb().
+ */
+#define RSGI_READABLE 1 /* there may be more of the body, or of a websocket */
+#define RSGI_DRAINED 2  /* all that was written has left */
+#define RSGI_GONE 4     /* the client has closed its side; it may still read */
+#define RSGI_LATE 8     /* the request is over --harakiri: end it */
+struct rsgi_events {
+    size_t size;                                   /* of this struct */
+    uint8_t modifier1;                             /* whose requests are meant; others are served as elsewhere */
+    void (*request)(struct wsgi_request *);        /* a request, parsed */
+    void (*ready)(struct wsgi_request *, int what); /* something happened to one that is not finished */
+};
+/* [worker] in the worker hook, once: from now on the worker takes requests. A descriptor to watch, the host's; or -1. */
+int rsgi_events_begin(const struct rsgi_events *);
+/* [worker] Does what can be done now. 0: wait for the descriptor, 1: the worker ends (leave the loop, return 1 from the
+ * hook), 2: there is more to do, call again soon. */
+int rsgi_events_turn(void);
+/* [worker] The request is answered; complete 0: it failed, which the client gets to know. The request is gone then.
+ * 1: call rsgi_events_turn() soon, for what comes next on the connection. */
+int rsgi_events_finish(struct wsgi_request *, int complete);
+/* [worker] Bytes of the answer that the client did not take yet. */
+size_t rsgi_events_kept(struct wsgi_request *);
+
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
 /* [master] in configure: gives an option of the configuration a value that counts unless the user gave one, for it or

@@ -7,6 +7,7 @@
 mod alarm;
 mod app;
 mod buffer;
+mod events;
 mod gateway;
 mod hook;
 mod lock;

@@ -43,6 +43,10 @@ pub struct Core {
     pub routing: RequestRouting,
     /// The answer under way.
     pub response: Response,
+    /// In a worker that serves many at once: the place of its connection.
+    pub client: usize,
+    /// There: it was answered; whether completely.
+    pub finished: Option<bool>,
     /// What it became, when it was upgraded.
     pub websocket: Option<Box<Websocket>>,
     /// Where its bytes go.
@@ -82,6 +86,8 @@ impl Core {
             body: Body::default(),
             routing: RequestRouting::default(),
             response: Response::default(),
+            client: usize::MAX,
+            finished: None,
             websocket: None,
             outlet: Outlet::default(),
             conn: std::ptr::null_mut(),

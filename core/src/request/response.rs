@@ -93,6 +93,11 @@ impl Response {
         self.keep_alive = false;
     }
 
+    /// The client is taken for gone: nothing more is sent to it.
+    pub fn set_gone(&mut self) {
+        self.gone = true;
+    }
+
     /// Whether a write failed.
     pub fn is_gone(&self) -> bool {
         self.gone
@@ -455,6 +460,18 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
 pub(super) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
     let fd = core.conn().fd();
     core.outlet.send(fd, parts)
+}
+
+/// Sends what the client did not take before; whether all has left.
+///
+/// # Errors
+/// The client has gone.
+pub fn flush(core: &mut Core) -> Result<bool, ResponseError> {
+    let fd = core.conn().fd();
+    let done = core.outlet.flush(fd);
+    let outcome = done.as_ref().map(|_| ()).map_err(|e| e.kind().into());
+    gone_if(core, outcome)?;
+    Ok(done.unwrap_or(true))
 }
 
 pub(super) fn gone_if(core: &mut Core, result: io::Result<()>) -> Result<(), ResponseError> {

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod buffer;
+mod events;
 mod logger;
 mod option;
 mod plugin;
@@ -12,6 +13,7 @@ mod stamp;
 
 pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
+pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
