@@ -19,6 +19,7 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod routing;
 mod rpc;
 mod signal;
 mod socket;

@@ -6,6 +6,7 @@ use super::poll::Poll;
 use crate::plugin::hooks;
 use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
+use crate::routing;
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{CoreSlot, counter, int};
 use crate::startup::procname::{self, State};
@@ -302,7 +303,7 @@ pub(super) fn answer(core: &mut Core) -> bool {
             }
         }
     }
-    if static_files::serve(core) {
+    if static_files::serve(core) || routing::request(core) {
         return true;
     }
     let modifier1 = core.modifier1();
@@ -404,6 +405,7 @@ pub(super) fn after(core: &mut Core) {
         }
     }
     crate::apps::count_request(app);
+    routing::finish(core);
     let (id, slot) = (core.id, core.slot);
     if server().settings.limits.harakiri_no_arh {
         end_deadline(id, slot);

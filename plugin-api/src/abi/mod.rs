@@ -7,6 +7,7 @@ mod logger;
 mod option;
 mod plugin;
 mod request;
+mod route;
 mod server;
 mod stamp;
 
@@ -17,6 +18,10 @@ pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
+pub use route::{
+    UWSGI_ROUTE_BREAK, UWSGI_ROUTE_CONTINUE, UWSGI_ROUTE_NEXT, UwsgiRoute, UwsgiRouteCondition, UwsgiRouteVar,
+    UwsgiRouter,
+};
 pub use server::{
     UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiServer, UwsgiSocket,
     UwsgiWorker,

@@ -132,7 +132,12 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("log-socket", "127.0.0.1:5140"),
     ("logfile-chmod", "640"),
     ("alarm-log", "mail ERROR"),
-    ("alarm*", "mail cmd:mail -s alarm root"),
+    ("alarm-msg-size", "8192"),
+    ("alarm-freq", "3"),
+    ("alarm-segfault", "mail"),
+    ("alarm-backlog", "mail"),
+    ("not-alarm-log", "harmless"),
+    ("alarm", "mail cmd:mail -s alarm root"),
     // directories and environment
     ("chdir*", "/srv/app"),
     ("force-cwd", "/srv/app"),

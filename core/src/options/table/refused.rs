@@ -195,7 +195,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the spooler is not in rsgi",
         instead: "use spooler",
-        names: "spooler-cheap spooler-signal-as-task",
+        names: "spooler-cheap",
     },
     Refusal {
         reason: "this part of static files is not in rsgi",

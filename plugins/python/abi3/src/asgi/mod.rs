@@ -40,6 +40,8 @@ struct Turning {
     stop: Py,
     turn: Py,
     feed: Py,
+    /// `context`: that of the worker. A turn that a request asks for begins others, which must not inherit from it.
+    context: Py,
 }
 
 struct Row(PyMethodDef);
@@ -181,6 +183,10 @@ unsafe extern "C" fn begin(_: *mut PyObject, args: *mut PyObject) -> *mut PyObje
                 stop: event_loop.attr(c"stop")?,
                 turn: function(&TURN_ROW)?,
                 feed: function(&FEED)?,
+                context: py::dict(&[(
+                    c"context",
+                    interpreter::import(c"contextvars")?.attr(c"copy_context")?.call(&[])?,
+                )])?,
             })));
             match sys::rsgi_events_begin(&EVENTS) {
                 -1 => Err(py::os_error("the host gives no events")),
@@ -217,7 +223,17 @@ fn called(call: impl FnOnce(&Turning) -> PyResult<Py>) {
 
 /// Asks the loop for a turn.
 pub fn turn_soon() {
-    called(|turning| turning.call_soon.call(&[&turning.turn]));
+    called(|turning| {
+        let args = py::tuple(&[&turning.turn])?;
+        // SAFETY: live objects: a callable, a tuple, a dict.
+        unsafe {
+            Py::new(PyObject_Call(
+                turning.call_soon.as_ptr(),
+                args.as_ptr(),
+                turning.context.as_ptr(),
+            ))
+        }
+    });
 }
 
 /// Lets those who wait for a message of a request have it, from the loop itself.

@@ -94,7 +94,8 @@ unsafe extern "C" fn catch(_: *mut PyObject, args: *mut PyObject, keywords: *mut
     py::none().into_ptr()
 }
 
-/// A task for a coroutine, its first step done. Only from the loop itself, never inside a task.
+/// A task for a coroutine, its first step done; its context is a copy of the current one. Only from the loop itself,
+/// never inside a task.
 pub fn begin(coroutine: Py) -> PyResult<Py> {
     // SAFETY: a live object.
     let is_plain = unsafe { Py_TYPE(coroutine.as_ptr()) } == COROUTINE.load(Ordering::Relaxed);
@@ -103,9 +104,9 @@ pub fn begin(coroutine: Py) -> PyResult<Py> {
         // any other awaitable
         false => interpreter::support(c"as_coroutine", &[&coroutine])?,
     };
-    let args = py::tuple(&[&coroutine])?;
     // SAFETY: objects that live for ever, and live ones.
     unsafe {
+        let args = py::tuple(&[&coroutine])?;
         let make = || {
             Py::new(PyObject_Call(
                 TASK.load(Ordering::Relaxed),
