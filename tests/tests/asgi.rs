@@ -279,6 +279,12 @@ fn awaitables_are_what_asyncio_expects() {
         let text = get(server.port(), "/awaitables").text();
         assert_eq!(text, AWAITABLES, "{}", server.log());
     }
+    // one that begins in what another had still to do does not inherit from it
+    let twice = "GET /awaitables HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2);
+    let mut reader = talk(server.port(), &twice);
+    for _ in 0..2 {
+        assert_eq!(answer(&mut reader).text(), AWAITABLES);
+    }
     let text = get(server.port(), "/wrong").text();
     let wanted =
         r#"["RuntimeError", "ValueError", "ValueError", "TypeError", "ValueError", "TypeError", "ValueError"]"#;
@@ -497,8 +503,18 @@ fn applications_of_both_kinds_live_side_by_side() {
         "/m=li:mounted",
         "--manage-script-name",
     ];
-    let server = life(&args).args(["--static-map", "/static=@DIR@"]).start();
+    let server = life(&args)
+        .args([
+            "--static-map",
+            "/static=@DIR@",
+            "--route",
+            "^/routed addheader:X-Routed: yes",
+        ])
+        .args(["--route", "^/gone return:410"])
+        .start();
     let port = server.port();
+    assert_eq!(get(port, "/routed").header("x-routed"), Some("yes"));
+    assert_eq!(get(port, "/gone").status, 410);
     assert!(server.log().contains("ASGI app 0"), "{}", server.log());
     for _ in 0..2 {
         assert_eq!(get(port, "/").text(), "served");

@@ -281,9 +281,12 @@ fn serve(req: *mut WsgiRequest) {
     });
     let Some((true, state)) = known else {
         // a WSGI application among others: the loop waits for it
-        let rc = request::serve(req);
         // SAFETY: the host's request.
-        unsafe { sys::rsgi_events_finish(req, c_int::from(rc == 0)) };
+        unsafe {
+            sys::rsgi_events_wait(req);
+            let rc = request::serve(req);
+            sys::rsgi_events_finish(req, c_int::from(rc == 0));
+        }
         return;
     };
     app.requests += 1;
