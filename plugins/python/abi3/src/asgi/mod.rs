@@ -19,7 +19,7 @@ use std::ffi::{CStr, c_int};
 use std::sync::Mutex;
 
 /// Exit code of a worker whose applications cannot begin.
-const CANNOT_BEGIN: c_int = 22;
+pub const CANNOT_BEGIN: c_int = 22;
 
 /// An application as the loop sees it.
 struct App {
