@@ -25,6 +25,11 @@ const PATIENCE: i64 = 10;
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 static HOST: OnceLock<String> = OnceLock::new();
 
+/// The time, as the files of tasks have it.
+pub fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// What a task says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Wishes<'a> {
@@ -155,7 +160,7 @@ impl Drop for Draft {
 
 /// A name that no other task has: not of this process, nor of another, nor of one of another machine.
 fn new_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = since_epoch();
     let host = HOST.get_or_init(|| {
         nix::unistd::gethostname()
             .unwrap_or_default()

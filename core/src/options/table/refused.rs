@@ -193,11 +193,6 @@ static REFUSED: &[Refusal] = &[
                 tcp-fast-open-client tcp-fastopen-client",
     },
     Refusal {
-        reason: "this part of the spooler is not in rsgi",
-        instead: "use spooler",
-        names: "spooler-cheap",
-    },
-    Refusal {
         reason: "this part of static files is not in rsgi",
         instead: "use static-map, static-expires and static-gzip",
         names: "static-expires-mtime static-expires-path-info static-expires-path-info-mtime static-expires-type-mtime \
