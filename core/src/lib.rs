@@ -17,6 +17,7 @@ pub mod options;
 pub mod plugin;
 pub mod process;
 pub mod request;
+pub mod routing;
 pub mod rpc;
 pub mod server;
 pub mod settings;

@@ -10,7 +10,7 @@ use crate::{process, say};
 use kind::Action;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use regex::bytes::Regex;
+use pcre2::bytes::Regex;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ fn parse(text: &str) -> Result<Alarm, String> {
 }
 
 fn parse_match(list: &[Alarm], rule: &AlarmLog) -> Result<Match, String> {
-    let pattern = |text: &str| Regex::new(text.trim()).map_err(|e| e.to_string().replace('\n', " "));
+    let pattern = |text: &str| Regex::new(text.trim()).map_err(|e| e.to_string());
     match rule {
         AlarmLog::Raise(text) => {
             let (names, regexp) = text.trim().split_once(char::is_whitespace).ok_or("give NAME REGEXP")?;
@@ -193,7 +193,7 @@ pub fn see_lines(lines: &[u8]) {
     };
     for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         for rule in &alarms.matches {
-            if !rule.pattern.is_match(line) {
+            if !rule.pattern.is_match(line).unwrap_or(false) {
                 continue;
             }
             if rule.alarms.is_empty() {

@@ -7,6 +7,7 @@
 mod alarm;
 mod app;
 mod buffer;
+mod events;
 mod gateway;
 mod hook;
 mod lock;
@@ -18,6 +19,7 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod routing;
 mod rpc;
 mod signal;
 mod socket;

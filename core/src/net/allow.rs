@@ -58,9 +58,16 @@ impl AllowList {
         if peer.is_empty() {
             return true;
         }
-        let Ok(ip) = peer.parse::<IpAddr>() else { return false };
-        let ip = ip.to_canonical();
-        ip.is_loopback() || self.0.iter().any(|network| network.contains(ip))
+        let is_local = peer.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+        is_local || self.names(peer)
+    }
+
+    /// Whether the list itself names an address.
+    pub fn names(&self, address: &str) -> bool {
+        address.parse::<IpAddr>().is_ok_and(|ip| {
+            let ip = ip.to_canonical();
+            self.0.iter().any(|network| network.contains(ip))
+        })
     }
 }
 

@@ -180,3 +180,17 @@ pub fn clear(server: &Server, id: usize) {
         }
     }
 }
+/// The process is over time after so many seconds, whatever the configuration says; 0 or less: it is not.
+pub fn set_user_deadline(seconds: i32) {
+    let deadline = match seconds {
+        1.. => crate::exports::now() + i64::from(seconds),
+        _ => 0,
+    };
+    match crate::mule::slot(crate::mule::own_id()) {
+        Some(slot) => slot.deadline.store(deadline, Ordering::Release),
+        None => {
+            let slot = server().shared.worker_slot(crate::server::worker_id());
+            slot.user_deadline.store(deadline, Ordering::Relaxed);
+        }
+    }
+}

@@ -289,6 +289,18 @@ impl Body {
         !self.failed && (self.is_consumed() || (self.fill(conn, most, &mut out).is_ok() && self.is_consumed()))
     }
 
+    /// The same with what is there already.
+    pub fn discard_now(&mut self, conn: &mut Connection, most: usize) -> bool {
+        let mut left = most;
+        while !(self.failed || self.is_consumed() || self.expects_continue && conn.buffered().is_empty()) {
+            match self.read_now(conn) {
+                Ok(piece) if piece.len() < left => left -= piece.len(),
+                _ => return false,
+            }
+        }
+        !self.failed && self.is_consumed()
+    }
+
     /// Gives bytes that belong to the next request back to the connection.
     pub fn end(&mut self, conn: &mut Connection) {
         if self.raw_at < self.raw.len() {

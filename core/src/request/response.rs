@@ -3,6 +3,8 @@
 
 use super::{Core, place, websocket};
 use crate::decimal::Decimal;
+use crate::routing;
+use crate::say;
 use crate::server::{SocketProtocol, server};
 use libc::iovec;
 use rsgi_protocol::chunked;
@@ -89,6 +91,11 @@ impl Response {
     /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
     pub fn close_after(&mut self) {
         self.keep_alive = false;
+    }
+
+    /// The client is taken for gone: nothing more is sent to it.
+    pub fn set_gone(&mut self) {
+        self.gone = true;
     }
 
     /// Whether a write failed.
@@ -195,6 +202,17 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     if core.response.head.is_empty() {
         start(core, b"200 OK")?;
     }
+    if routing::answer(core) {
+        // the rules' own answer stands in place of the application's
+        if !core.response.is_sent() {
+            write(core, &[], true)?;
+        }
+        core.response.replaced = true;
+        return Ok(());
+    }
+    if core.routing.changes_head() {
+        change_head(core);
+    }
     let status = core.raw().status;
     for header_line in &server().settings.http.add_headers {
         let (name, value) = header_line.split_once(':').unwrap_or((header_line, ""));
@@ -203,6 +221,13 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     }
     let response = &mut core.response;
     let head = &mut response.head;
+    if core.routing.are_headers_disabled() {
+        head.clear();
+        response.framing = Framing::Close;
+        response.keep_alive = false;
+        core.raw().headers_sent = 1;
+        return Ok(());
+    }
     let no_body = response.is_head || matches!(status, 100..=199 | 204 | 304);
     let mut framing = match response.content_length {
         _ if no_body => Framing::Empty,
@@ -252,6 +277,31 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     Ok(())
 }
 
+/// Takes away and adds what the rules of internal routing want changed.
+fn change_head(core: &mut Core) {
+    let head = std::mem::take(&mut core.response.head);
+    let mut kept = Vec::with_capacity(head.len());
+    for (number, line) in head.split_inclusive(|b| *b == b'\n').enumerate() {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        if number == 0 || !core.routing.removes(name) {
+            kept.extend_from_slice(line);
+            continue;
+        }
+        core.raw().header_cnt -= 1;
+        if name.eq_ignore_ascii_case(b"content-length") {
+            core.response.content_length = None;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            core.response.framed_by_app = false;
+        }
+    }
+    core.response.head = kept;
+    for (name, value) in core.routing.take_added() {
+        if let Err(e) = header(core, &name, &value) {
+            say!("route: header {} was not added: {e}", String::from_utf8_lossy(&name));
+        }
+    }
+}
+
 /// Sends the head, if it was not sent yet.
 ///
 /// # Errors
@@ -279,6 +329,9 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
     }
     if first {
         complete_head(core, last.then_some(size))?;
+        if core.response.replaced {
+            return Ok(());
+        }
     }
     let response = &mut core.response;
     if response.gone {
@@ -367,6 +420,9 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
     };
     if !core.response.is_sent() {
         complete_head(core, Some(left))?;
+        if core.response.replaced {
+            return Ok(());
+        }
         let head = std::mem::take(&mut core.response.head);
         let sent = deliver(core, &mut [place(&head)]);
         core.response.head = head;
@@ -406,6 +462,18 @@ pub(super) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
     core.outlet.send(fd, parts)
 }
 
+/// Sends what the client did not take before; whether all has left.
+///
+/// # Errors
+/// The client has gone.
+pub fn flush(core: &mut Core) -> Result<bool, ResponseError> {
+    let fd = core.conn().fd();
+    let done = core.outlet.flush(fd);
+    let outcome = done.as_ref().map(|_| ()).map_err(|e| e.kind().into());
+    gone_if(core, outcome)?;
+    Ok(done.unwrap_or(true))
+}
+
 pub(super) fn gone_if(core: &mut Core, result: io::Result<()>) -> Result<(), ResponseError> {
     result.map_err(|e| {
         core.response.gone = true;
@@ -429,6 +497,12 @@ pub fn alone(core: &mut Core, bytes: &[u8]) {
     let sent = deliver(core, &mut [place(bytes)]);
     let _ = gone_if(core, sent);
     core.response.gone = true;
+}
+
+/// Ends the connection without a word.
+pub fn cut(core: &mut Core) {
+    core.response.gone = true;
+    core.response.keep_alive = false;
 }
 
 /// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.

@@ -62,8 +62,8 @@ pub struct Websocket {
     /// Monotonic seconds when a ping is due; of the clock in milliseconds when one went out that was not answered.
     next_ping: u64,
     pinged: u64,
-    /// A close frame has left: nothing may follow it.
-    closed: bool,
+    /// The code of the close frame that has left: nothing may follow it.
+    closed: Option<u16>,
 }
 
 /// A whole message.
@@ -126,7 +126,7 @@ pub fn begin(core: &mut Core, key: &[u8]) -> Result<(), SocketEnd> {
         at: 0,
         next_ping: monotonic() + http.websockets_ping_freq,
         pinged: 0,
-        closed: false,
+        closed: None,
     }));
     Ok(())
 }
@@ -159,8 +159,8 @@ type Place = (*const u8, usize);
 
 fn advance(core: &mut Core, socket: &mut Websocket, waits: bool) -> Result<Option<(bool, Place)>, SocketEnd> {
     loop {
-        if socket.closed {
-            return Err(SocketEnd::Closed(code::NORMAL, String::new()));
+        if let Some(code) = socket.closed {
+            return Err(SocketEnd::Closed(code, String::new()));
         }
         let (used, event) = socket.decoder.decode(&mut socket.input[socket.at..])?;
         let found = match event {
@@ -181,7 +181,7 @@ fn advance(core: &mut Core, socket: &mut Websocket, waits: bool) -> Result<Optio
                 } else {
                     close_payload(code, "")
                 };
-                socket.closed = true;
+                socket.closed = Some(code);
                 let _ = frame(core, Opcode::Close, &answer);
                 return Err(SocketEnd::Closed(code, reason));
             }
@@ -275,10 +275,11 @@ pub fn tick(core: &mut Core) -> Result<(), SocketEnd> {
 /// # Errors
 /// There is no websocket, or the client has gone.
 pub fn send(core: &mut Core, is_text: bool, payload: &[u8]) -> Result<(), SocketEnd> {
-    match &core.websocket {
-        None => return Err(SocketEnd::Handshake("there was no websocket handshake")),
-        Some(socket) if socket.closed => return Err(SocketEnd::Closed(code::NORMAL, String::new())),
-        Some(_) => {}
+    let Some(socket) = &core.websocket else {
+        return Err(SocketEnd::Handshake("there was no websocket handshake"));
+    };
+    if let Some(code) = socket.closed {
+        return Err(SocketEnd::Closed(code, String::new()));
     }
     let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
     frame(core, opcode, payload)
@@ -286,8 +287,8 @@ pub fn send(core: &mut Core, is_text: bool, payload: &[u8]) -> Result<(), Socket
 
 /// Says goodbye, once.
 pub fn close(core: &mut Core, code: u16, reason: &str) {
-    if let Some(socket) = core.websocket.as_mut().filter(|socket| !socket.closed) {
-        socket.closed = true;
+    if let Some(socket) = core.websocket.as_mut().filter(|socket| socket.closed.is_none()) {
+        socket.closed = Some(code);
         let _ = frame(core, Opcode::Close, &close_payload(code, reason));
     }
 }

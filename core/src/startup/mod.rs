@@ -236,6 +236,12 @@ fn run_in_jail(
 
     // 6. plugins go on, threads, applications
     plugin_hooks::post_init();
+    crate::routing::install(&server.settings.routing).map_err(|(value, why)| {
+        StartupError::new(format!(
+            "{}: {why}",
+            preflight::place_of_value(&server.settings, &value)
+        ))
+    })?;
     crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
