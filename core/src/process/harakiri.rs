@@ -186,11 +186,12 @@ pub fn set_user_deadline(seconds: i32) {
         1.. => crate::exports::now() + i64::from(seconds),
         _ => 0,
     };
-    match crate::mule::slot(crate::mule::own_id()) {
-        Some(slot) => slot.deadline.store(deadline, Ordering::Release),
-        None => {
-            let slot = server().shared.worker_slot(crate::server::worker_id());
-            slot.user_deadline.store(deadline, Ordering::Relaxed);
-        }
+    if let Some(slot) = crate::mule::slot(crate::mule::own_id()) {
+        slot.deadline.store(deadline, Ordering::Release);
+    } else if let Some(slot) = crate::spooler::own_slot() {
+        crate::spooler::set_deadline(slot, seconds.into());
+    } else {
+        let slot = server().shared.worker_slot(worker_id());
+        slot.user_deadline.store(deadline, Ordering::Relaxed);
     }
 }
