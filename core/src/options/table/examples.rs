@@ -136,7 +136,10 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("alarm-log", "mail ERROR"),
     ("alarm-msg-size", "8192"),
     ("alarm-freq", "3"),
-    ("alarm*", "mail cmd:mail -s alarm root"),
+    ("alarm-segfault", "mail"),
+    ("alarm-backlog", "mail"),
+    ("not-alarm-log", "harmless"),
+    ("alarm", "mail cmd:mail -s alarm root"),
     // directories and environment
     ("chdir*", "/srv/app"),
     ("force-cwd", "/srv/app"),
