@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak lint abi-check fuzz bench install clean dependencies
+.PHONY: help build run test soak cache-kills lint abi-check fuzz bench install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ test: ## build and run all tests
 soak: ## kill each process in turn, a hundred times under load (a few minutes)
 	$(CARGO) build --workspace --locked
 	$(CARGO) test -p rsgi-tests --locked --test soak -- --ignored --nocapture
+
+cache-kills: ## kill 2000 processes inside caches and check all that is left
+	RSGI_KILLS=1000 $(CARGO) test -p rsgi-core --locked cache::tests::processes -- --nocapture
 
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check

@@ -2,6 +2,7 @@
 //! request; `docs/architecture.md` shows the rooms.
 
 pub mod apps;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod control;

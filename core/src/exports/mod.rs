@@ -6,6 +6,7 @@
 
 mod app;
 mod buffer;
+mod cache;
 mod gateway;
 mod hook;
 mod lock;

@@ -89,7 +89,7 @@ pub fn place(settings: &Settings, option: &str) -> String {
 /// Where a value stands, of whatever option: for addresses that plugins ask for.
 pub fn place_of_value(settings: &Settings, value: &str) -> String {
     let mut given = settings.exported.iter().zip(&settings.origins);
-    let is_it = |given: &str| given.split(',').next() == Some(value);
+    let is_it = |given: &str| given == value || given.split(',').next() == Some(value);
     match given.find(|((_, text), _)| text.as_deref().is_some_and(is_it)) {
         Some(((key, _), origin)) if origin.is_command_line() => format!("option --{key}"),
         Some(((key, _), origin)) => format!("{origin}, option {key}"),

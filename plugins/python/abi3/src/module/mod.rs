@@ -1,6 +1,7 @@
 //! The `uwsgi` module: what an application may ask and tell the server. Made once when Python starts; attributes that
 //! the server learns later (sockets) are refreshed before applications are loaded and after each fork.
 
+mod cache;
 mod lock;
 mod mule;
 mod net;
@@ -68,6 +69,7 @@ fn make() -> PyResult<Py> {
     rows.extend(request::rows());
     rows.extend(net::rows());
     rows.extend(signal::rows());
+    rows.extend(cache::rows());
     rows.extend(lock::rows());
     rows.extend(rpc::rows());
     rows.extend(mule::rows());
