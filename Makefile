@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak cache-kills lint abi-check fuzz bench install clean dependencies
+.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-spooler install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,10 @@ soak: ## kill each process in turn, a hundred times under load (a few minutes)
 	$(CARGO) build --workspace --locked
 	$(CARGO) test -p rsgi-tests --locked --test soak -- --ignored --nocapture
 
+soak-spooler: ## run 10 000 tasks while those who run and enqueue them are killed (a minute or two)
+	$(CARGO) build --workspace --locked
+	$(CARGO) test -p rsgi-tests --locked --test spooler_kills -- --ignored --nocapture
+
 cache-kills: ## kill 2000 processes inside caches and check all that is left
 	RSGI_KILLS=1000 $(CARGO) test -p rsgi-core --locked cache::tests::processes -- --nocapture
 
@@ -46,6 +50,9 @@ fuzz: ## run each fuzz target for a minute (needs a nightly compiler and cargo-f
 
 bench: build ## requests per second of one worker, with wrk
 	packaging/bench.sh
+
+bench-spooler: build ## tasks per second of a spooler, beside uWSGI's if it is installed
+	tests/bench/spooler.py --rsgi $(RELEASE)/rsgi
 
 bench-signals: build ## uWSGI signals: throughput and latency beside uWSGI's (if installed), kills, timers (2 minutes)
 	@set -- "$(RELEASE)/rsgi --plugin python"; for kill in 1 0.1; do \

@@ -100,7 +100,11 @@ impl AppTable {
             (*app).started_at = crate::exports::now();
             publish(index, &*app);
             *self.count = (*self.count).max(id + 1);
-            if mountpoint.is_empty() || self.default_app() < 0 {
+            // whoever came first stays: a second plugin's application answers under its own modifier1
+            let is_taken = self
+                .app(self.default_app())
+                .is_some_and(|d| (*d).mountpoint_len == 0 && (*d).modifier1 != modifier1);
+            if self.default_app() < 0 || (mountpoint.is_empty() && !is_taken) {
                 self.default_app.store(id, Ordering::Relaxed);
                 (*crate::server::view()).default_app = id;
             }

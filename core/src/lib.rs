@@ -1,6 +1,7 @@
 //! rsgi (the server): the host of uWSGI-compatible plugins. Data flows one way: config, host, master, worker,
 //! request; `docs/architecture.md` shows the rooms.
 
+pub mod alarm;
 pub mod apps;
 pub mod cache;
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod options;
 pub mod plugin;
 pub mod process;
 pub mod request;
+pub mod routing;
 pub mod rpc;
 pub mod server;
 pub mod settings;

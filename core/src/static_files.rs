@@ -124,7 +124,8 @@ fn skipped(rest: &[u8]) -> bool {
         .any(|ext| rest.ends_with(ext.as_bytes()))
 }
 
-fn send(core: &mut Core, file: File, path: &[u8]) -> bool {
+/// Answers with a file; the path names its type.
+pub fn send(core: &mut Core, file: File, path: &[u8]) -> bool {
     // SAFETY: the record of this core in shared memory.
     unsafe { counter(&raw mut (*core.counters).static_requests) }.fetch_add(1, Ordering::Relaxed);
     if try_send(core, file, path).is_err() {
@@ -160,7 +161,7 @@ fn try_send(core: &mut Core, file: File, path: &[u8]) -> Result<(), ResponseErro
 }
 
 /// The type of the common extensions; a browser needs it for scripts and styles.
-fn mime_type(path: &[u8]) -> Option<&'static str> {
+pub fn mime_type(path: &[u8]) -> Option<&'static str> {
     let dot = path.iter().rposition(|b| *b == b'.')?;
     let extension = path[dot + 1..].to_ascii_lowercase();
     Some(match extension.as_slice() {

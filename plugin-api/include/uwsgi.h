@@ -682,6 +682,108 @@ struct uwsgi_logger {
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Internal routing: --route "PATTERN NAME:ARGS" and its kin. The functions of a rule run in [request].
+ * ------------------------------------------------------------------------------------------------------------ */
+#define UWSGI_ROUTING 1
+#define UWSGI_ROUTE_NEXT 0     /* the next rule */
+#define UWSGI_ROUTE_CONTINUE 1 /* no more rules */
+#define UWSGI_ROUTE_BREAK 2    /* no more rules, the request is answered */
+struct uwsgi_route {
+    void *pattern;           /* these six stay NULL: patterns are the host's */
+    void *pattern_extra;
+    char *orig_route;
+    int *ovn;
+    int **ovector;
+    struct uwsgi_buffer **condition_ub;
+    char *subject_str;       /* the arguments of a condition, NUL-terminated */
+    size_t subject_str_len;
+    size_t subject;          /* where the text that the pattern looks at lies in struct wsgi_request: a char * */
+    size_t subject_len;      /* and its length: a uint16_t */
+    int (*if_func)(struct wsgi_request *, struct uwsgi_route *);
+    int if_negate;
+    int if_status;
+    int (*func)(struct wsgi_request *, struct uwsgi_route *); /* what the action does: set by its plugin */
+    void *data;              /* all of these down to custom are the plugin's */
+    size_t data_len;
+    void *data2;
+    size_t data2_len;
+    void *data3;
+    size_t data3_len;
+    void *data4;
+    size_t data4_len;
+    uint64_t custom;
+    uint64_t pos;
+    char *label;
+    size_t label_len;
+    char *regexp;
+    char *action;            /* NAME:ARGS */
+    void (*free)(struct uwsgi_route *);
+    struct uwsgi_route *next;
+};
+struct uwsgi_router {
+    char *name;
+    int (*func)(struct uwsgi_route *, char *);
+    struct uwsgi_router *next;
+};
+struct uwsgi_route_condition {
+    char *name;
+    int (*func)(struct wsgi_request *, struct uwsgi_route *);
+    struct uwsgi_route_condition *next;
+};
+struct uwsgi_route_var {
+    char *name;
+    uint16_t name_len;
+    char *(*func)(struct wsgi_request *, char *, uint16_t, uint16_t *);
+    int need_free;           /* 1: the host frees what func returns */
+    struct uwsgi_route_var *next;
+};
+/* [master] in on_load or init: an action. func(route, args) runs in [master] after init of all plugins, once for each
+ * rule: it sets route->func and data; not 0 refuses the arguments. args and the route live as long as the process. A name
+ * of the host's own is kept. */
+struct uwsgi_router *uwsgi_register_router(char *name, int (*func)(struct uwsgi_route *, char *));
+/* [master] in on_load or init: a condition of --route-if. func answers 1 or 0; its arguments are route->subject_str. */
+struct uwsgi_route_condition *uwsgi_register_route_condition(char *name,
+                                                             int (*func)(struct wsgi_request *, struct uwsgi_route *));
+/* [master] in on_load or init: ${name[key]}. func(request, key, keylen, &len) answers the value, or NULL. */
+struct uwsgi_route_var *uwsgi_register_route_var(char *name,
+                                                 char *(*func)(struct wsgi_request *, char *, uint16_t, uint16_t *));
+/* [request] data with $1 and ${...} filled in, in a new buffer (uwsgi_buffer_destroy); NULL: it is no such text. The
+ * groups are those of the last pattern that matched. */
+struct uwsgi_buffer *uwsgi_routing_translate(struct wsgi_request *, struct uwsgi_route *, char *subject,
+                                             uint16_t subject_len, char *data, size_t len);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Alarms: --alarm "NAME KIND:ARG". The host has the kinds cmd, signal, mule and log.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_alarm_instance {
+    char *name;
+    char *arg;               /* what followed the colon */
+    void *data_ptr;          /* these five are the plugin's */
+    uint8_t data8;
+    uint16_t data16;
+    uint32_t data32;
+    uint64_t data64;
+    time_t last_run;         /* these three stay 0: the host keeps its own record of what it repeats */
+    char *last_msg;
+    size_t last_msg_size;
+    struct uwsgi_alarm *alarm;
+    struct uwsgi_alarm_instance *next;
+};
+struct uwsgi_alarm {
+    char *name;
+    void (*init)(struct uwsgi_alarm_instance *);
+    void (*func)(struct uwsgi_alarm_instance *, char *, size_t);
+    struct uwsgi_alarm *next;
+};
+/* [master] in on_load or init: a kind of alarm. init(alarm) runs in [master] after init of all plugins, once for each
+ * alarm of the kind; func(alarm, message, len) in [master], for each that is raised, in its only thread: it must not
+ * block. The message is no C text, and gone when func returns. */
+void uwsgi_register_alarm(char *kind, void (*init)(struct uwsgi_alarm_instance *),
+                          void (*func)(struct uwsgi_alarm_instance *, char *, size_t));
+/* [any] Raises an alarm by its name; the message is copied, and cut to --alarm-msg-size. */
+void uwsgi_alarm_trigger(char *name, char *message, size_t len);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Actions of operators' hooks: --hook-PHASE name:argument.
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in on_load (for hook-asap) or init. func(argument) runs in the process of the phase; anything but 0 is a
@@ -975,6 +1077,22 @@ uint64_t uwsgi_rpc(char *name, uint8_t argc, char **argv, uint16_t argvs[], char
 char *uwsgi_do_rpc(char *node, char *name, uint8_t argc, char **argv, uint16_t argvs[], uint64_t *len);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Websockets, and chunked bodies. [request] Pings and close frames are answered for you, text is checked to be UTF-8,
+ * and what --websockets-max-size, -ping-freq and -pong-tolerance say is kept to. -1 or NULL: the conversation is over
+ * (or never began); the client was told why, if it is there. The end of the request closes what is still open.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* Answers the upgrade. Key, origin and protocol of length 0 are taken from the request. 0, or -1. */
+int uwsgi_websocket_handshake(struct wsgi_request *, char *key, uint16_t, char *origin, uint16_t, char *proto, uint16_t);
+/* The next message, waiting for it; a new buffer, yours (uwsgi_buffer_destroy). _nb: an empty one when none is there. */
+struct uwsgi_buffer *uwsgi_websocket_recv(struct wsgi_request *);
+struct uwsgi_buffer *uwsgi_websocket_recv_nb(struct wsgi_request *);
+int uwsgi_websocket_send(struct wsgi_request *, char *, size_t); /* a text */
+int uwsgi_websocket_send_binary(struct wsgi_request *, char *, size_t);
+/* The next chunk of a chunked body, whole, waiting timeout seconds (0: as configured) or not at all (nb). Good until
+ * the next read; length 0 at the end. NULL: errno is EAGAIN when it has not come, else the body is broken. */
+char *uwsgi_chunked_read(struct wsgi_request *, size_t *len, int timeout, int nb);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Mules and spoolers
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -996,6 +1114,8 @@ int rsgi_gateway_bind(const char *address);
 /* [master] in init: asks the workers for a private socket that speaks the gateway link, and writes its address with
  * a NUL; the length, or -1: buffer too small. The address does not change over reloads. */
 ssize_t rsgi_gateway_link(char *buf, size_t size);
+/* [any] uwsgi_alarm_trigger with an answer: 0, or -1 with the reason in the log. */
+int rsgi_alarm(const char *name, const char *message, size_t len);
 /* [any] The directory of a spooler, from 0: its length, at most size bytes of it written; -1: there is none. */
 int rsgi_spooler_dir(int number, char *buf, size_t size);
 /* [any] The pid of a spooler's process, from 0; 0: it does not run now, -1: there is none. */
@@ -1028,6 +1148,50 @@ int rsgi_lock(struct uwsgi_lock_item *, int wait);
 int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 /* [request] Whether the client has closed its side (1), without reading from it. */
 int rsgi_request_client_gone(struct wsgi_request *);
+/* [request] What is there of the body now, without waiting: its length and place (good until the next read), 0: the
+ * end, -2: nothing yet, -1: the client has gone, or what it sent is no body. */
+ssize_t rsgi_request_body_read_nb(struct wsgi_request *, char **data);
+/* [request] 1: all of the body was handed out. */
+int rsgi_request_body_is_read(struct wsgi_request *);
+/* [request] As uwsgi_websocket_handshake(), behind the status (101) and headers that were prepared before. */
+int rsgi_websocket_accept(struct wsgi_request *);
+/* [request] The next message if it is there: 1: a text, 2: binary, 0: none yet, negative: over, the close code with a
+ * minus in front. Good until the next call about this request. */
+int rsgi_websocket_read(struct wsgi_request *, char **data, size_t *len);
+/* [request] Sends a close frame; code and reason (UTF-8, cut at 123 bytes) are for the client. */
+void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, size_t len);
+
+/*
+ * Event mode: a worker whose loop is the plugin's serves as many requests at a time as come. The plugin's `worker` hook
+ * calls rsgi_events_begin(), watches the descriptor it gets in its loop, and calls rsgi_events_turn() whenever that is
+ * readable. All of this happens in the worker's main thread. The host accepts, reads, parses, frames, times out, logs.
+ *
+ * A request that `request` gets is the plugin's until rsgi_events_finish(), which it may call in that very call or at any
+ * later time. Until then all functions about a request may be called for it, from the main thread; those that write
+ * never wait: what the client does not take is kept (rsgi_events_kept), and `ready` tells when it has left. Functions
+ * that wait for the body (uwsgi_request_body_read) hold up all requests: use rsgi_request_body_read_nb().
+ */
+#define RSGI_READABLE 1 /* there may be more of the body, or of a websocket */
+#define RSGI_DRAINED 2  /* all that was written has left */
+#define RSGI_GONE 4     /* the client has closed its side; it may still read */
+#define RSGI_LATE 8     /* the request is over --harakiri: end it */
+struct rsgi_events {
+    size_t size;                                   /* of this struct */
+    uint8_t modifier1;                             /* whose requests are meant; others are served as elsewhere */
+    void (*request)(struct wsgi_request *);        /* a request, parsed */
+    void (*ready)(struct wsgi_request *, int what); /* something happened to one that is not finished */
+};
+/* [worker] in the worker hook, once: from now on the worker takes requests. A descriptor to watch, the host's; or -1. */
+int rsgi_events_begin(const struct rsgi_events *);
+/* [worker] Does what can be done now. 0: wait for the descriptor, 1: the worker ends (leave the loop, return 1 from the
+ * hook), 2: there is more to do, call again soon. */
+int rsgi_events_turn(void);
+/* [worker] The request is answered; complete 0: it failed, which the client gets to know. The request is gone then.
+ * 1: call rsgi_events_turn() soon, for what comes next on the connection. */
+int rsgi_events_finish(struct wsgi_request *, int complete);
+/* [worker] Bytes of the answer that the client did not take yet. */
+size_t rsgi_events_kept(struct wsgi_request *);
+
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
 /* [master] in configure: gives an option of the configuration a value that counts unless the user gave one, for it or

@@ -247,6 +247,14 @@ macro_rules! __hook {
         }
         Some(magic)
     }};
+    ($plugin:ty, signal_handler) => {{
+        unsafe extern "C" fn signal_handler(signal: u8, handler: *mut ::std::ffi::c_void) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "signal_handler", -1, || {
+                <$plugin as $crate::Plugin>::signal_handler(signal, handler as usize).map(|()| 0)
+            })
+        }
+        Some(signal_handler)
+    }};
     ($plugin:ty, mule) => {{
         unsafe extern "C" fn mule(script: *mut ::std::ffi::c_char) -> ::std::ffi::c_int {
             $crate::guard::hook(env!("CARGO_PKG_NAME"), "mule", 0, || {

@@ -31,6 +31,7 @@ pub mod log;
 pub mod option;
 mod plugin;
 mod request;
+pub mod signal;
 pub mod sys;
 
 pub use option::{OptionRow, OptionTable};

@@ -103,6 +103,10 @@ pub trait Plugin {
     fn mule(script: &CStr) -> Result<bool, HookError> {
         Ok(false)
     }
+    /// Worker, mule or spooler: a signal that [`crate::signal::register`] was called for; an error is logged.
+    fn signal_handler(signal: u8, handler: usize) -> Result<(), HookError> {
+        Ok(())
+    }
     /// Just before each fork of the host.
     fn pre_uwsgi_fork() -> Result<(), HookError> {
         Ok(())

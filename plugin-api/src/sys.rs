@@ -14,6 +14,29 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut UwsgiLogger, *mut c_char, usize) -> isize>,
     );
+    pub fn uwsgi_register_router(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiRoute, *mut c_char) -> c_int>,
+    ) -> *mut UwsgiRouter;
+    pub fn uwsgi_register_route_condition(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiRoute) -> c_int>,
+    ) -> *mut UwsgiRouteCondition;
+    pub fn uwsgi_register_route_var(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u16, *mut u16) -> *mut c_char>,
+    ) -> *mut UwsgiRouteVar;
+    pub fn uwsgi_routing_translate(
+        req: *mut WsgiRequest,
+        route: *mut UwsgiRoute,
+        subject: *mut c_char,
+        subject_len: u16,
+        data: *mut c_char,
+        len: usize,
+    ) -> *mut UwsgiBuffer;
+    pub fn uwsgi_register_alarm(name: *mut c_char, init: Option<UwsgiAlarmInit>, run: Option<UwsgiAlarmRun>);
+    pub fn uwsgi_alarm_trigger(name: *mut c_char, message: *mut c_char, len: usize);
+    pub fn rsgi_alarm(name: *const c_char, message: *const c_char, len: usize) -> c_int;
     pub fn uwsgi_register_hook(name: *mut c_char, func: Option<unsafe extern "C" fn(*mut c_char) -> c_int>);
     pub fn uwsgi_exit(code: c_int) -> !;
     pub fn uwsgi_malloc(a0: usize) -> *mut c_void;
@@ -342,4 +365,27 @@ unsafe extern "C" {
     pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
+    pub fn uwsgi_websocket_handshake(
+        a0: *mut WsgiRequest,
+        key: *mut c_char,
+        key_len: u16,
+        origin: *mut c_char,
+        origin_len: u16,
+        proto: *mut c_char,
+        proto_len: u16,
+    ) -> c_int;
+    pub fn uwsgi_websocket_recv(a0: *mut WsgiRequest) -> *mut UwsgiBuffer;
+    pub fn uwsgi_websocket_recv_nb(a0: *mut WsgiRequest) -> *mut UwsgiBuffer;
+    pub fn uwsgi_websocket_send(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_websocket_send_binary(a0: *mut WsgiRequest, a1: *mut c_char, a2: usize) -> c_int;
+    pub fn uwsgi_chunked_read(a0: *mut WsgiRequest, len: *mut usize, timeout: c_int, nb: c_int) -> *mut c_char;
+    pub fn rsgi_request_body_read_nb(a0: *mut WsgiRequest, data: *mut *mut c_char) -> isize;
+    pub fn rsgi_request_body_is_read(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_accept(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_read(a0: *mut WsgiRequest, data: *mut *mut c_char, len: *mut usize) -> c_int;
+    pub fn rsgi_websocket_close(a0: *mut WsgiRequest, code: c_int, reason: *const c_char, len: usize);
+    pub fn rsgi_events_begin(hooks: *const RsgiEvents) -> c_int;
+    pub fn rsgi_events_turn() -> c_int;
+    pub fn rsgi_events_finish(a0: *mut WsgiRequest, complete: c_int) -> c_int;
+    pub fn rsgi_events_kept(a0: *mut WsgiRequest) -> usize;
 }

@@ -7,6 +7,7 @@
 pub mod http;
 pub mod load;
 pub mod python;
+pub mod websocket;
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -102,6 +103,8 @@ impl Setup {
 
     /// Writes a file into the folder; `@DIR@` in it becomes the folder.
     pub fn file(self, name: &str, text: &str) -> Self {
+        let folder = self.dir.path().join(name);
+        std::fs::create_dir_all(folder.parent().expect("it has one")).expect("the folder is writable");
         let text = text.replace("@DIR@", &self.dir.path().display().to_string());
         std::fs::write(self.dir.path().join(name), text).expect("the folder is writable");
         self

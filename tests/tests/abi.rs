@@ -294,17 +294,24 @@ fn the_guard_lets_structs_grow_at_their_end_only() {
         assert_eq!(HEADER.matches(from).count(), 1, "{from}");
         HEADER.replace(from, to)
     };
-    let (last, spare) = (
-        "    void (*on_exit)(void);",
-        "    int file_wrapper;                /* reserved */\n    uint64_t reserved[64];",
+    let last = "    void (*on_exit)(void);";
+    // the spare words at the end of the largest struct: they become fewer as fields come
+    let server = HEADER
+        .split("struct uwsgi_server {")
+        .nth(1)
+        .expect("the struct is there");
+    let words = server
+        .split("    uint64_t reserved[")
+        .nth(1)
+        .expect("it has spare words");
+    let spare: usize = words.split(']').next().and_then(|n| n.parse().ok()).expect("a number");
+    let (words, fewer) = (
+        format!("    uint64_t reserved[{spare}];"),
+        format!("    uint64_t newer; uint64_t reserved[{}];", spare - 1),
     );
     let cases = [
         (true, "a new hook", edit(last, &format!("{last} void (*newer)(void);"))),
-        (
-            true,
-            "a spare slot",
-            edit(spare, "    int file_wrapper; uint64_t newer; uint64_t reserved[63];"),
-        ),
+        (true, "a spare slot", edit(&words, &fewer)),
         (
             false,
             "a hook in the middle",

@@ -84,6 +84,12 @@ impl Decoder {
         self.state == State::Done
     }
 
+    /// Whether the data handed out last ends in the middle of a chunk.
+    #[must_use]
+    pub fn is_within_chunk(&self) -> bool {
+        self.state == State::Data
+    }
+
     /// Bytes of the body announced by the size lines so far, for limits such as `limit-post`.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -33,5 +33,6 @@ pub mod http1;
 pub mod response;
 pub mod target;
 pub mod uwsgi;
+pub mod websocket;
 
 pub use field::{Field, Name, Span};

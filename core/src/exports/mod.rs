@@ -4,9 +4,11 @@
 //! Pointer rules are those of the header; each function trusts its caller to keep them, as C does.
 #![allow(missing_docs, clippy::missing_safety_doc)]
 
+mod alarm;
 mod app;
 mod buffer;
 mod cache;
+mod events;
 mod gateway;
 mod hook;
 mod lock;
@@ -18,11 +20,13 @@ mod option;
 mod request;
 mod resolve;
 mod response;
+mod routing;
 mod rpc;
 mod signal;
 mod socket;
 mod spooler;
 mod string;
+mod websocket;
 
 use std::ffi::{CStr, c_char};
 

@@ -273,8 +273,7 @@ pub unsafe extern "C" fn uwsgi_logvar_add(
 ) {
     // SAFETY: the header asks for a request of ours and texts with their lengths.
     let (core, key, value) = unsafe { (Core::of(req), bytes(key, keylen), bytes(val, vallen)) };
-    core.log_variables.retain(|[known, _]| **known != *key);
-    core.log_variables.push([key.into(), value.into()]);
+    core.set_log_variable(key, value);
 }
 
 #[unsafe(no_mangle)]
@@ -298,20 +297,7 @@ pub unsafe extern "C" fn rsgi_logvar_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn set_harakiri(seconds: c_int) {
-    let deadline = if seconds > 0 {
-        super::now() + i64::from(seconds)
-    } else {
-        0
-    };
-    if let Some(slot) = crate::mule::slot(crate::mule::own_id()) {
-        slot.deadline.store(deadline, Ordering::Release);
-        return;
-    }
-    server()
-        .shared
-        .worker_slot(worker_id())
-        .user_deadline
-        .store(deadline, Ordering::Relaxed);
+    crate::process::harakiri::set_user_deadline(seconds);
 }
 
 #[unsafe(no_mangle)]

@@ -38,7 +38,7 @@ pub(super) fn micros(req: &WsgiRequest) -> u64 {
 }
 
 /// A text of the request.
-pub(super) fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
+pub fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
     if place.is_null() || len == 0 {
         return b"";
     }
@@ -47,7 +47,7 @@ pub(super) fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
 }
 
 /// Control characters of a client's text never reach the log raw: a request cannot forge a line.
-pub(super) fn clean(out: &mut Vec<u8>, part: &[u8]) {
+pub fn clean(out: &mut Vec<u8>, part: &[u8]) {
     for b in part {
         match b {
             0..=31 | 127 => {

@@ -1,7 +1,8 @@
 //! Sockets: addresses as the options spell them, listeners of workers and gateways and their queues, waiting for one
-//! descriptor.
+//! descriptor, who may give orders.
 
 pub mod address;
+pub mod allow;
 pub mod closing;
 pub mod connect;
 pub mod exchange;

@@ -171,6 +171,7 @@ impl<'a> Applier<'a> {
                 }
                 set(&mut self.settings, text)?;
             }
+            Apply::Named(set) => set(&mut self.settings, &directive.key, needed(value)?),
             Apply::OptionalParsed(set) => {
                 let value = value.map(|value| self.without_comment(directive, value));
                 set(&mut self.settings, value)?;

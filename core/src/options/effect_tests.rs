@@ -94,6 +94,14 @@ fn changed(row: &OptionSpec) -> Vec<String> {
         Apply::Parsed(set) => {
             let _ = SAMPLES.iter().any(|v| attempt(&|s| set(s, v).is_ok()));
         }
+        Apply::Named(set) => {
+            let _ = SAMPLES.iter().any(|v| {
+                attempt(&|s| {
+                    set(s, row.name, v);
+                    true
+                })
+            });
+        }
         Apply::OptionalParsed(set) => {
             let _ = SAMPLES.iter().any(|v| attempt(&|s| set(s, Some(v)).is_ok()));
         }

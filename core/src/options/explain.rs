@@ -107,7 +107,7 @@ fn kind(row: &OptionSpec) -> String {
         Apply::Number { min, max, .. } => format!("a whole number from {min} to {max}"),
         Apply::Text(_) => "a text".into(),
         Apply::Path(_) => "a path, an address or a name".into(),
-        Apply::Parsed(_) => "a text of the form that the example shows".into(),
+        Apply::Parsed(_) | Apply::Named(_) => "a text of the form that the example shows".into(),
         Apply::Optional(_) | Apply::OptionalParsed(_) => "a text, which may be left out".into(),
         _ => match row.arg {
             ArgKind::No => "none".into(),

@@ -37,6 +37,8 @@ pub enum Apply {
     /// A text with a form of its own; the error says what is wrong and what is expected. A ` ; comment` behind it is
     /// a mistake unless the row is `verbatim`.
     Parsed(fn(&mut Settings, &str) -> Result<(), String>),
+    /// One of several options that differ in their names: gets the name, too. Taken as it is.
+    Named(fn(&mut Settings, &str, &str)),
     /// The same, or nothing.
     OptionalParsed(fn(&mut Settings, Option<&str>) -> Result<(), String>),
     /// Instead of serving.
@@ -207,6 +209,11 @@ pub const fn parsed(
     set: fn(&mut Settings, &str) -> Result<(), String>,
 ) -> OptionSpec {
     OptionSpec::new(name, ArgKind::Required, help, Apply::Parsed(set))
+}
+
+/// One of several options that differ in their names.
+pub const fn named(name: &'static str, help: &'static str, set: fn(&mut Settings, &str, &str)) -> OptionSpec {
+    OptionSpec::new(name, ArgKind::Required, help, Apply::Named(set))
 }
 
 /// A text with a form of its own, or nothing.

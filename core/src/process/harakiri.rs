@@ -180,3 +180,18 @@ pub fn clear(server: &Server, id: usize) {
         }
     }
 }
+/// The process is over time after so many seconds, whatever the configuration says; 0 or less: it is not.
+pub fn set_user_deadline(seconds: i32) {
+    let deadline = match seconds {
+        1.. => crate::exports::now() + i64::from(seconds),
+        _ => 0,
+    };
+    if let Some(slot) = crate::mule::slot(crate::mule::own_id()) {
+        slot.deadline.store(deadline, Ordering::Release);
+    } else if let Some(slot) = crate::spooler::own_slot() {
+        crate::spooler::set_deadline(slot, seconds.into());
+    } else {
+        let slot = server().shared.worker_slot(worker_id());
+        slot.user_deadline.store(deadline, Ordering::Relaxed);
+    }
+}

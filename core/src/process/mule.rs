@@ -26,13 +26,14 @@ pub fn run(id: usize, master: i32) -> ! {
     procname::mule(&settings.processes.names, id);
     procname::state(State::Starting);
     hooks::master_fixup(1);
-    hooks::post_fork_aside();
     crate::startup::hooks::run(&settings.hooks.as_mule);
     if let Some(slot) = mule::slot(id) {
         slot.ready.store(std::process::id() as i32, Ordering::Release);
         super::notify_master();
     }
     procname::state(State::Idle);
+    // an application's loop may begin in here and never come back
+    without_looking(hooks::post_fork_aside);
     if let Some(script) = settings.background.mules.get(id - 1).and_then(|m| m.script.as_deref()) {
         run_script(id, script);
     }
@@ -51,11 +52,8 @@ pub fn die_with(master: i32) {
 /// The mule's own program; it ends the process.
 fn run_script(id: usize, script: &str) {
     let text = CString::new(script).unwrap_or_default();
-    // it may never look at what it is told, so it ends there and then, until it waits for messages once
-    unix_signal::leave_at_once(true);
     worker::set_busy(true);
-    let ran = hooks::mule(&text);
-    unix_signal::leave_at_once(false);
+    let ran = without_looking(|| hooks::mule(&text));
     worker::set_busy(false);
     if ran {
         exit(0)
@@ -63,6 +61,14 @@ fn run_script(id: usize, script: &str) {
     say!(
         "mule {id}: no plugin runs \"{script}\"; it waits for messages (option mule: give a .py file or module:function)"
     );
+}
+
+/// Runs what may never look at what the process is told: it ends there and then, until it waits for messages once.
+fn without_looking<T>(run: impl FnOnce() -> T) -> T {
+    unix_signal::leave_at_once(true);
+    let result = run();
+    unix_signal::leave_at_once(false);
+    result
 }
 
 fn serve(id: usize) -> ! {

@@ -8,6 +8,7 @@ use rsgi_protocol::chunked::{Decoder, Event};
 use rsgi_protocol::http1::{BodyLength, HttpError};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::time::Duration;
 
 /// Bytes read from the socket at once.
 const PIECE: usize = 64 * 1024;
@@ -21,6 +22,9 @@ pub enum BodyError {
     /// Nothing came for `--socket-timeout`.
     #[error("the client sent nothing of its body for {0} seconds (--socket-timeout)")]
     Timeout(u64),
+    /// Nothing is there yet, and nobody waits.
+    #[error("nothing of the body is there yet")]
+    Later,
     /// Bad chunks, or a body over `--limit-post`.
     #[error("{0}")]
     Refused(HttpError),
@@ -57,6 +61,8 @@ pub struct Body {
     pending_at: usize,
     /// What the last read returned.
     out: Vec<u8>,
+    /// What came of a chunk that was asked for as a whole.
+    part: Vec<u8>,
     spilled: Option<Spilled>,
     failed: bool,
     refusal: Option<HttpError>,
@@ -75,6 +81,7 @@ impl Body {
         self.raw_at = 0;
         self.pending.clear();
         self.pending_at = 0;
+        self.part.clear();
         self.spilled = None;
         self.failed = false;
         self.refusal = None;
@@ -93,6 +100,11 @@ impl Body {
             Framing::Fixed(left) => *left == 0,
             Framing::Chunked(decoder) => decoder.is_done(),
         }
+    }
+
+    /// Whether all of it was handed out.
+    pub fn is_at_end(&self) -> bool {
+        self.is_consumed() && self.pending_at == self.pending.len() && self.spilled.is_none()
     }
 
     /// Whether reading failed: the connection is out of step and must be closed.
@@ -124,6 +136,65 @@ impl Body {
         let result = self.fill(conn, want, &mut out);
         self.out = out;
         result.map(|()| &self.out[..])
+    }
+
+    /// What is there of the body now, a piece of it at most; empty at the end.
+    ///
+    /// # Errors
+    /// [`BodyError::Later`], and those of [`Body::read`].
+    pub fn read_now<'b>(&'b mut self, conn: &'b mut Connection) -> Result<&'b [u8], BodyError> {
+        if self.spilled.is_some() {
+            return self.read(conn, PIECE);
+        }
+        if self.pending_at == self.pending.len()
+            && let Framing::Fixed(left) = &mut self.framing
+        {
+            let n = usize::try_from(*left).unwrap_or(usize::MAX).min(conn.buffered().len());
+            if n > 0 {
+                *left -= n as u64;
+                return Ok(conn.take_buffered(n));
+            }
+        }
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        let result = self.fill_within(conn, PIECE, &mut out, Some(Duration::ZERO));
+        self.out = out;
+        match result {
+            Err(BodyError::Later) if !self.out.is_empty() => {}
+            other => other?,
+        }
+        Ok(&self.out)
+    }
+
+    /// The next chunk of a chunked body, whole, waiting so long for each of its pieces; of another body what is there.
+    /// Empty at the end.
+    ///
+    /// # Errors
+    /// [`BodyError::Later`] when nothing came in time (what is there of a chunk is kept), and those of [`Body::read`].
+    pub fn read_chunk(&mut self, conn: &mut Connection, patience: Duration) -> Result<&[u8], BodyError> {
+        let mut out = std::mem::take(&mut self.part);
+        let result = self.chunk_into(conn, patience, &mut out);
+        if matches!(result, Err(BodyError::Later)) {
+            self.part = out;
+            return Err(BodyError::Later);
+        }
+        self.out = out;
+        result.map(|()| &self.out[..])
+    }
+
+    fn chunk_into(&mut self, conn: &mut Connection, patience: Duration, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        loop {
+            let before = out.len();
+            self.fill_within(conn, before + 1, out, Some(patience))?;
+            // the decoder hands out the data of one chunk at a time
+            let rest = self.pending_at..self.pending.len();
+            out.extend_from_slice(&self.pending[rest]);
+            self.pending_at = self.pending.len();
+            let is_within = matches!(&self.framing, Framing::Chunked(decoder) if decoder.is_within_chunk());
+            if out.len() == before || !is_within {
+                return Ok(());
+            }
+        }
     }
 
     /// The next line with its newline; at most `hint` bytes when it is above 0.
@@ -218,6 +289,18 @@ impl Body {
         !self.failed && (self.is_consumed() || (self.fill(conn, most, &mut out).is_ok() && self.is_consumed()))
     }
 
+    /// The same with what is there already.
+    pub fn discard_now(&mut self, conn: &mut Connection, most: usize) -> bool {
+        let mut left = most;
+        while !(self.failed || self.is_consumed() || self.expects_continue && conn.buffered().is_empty()) {
+            match self.read_now(conn) {
+                Ok(piece) if piece.len() < left => left -= piece.len(),
+                _ => return false,
+            }
+        }
+        !self.failed && self.is_consumed()
+    }
+
     /// Gives bytes that belong to the next request back to the connection.
     pub fn end(&mut self, conn: &mut Connection) {
         if self.raw_at < self.raw.len() {
@@ -236,8 +319,21 @@ impl Body {
 
     /// Appends up to `want` bytes; fewer only at the end.
     fn fill(&mut self, conn: &mut Connection, want: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
-        let result = self.fill_from(conn, want, out);
-        if let Err(error) = &result {
+        self.fill_within(conn, want, out, None)
+    }
+
+    /// The same, waiting so long for each piece: `None`: for `--socket-timeout`, after which the body has failed.
+    fn fill_within(
+        &mut self,
+        conn: &mut Connection,
+        want: usize,
+        out: &mut Vec<u8>,
+        patience: Option<Duration>,
+    ) -> Result<(), BodyError> {
+        let result = self.fill_from(conn, want, out, patience);
+        if let Err(error) = &result
+            && !matches!(error, BodyError::Later)
+        {
             self.failed = true;
             if let BodyError::Refused(refused) = error {
                 self.refusal = Some(*refused);
@@ -246,7 +342,13 @@ impl Body {
         result
     }
 
-    fn fill_from(&mut self, conn: &mut Connection, want: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
+    fn fill_from(
+        &mut self,
+        conn: &mut Connection,
+        want: usize,
+        out: &mut Vec<u8>,
+        patience: Option<Duration>,
+    ) -> Result<(), BodyError> {
         let ready = &self.pending[self.pending_at..];
         let n = ready.len().min(want);
         out.extend_from_slice(&ready[..n]);
@@ -259,7 +361,7 @@ impl Body {
                     let most = usize::try_from(*left).unwrap_or(usize::MAX).min(room);
                     let n = if conn.buffered().is_empty() {
                         invite(conn, &mut self.expects_continue);
-                        receive(conn, most.min(PIECE), out)?
+                        receive(conn, most.min(PIECE), out, patience)?
                     } else {
                         let n = conn.buffered().len().min(most);
                         out.extend_from_slice(conn.take_buffered(n));
@@ -276,7 +378,7 @@ impl Body {
                             self.raw.extend_from_slice(conn.take_buffered(held));
                         } else {
                             invite(conn, &mut self.expects_continue);
-                            receive(conn, PIECE, &mut self.raw)?;
+                            receive(conn, PIECE, &mut self.raw, patience)?;
                         }
                     }
                     let (used, event) = decoder.decode(&self.raw[self.raw_at..]).map_err(BodyError::Refused)?;
@@ -323,8 +425,13 @@ fn invite(conn: &mut Connection, expects: &mut bool) {
     }
 }
 
-/// One piece from the socket, waiting for it.
-fn receive(conn: &mut Connection, most: usize, out: &mut Vec<u8>) -> Result<usize, BodyError> {
+/// One piece from the socket, waiting for it as long as `patience`, or `--socket-timeout`, says.
+fn receive(
+    conn: &mut Connection,
+    most: usize,
+    out: &mut Vec<u8>,
+    patience: Option<Duration>,
+) -> Result<usize, BodyError> {
     out.reserve(most);
     loop {
         // SAFETY: `most` bytes of spare room were reserved.
@@ -339,8 +446,14 @@ fn receive(conn: &mut Connection, most: usize, out: &mut Vec<u8>) -> Result<usiz
             _ => match io::Error::last_os_error().kind() {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock => {
-                    let limit = socket_limit();
-                    wait::readable(conn.fd(), limit).map_err(|_| BodyError::Timeout(limit.as_secs()))?;
+                    let limit = patience.unwrap_or_else(socket_limit);
+                    if limit.is_zero() {
+                        return Err(BodyError::Later);
+                    }
+                    wait::readable(conn.fd(), limit).map_err(|_| match patience {
+                        Some(_) => BodyError::Later,
+                        None => BodyError::Timeout(limit.as_secs()),
+                    })?;
                 }
                 _ => return Err(BodyError::Gone),
             },

@@ -4,17 +4,22 @@
 //! hold a pointer to [`Core::raw`]; what they may not see hangs on `host_private`.
 
 pub mod body;
+pub mod outlet;
 pub mod response;
 pub mod vars;
+pub mod websocket;
 
+use crate::routing::RequestRouting;
 use crate::server::{self, server};
 use crate::shared::{CoreSlot, VarsSlot};
 use crate::worker::connection::Connection;
 use body::Body;
 use libc::iovec;
+use outlet::Outlet;
 use response::Response;
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiHeader, UwsgiWorker, WsgiRequest};
 use rsgi_protocol::cgi::{Scratch, VarSink};
+use websocket::Websocket;
 
 /// The request slot of one thread of a worker.
 pub struct Core {
@@ -34,8 +39,18 @@ pub struct Core {
     pub log_variables: Vec<[Box<[u8]>; 2]>,
     /// The request's body.
     pub body: Body,
+    /// What the rules of internal routing know of it.
+    pub routing: RequestRouting,
     /// The answer under way.
     pub response: Response,
+    /// In a worker that serves many at once: the place of its connection.
+    pub client: usize,
+    /// There: it was answered; whether completely.
+    pub finished: Option<bool>,
+    /// What it became, when it was upgraded.
+    pub websocket: Option<Box<Websocket>>,
+    /// Where its bytes go.
+    pub outlet: Outlet,
     /// The connection of the current request; valid from `begin` to the end of the request.
     pub conn: *mut Connection,
     /// What the master reads when this core is stuck.
@@ -69,7 +84,12 @@ impl Core {
             appended: Vec::new(),
             log_variables: Vec::new(),
             body: Body::default(),
+            routing: RequestRouting::default(),
             response: Response::default(),
+            client: usize::MAX,
+            finished: None,
+            websocket: None,
+            outlet: Outlet::default(),
             conn: std::ptr::null_mut(),
             slot: shared.core_slot(worker, id),
             vars_slot: shared.vars_slot(worker, id),
@@ -122,6 +142,8 @@ impl Core {
         self.packet = place(&[]);
         self.appended.clear();
         self.log_variables.clear();
+        self.routing.clear();
+        self.websocket = None;
         let (id, header, private) = (self.id, self.header, std::ptr::from_mut(self).cast());
         let now = crate::exports::micros();
         // SAFETY: all fields are pointers and integers: zero is valid; the struct is a few hundred bytes.
@@ -157,6 +179,12 @@ impl Core {
     pub fn modifier1(&self) -> u8 {
         // SAFETY: allocated in `new`.
         unsafe { (*self.header).modifier1 }
+    }
+
+    /// Sets a variable of the request's log line.
+    pub fn set_log_variable(&mut self, name: &[u8], value: &[u8]) {
+        self.log_variables.retain(|[known, _]| **known != *name);
+        self.log_variables.push([name.into(), value.into()]);
     }
 
     /// Publishes the variables to the C view; after they are complete or were added to.

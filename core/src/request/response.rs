@@ -1,10 +1,11 @@
 //! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
-use super::{Core, place};
+use super::{Core, place, websocket};
 use crate::decimal::Decimal;
-use crate::net::wait;
-use crate::server::{SocketProtocol, server, socket_limit};
+use crate::routing;
+use crate::say;
+use crate::server::{SocketProtocol, server};
 use libc::iovec;
 use rsgi_protocol::chunked;
 use rsgi_protocol::http1::HttpError;
@@ -90,6 +91,11 @@ impl Response {
     /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
     pub fn close_after(&mut self) {
         self.keep_alive = false;
+    }
+
+    /// The client is taken for gone: nothing more is sent to it.
+    pub fn set_gone(&mut self) {
+        self.gone = true;
     }
 
     /// Whether a write failed.
@@ -196,6 +202,17 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     if core.response.head.is_empty() {
         start(core, b"200 OK")?;
     }
+    if routing::answer(core) {
+        // the rules' own answer stands in place of the application's
+        if !core.response.is_sent() {
+            write(core, &[], true)?;
+        }
+        core.response.replaced = true;
+        return Ok(());
+    }
+    if core.routing.changes_head() {
+        change_head(core);
+    }
     let status = core.raw().status;
     for header_line in &server().settings.http.add_headers {
         let (name, value) = header_line.split_once(':').unwrap_or((header_line, ""));
@@ -204,6 +221,13 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     }
     let response = &mut core.response;
     let head = &mut response.head;
+    if core.routing.are_headers_disabled() {
+        head.clear();
+        response.framing = Framing::Close;
+        response.keep_alive = false;
+        core.raw().headers_sent = 1;
+        return Ok(());
+    }
     let no_body = response.is_head || matches!(status, 100..=199 | 204 | 304);
     let mut framing = match response.content_length {
         _ if no_body => Framing::Empty,
@@ -253,6 +277,31 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     Ok(())
 }
 
+/// Takes away and adds what the rules of internal routing want changed.
+fn change_head(core: &mut Core) {
+    let head = std::mem::take(&mut core.response.head);
+    let mut kept = Vec::with_capacity(head.len());
+    for (number, line) in head.split_inclusive(|b| *b == b'\n').enumerate() {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        if number == 0 || !core.routing.removes(name) {
+            kept.extend_from_slice(line);
+            continue;
+        }
+        core.raw().header_cnt -= 1;
+        if name.eq_ignore_ascii_case(b"content-length") {
+            core.response.content_length = None;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            core.response.framed_by_app = false;
+        }
+    }
+    core.response.head = kept;
+    for (name, value) in core.routing.take_added() {
+        if let Err(e) = header(core, &name, &value) {
+            say!("route: header {} was not added: {e}", String::from_utf8_lossy(&name));
+        }
+    }
+}
+
 /// Sends the head, if it was not sent yet.
 ///
 /// # Errors
@@ -280,6 +329,9 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
     }
     if first {
         complete_head(core, last.then_some(size))?;
+        if core.response.replaced {
+            return Ok(());
+        }
     }
     let response = &mut core.response;
     if response.gone {
@@ -308,8 +360,7 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
         }
         Framing::Close | Framing::Undecided => parts.extend_from_slice(body),
     }
-    let fd = core.conn().fd();
-    let sent = send_all(fd, &mut parts);
+    let sent = deliver(core, &mut parts);
     core.response.parts = parts;
     let raw = core.raw();
     raw.response_size += size as usize;
@@ -337,7 +388,7 @@ fn replace(core: &mut Core, refusal: &HttpError) -> Result<(), ResponseError> {
     raw.headers_sent = 1;
     raw.headers_size = head.len();
     raw.response_size = body.len();
-    let sent = send_all(core.conn().fd(), &mut [place(head.as_bytes()), place(body.as_bytes())]);
+    let sent = deliver(core, &mut [place(head.as_bytes()), place(body.as_bytes())]);
     gone_if(core, sent)
 }
 
@@ -354,42 +405,12 @@ fn push_bounded(parts: &mut Vec<iovec>, body: &[iovec], mut left: u64) {
     }
 }
 
-/// Writes everything, waiting for the client as long as `--socket-timeout` lets it.
-fn send_all(fd: RawFd, parts: &mut [iovec]) -> io::Result<()> {
-    const MOST: usize = 1024; // IOV_MAX of Linux
-    let mut at = 0;
-    while at < parts.len() {
-        let count = (parts.len() - at).min(MOST);
-        // SAFETY: the entries describe memory that lives until this function returns.
-        let n = unsafe { libc::writev(fd, parts.as_ptr().add(at), count as i32) };
-        if n < 0 {
-            match io::Error::last_os_error() {
-                e if e.kind() == io::ErrorKind::WouldBlock => wait::writable(fd, socket_limit())?,
-                e if e.kind() == io::ErrorKind::Interrupted => {}
-                e => return Err(e),
-            }
-            continue;
-        }
-        let mut done = n as usize;
-        while at < parts.len() && done >= parts[at].iov_len {
-            done -= parts[at].iov_len;
-            at += 1;
-        }
-        if done > 0 {
-            // SAFETY: `done` bytes of this entry were taken, fewer than it has.
-            parts[at].iov_base = unsafe { parts[at].iov_base.cast::<u8>().add(done) }.cast();
-            parts[at].iov_len -= done;
-        }
-    }
-    Ok(())
-}
-
 /// Sends a file from `position`, all of it for a length of 0; closes the descriptor.
 ///
 /// # Errors
 /// The client has gone, or the file cannot be sent.
 pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Result<(), ResponseError> {
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::os::fd::{FromRawFd, OwnedFd};
     // SAFETY: the header gives the descriptor to us.
     let file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     let size = file.metadata().map_err(ResponseError::Gone)?.len();
@@ -399,13 +420,15 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
     };
     if !core.response.is_sent() {
         complete_head(core, Some(left))?;
+        if core.response.replaced {
+            return Ok(());
+        }
         let head = std::mem::take(&mut core.response.head);
-        let sent = send_all(core.conn().fd(), &mut [place(&head)]);
+        let sent = deliver(core, &mut [place(&head)]);
         core.response.head = head;
         gone_if(core, sent)?;
     }
     core.raw().via = 1;
-    let mut offset = position as i64;
     match core.response.framing {
         Framing::Empty => return Ok(()),
         Framing::Length(due) => {
@@ -415,41 +438,43 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
         Framing::Chunked if left > 0 => {
             let mut out = [0u8; 18];
             let line = chunked::encode_head(left as usize, &mut out).to_vec();
-            let sent = send_all(core.conn().fd(), &mut [place(&line)]);
+            let sent = deliver(core, &mut [place(&line)]);
             gone_if(core, sent)?;
         }
         _ => {}
     }
-    let total = left;
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(1 << 30);
+    if left > 0 {
         let out = core.conn().fd();
-        // SAFETY: both descriptors are open; the offset is ours.
-        let n = unsafe { libc::sendfile(out, file.as_raw_fd(), &mut offset, most) };
-        let step = match n {
-            // the file has shrunk: what was announced cannot be kept
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            n if n > 0 => {
-                left -= n as u64;
-                core.raw().response_size += n as usize;
-                Ok(())
-            }
-            _ => match io::Error::last_os_error() {
-                e if e.kind() == io::ErrorKind::WouldBlock => wait::writable(out, socket_limit()),
-                e if e.kind() == io::ErrorKind::Interrupted => Ok(()),
-                e => Err(e),
-            },
-        };
-        gone_if(core, step)?;
+        core.raw().response_size += left as usize;
+        let sent = core.outlet.send_file(out, file, position as i64, left);
+        gone_if(core, sent)?;
     }
-    if core.response.framing == Framing::Chunked && total > 0 {
-        let sent = send_all(core.conn().fd(), &mut [place(chunked::CHUNK_END)]);
+    if core.response.framing == Framing::Chunked && left > 0 {
+        let sent = deliver(core, &mut [place(chunked::CHUNK_END)]);
         gone_if(core, sent)?;
     }
     Ok(())
 }
 
-fn gone_if(core: &mut Core, result: io::Result<()>) -> Result<(), ResponseError> {
+/// Sends bytes on the way that the request's answers go.
+pub(super) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
+    let fd = core.conn().fd();
+    core.outlet.send(fd, parts)
+}
+
+/// Sends what the client did not take before; whether all has left.
+///
+/// # Errors
+/// The client has gone.
+pub fn flush(core: &mut Core) -> Result<bool, ResponseError> {
+    let fd = core.conn().fd();
+    let done = core.outlet.flush(fd);
+    let outcome = done.as_ref().map(|_| ()).map_err(|e| e.kind().into());
+    gone_if(core, outcome)?;
+    Ok(done.unwrap_or(true))
+}
+
+pub(super) fn gone_if(core: &mut Core, result: io::Result<()>) -> Result<(), ResponseError> {
     result.map_err(|e| {
         core.response.gone = true;
         core.raw().write_errors += 1;
@@ -469,13 +494,22 @@ pub fn plain(core: &mut Core, status: &str, body: &str) {
 
 /// Sends bytes as they are, without a head, and ends the connection.
 pub fn alone(core: &mut Core, bytes: &[u8]) {
-    let sent = send_all(core.conn().fd(), &mut [place(bytes)]);
+    let sent = deliver(core, &mut [place(bytes)]);
     let _ = gone_if(core, sent);
     core.response.gone = true;
 }
 
+/// Ends the connection without a word.
+pub fn cut(core: &mut Core) {
+    core.response.gone = true;
+    core.response.keep_alive = false;
+}
+
 /// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.
 pub fn finish(core: &mut Core, complete: bool) -> bool {
+    if websocket::end(core, complete) {
+        return false;
+    }
     if !core.response.is_sent() {
         let sent = if complete { write(core, &[], true) } else { Ok(()) };
         if !complete {
@@ -488,7 +522,7 @@ pub fn finish(core: &mut Core, complete: bool) -> bool {
         return false;
     }
     if core.response.framing == Framing::Chunked {
-        let sent = send_all(core.conn().fd(), &mut [place(chunked::LAST_CHUNK)]);
+        let sent = deliver(core, &mut [place(chunked::LAST_CHUNK)]);
         if gone_if(core, sent).is_err() {
             return false;
         }

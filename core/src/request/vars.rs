@@ -32,49 +32,12 @@ pub fn digest(core: &mut Core) {
     for i in (0..count).step_by(2) {
         // SAFETY: entries of the current request.
         let (key, value) = unsafe { (bytes_of(&core.hvec[i]), bytes_of(&core.hvec[i + 1])) };
-        let raw = core.raw();
-        let (start, len) = (
-            value.as_ptr().cast_mut().cast::<c_char>(),
-            value.len().min(0xffff) as u16,
-        );
-        macro_rules! set {
-            ($field:ident, $length:ident) => {{
-                raw.$field = start;
-                raw.$length = len;
-            }};
-        }
         match key {
-            b"REQUEST_METHOD" => set!(method, method_len),
-            b"REQUEST_URI" => set!(uri, uri_len),
-            b"PATH_INFO" => {
-                path = Some(i + 1);
-                set!(path_info, path_info_len)
-            }
-            b"QUERY_STRING" => set!(query_string, query_string_len),
-            b"SERVER_PROTOCOL" => set!(protocol, protocol_len),
-            b"SCRIPT_NAME" => {
-                script = Some(i + 1);
-                set!(script_name, script_name_len)
-            }
-            b"REMOTE_ADDR" => set!(remote_addr, remote_addr_len),
-            b"REMOTE_USER" => set!(remote_user, remote_user_len),
-            b"HTTP_HOST" => set!(host, host_len),
-            b"HTTP_COOKIE" => set!(cookie, cookie_len),
-            b"HTTP_USER_AGENT" => set!(user_agent, user_agent_len),
-            b"HTTP_REFERER" => set!(referer, referer_len),
-            b"HTTP_AUTHORIZATION" => set!(authorization, authorization_len),
-            b"HTTP_ACCEPT_ENCODING" => set!(encoding, encoding_len),
-            b"HTTP_RANGE" => set!(range, range_len),
-            b"HTTP_IF_RANGE" => set!(if_range, if_range_len),
-            b"HTTP_IF_MODIFIED_SINCE" => set!(if_modified_since, if_modified_since_len),
-            b"HTTPS" => set!(https, https_len),
-            b"UWSGI_SCHEME" | b"REQUEST_SCHEME" => set!(scheme, scheme_len),
-            b"DOCUMENT_ROOT" => set!(document_root, document_root_len),
-            b"CONTENT_TYPE" => set!(content_type, content_type_len),
-            b"UWSGI_APPID" => set!(appid, appid_len),
-            b"UWSGI_FILE" if server().settings.apps.dynamic_apps => set!(file, file_len),
+            b"PATH_INFO" => path = Some(i + 1),
+            b"SCRIPT_NAME" => script = Some(i + 1),
             _ => {}
         }
+        digest_one(core.raw(), key, value);
     }
     if server().settings.apps.manage_script_name {
         split_script_name(core, script, path);
@@ -83,6 +46,46 @@ pub fn digest(core: &mut Core) {
     if raw.appid.is_null() {
         raw.appid = raw.script_name;
         raw.appid_len = raw.script_name_len;
+    }
+}
+
+/// Writes the field of the C view that a variable belongs to, if there is one.
+fn digest_one(raw: &mut WsgiRequest, key: &[u8], value: &[u8]) {
+    let (start, len) = (
+        value.as_ptr().cast_mut().cast::<c_char>(),
+        value.len().min(0xffff) as u16,
+    );
+    macro_rules! set {
+        ($field:ident, $length:ident) => {{
+            raw.$field = start;
+            raw.$length = len;
+        }};
+    }
+    match key {
+        b"REQUEST_METHOD" => set!(method, method_len),
+        b"REQUEST_URI" => set!(uri, uri_len),
+        b"PATH_INFO" => set!(path_info, path_info_len),
+        b"QUERY_STRING" => set!(query_string, query_string_len),
+        b"SERVER_PROTOCOL" => set!(protocol, protocol_len),
+        b"SCRIPT_NAME" => set!(script_name, script_name_len),
+        b"REMOTE_ADDR" => set!(remote_addr, remote_addr_len),
+        b"REMOTE_USER" => set!(remote_user, remote_user_len),
+        b"HTTP_HOST" => set!(host, host_len),
+        b"HTTP_COOKIE" => set!(cookie, cookie_len),
+        b"HTTP_USER_AGENT" => set!(user_agent, user_agent_len),
+        b"HTTP_REFERER" => set!(referer, referer_len),
+        b"HTTP_AUTHORIZATION" => set!(authorization, authorization_len),
+        b"HTTP_ACCEPT_ENCODING" => set!(encoding, encoding_len),
+        b"HTTP_RANGE" => set!(range, range_len),
+        b"HTTP_IF_RANGE" => set!(if_range, if_range_len),
+        b"HTTP_IF_MODIFIED_SINCE" => set!(if_modified_since, if_modified_since_len),
+        b"HTTPS" => set!(https, https_len),
+        b"UWSGI_SCHEME" | b"REQUEST_SCHEME" => set!(scheme, scheme_len),
+        b"DOCUMENT_ROOT" => set!(document_root, document_root_len),
+        b"CONTENT_TYPE" => set!(content_type, content_type_len),
+        b"UWSGI_APPID" => set!(appid, appid_len),
+        b"UWSGI_FILE" if server().settings.apps.dynamic_apps => set!(file, file_len),
+        _ => {}
     }
 }
 
@@ -126,6 +129,32 @@ pub fn append(core: &mut Core, key: &[u8], value: &[u8]) -> *mut c_char {
     core.appended.push(both);
     core.publish_vars();
     start.cast_mut().cast()
+}
+
+/// Sets a variable, whether it was there or not, and the field of the C view that it belongs to.
+pub fn set(core: &mut Core, key: &[u8], value: &[u8]) {
+    // SAFETY: entries of the current request.
+    let known = (0..core.hvec.len())
+        .step_by(2)
+        .rfind(|i| unsafe { bytes_of(&core.hvec[*i]) } == key);
+    match known {
+        Some(i) => {
+            let kept: Box<[u8]> = value.into();
+            core.hvec[i + 1] = place(&kept);
+            core.appended.push(kept);
+        }
+        None if append(core, key, value).is_null() => return,
+        None => {}
+    }
+    let at = known.unwrap_or(core.hvec.len() - 2);
+    // SAFETY: as above; the value lies in `appended` until the request ends.
+    let value: &'static [u8] = unsafe { bytes_of(&core.hvec[at + 1]) };
+    digest_one(core.raw(), key, value);
+    if key == b"SCRIPT_NAME" {
+        let raw = core.raw();
+        raw.appid = raw.script_name;
+        raw.appid_len = raw.script_name_len;
+    }
 }
 
 /// One pair of `a=1&b=2` (or `a=1; b=2` for cookies), the value raw.

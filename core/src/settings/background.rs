@@ -82,10 +82,14 @@ pub struct Background {
     pub spooler_frequency: u64,
     /// Tasks after which a spooler is replaced.
     pub spooler_max_tasks: u64,
+    /// A signal that a spooler handles counts as a task.
+    pub spooler_signal_as_task: bool,
     /// In the order of their names.
     pub spooler_ordered: bool,
     /// Fewer lines.
     pub spooler_quiet: bool,
+    /// A task survives a power cut as soon as it is accepted.
+    pub spooler_fsync: bool,
     /// Where tasks run.
     pub spooler_chdir: Option<String>,
     /// `signal seconds`

@@ -28,9 +28,39 @@ impl LogSink {
     }
 }
 
+/// A rule for lines of the log, in the order of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlarmLog {
+    /// `alarm-log`: `NAME REGEXP`
+    Raise(String),
+    /// `not-alarm-log`: a line that matches is left alone from here on.
+    Keep(String),
+}
+
+impl std::fmt::Display for AlarmLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Raise(text) => write!(f, "alarm-log \"{text}\""),
+            Self::Keep(text) => write!(f, "not-alarm-log \"{text}\""),
+        }
+    }
+}
+
 /// `logto`, `log-format`, `disable-logging` …
 #[derive(Debug, Clone, Default)]
 pub struct Logging {
+    /// `NAME KIND:ARGUMENT`
+    pub alarms: Vec<String>,
+    /// Lines that raise alarms.
+    pub alarm_log: Vec<AlarmLog>,
+    /// Alarms for crashes.
+    pub alarm_segfault: Vec<String>,
+    /// Alarms for full accept queues.
+    pub alarm_backlog: Vec<String>,
+    /// Bytes of a message.
+    pub alarm_msg_size: Option<u64>,
+    /// Seconds in which the same message is not repeated.
+    pub alarm_freq: Option<u64>,
     /// File or UDP address, opened while privileges are high.
     pub logto: Option<String>,
     /// The same, after they are dropped.

@@ -12,6 +12,7 @@ mod paths;
 mod privileges;
 mod processes;
 mod reload;
+mod routing;
 mod sockets;
 mod statics;
 mod stats;
@@ -24,11 +25,12 @@ pub use emperor::Emperor;
 pub use hooks::{Action, Hooks, TouchAction, TouchSignal};
 pub use http::Http;
 pub use limits::Limits;
-pub use logging::{LogSink, Logging};
+pub use logging::{AlarmLog, LogSink, Logging};
 pub use paths::{EnvironmentChange, Paths, WaitFor, WaitKind};
 pub use privileges::Privileges;
 pub use processes::{Busyness, ProcessNames, Processes};
 pub use reload::{Reload, ReloadStrategy};
+pub use routing::{RouteChain, RouteLine, RouteSubject, RouteTest, Routing};
 pub use sockets::{Modifiers, SocketProtocol, SocketSpec, Sockets};
 pub use statics::{StaticFiles, StaticMap};
 pub use stats::Stats;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub plugins: Plugins,
     /// Applications.
     pub apps: Apps,
+    /// Rules about requests and answers.
+    pub routing: Routing,
     /// Files served without the application.
     pub statics: StaticFiles,
     /// Actions of the phases.

@@ -1,6 +1,7 @@
 //! Listening sockets: what is bound, in which order, speaking what.
 
 use crate::config::Origin;
+use crate::net::allow::AllowList;
 
 /// What a socket speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +133,8 @@ pub struct Sockets {
     pub map_socket: Vec<String>,
     /// The PROXY line is read on HTTP sockets.
     pub enable_proxy_protocol: bool,
+    /// Other hosts whose packets may be orders: signals, tasks.
+    pub remote_allow: AllowList,
     /// Peers whose forwarded headers and PROXY lines count.
     pub trusted_proxies: Vec<String>,
     /// Requests for other modifiers are refused; empty: all are allowed.

@@ -41,11 +41,24 @@ pub fn own_receivers() -> Vec<Receiver> {
     }
 }
 
-/// Runs the handlers of all that waits for this process, in the loop of a mule or a spooler.
-pub fn run_own() {
+/// Runs the handlers of all that waits for this process, in the loop of a mule or a spooler: how many.
+pub fn run_own() -> usize {
+    let mut handled = 0;
     for receiver in own_receivers() {
-        while run_pending(receiver) > 0 {}
+        loop {
+            match run_pending(receiver) {
+                0 => break,
+                n => handled += n,
+            }
+        }
     }
+    handled
+}
+
+/// Whether something waits for this process; asked often, it costs next to nothing.
+pub fn own_waits() -> bool {
+    let waits = |r: &Receiver| memory().and_then(|m| m.queue(*r)).is_some_and(|q| !q.is_empty());
+    own_receivers().iter().any(waits)
 }
 
 /// What is readable while something waits for this process.

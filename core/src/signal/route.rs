@@ -70,33 +70,3 @@ fn takes(server: &Server, id: usize, target: Target) -> bool {
     };
     cheaped == 0 && (target == Target::Workers || (pid > 0 && suspended == 0))
 }
-
-/// Whether this signal of another host's packet may be raised: from this machine always, from elsewhere never.
-pub fn is_local_peer(address: &str) -> bool {
-    address.is_empty()
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_local_peer;
-
-    #[test]
-    fn only_this_machine_may_raise_through_a_socket() {
-        for here in ["", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert!(is_local_peer(here), "{here}");
-        }
-        for elsewhere in [
-            "10.0.0.1",
-            "192.168.1.1",
-            "::ffff:10.0.0.1",
-            "fe80::1",
-            "bogus",
-            "0.0.0.0",
-        ] {
-            assert!(!is_local_peer(elsewhere), "{elsewhere}");
-        }
-    }
-}

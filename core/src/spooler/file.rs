@@ -1,12 +1,17 @@
 //! A task as a file: a uwsgi packet of modifier1 17, then the body, under uWSGI's names. It appears in the directory
 //! whole, and whoever runs it holds its lock, which the kernel gives back however the process ends.
 
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, RenameFlags, fcntl, openat, renameat2};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{UnlinkatFlags, ftruncate, linkat, unlinkat};
 use rsgi_protocol::uwsgi::parse_vars;
 use std::fs::{File, FileTimes, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,8 +19,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const PREFIX: &str = "uwsgi_spoolfile_on_";
 /// The modifier1 of a task.
 pub const MODIFIER: u8 = 17;
+/// A task that is longer than this without its end is no longer being written, seconds.
+const PATIENCE: i64 = 10;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
+static HOST: OnceLock<String> = OnceLock::new();
 
 /// What a task says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,52 +53,129 @@ impl<'a> Wishes<'a> {
     }
 }
 
-/// Writes a task into a directory; its path. `at`: not before, seconds since the epoch.
+/// Writes a task into a directory; its path. `at`: not before, seconds since the epoch; `sync`: it survives a power
+/// cut from the moment this returns.
 ///
 /// # Errors
 /// What the system refused.
-pub fn write(folder: &Path, packet: &[u8], body: &[u8], at: Option<u64>) -> io::Result<PathBuf> {
+pub fn write(folder: &Path, packet: &[u8], body: &[u8], at: Option<u64>, sync: bool) -> io::Result<PathBuf> {
     let size = u16::try_from(packet.len()).map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let host = nix::unistd::gethostname().unwrap_or_default();
-    let name = format!(
-        "{PREFIX}{}_{}_{}_{}_{}_{}",
-        host.to_string_lossy(),
-        std::process::id(),
-        COUNTER.fetch_add(1, Ordering::Relaxed),
-        now.subsec_nanos() % 1_000_000_007,
-        now.as_secs(),
-        now.subsec_micros()
-    );
-    std::fs::DirBuilder::new().recursive(true).mode(0o770).create(folder)?;
-    let (hidden, path) = (folder.join(format!(".{name}")), folder.join(&name));
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&hidden)?;
+    let path = folder.join(new_name());
+    let mut draft = match Draft::new(folder, &path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            std::fs::DirBuilder::new().recursive(true).mode(0o770).create(folder)?;
+            Draft::new(folder, &path)?
+        }
+        made => made?,
+    };
+    let mut head = Vec::with_capacity(4 + packet.len());
     let [low, high] = size.to_le_bytes();
-    let written = file
-        .write_all(&[MODIFIER, low, high, 0])
-        .and_then(|()| file.write_all(packet))
-        .and_then(|()| file.write_all(body))
-        .and_then(|()| match at {
-            Some(at) => file.set_times(FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(at))),
-            None => Ok(()),
-        })
-        // only a whole task gets a name that spoolers look for
-        .and_then(|()| std::fs::rename(&hidden, &path));
-    match written {
-        Ok(()) => Ok(path),
-        Err(e) => {
-            let _ = std::fs::remove_file(&hidden);
-            Err(e)
+    head.extend([MODIFIER, low, high, 0]);
+    head.extend_from_slice(packet);
+    draft.file.write_all(&head)?;
+    if !body.is_empty() {
+        draft.file.write_all(body)?;
+    }
+    if let Some(at) = at {
+        let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(at));
+        draft.file.set_times(times)?;
+    }
+    if sync {
+        draft.file.sync_all()?;
+    }
+    draft.publish(&path)?;
+    if sync {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(path)
+}
+
+/// The path of a task as it would be if it were written.
+pub fn unwritten(folder: &Path) -> PathBuf {
+    folder.join(new_name())
+}
+
+/// A task that is being written: only a whole one gets a name that spoolers look for. Of a killed producer nothing is
+/// left, or, where the file system knows no files without a name, a hidden file.
+struct Draft {
+    file: File,
+    /// Its hidden name; `None`: it has none.
+    hidden: Option<PathBuf>,
+}
+
+impl Draft {
+    fn new(folder: &Path, path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600);
+        match options.clone().custom_flags(libc::O_TMPFILE).open(folder) {
+            Ok(file) => Ok(Self { file, hidden: None }),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let hidden = path.with_file_name(format!(".{name}"));
+                let file = options.create_new(true).open(&hidden)?;
+                Ok(Self {
+                    file,
+                    hidden: Some(hidden),
+                })
+            }
+            Err(e) => Err(e),
         }
     }
+
+    /// It gets its name, unless somebody has it: two containers may have one host name and the same pids.
+    fn publish(mut self, path: &Path) -> io::Result<()> {
+        let published = match &self.hidden {
+            None => match linkat(&self.file, "", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH) {
+                // before Linux 6.10 only root may
+                Err(Errno::ENOENT) => {
+                    let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                    linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+                }
+                done => done,
+            },
+            Some(hidden) => match renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
+                // not every file system can
+                Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(hidden, path),
+                done => done,
+            },
+        };
+        published?;
+        self.hidden = None;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(hidden) = &self.hidden {
+            let _ = std::fs::remove_file(hidden);
+        }
+    }
+}
+
+/// A name that no other task has: not of this process, nor of another, nor of one of another machine.
+fn new_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let host = HOST.get_or_init(|| {
+        nix::unistd::gethostname()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    });
+    format!(
+        "{PREFIX}{host}_{}_{}_{:09}_{}_{:06}",
+        std::process::id(),
+        COUNTER.fetch_add(1, Ordering::Relaxed),
+        now.subsec_nanos(),
+        now.as_secs(),
+        now.subsec_micros()
+    )
 }
 
 /// A task that this process has to itself.
 #[derive(Debug)]
 pub struct Task {
     file: File,
-    path: PathBuf,
     /// The packet's body.
     pub packet: Vec<u8>,
     /// What follows it.
@@ -100,72 +185,94 @@ pub struct Task {
 /// Why a file is not run now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotNow {
-    /// Somebody else has it, or has finished it, or still writes it.
-    Taken,
+    /// Somebody else has it.
+    Busy,
+    /// Somebody else has finished it.
+    Gone,
     /// It wants to wait until this second.
     Later(u64),
+    /// It is no whole task; perhaps somebody still writes it.
+    Unfinished,
+    /// It is none and will be none.
+    Broken(&'static str),
 }
 
 impl Task {
-    /// Takes a file, if nobody has it and its time has come.
+    /// Takes a file of a directory, if nobody has it and its time has come.
     ///
     /// # Errors
     /// Why not.
-    pub fn take(path: &Path, now: u64) -> Result<Self, NotNow> {
-        let mut options = OpenOptions::new();
-        let open = options
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        let mut file = open.open(path).map_err(|_| NotNow::Taken)?;
-        let about = file.metadata().map_err(|_| NotNow::Taken)?;
-        if !about.is_file() {
-            return Err(NotNow::Taken);
-        }
-        if let Some(at) = u64::try_from(about.mtime()).ok().filter(|at| *at > now) {
-            return Err(NotNow::Later(at));
-        }
-        // SAFETY: all fields are integers.
-        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-        lock.l_type = libc::F_WRLCK as i16;
+    pub fn take(folder: BorrowedFd, name: &str, now: u64) -> Result<Self, NotNow> {
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let file = openat(folder, name, flags, Mode::empty()).map_err(|e| match e {
+            Errno::ENOENT => NotNow::Gone,
+            _ => NotNow::Broken("it cannot be opened for reading and writing"),
+        })?;
+        let mut file = File::from(file);
         // a lock of this open file: unlike the other kind it does not end when the task opens and closes the file
         // itself, and it respects that of other servers of this directory
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).map_err(|_| NotNow::Taken)?;
+        lock(&file, libc::F_WRLCK).map_err(|e| match e {
+            Errno::EAGAIN | Errno::EACCES => NotNow::Busy,
+            _ => NotNow::Broken("it cannot be locked on this file system"),
+        })?;
+        let about = fstat(&file).map_err(|_| NotNow::Unfinished)?;
         // whoever had the lock until now may have finished it
-        if file.metadata().is_ok_and(|about| about.nlink() == 0) {
-            return Err(NotNow::Taken);
+        if about.st_nlink == 0 {
+            return Err(NotNow::Gone);
         }
-        let (packet, body) = read(&mut file).map_err(|_| NotNow::Taken)?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            packet,
-            body,
-        })
+        if about.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(NotNow::Broken("it is no regular file"));
+        }
+        if let Some(at) = u64::try_from(about.st_mtime).ok().filter(|at| *at > now) {
+            return Err(NotNow::Later(at));
+        }
+        let still_written = about.st_mtime.saturating_add(PATIENCE) > i64::try_from(now).unwrap_or(i64::MAX);
+        match read(&mut file, usize::try_from(about.st_size).unwrap_or(0)) {
+            Ok((packet, body)) => Ok(Self { file, packet, body }),
+            Err(_) if still_written => Err(NotNow::Unfinished),
+            Err(_) => Err(NotNow::Broken("it is no whole task")),
+        }
     }
 
     /// It is done: it will not be run again.
     ///
     /// # Errors
-    /// The directory does not let go of it.
-    pub fn done(self) -> io::Result<()> {
-        std::fs::remove_file(&self.path)?;
-        drop(self.file);
-        Ok(())
+    /// Neither the directory nor the file lets that be written down.
+    pub fn done(self, folder: BorrowedFd, name: &str) -> io::Result<()> {
+        // the lock is given back after that: who gets it then sees a file without a name
+        match unlinkat(folder, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            // where the directory is not ours, the file is: an empty one is no task
+            Err(e) => ftruncate(&self.file, 0).map_err(|_| e.into()),
+        }
+    }
+
+    /// It is not done: whoever wants may take it, even while a process that the task has started still has the file.
+    pub fn give_back(self) {
+        let _ = lock(&self.file, libc::F_UNLCK);
     }
 }
 
-/// Packet and body of a whole task.
-fn read(file: &mut File) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let mut head = [0; 4];
-    file.read_exact(&mut head)?;
-    if head[0] != MODIFIER {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut packet = vec![0; usize::from(u16::from_le_bytes([head[1], head[2]]))];
+fn lock(file: &File, kind: i32) -> nix::Result<()> {
+    // SAFETY: all fields are integers.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as i16;
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(drop)
+}
+
+/// Packet and body of a whole task; `size` is what to expect.
+fn read(file: &mut File, size: usize) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut packet = vec![0; size];
     file.read_exact(&mut packet)?;
-    let mut body = Vec::new();
-    file.read_to_end(&mut body)?;
+    let length = match packet.first_chunk::<4>() {
+        Some([MODIFIER, low, high, _]) => usize::from(u16::from_le_bytes([*low, *high])),
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    if packet.len() < 4 + length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let body = packet.split_off(4 + length);
+    packet.drain(..4);
     Ok((packet, body))
 }
 
@@ -174,30 +281,63 @@ fn read(file: &mut File) -> io::Result<(Vec<u8>, Vec<u8>)> {
 /// # Errors
 /// It cannot be read, or is no task.
 pub fn look(path: &Path) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    read(&mut File::open(path)?)
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    read(&mut file, usize::try_from(size).unwrap_or(0))
+}
+
+/// Removes what producers that were killed have left: hidden files that nobody has touched for an hour.
+pub fn sweep(folder: BorrowedFd, name: &str, now: u64) {
+    let about = nix::sys::stat::fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    if about.is_ok_and(|a| u64::try_from(a.st_ctime).is_ok_and(|c| c.saturating_add(3600) < now)) {
+        let _ = unlinkat(folder, name, UnlinkatFlags::NoRemoveDir);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::os::fd::AsFd;
 
     #[test]
     fn a_task_is_taken_once_and_gone_when_done() {
         let folder = std::env::temp_dir().join(format!("rsgi-spool-{}", std::process::id()));
-        let path = write(&folder, b"\x01\0k\x01\0v", b"body", Some(5)).unwrap();
-        assert_eq!(Task::take(&path, 4).unwrap_err(), NotNow::Later(5));
-        let task = Task::take(&path, 5).unwrap();
+        let path = write(&folder, b"\x01\0k\x01\0v", b"body", Some(5), true).unwrap();
+        assert_eq!(look(&path).unwrap().1, b"body");
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let handle = File::open(&folder).unwrap();
+        let dir = handle.as_fd();
+        let take = |name: &str, now: u64| Task::take(dir, name, now);
+        assert_eq!(take(name, 4).unwrap_err(), NotNow::Later(5));
+        let task = take(name, 5).unwrap();
         assert_eq!(
             (&task.packet[..], &task.body[..]),
             (&b"\x01\0k\x01\0v"[..], &b"body"[..])
         );
-        assert_eq!(Task::take(&path, 5).unwrap_err(), NotNow::Taken);
-        drop(task);
-        Task::take(&path, 5).unwrap().done().unwrap();
-        assert_eq!(Task::take(&path, 5).unwrap_err(), NotNow::Taken);
+        assert_eq!(take(name, 5).unwrap_err(), NotNow::Busy);
+        // a process that the task has started may keep the file
+        let copy = task.file.try_clone().unwrap();
+        task.give_back();
+        let task = take(name, 5).unwrap();
+        drop(copy);
+        let late = File::options().read(true).write(true).open(&path).unwrap();
+        task.done(dir, name).unwrap();
+        assert_eq!(take(name, 5).unwrap_err(), NotNow::Gone);
+        drop(late);
         std::fs::write(folder.join("half"), [MODIFIER, 9, 0, 0, 1]).unwrap();
-        assert_eq!(Task::take(&folder.join("half"), u64::MAX).unwrap_err(), NotNow::Taken);
+        assert_eq!(
+            take("half", u64::MAX).unwrap_err(),
+            NotNow::Broken("it is no whole task")
+        );
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(take("half", now + 1).unwrap_err(), NotNow::Unfinished);
+        std::os::unix::fs::symlink("half", folder.join("link")).unwrap();
+        assert!(matches!(take("link", now).unwrap_err(), NotNow::Broken(_)));
+        sweep(dir, "half", now + 3000);
+        assert!(folder.join("half").exists());
+        sweep(dir, "half", now + 3700);
+        assert!(!folder.join("half").exists());
         std::fs::remove_dir_all(folder).unwrap();
     }
 

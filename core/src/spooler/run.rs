@@ -1,6 +1,7 @@
 //! The life of a spooler's process: it looks into its directory, runs what nobody else has, and waits for more.
 
 use super::file::{NotNow, Task};
+use super::watch::{Waiter, Watch, Woken};
 use super::{SpoolerSlot, Spoolers, queue};
 use crate::plugin::hooks;
 use crate::process::{self, exit};
@@ -9,20 +10,26 @@ use crate::signal::dispatch;
 use crate::startup::procname;
 use crate::unix_signal::{self, Order};
 use crate::{say, worker};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The plugin has run the task.
 const OK: i32 = -2;
+/// So many tasks of a listing that others have finished make it worthless.
+const STALE: usize = 16;
+/// How long the order of a listing counts at least.
+const FRESH: Duration = Duration::from_millis(50);
+/// So many files that are no tasks are remembered, to say each once.
+const KNOWN: usize = 1000;
 
 /// Runs process `number` of the spoolers; called in its new process.
 pub fn run(spoolers: &'static Spoolers, number: usize, master: i32) -> ! {
     process::set_role(process::Role::Mule);
+    super::become_spooler(number);
     // SAFETY: right after a fork the process has one thread.
     unsafe { (*view()).i_am_a_spooler = 1 };
     if unix_signal::install_worker().map(std::mem::forget).is_err() {
@@ -47,10 +54,29 @@ pub fn run(spoolers: &'static Spoolers, number: usize, master: i32) -> ! {
         );
         exit(1)
     }
+    let bell = unix_signal::bell();
+    // SAFETY: the bell is open for the life of the process.
+    let bell = (bell >= 0).then(|| unsafe { BorrowedFd::borrow_raw(bell) });
+    let home = spoolers.home_of(number);
+    let watch = &spoolers.watches[home];
+    let waiter = watch.waiter(bell.into_iter().chain(dispatch::own_bells()));
+    let (Ok(waiter), Ok(dir)) = (waiter, File::open(folder)) else {
+        say!("[spooler {}] cannot be watched or opened", folder.display());
+        exit(1)
+    };
     let spooler = Spooler {
         spoolers,
         slot: spoolers.slot(number),
+        home,
+        // each begins at another part of the directory, so that they do not get in each other's way
+        share: (number % spoolers.processes_each, spoolers.processes_each),
+        watch,
+        waiter,
         folder,
+        dir,
+        looked: Instant::now(),
+        done: 0,
+        no_tasks: HashSet::new(),
         name: format!("{} pid: {}", folder.display(), std::process::id()),
     };
     spooler.serve()
@@ -59,51 +85,141 @@ pub fn run(spoolers: &'static Spoolers, number: usize, master: i32) -> ! {
 struct Spooler {
     spoolers: &'static Spoolers,
     slot: &'static SpoolerSlot,
+    home: usize,
+    share: (usize, usize),
+    watch: &'static Watch,
+    waiter: Waiter<'static>,
     folder: &'static Path,
+    dir: File,
+    looked: Instant,
+    done: u64,
+    no_tasks: HashSet<String>,
     name: String,
 }
 
+/// What came of one name.
+#[derive(PartialEq, Eq)]
+enum Tried {
+    Ran,
+    Waits,
+    Gone,
+}
+
 impl Spooler {
-    fn serve(&self) -> ! {
-        let events = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok();
-        let changes = AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_CREATE;
-        if let Some(events) = &events {
-            let _ = events.add_watch(self.folder, changes);
-        }
-        let max_tasks = server().settings.background.spooler_max_tasks;
-        let mut done = 0;
-        // what is to be tried again is not, before the next look by the clock
-        let mut again: HashMap<PathBuf, Instant> = HashMap::new();
+    fn serve(mut self) -> ! {
+        queue::tidy(self.dir.as_fd(), since_epoch().as_secs());
+        self.look();
         loop {
-            let mut wait = Duration::from_secs(self.spoolers.frequency());
-            again.retain(|_, tried| tried.elapsed() < wait);
-            for path in queue::scan(self.folder, self.spoolers.ordered) {
-                self.leave_if_told();
-                dispatch::run_own();
-                if again.contains_key(&path) {
-                    continue;
-                }
-                let now = crate::exports::now().unsigned_abs();
-                match Task::take(&path, now) {
-                    Ok(task) => {
-                        if !self.manage(task, &path) {
-                            again.insert(path, Instant::now());
-                        }
-                        done += 1;
-                    }
-                    Err(NotNow::Later(at)) => wait = wait.min(Duration::from_secs(at - now)),
-                    Err(NotNow::Taken) => {}
-                }
-                if max_tasks > 0 && done >= max_tasks {
-                    say!(
-                        "[spooler {}] maximum number of tasks reached ({max_tasks}) recycling ...",
-                        self.name
-                    );
-                    exit(0)
-                }
-            }
             self.leave_if_told();
-            self.wait(events.as_ref(), wait);
+            if dispatch::own_waits() {
+                self.run_signals();
+            }
+            match self.waiter.wait(self.patience()) {
+                Woken::Clock if self.patience().is_zero() => self.look(),
+                Woken::Look => self.look(),
+                Woken::Task(name) => {
+                    if unix_signal::order() != Order::Serve {
+                        // somebody else may do it
+                        self.watch.ring(1);
+                        exit(0)
+                    }
+                    self.try_one(&name);
+                }
+                Woken::Clock => {}
+                Woken::Other => self.run_signals(),
+            }
+        }
+    }
+
+    /// How long until the directory is to be looked at.
+    fn patience(&self) -> Duration {
+        let frequency = Duration::from_secs(self.spoolers.frequency());
+        let by_clock = frequency.saturating_sub(self.looked.elapsed());
+        let due = Duration::from_secs(self.spoolers.due(self.home));
+        by_clock.min(due.saturating_sub(since_epoch()))
+    }
+
+    /// Looks at the whole directory and runs what is there to be run.
+    fn look(&mut self) {
+        self.looked = Instant::now();
+        // it may have been replaced
+        if let Ok(dir) = File::open(self.folder) {
+            self.dir = dir;
+        }
+        self.watch.arm(self.folder, self.dir.as_fd());
+        while self.run_listing() {}
+    }
+
+    /// Lists the directory and runs what is in the list: whether to list it again.
+    fn run_listing(&mut self) -> bool {
+        self.spoolers.forget_due(self.home, since_epoch().as_secs());
+        let (listed, ordered) = (Instant::now(), self.spoolers.ordered);
+        let mut names = queue::scan(self.dir.as_fd(), ordered);
+        let fresh = FRESH.max(listed.elapsed() * 10);
+        if !ordered {
+            let (number, all) = self.share;
+            let first = names.len() * number / all;
+            names.rotate_left(first);
+        }
+        let (mut gone, mut ran) = (0, false);
+        for name in names {
+            self.leave_if_told();
+            if dispatch::own_waits() {
+                self.run_signals();
+            }
+            match self.try_one(&name) {
+                Tried::Gone => gone += 1,
+                Tried::Ran => (gone, ran) = (0, true),
+                Tried::Waits => {}
+            }
+            if gone >= STALE || (ordered && ran && listed.elapsed() > fresh) {
+                return true;
+            }
+        }
+        // one that came meanwhile with a higher urgency has its event still to be read
+        false
+    }
+
+    fn try_one(&mut self, name: &str) -> Tried {
+        let now = since_epoch().as_secs();
+        let set_back = self.spoolers.set_back_until(self.home, name);
+        if set_back > now {
+            self.wait_until(set_back);
+            return Tried::Waits;
+        }
+        match Task::take(self.dir.as_fd(), name, now) {
+            Ok(task) => {
+                self.manage(task, name);
+                self.count();
+                return Tried::Ran;
+            }
+            Err(NotNow::Gone) => return Tried::Gone,
+            Err(NotNow::Later(at)) => self.wait_until(at),
+            Err(NotNow::Broken(why)) if self.no_tasks.len() < KNOWN && self.no_tasks.insert(name.into()) => {
+                say!("[spooler {}] cannot run {name}: {why}; remove it or mend it", self.name);
+            }
+            Err(NotNow::Busy | NotNow::Unfinished | NotNow::Broken(_)) => {}
+        }
+        Tried::Waits
+    }
+
+    /// A task is due later, perhaps while this process is busy: the others know it, too.
+    fn wait_until(&self, second: u64) {
+        if self.spoolers.note_due(self.home, second) {
+            self.watch.nudge(self.share.1 - 1);
+        }
+    }
+
+    /// One more is done: perhaps it was the last one.
+    fn count(&mut self) {
+        self.done += 1;
+        let most = server().settings.background.spooler_max_tasks;
+        if most > 0 && self.done >= most {
+            say!(
+                "[spooler {}] maximum number of tasks reached ({most}) recycling ...",
+                self.name
+            );
+            exit(0)
         }
     }
 
@@ -113,59 +229,54 @@ impl Spooler {
         }
     }
 
-    fn wait(&self, events: Option<&Inotify>, limit: Duration) {
-        let bell = unix_signal::bell();
-        // SAFETY: the bell is open for the life of the process.
-        let bell = (bell >= 0).then(|| unsafe { BorrowedFd::borrow_raw(bell) });
-        let folder = events.map(Inotify::as_fd);
-        let fds = bell.into_iter().chain(folder).chain(dispatch::own_bells());
-        let mut fds: Vec<PollFd> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        let limit = PollTimeout::try_from(limit.as_millis()).unwrap_or(PollTimeout::MAX);
-        let _ = poll(&mut fds, limit);
-        while events.is_some_and(|e| e.read_events().is_ok()) {}
-        dispatch::run_own();
+    fn run_signals(&mut self) {
+        let handled = dispatch::run_own();
+        if handled > 0 && server().settings.background.spooler_signal_as_task {
+            (0..handled).for_each(|_| self.count());
+        }
     }
 
-    /// Runs a task: whether it is done.
-    fn manage(&self, mut task: Task, path: &Path) -> bool {
+    /// Runs a task.
+    fn manage(&self, mut task: Task, name: &str) {
         let quiet = self.spoolers.quiet;
-        let name = path
-            .strip_prefix(self.folder)
-            .unwrap_or(path)
-            .to_string_lossy()
-            .into_owned();
         if !quiet {
             say!("[spooler {}] managing request {name} ...", self.name);
         }
         let began = Instant::now();
-        let limit = server().settings.limits.spooler_harakiri;
-        let deadline = if limit > 0 {
-            crate::exports::now() + limit as i64
-        } else {
-            0
-        };
-        self.slot.deadline.store(deadline, Ordering::Release);
+        super::set_deadline(self.slot, server().settings.limits.spooler_harakiri as i64);
         self.slot.running.store(1, Ordering::Relaxed);
         worker::set_busy(true);
-        let outcome = hooks::spooler(&name, &mut task.packet, &mut task.body);
+        let outcome = hooks::spooler(name, &mut task.packet, &mut task.body);
+        let done = match outcome {
+            // first of all: what is written down here is not run again, whatever becomes of this process
+            OK => task.done(self.dir.as_fd(), name),
+            _ => {
+                let now = since_epoch();
+                let until = now.as_secs() + u64::from(now.subsec_nanos() > 0) + self.spoolers.frequency();
+                self.spoolers.set_back(self.home, name, until);
+                self.wait_until(until);
+                task.give_back();
+                Ok(())
+            }
+        };
         worker::set_busy(false);
-        self.slot.deadline.store(0, Ordering::Release);
+        super::set_deadline(self.slot, 0);
         self.slot.running.store(0, Ordering::Relaxed);
         self.slot.tasks.fetch_add(1, Ordering::Relaxed);
-        if outcome != OK {
-            return false;
-        }
-        if let Err(e) = task.done() {
+        if let Err(e) = done {
             say!(
-                "[spooler {}] cannot remove {name}: {e}; it would run again, so the spooler ends",
+                "[spooler {}] cannot remove {name}: {e}; it would run again and again, so it is set back for a day:                  make the directory writable for this user",
                 self.name
             );
-            exit(1)
-        }
-        if !quiet {
+            let until = since_epoch().as_secs() + 86_400;
+            self.spoolers.set_back(self.home, name, until);
+        } else if outcome == OK && !quiet {
             let seconds = began.elapsed().as_secs();
             say!("[spooler {}] done with task {name} after {seconds} seconds", self.name);
         }
-        true
     }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -210,9 +210,7 @@ fn run_in_jail(
     settings.apps.need_app.get_or_insert(true);
     let server = server::install(Server::new(settings, bound, shared));
 
-    if !trial {
-        crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
-    }
+    crate::spooler::prepare(&server.settings).map_err(StartupError::new)?;
     crate::mule::prepare(&server.settings, trial)
         .map_err(|e| StartupError::new(format!("cannot make the queues of the mules: {}", e.desc())))?;
 
@@ -239,6 +237,13 @@ fn run_in_jail(
 
     // 6. plugins go on, threads, applications
     plugin_hooks::post_init();
+    crate::routing::install(&server.settings.routing).map_err(|(value, why)| {
+        StartupError::new(format!(
+            "{}: {why}",
+            preflight::place_of_value(&server.settings, &value)
+        ))
+    })?;
+    crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }
@@ -589,6 +594,8 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.procname_master = text(&settings.processes.names.master);
     v.pidfile = text(&settings.paths.pidfile);
     v.harakiri_options.workers = settings.limits.harakiri as i32;
+    v.harakiri_options.mules = settings.limits.mule_harakiri as i32;
+    v.harakiri_options.spoolers = settings.limits.spooler_harakiri as i32;
     // SAFETY: these calls always succeed.
     unsafe {
         v.uid = libc::geteuid();

@@ -1,5 +1,6 @@
 //! Requests that the server answers itself, by their modifier1 and unless a plugin sits there: a sign of life, uWSGI
-//! signals, remote procedures, caches. Those that do something are for this machine only.
+//! signals, remote procedures, caches, tasks for the spooler. Those that do something are for this machine and for
+//! hosts that the operator names.
 
 use super::cache_packet;
 use super::serve::peer_name;
@@ -9,12 +10,15 @@ use crate::rpc::{self, CallError, Response, remote};
 use crate::say;
 use crate::server::{server, view};
 use crate::signal::route;
+use crate::spooler;
 use rsgi_protocol::uwsgi::{PacketHeader, Writer, parse_array};
 
 /// Asks for a sign of life (`--ping`).
 const PING: u8 = 100;
 /// Raises a uWSGI signal.
 const SIGNAL: u8 = 110;
+/// Is a task for the spooler.
+const SPOOL: u8 = spooler::file::MODIFIER;
 /// Calls a remote procedure.
 const RPC: u8 = remote::RPC;
 
@@ -59,6 +63,10 @@ pub fn answer(core: &mut Core) -> Option<bool> {
             let taken = is_for(core, "raise signals") && raise(modifier2);
             response::alone(core, &[255, 0, 0, u8::from(taken)]);
         }
+        SPOOL => {
+            let taken = is_for(core, "spool tasks") && spool(core);
+            response::alone(core, &[255, 0, 0, u8::from(taken)]);
+        }
         RPC if modifier2 == RPC_XML => {
             say!("XML-RPC is not in this version: ask with modifier2 2, by a path");
             return Some(false);
@@ -76,22 +84,52 @@ pub fn answer(core: &mut Core) -> Option<bool> {
     Some(true)
 }
 
-/// Whether the other side may have this done; said when not.
+/// Whether the other side may have this done, said when not: a packet proves nothing about its sender.
 fn is_for(core: &Core, what: &str) -> bool {
     // SAFETY: the connection outlives the request.
     let conn = unsafe { &*core.conn };
-    let is_local = route::is_local_peer(&conn.peer.text);
-    if !is_local {
+    let may = server().settings.sockets.remote_allow.contains(&conn.peer.text);
+    if !may {
         say!(
-            "a request of {} refused: only this machine may {what} through a socket",
+            "a request of {} refused: to {what}, other hosts need the option remote-allow",
             peer_name(conn)
         );
     }
-    is_local
+    may
 }
 
 fn raise(signal: u8) -> bool {
     route::raise(signal).map_err(|e| say!("{e}")).is_ok()
+}
+
+/// A packet that is a task, with what follows it up to its `CONTENT_LENGTH`: whether it was written.
+fn spool(core: &mut Core) -> bool {
+    let mut packet = Vec::new();
+    for part in &core.hvec {
+        // SAFETY: the variables of the request in work; they come from a packet, so their lengths fit.
+        let part = unsafe { bytes_of(part) };
+        packet.extend((part.len() as u16).to_le_bytes());
+        packet.extend_from_slice(part);
+    }
+    let wanted = core.raw().post_cl;
+    let conn = core.conn;
+    // SAFETY: the connection outlives the request; the body does not hold on to it.
+    let body = match core.body.read(unsafe { &mut *conn }, wanted) {
+        _ if wanted == 0 => Vec::new(),
+        Ok(body) if body.len() == wanted => body.to_vec(),
+        // half a task is none
+        _ => {
+            say!("[spooler] a task of {wanted} bytes broke off");
+            return false;
+        }
+    };
+    let spooled = spooler::spoolers()
+        .ok_or(spooler::SpoolError::NoSpooler)
+        .and_then(|all| all.spool(&packet, &body));
+    if let Err(e) = &spooled {
+        say!("[spooler] unable to spool the request: {e}");
+    }
+    spooled.is_ok()
 }
 
 fn called(name: &[u8], arguments: &[&[u8]]) -> Option<Response> {

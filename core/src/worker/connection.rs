@@ -70,6 +70,8 @@ pub struct Connection {
     pub head: Head,
     /// Its place among the parked connections, once it has one.
     pub token: Option<usize>,
+    /// The last read left room: nothing more was there.
+    pub is_drained: bool,
     /// Monotonic seconds when it was parked.
     pub parked_at: u64,
     /// Monotonic seconds when the first byte of an unfinished head came; 0: none.
@@ -133,6 +135,7 @@ impl Connection {
             start: 0,
             head: Head::new(),
             token: None,
+            is_drained: false,
             parked_at: 0,
             head_since: 0,
         })))
@@ -188,6 +191,7 @@ impl Connection {
             if n > 0 {
                 // SAFETY: the kernel wrote `n` bytes there.
                 unsafe { self.buf.set_len(self.buf.len() + n as usize) };
+                self.is_drained = (n as usize) < room;
                 return Received::Some;
             }
             if n == 0 {

@@ -3,6 +3,8 @@
 mod builtin;
 mod cache_packet;
 pub mod connection;
+pub mod events;
+mod exec;
 pub mod poll;
 pub mod serve;
 
@@ -19,7 +21,7 @@ use crate::{process, say, signal};
 use connection::Connection;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use poll::{Poll, Ready};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -159,9 +161,12 @@ pub fn run(id: usize) -> ! {
     unix_signal::unblock();
     crate::startup::worker_identity(id);
     procname::state(State::Starting);
+    let commands = &server.settings.processes;
+    exec::replace(server, id, "worker-exec", &commands.worker_exec);
     dispatch::publish_bells(id);
     hooks::master_fixup(1);
     hooks::post_fork();
+    exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
@@ -170,9 +175,12 @@ pub fn run(id: usize) -> ! {
     // the override's own script says `accepting` when it listens; it may serve without ever doing so
     let slot = server.shared.worker_slot(id);
     slot.in_override.store(std::process::id() as i32, Ordering::Release);
+    // a loop that is not ours hears no order; one that wants to end in its own way has handlers of its own
+    unix_signal::leave_at_once(true);
     if hooks::worker() {
         process::exit(0);
     }
+    unix_signal::leave_at_once(false);
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
@@ -207,6 +215,21 @@ struct Cores {
     dozing: AtomicUsize,
 }
 
+impl Cores {
+    fn new(server: &'static Server, id: usize, cores: usize, bell: BorrowedFd<'_>) -> nix::Result<Self> {
+        let poll = Poll::new(cores, bell, &server.sockets)?;
+        poll.accept(|n| is_mapped(server, n, id))?;
+        hear_signals(&poll, id)?;
+        Ok(Self {
+            poll,
+            stopped_accepting: AtomicBool::new(false),
+            last_call: UNDECIDED.into(),
+            swept: 0.into(),
+            dozing: AtomicUsize::new(0),
+        })
+    }
+}
+
 /// Whether worker `id` serves socket `number`: all do, unless `--map-socket number:worker,...` says which.
 fn is_mapped(server: &Server, number: usize, id: usize) -> bool {
     let maps = server.settings.sockets.map_socket.iter();
@@ -218,22 +241,12 @@ fn is_mapped(server: &Server, number: usize, id: usize) -> bool {
 
 fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let cores = server.shared.core_count();
-    let poll = match Poll::new(cores, bell.as_fd(), &server.sockets)
-        .and_then(|p| p.accept(|n| is_mapped(server, n, id)).map(|()| p))
-        .and_then(|p| hear_signals(&p, id).map(|()| p))
-    {
-        Ok(poll) => poll,
+    let shared = match Cores::new(server, id, cores, bell.as_fd()) {
+        Ok(shared) => shared,
         Err(e) => {
             say!("worker {id}: cannot watch its sockets: {e}");
             process::exit(1)
         }
-    };
-    let shared = Cores {
-        poll,
-        stopped_accepting: AtomicBool::new(false),
-        last_call: UNDECIDED.into(),
-        swept: 0.into(),
-        dozing: AtomicUsize::new(0),
     };
     ready(server, id);
     std::thread::scope(|scope| {
@@ -328,6 +341,8 @@ fn core_loop(shared: &Cores, id: usize) {
                         shared.poll.unwatch(socket);
                     }
                 }
+                // of a worker with an event loop of its own
+                Ready::Client(..) | Ready::Tick => {}
                 Ready::Connection(conn) => {
                     serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
                 }
@@ -371,12 +386,18 @@ fn timeout(shared: &Cores, id: usize, leaving: bool, limits: &Limits) -> EpollTi
     EpollTimeout::NONE
 }
 
+/// Whether a second has passed.
+fn housekeeping_is_due(shared: &Cores) -> bool {
+    let now = monotonic();
+    shared.swept.swap(now, Ordering::Relaxed) != now
+}
+
 /// What only the first core does, about once a second: time-outs of parked connections, the heartbeat, memory.
 fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
-    let now = monotonic();
-    if shared.swept.swap(now, Ordering::Relaxed) == now {
+    if !housekeeping_is_due(shared) {
         return;
     }
+    let now = monotonic();
     if limits.ticks {
         beat();
     }
@@ -405,9 +426,8 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
     }
 }
 
-/// On the way out: no new connections for a reload; for a stop also what waits in the queue is served. Whether all
-/// is done.
-fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
+/// The first thing on the way out: no new connections.
+fn begin_leaving(shared: &Cores) {
     let server = server();
     if !shared.stopped_accepting.swap(true, Ordering::AcqRel) {
         shared.poll.stop_accepting();
@@ -428,13 +448,15 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
             server.release_sockets();
         }
     }
-    let last_call = shared.last_call.load(Ordering::Acquire);
-    if id == 0 && last_call > 0 && last_call != UNDECIDED {
-        take_queued(shared, spare);
-        if monotonic_ms() >= last_call {
-            shared.last_call.store(0, Ordering::Release);
-            server.release_sockets();
-        }
+}
+
+/// On the way out: no new connections for a reload; for a stop also what waits in the queue is served. Whether all
+/// is done.
+fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
+    begin_leaving(shared);
+    if id == 0 {
+        let now = monotonic();
+        last_call(shared, spare, |conn| shared.poll.park(conn, now));
     }
     if shared.dozing.load(Ordering::SeqCst) == 0 {
         // every core knows by now; a bell that goes on ringing would keep them spinning
@@ -451,14 +473,25 @@ fn leave(shared: &Cores, id: usize, spare: &mut Vec<Vec<u8>>) -> bool {
     is_over && connection::open_connections() == 0
 }
 
+/// While a server that stops still takes those who are on their way.
+fn last_call(shared: &Cores, spare: &mut Vec<Vec<u8>>, take: impl FnMut(Box<Connection>)) {
+    let last_call = shared.last_call.load(Ordering::Acquire);
+    if last_call > 0 && last_call != UNDECIDED {
+        take_queued(spare, take);
+        if monotonic_ms() >= last_call {
+            shared.last_call.store(0, Ordering::Release);
+            server().release_sockets();
+        }
+    }
+}
+
 /// Nobody will be there to take what the kernel has accepted for us: all of it is taken now, to be served as it
 /// speaks. The master has seen to it that nobody new is let in, so this ends under any load; those whose handshake
 /// was under way are waited for until the last call is over.
-fn take_queued(shared: &Cores, spare: &mut Vec<Vec<u8>>) {
-    let now = monotonic();
+fn take_queued(spare: &mut Vec<Vec<u8>>, mut take: impl FnMut(Box<Connection>)) {
     for socket in &server().sockets {
         while let Ok(Some(conn)) = Connection::accept(socket, spare) {
-            shared.poll.park(conn, now);
+            take(conn);
         }
     }
 }

@@ -14,6 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const LISTENER: u64 = 1 << 62;
 const BELL: u64 = 1 << 63;
 const SIGNAL: u64 = 1 << 61;
+const CLIENT: u64 = 1 << 60;
+const TICK: u64 = 1 << 59;
 /// The queue that all workers share; else it is this worker's own.
 const POOL: u64 = 1;
 
@@ -30,6 +32,10 @@ pub enum Ready {
     },
     /// A parked connection has bytes, or has closed; it is the caller's now.
     Connection(Box<Connection>),
+    /// Something is known of a connection that the caller keeps: its place and generation, and what.
+    Client(usize, u32, EpollFlags),
+    /// The caller's clock has struck.
+    Tick,
 }
 
 #[derive(Default)]
@@ -54,8 +60,11 @@ pub struct Poll {
 }
 
 fn token(index: usize, generation: u32) -> u64 {
-    (u64::from(generation & 0x1fff_ffff) << 32) | index as u64
+    (u64::from(generation & GENERATIONS) << 32) | index as u64
 }
+
+/// Generations that fit into a token.
+pub const GENERATIONS: u32 = 0x07ff_ffff;
 
 impl Poll {
     /// An epoll for a worker of `cores` cores that rings with `bell`.
@@ -97,6 +106,29 @@ impl Poll {
         self.epoll.add(of_all, EpollEvent::new(flags, SIGNAL | POOL))
     }
 
+    /// Watches a connection that the caller keeps, for good: each change is told once.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn watch_client(&self, fd: BorrowedFd<'_>, index: usize, generation: u32) -> nix::Result<()> {
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
+        self.epoll
+            .add(fd, EpollEvent::new(flags, CLIENT | token(index, generation)))
+    }
+
+    /// Watches a clock of the caller's.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn watch_clock(&self, fd: BorrowedFd<'_>) -> nix::Result<()> {
+        self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, TICK))
+    }
+
+    /// The descriptor that is readable when there is something to take.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+
     /// Takes no more connections.
     pub fn stop_accepting(&self) {
         self.sockets.iter().for_each(|socket| self.unwatch(socket));
@@ -135,6 +167,11 @@ impl Poll {
                 each(Ready::Signals {
                     of_all: data & POOL != 0,
                 });
+            } else if data & CLIENT != 0 {
+                let generation = (data >> 32) as u32 & GENERATIONS;
+                each(Ready::Client((data & 0xffff_ffff) as usize, generation, event.events()));
+            } else if data & TICK != 0 {
+                each(Ready::Tick);
             } else if let Some(connection) = self.take(data) {
                 each(Ready::Connection(connection));
             }

@@ -6,6 +6,7 @@ use super::poll::Poll;
 use crate::plugin::hooks;
 use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
+use crate::routing;
 use crate::server::{SocketProtocol, server, view};
 use crate::shared::{CoreSlot, counter, int};
 use crate::startup::procname::{self, State};
@@ -17,7 +18,7 @@ use rsgi_protocol::uwsgi::{HEADER_LEN, PacketHeader, parse_vars};
 use std::sync::atomic::Ordering;
 
 /// A body that nobody read is skipped up to this size to keep the connection.
-const SKIP: usize = 256 * 1024;
+pub(super) const SKIP: usize = 256 * 1024;
 /// How often a plugin may ask to be called again for one request.
 const MOST_SWITCHES: i32 = 1_000_000;
 
@@ -32,7 +33,7 @@ enum Next {
 }
 
 /// What the buffer holds.
-enum Parsed {
+pub(super) enum Parsed {
     Partial,
     Request,
     Refused(HttpError),
@@ -114,7 +115,7 @@ pub(super) fn peer_name(conn: &Connection) -> &str {
 }
 
 /// Answers a client whose request cannot be served, and closes.
-fn refuse(conn: &Connection, error: &HttpError) {
+pub(super) fn refuse(conn: &Connection, error: &HttpError) {
     let body = format!("{}\n", error.cause());
     let answer = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -126,7 +127,7 @@ fn refuse(conn: &Connection, error: &HttpError) {
 }
 
 /// Looks for a whole request head at the front of the buffer and begins the request.
-fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
+pub(super) fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
     match conn.socket.protocol {
         SocketProtocol::Http => parse_http(core, conn),
         SocketProtocol::Uwsgi | SocketProtocol::Link => parse_uwsgi(core, conn),
@@ -288,7 +289,7 @@ fn one(core: &mut Core) -> Next {
 }
 
 /// Hands the request to whoever answers it; whether the answer is whole.
-fn answer(core: &mut Core) -> bool {
+pub(super) fn answer(core: &mut Core) -> bool {
     let settings = &server().settings;
     if settings.limits.post_buffering > 0 && !core.body.is_consumed() {
         let (conn, memory) = (core.conn, settings.limits.post_buffering as usize);
@@ -303,7 +304,7 @@ fn answer(core: &mut Core) -> bool {
             }
         }
     }
-    if static_files::serve(core) {
+    if static_files::serve(core) || routing::request(core) {
         return true;
     }
     let modifier1 = core.modifier1();
@@ -343,7 +344,7 @@ fn answer(core: &mut Core) -> bool {
 }
 
 /// The worker is busy from now on.
-fn begin_counters(core: &mut Core) {
+pub(super) fn begin_counters(core: &mut Core) {
     let raw = core.raw();
     let now = raw.start_of_request_in_sec as i64;
     let deadline = crate::request::deadline(now);
@@ -381,7 +382,7 @@ fn begin_counters(core: &mut Core) {
 }
 
 /// Counts, logs, and tells the plugin.
-fn after(core: &mut Core) {
+pub(super) fn after(core: &mut Core) {
     core.raw().end_of_request = crate::exports::micros();
     let (core_counters, worker) = (core.counters, core.worker);
     let raw = core.raw();
@@ -405,6 +406,7 @@ fn after(core: &mut Core) {
         }
     }
     crate::apps::count_request(app);
+    routing::finish(core);
     let (id, slot) = (core.id, core.slot);
     if server().settings.limits.harakiri_no_arh {
         end_deadline(id, slot);

@@ -1,18 +1,27 @@
 //! `#[repr(C)]` mirrors of `include/uwsgi.h`. Both sides of the ABI use them; nothing here has behaviour.
 
+mod alarm;
 mod buffer;
+mod events;
 mod logger;
 mod option;
 mod plugin;
 mod request;
+mod route;
 mod server;
 mod stamp;
 
+pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
+pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use logger::{UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
+pub use route::{
+    UWSGI_ROUTE_BREAK, UWSGI_ROUTE_CONTINUE, UWSGI_ROUTE_NEXT, UwsgiRoute, UwsgiRouteCondition, UwsgiRouteVar,
+    UwsgiRouter,
+};
 pub use server::{
     UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiServer, UwsgiSocket,
     UwsgiWorker,

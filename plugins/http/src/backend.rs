@@ -167,6 +167,11 @@ impl Links {
         matches!(self.backends, Backends::Workers { .. })
     }
 
+    /// Whether our workers have an event loop, on which applications may wait for their clients to leave.
+    pub fn tell_of_half_closes(&self) -> bool {
+        matches!(self.backends, Backends::Workers { workers: 0, .. })
+    }
+
     /// The connection of a key.
     pub fn get(&mut self, key: usize) -> Option<&mut Link> {
         self.all.get_mut(key)

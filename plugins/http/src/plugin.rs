@@ -168,7 +168,12 @@ impl Facts {
                 hostname: bytes.collect(),
                 buffer_size: positive((*server).buffer_size),
                 limit_post: (*server).limit_post as u64,
-                workers: positive((*server).numproc),
+                // workers with an event loop serve as many at a time as come
+                workers: if (*server).r#loop.is_null() {
+                    positive((*server).numproc)
+                } else {
+                    0
+                },
                 cores: positive((*server).cores).max(1),
             }
         }

@@ -1,10 +1,13 @@
 //! The Lua states of a worker: one per core, each with its own copy of the application.
 
+use crate::api;
 use crate::options::{self, Options};
 use mlua::{Function, Lua};
 use rsgi_plugin_api::{HookError, log, sys};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A state with its application.
 pub struct State {
@@ -16,21 +19,31 @@ pub struct State {
 
 thread_local! {
     /// The state of this request thread; made by the thread itself, so that no state ever crosses threads.
-    static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    static STATE: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+    /// This thread is loading what another state of the process, or of the one it was forked from, has loaded.
+    static REPEATS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `use_it` with this thread's state, made at first use.
+/// This thread's state, made at first use. Code in it may come back here: a request that waits for a signal does.
 ///
 /// # Errors
 /// The application cannot be loaded.
-pub fn with<T>(use_it: impl FnOnce(&State) -> T) -> Result<T, HookError> {
-    STATE.with_borrow_mut(|slot| {
-        let state = match slot {
-            Some(state) => state,
-            None => slot.insert(load(&options::get())?),
-        };
-        Ok(use_it(state))
-    })
+pub fn state() -> Result<Rc<State>, HookError> {
+    if let Some(state) = STATE.with_borrow(Clone::clone) {
+        return Ok(state);
+    }
+    static LOADED: AtomicBool = AtomicBool::new(false);
+    REPEATS.set(LOADED.swap(true, Ordering::Relaxed));
+    let loaded = load(&options::get());
+    REPEATS.set(false);
+    let state = Rc::new(loaded?);
+    STATE.set(Some(Rc::clone(&state)));
+    Ok(state)
+}
+
+/// Whether what the application asks for now was asked for when its first state was made.
+pub fn repeats() -> bool {
+    REPEATS.get()
 }
 
 fn failed(path: &Path, e: &mlua::Error) -> HookError {
@@ -44,16 +57,7 @@ fn load(options: &Options) -> Result<State, HookError> {
         return Err(HookError::new("no Lua application: name one with --lua FILE"));
     };
     let lua = Lua::new();
-    let table = lua.create_table().and_then(|uwsgi| {
-        let say = lua.create_function(|_, text: mlua::LuaString| {
-            log::line(&text.to_string_lossy());
-            Ok(())
-        })?;
-        uwsgi.set("log", say)?;
-        uwsgi.set("version", env!("CARGO_PKG_VERSION"))?;
-        lua.globals().set("uwsgi", uwsgi)
-    });
-    table.map_err(|e| failed(path, &e))?;
+    api::install(&lua).map_err(|e| failed(path, &e))?;
     for file in &options.load {
         lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
     }
@@ -72,7 +76,7 @@ fn load(options: &Options) -> Result<State, HookError> {
 /// # Errors
 /// It cannot be loaded.
 pub fn init(modifier1: u8) -> Result<(), HookError> {
-    with(|_| ())?;
+    state()?;
     // SAFETY: an empty mountpoint; the pointers only have to be something that is not NULL.
     unsafe {
         let id = *sys::uwsgi_apps_cnt_of_process();

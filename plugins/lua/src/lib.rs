@@ -1,5 +1,6 @@
 //! The Lua request plugin (modifier1 6): WSAPI applications, one Lua state per core.
 
+mod api;
 mod app;
 mod options;
 mod request;
@@ -21,14 +22,13 @@ impl Plugin for LuaPlugin {
         if options::get().app.is_none() {
             return Ok(());
         }
-        // SAFETY: the address of our own exported struct is only compared.
-        let modifier1 = unsafe { sys::rsgi_plugin_modifier((&raw const lua_plugin).cast()) };
-        app::init(u8::try_from(modifier1).unwrap_or(6))
+        app::init(modifier1())
     }
 
     fn request(req: &mut Request<'_>) -> Result<Outcome, HookError> {
         req.parse()?;
-        match app::with(|state| request::serve(state, req))? {
+        let state = app::state()?;
+        match request::serve(&state, req) {
             Ok(()) => Ok(Outcome::Done),
             Err(e) => {
                 let path = String::from_utf8_lossy(req.path_info()).into_owned();
@@ -37,6 +37,17 @@ impl Plugin for LuaPlugin {
             }
         }
     }
+
+    fn signal_handler(signal: u8, _: usize) -> Result<(), HookError> {
+        api::handle(&app::state()?.lua, signal).map_err(|e| HookError::new(format!("signal {signal}: {e}")))
+    }
+}
+
+/// The slot that the host gave us.
+fn modifier1() -> u8 {
+    // SAFETY: the address of our own exported struct is only compared.
+    let modifier1 = unsafe { sys::rsgi_plugin_modifier((&raw const lua_plugin).cast()) };
+    u8::try_from(modifier1).unwrap_or(6)
 }
 
 export_plugin! {
@@ -44,5 +55,5 @@ export_plugin! {
     name: c"lua",
     modifier1: 6,
     options: options::TABLE,
-    hooks: [init, init_apps, request],
+    hooks: [init, init_apps, request, signal_handler],
 }

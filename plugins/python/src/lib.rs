@@ -14,7 +14,7 @@ use rsgi_plugin_api::{HookError, export, guard, log, sys};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The options that each name one application.
-const APPS: &[&str] = &["wsgi-file", "module", "eval", "paste", "paste-logged"];
+const APPS: &[&str] = &["wsgi-file", "module", "asgi", "eval", "paste", "paste-logged"];
 
 fn hook<T>(name: &str, failed: T, body: impl FnOnce() -> T) -> T {
     guard::hook("python", name, failed, || Ok::<T, HookError>(body()))

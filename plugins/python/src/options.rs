@@ -60,6 +60,26 @@ fn seconds(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     }
 }
 
+/// One of these words.
+fn word(name: &'static str, value: Option<&OsStr>, words: [&str; 3]) -> Result<(), HookError> {
+    match value.and_then(OsStr::to_str) {
+        Some(given) if words.contains(&given) => add(name, value),
+        _ => Err(HookError::new(format!(
+            "--{name} takes {}, not {:?}",
+            words.join(", "),
+            value.unwrap_or_default()
+        ))),
+    }
+}
+
+fn event_loop(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+    word(name, value, ["auto", "asyncio", "uvloop"])
+}
+
+fn lifespan(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+    word(name, value, ["auto", "on", "off"])
+}
+
 /// The last value of an option.
 pub fn last(name: &str) -> Option<OsString> {
     let given = GIVEN.lock().unwrap_or_else(|e| e.into_inner());
@@ -118,6 +138,9 @@ rows! {
     value "file" = "wsgi-file": "load the application from a Python file";
     value "module" = "module" short b'w': "load the application from a module, or module:callable";
     value "wsgi" = "module": "load the application from a module, or module:callable";
+    value "asgi" = "asgi": "load an ASGI application from a module, or module:callable, and serve it on an event loop";
+    value "asgi-loop" = "asgi-loop" via event_loop: "auto (uvloop if it is installed), asyncio or uvloop";
+    value "asgi-lifespan" = "asgi-lifespan" via lifespan: "auto (applications may have none), on (they must) or off";
     value "callable" = "callable": "name of the application object (application when left out)";
     value "eval" = "eval": "run this Python code and take the application from it";
     value "virtualenv" = "virtualenv" short b'H': "use this virtualenv, or this Python installation";

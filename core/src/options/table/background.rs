@@ -131,12 +131,22 @@ static ROWS: &[OptionSpec] = &[
         "tasks after which a spooler is replaced",
         |s, n| s.background.spooler_max_tasks = n,
     ),
+    flag(
+        "spooler-signal-as-task",
+        "a uWSGI signal that a spooler handles counts for spooler-max-tasks",
+        |s, on| s.background.spooler_signal_as_task = on,
+    ),
     flag("spooler-ordered", "tasks in the order of their names", |s, on| {
         s.background.spooler_ordered = on
     }),
     flag("spooler-quiet", "fewer lines about tasks", |s, on| {
         s.background.spooler_quiet = on
     }),
+    flag(
+        "spooler-fsync",
+        "a task is on the disk, whatever happens, when spool() returns",
+        |s, on| s.background.spooler_fsync = on,
+    ),
     path("spooler-chdir", "where tasks run", |s, v| {
         s.background.spooler_chdir = Some(v.into())
     }),

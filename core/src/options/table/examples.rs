@@ -133,6 +133,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("log-backupname", "/var/log/rsgi/app.log.1"),
     ("log-socket", "127.0.0.1:5140"),
     ("logfile-chmod", "640"),
+    ("alarm-msg-size", "8192"),
     ("alarm-log", "mail ERROR"),
     ("alarm*", "mail cmd:mail -s alarm root"),
     // directories and environment

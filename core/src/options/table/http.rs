@@ -40,8 +40,7 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     number("chunked-input-timeout", "seconds to wait for a chunk", |s, n| {
         s.limits.chunked_input_timeout = n
-    })
-    .later(),
+    }),
     optional_parsed(
         "keep-alive",
         "keep connections open after an answer, idle at most SECONDS",
@@ -132,21 +131,18 @@ static ROWS: &[OptionSpec] = &[
     number("websockets-max-size", "kilobytes of a websocket message", |s, n| {
         s.http.websockets_max_size = n
     })
-    .later()
     .aliases(&["websocket-max-size"]),
     number(
         "websockets-ping-freq",
         "seconds between pings of a websocket",
         |s, n| s.http.websockets_ping_freq = n,
     )
-    .later()
     .aliases(&["websocket-ping-freq"]),
     number(
         "websockets-pong-tolerance",
         "seconds to wait for a websocket's pong",
         |s, n| s.http.websockets_pong_tolerance = n,
     )
-    .later()
     .aliases(&["websocket-pong-tolerance"]),
     no_effect("pcre-jit", No, "nothing to do: regular expressions are compiled"),
     no_effect(

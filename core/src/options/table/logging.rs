@@ -1,11 +1,11 @@
 //! Logs.
 
 use crate::options::parse;
-use crate::options::spec::ArgKind::{No, Required};
+use crate::options::spec::ArgKind::No;
 use crate::options::spec::{
-    Group, OptionSpec, bytes, demanded_flag, flag, later, no_effect, number, optional, parsed, path, text,
+    Group, OptionSpec, bytes, demanded_flag, flag, no_effect, number, optional, parsed, path, text,
 };
-use crate::settings::LogSink;
+use crate::settings::{AlarmLog, LogSink};
 
 pub static GROUP: Group = Group {
     title: "Logs",
@@ -196,12 +196,40 @@ static ROWS: &[OptionSpec] = &[
         s.logging.logfile_chown = on
     })
     .later(),
-    later("alarm", Required, "an alarm: NAME ACTION:ARGUMENT"),
-    later("alarm-log", Required, "raise an alarm at lines that match: NAME REGEXP").aliases(&["log-alarm"]),
-    later(
+    text(
+        "alarm",
+        "an alarm: NAME KIND:ARGUMENT (cmd, signal, mule, log)",
+        |s, v| s.logging.alarms.push(v.into()),
+    )
+    .master(),
+    text(
+        "alarm-log",
+        "raise alarms at log lines that match: NAME REGEXP",
+        |s, v| {
+            s.logging.alarm_log.push(AlarmLog::Raise(v.into()));
+            s.logging.log_master = true;
+        },
+    )
+    .aliases(&["log-alarm"])
+    .master(),
+    text(
+        "not-alarm-log",
+        "log lines that match raise no alarm of an alarm-log below",
+        |s, v| s.logging.alarm_log.push(AlarmLog::Keep(v.into())),
+    )
+    .aliases(&["not-log-alarm"]),
+    bytes("alarm-msg-size", "bytes of an alarm's message", |s, n| {
+        s.logging.alarm_msg_size = Some(n)
+    }),
+    number(
+        "alarm-freq",
+        "seconds in which an alarm does not repeat a message",
+        |s, n| s.logging.alarm_freq = Some(n),
+    ),
+    text(
         "alarm-backlog",
-        Required,
         "raise an alarm when the accept queue is full",
+        |s, v| s.logging.alarm_backlog.push(v.into()),
     )
     .aliases(&[
         "alarm-listen-queue",
@@ -210,7 +238,10 @@ static ROWS: &[OptionSpec] = &[
         "lq-alarm",
         "listen-queue-alarm",
     ]),
-    later("alarm-segfault", Required, "raise an alarm when a process crashes").aliases(&["segfault-alarm"]),
+    text("alarm-segfault", "raise an alarm when a process crashes", |s, v| {
+        s.logging.alarm_segfault.push(v.into())
+    })
+    .aliases(&["segfault-alarm"]),
     text("log-socket", "send the log as datagrams to an address", |s, v| {
         s.logging.logger.push(LogSink::parse(&format!("socket:{v}")));
         s.logging.log_master = true;

@@ -153,12 +153,10 @@ static ROWS: &[OptionSpec] = &[
     }),
     text("worker-exec", "a command that takes the place of a worker", |s, v| {
         s.processes.worker_exec.push(v.into())
-    })
-    .later(),
+    }),
     text("worker-exec2", "the same, after post_fork", |s, v| {
         s.processes.worker_exec2.push(v.into())
-    })
-    .later(),
+    }),
     number(
         "worker-heartbeat",
         "seconds without a sign of life outside of requests after which a worker is replaced",

@@ -35,7 +35,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "alarms of this kind are not in rsgi",
         instead: "use alarm and alarm-log",
-        names: "alarm-cheap alarm-fd alarm-freq alarm-list alarm-msg-size alarms-list not-alarm-log not-log-alarm",
+        names: "alarm-cheap alarm-fd alarm-list alarms-list",
     },
     Refusal {
         reason: "applications of single workers are not in rsgi",
@@ -194,7 +194,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the spooler is not in rsgi",
         instead: "use spooler",
-        names: "spooler-cheap spooler-signal-as-task",
+        names: "spooler-cheap",
     },
     Refusal {
         reason: "this part of static files is not in rsgi",

@@ -1,73 +1,78 @@
 //! Rules about requests; the order of all of them counts.
 
 use crate::options::spec::ArgKind::Required;
-use crate::options::spec::{Group, OptionSpec, later};
+use crate::options::spec::{Group, OptionSpec, later, named};
+use crate::settings::Settings;
 
 pub static GROUP: Group = Group {
     title: "Routing (the forms error-, response- and final- apply at those times)",
     rows: ROWS,
 };
 
+fn add(settings: &mut Settings, name: &str, value: &str) {
+    settings.routing.add(name, value);
+}
+
 static ROWS: &[OptionSpec] = &[
-    later("route", Required, "a rule about the path: REGEXP ACTION:ARGUMENT").aliases(&[
+    named("route", "a rule about the path: REGEXP ACTION:ARGUMENT", add).aliases(&[
         "error-route",
         "response-route",
         "final-route",
     ]),
-    later("route-host", Required, "a rule about the host").aliases(&[
+    named("route-host", "a rule about the host", add).aliases(&[
         "error-route-host",
         "response-route-host",
         "final-route-host",
     ]),
-    later("route-uri", Required, "a rule about the URI").aliases(&[
+    named("route-uri", "a rule about the URI", add).aliases(&[
         "error-route-uri",
         "response-route-uri",
         "final-route-uri",
     ]),
-    later("route-qs", Required, "a rule about the query string").aliases(&[
+    named("route-qs", "a rule about the query string", add).aliases(&[
         "error-route-qs",
         "response-route-qs",
         "final-route-qs",
     ]),
-    later("route-remote-addr", Required, "a rule about the client's address").aliases(&[
+    named("route-remote-addr", "a rule about the client's address", add).aliases(&[
         "error-route-remote-addr",
         "response-route-remote-addr",
         "final-route-remote-addr",
     ]),
-    later("route-remote-user", Required, "a rule about the user").aliases(&[
+    named("route-remote-user", "a rule about the user", add).aliases(&[
         "error-route-remote-user",
         "response-route-remote-user",
         "final-route-remote-user",
     ]),
-    later("route-referer", Required, "a rule about the referer").aliases(&[
+    named("route-referer", "a rule about the referer", add).aliases(&[
         "error-route-referer",
         "response-route-referer",
         "final-route-referer",
     ]),
-    later("route-user-agent", Required, "a rule about the user agent").aliases(&[
+    named("route-user-agent", "a rule about the user agent", add).aliases(&[
         "error-route-user-agent",
         "response-route-user-agent",
         "final-route-user-agent",
     ]),
-    later("error-route-status", Required, "a rule about the status")
+    named("error-route-status", "a rule about the status", add)
         .aliases(&["response-route-status", "final-route-status"]),
-    later(
+    named(
         "route-if",
-        Required,
         "a rule under a condition: CONDITION:ARGUMENT ACTION:ARGUMENT",
+        add,
     )
     .aliases(&["error-route-if", "response-route-if", "final-route-if"]),
-    later("route-if-not", Required, "a rule unless a condition holds").aliases(&[
+    named("route-if-not", "a rule unless a condition holds", add).aliases(&[
         "error-route-if-not",
         "response-route-if-not",
         "final-route-if-not",
     ]),
-    later("route-run", Required, "an action for every request").aliases(&[
+    named("route-run", "an action for every request", add).aliases(&[
         "error-route-run",
         "response-route-run",
         "final-route-run",
     ]),
-    later("route-label", Required, "a label to jump to").aliases(&[
+    named("route-label", "a label to jump to", add).aliases(&[
         "error-route-label",
         "response-route-label",
         "final-route-label",

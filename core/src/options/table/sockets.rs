@@ -246,6 +246,11 @@ static ROWS: &[OptionSpec] = &[
     )
     .later(),
     parsed(
+        "remote-allow",
+        "hosts that may raise signals and spool tasks: ADDRESS[/BITS]",
+        |s, v| s.sockets.remote_allow.add(v).map_err(|e| e.to_string()),
+    ),
+    parsed(
         "allowed-modifiers",
         "plugin numbers that requests may ask for: 0,5,9",
         |s, v| {

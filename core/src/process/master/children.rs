@@ -115,6 +115,7 @@ impl Master {
         let process = self.processes.remove(at);
         self.sources.release(pid);
         super::signals::report_lost(pid, process.kind);
+        super::alarms::crashed(&process, signal);
         if let Kind::Worker(id) | Kind::Old(id) = process.kind
             && id > 0
         {

@@ -1,6 +1,7 @@
 //! The master: forks workers and gateways, reaps and respawns them, ends requests that are over time, and carries
 //! out what operators ask by signal. Single-threaded; one mio loop.
 
+mod alarms;
 mod children;
 mod crons;
 mod daemons;
@@ -31,7 +32,7 @@ use crate::server::Server;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::server::StatsServer;
-use crate::{cache, log, say, startup, unix_signal};
+use crate::{alarm, cache, log, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -62,6 +63,8 @@ const EMPEROR: Token = Token(7);
 const NOTICES: Token = Token(8);
 /// A file that an application watches.
 const MONITORS: Token = Token(9);
+/// What any process raises an alarm for.
+const ALARMS: Token = Token(10);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -166,7 +169,10 @@ impl LogPipe {
         loop {
             match self.reader.read(buffer) {
                 Ok(0) => return true,
-                Ok(n) => log::sink::deliver(&buffer[..n], self.requests),
+                Ok(n) => {
+                    log::sink::deliver(&buffer[..n], self.requests);
+                    alarm::see_lines(&buffer[..n]);
+                }
                 Err(_) => return false,
             }
         }
@@ -241,6 +247,8 @@ struct Master {
     told_workers: Option<usize>,
     /// Seconds in which no worker was idle.
     overloaded: u64,
+    /// The sockets whose queues were full when last looked at.
+    full_backlogs: Vec<bool>,
     /// `when_ready` was called.
     said_ready: bool,
     /// The policy's last look.
@@ -306,6 +314,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
             .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
     }
     let notices = Notices::bind(&server.settings, poll.registry())?;
+    alarms::watch(poll.registry())?;
     let daemons = daemons::configured(&server.settings)?;
     let touches = Touches::new(&server.settings, poll.registry());
     let sources = SignalSources::new(&server.settings, poll.registry());
@@ -340,6 +349,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         oom_kills: OomKills::now(),
         told_workers: None,
         overloaded: 0,
+        full_backlogs: vec![false; server.sockets.len()],
         said_ready: false,
         looked: Instant::now(),
         way_back: None,
@@ -402,6 +412,7 @@ impl Master {
             self.read_fifo();
             self.hear_touches();
             self.run_signals();
+            alarm::carry_out();
             self.run_crons();
             self.wake_when_asked();
             self.hear_emperor();

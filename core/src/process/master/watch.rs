@@ -16,6 +16,7 @@ impl Master {
         unsafe { (*crate::server::view()).current_time = now };
         publish_queues(self.server);
         self.caches.tick(&self.server.settings);
+        self.check_backlogs();
         hooks::master_cycle();
         self.check_deadlines(now);
         self.check_mules(now);

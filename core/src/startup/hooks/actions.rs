@@ -113,7 +113,10 @@ static ACTIONS: &[Spec] = &[
     action("wait_for_socket", Form::Needed("ADDRESS"), |a| {
         wait(WaitKind::Socket, a)
     }),
-    absent("alarm", "there are no alarms in this version; use exec"),
+    action("alarm", Form::Words(2, "NAME MESSAGE"), |a| {
+        let (name, message) = two(a);
+        crate::alarm::trigger(name, message.as_bytes())
+    }),
     absent("rpc", "there is no RPC in this version; use call or exec"),
     absent("retryrpc", "there is no RPC in this version; use call or exec"),
     absent(
@@ -287,7 +290,7 @@ mod tests {
         );
         assert!(why("exit:soon").contains("exit:NUMBER"));
         assert!(why("unlink:").contains("unlink:FILE"));
-        assert!(why("alarm:x y").contains("use exec"));
+        assert!(why("alarm:x").contains("NAME MESSAGE"));
         assert!(why("unix_signal:15 no_such_function").contains("no_such_function"));
         for fine in [
             "print",

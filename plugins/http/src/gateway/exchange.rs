@@ -149,6 +149,7 @@ impl Gateway {
 
     /// The request's body, client to backend.
     fn pass_body(&mut self, key: usize, link_key: usize) -> Result<bool, Fault> {
+        let tells = self.links.tell_of_half_closes();
         let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key)) else {
             return Err(Fault::Client);
         };
@@ -182,6 +183,12 @@ impl Gateway {
                 }
                 Ok(Fill::Ended) | Err(_) => return Err(Fault::Client),
             }
+        }
+        let is_sent = body.is_done() && link.channel.output.is_empty();
+        if tells && is_sent && !link.refuses_body && channel.is_half_closed() {
+            // the application may want to know; the answer still comes, and the link is not used again
+            link.channel.socket.stream.shutdown_write();
+            link.refuses_body = true;
         }
         Ok(moved)
     }

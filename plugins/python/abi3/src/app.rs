@@ -3,7 +3,7 @@
 
 use crate::py::{self, Py, PyResult, Raised};
 use crate::settings::{self, AppSource};
-use crate::{exception, interpreter};
+use crate::{asgi, exception, interpreter};
 use pyo3_ffi::{PyList_GetItem, PyList_Size, PyTuple_GetItem};
 use rsgi_plugin_api::{log, sys};
 use std::ffi::{CStr, c_int};
@@ -129,10 +129,16 @@ fn load(mountpoint: &[u8], source: &AppSource) -> c_int {
 fn announce(mountpoint: &[u8], callable: Py, begin: Instant) -> c_int {
     // SAFETY: the host's counter of this process.
     let id = unsafe { *sys::uwsgi_apps_cnt_of_process() };
+    let is_asgi = asgi::is_asgi(&callable);
     match register(id, mountpoint, callable, begin) {
         Ok(is_default) => {
+            if is_asgi {
+                // SAFETY: a text that lives for ever; the field is a plugin's to write.
+                unsafe { sys::uwsgi.r#loop = c"asyncio".as_ptr().cast_mut() };
+            }
+            let kind = if is_asgi { "ASGI" } else { "WSGI" };
             log::line(&format!(
-                "WSGI app {id} (mountpoint='{}') ready in {} seconds on interpreter {:?} pid: {}{}",
+                "{kind} app {id} (mountpoint='{}') ready in {} seconds on interpreter {:?} pid: {}{}",
                 String::from_utf8_lossy(mountpoint),
                 begin.elapsed().as_secs(),
                 interpreter::main(),
@@ -151,7 +157,7 @@ fn announce(mountpoint: &[u8], callable: Py, begin: Instant) -> c_int {
 /// The module that the user named, for the hint about a failed import.
 fn wanted(source: &AppSource) -> String {
     match source {
-        AppSource::Module(spec) => {
+        AppSource::Module(spec) | AppSource::Asgi(spec) => {
             let name = spec.split(|b| *b == b':').next().unwrap_or_default();
             String::from_utf8_lossy(name).into_owned()
         }
@@ -171,7 +177,7 @@ fn find(source: &AppSource) -> Result<Py, Missing> {
             }
             (module?, default, format!("file {}", String::from_utf8_lossy(path)))
         }
-        AppSource::Module(spec) => {
+        AppSource::Module(spec) | AppSource::Asgi(spec) => {
             let mut parts = spec.splitn(2, |b| *b == b':');
             let name = parts.next().unwrap_or_default();
             let callable = parts.next().map_or(default, <[u8]>::to_vec);
@@ -211,8 +217,11 @@ fn find(source: &AppSource) -> Result<Py, Missing> {
     // SAFETY: a live object.
     if unsafe { pyo3_ffi::PyCallable_Check(found.as_ptr()) } == 0 {
         return Err(Missing::Said(format!(
-            "\"{callable}\" of {place} is not callable: a WSGI application is a function or an object with __call__"
+            "\"{callable}\" of {place} is not callable: an application is a function or an object with __call__"
         )));
+    }
+    if let AppSource::Asgi(_) = source {
+        asgi::name(&found);
     }
     Ok(found)
 }

@@ -121,7 +121,7 @@ pub fn forget() {
 }
 
 /// The request's variables: name, value, name, value ...
-fn variables(req: &WsgiRequest) -> &[iovec] {
+pub fn variables(req: &WsgiRequest) -> &[iovec] {
     if req.var_cnt == 0 {
         return &[];
     }
@@ -129,7 +129,8 @@ fn variables(req: &WsgiRequest) -> &[iovec] {
     unsafe { std::slice::from_raw_parts(req.hvec, usize::from(req.var_cnt)) }
 }
 
-fn bytes(part: &iovec) -> &[u8] {
+/// The bytes of a name or a value.
+pub fn bytes(part: &iovec) -> &[u8] {
     if part.iov_len == 0 {
         return &[];
     }
@@ -255,27 +256,32 @@ impl Shape {
     }
 
     fn is_https(&self, req: &WsgiRequest) -> bool {
-        // SAFETY: the host keeps pointers and lengths of its request in step.
-        let field = |p: *const std::ffi::c_char, len: u16| unsafe {
-            if p.is_null() {
-                &[][..]
-            } else {
-                std::slice::from_raw_parts(p.cast::<u8>(), len.into())
-            }
-        };
-        let scheme = field(req.scheme, req.scheme_len);
-        if !scheme.is_empty() {
-            return scheme.eq_ignore_ascii_case(b"https");
-        }
-        let https = field(req.https, req.https_len);
-        if https.eq_ignore_ascii_case(b"on") || https == b"1" {
-            return true;
-        }
         let said = |slot: Option<usize>| slot.map(|i| self.slots[i].value.as_slice());
-        let claims = said(self.forwarded_proto).is_some_and(|v| v.eq_ignore_ascii_case(b"https"))
-            || said(self.forwarded_ssl).is_some_and(|v| v.eq_ignore_ascii_case(b"on") || v == b"1");
-        claims && is_trusted(field(req.remote_addr, req.remote_addr_len))
+        is_https(req, said(self.forwarded_proto), said(self.forwarded_ssl))
     }
+}
+
+/// Whether the client used https: the front's word, HTTPS, or what these two headers of a trusted proxy say.
+pub fn is_https(req: &WsgiRequest, forwarded_proto: Option<&[u8]>, forwarded_ssl: Option<&[u8]>) -> bool {
+    // SAFETY: the host keeps pointers and lengths of its request in step.
+    let field = |p: *const std::ffi::c_char, len: u16| unsafe {
+        if p.is_null() {
+            &[][..]
+        } else {
+            std::slice::from_raw_parts(p.cast::<u8>(), len.into())
+        }
+    };
+    let scheme = field(req.scheme, req.scheme_len);
+    if !scheme.is_empty() {
+        return scheme.eq_ignore_ascii_case(b"https");
+    }
+    let https = field(req.https, req.https_len);
+    if https.eq_ignore_ascii_case(b"on") || https == b"1" {
+        return true;
+    }
+    let claims = forwarded_proto.is_some_and(|v| v.eq_ignore_ascii_case(b"https"))
+        || forwarded_ssl.is_some_and(|v| v.eq_ignore_ascii_case(b"on") || v == b"1");
+    claims && is_trusted(field(req.remote_addr, req.remote_addr_len))
 }
 
 /// A peer whose word about the client counts: this machine (a unix socket has no address).
@@ -283,7 +289,8 @@ fn is_trusted(peer: &[u8]) -> bool {
     peer.is_empty() || peer.starts_with(b"127.") || peer == b"::1" || peer.starts_with(b"::ffff:127.")
 }
 
-fn intern(text: &[u8]) -> PyResult<Py> {
+/// A str that equal ones of other modules are the same object as.
+pub fn intern(text: &[u8]) -> PyResult<Py> {
     let mut object = py::latin1(text)?.into_ptr();
     // SAFETY: replaces our reference by one to the interned twin.
     unsafe {

@@ -6,6 +6,7 @@ use crate::exchange::Exchange;
 use crate::interpreter;
 use crate::py::{self, Py};
 use pyo3_ffi::*;
+use rsgi_plugin_api::abi::WsgiRequest;
 use rsgi_plugin_api::{export, log, sys};
 use std::cell::Cell;
 
@@ -112,6 +113,16 @@ pub fn print_current() {
     }
 }
 
+/// The same, but not an OSError of a request whose client has gone.
+pub fn print_unless_gone(gone: bool) {
+    if let Some(e) = take()
+        // SAFETY: the class lives for ever.
+        && !(gone && unsafe { e.is(PyExc_OSError) })
+    {
+        e.print();
+    }
+}
+
 /// Prints the current exception of a failed load and one line that says what to do; the line is left out when the
 /// traceback says it all. `wanted` is the module that the user named.
 pub fn explain_current(wanted: &str) {
@@ -129,10 +140,14 @@ pub fn explain_current(wanted: &str) {
 /// exception's text (catch-exceptions), a plain 500, or, when an answer has begun, a cut connection. What the request
 /// hook then returns.
 pub fn report(exchange: &Exchange) -> i32 {
+    report_of(exchange.req(), exchange.gone.get())
+}
+
+/// The same for a request of the host's; `gone`: its client is.
+pub fn report_of(req: *mut WsgiRequest, gone: bool) -> i32 {
     let Some(e) = take() else { return -1 };
-    let req = exchange.req();
     // SAFETY: the class lives for ever.
-    let write_error = exchange.gone.get() && unsafe { e.is(PyExc_OSError) };
+    let write_error = gone && unsafe { e.is(PyExc_OSError) };
     // SAFETY: a plain read of the published view.
     if write_error && unsafe { sys::uwsgi.disable_write_exception } != 0 {
         return -1;
@@ -153,7 +168,7 @@ pub fn report(exchange: &Exchange) -> i32 {
         if answered {
             return 0;
         }
-        if (*req).headers_sent != 0 || exchange.gone.get() {
+        if (*req).headers_sent != 0 || gone {
             return -1;
         }
         sys::uwsgi_500(req);

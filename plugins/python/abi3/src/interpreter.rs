@@ -133,6 +133,7 @@ fn setup() -> PyResult<()> {
         (c"rsgidecorators", include_str!("rsgidecorators.py")),
         (c"rsgi", "from rsgidecorators import *\n"),
         (c"_rsgi_gunicorn", include_str!("gunicorn_conf.py")),
+        crate::asgi::HALF,
     ] {
         py::set_item(&sources, name, &py::string(source)?)?;
     }

@@ -3,6 +3,7 @@
 //! functions of the table below from the plugin hooks of the same names.
 
 mod app;
+mod asgi;
 // half of it is for the other side
 #[allow(dead_code)]
 #[path = "../../src/bridge.rs"]
@@ -192,7 +193,14 @@ unsafe extern "C" fn rpc(
 unsafe extern "C" fn worker() -> c_int {
     guarded("worker", 1, || {
         let Some(script) = &settings::get().worker_override else {
-            return 0;
+            return gil::with(|| match asgi::is_wanted() {
+                false => 0,
+                true => {
+                    lifecycle::worker_init();
+                    asgi::run();
+                    1
+                }
+            });
         };
         gil::with(|| {
             lifecycle::worker_init();

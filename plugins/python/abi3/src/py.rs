@@ -289,6 +289,16 @@ pub fn set_item(dict: &Py, key: &CStr, value: &Py) -> PyResult<()> {
     check(unsafe { PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
 }
 
+/// A new dict with these str keys.
+pub fn dict(items: &[(&CStr, Py)]) -> PyResult<Py> {
+    // SAFETY: a new dict.
+    let dict = unsafe { Py::new(PyDict_New())? };
+    for (key, value) in items {
+        set_item(&dict, key, value)?;
+    }
+    Ok(dict)
+}
+
 /// `-1` means that an exception is set.
 pub fn check(rc: c_int) -> PyResult<()> {
     if rc < 0 { Err(Raised) } else { Ok(()) }

@@ -27,7 +27,7 @@ pub fn serve(req: *mut WsgiRequest) -> i32 {
 }
 
 /// The app of the request's mountpoint, else the default one.
-fn find_app(req: *mut WsgiRequest) -> Option<&'static mut UwsgiApp> {
+pub fn find_app(req: *mut WsgiRequest) -> Option<&'static mut UwsgiApp> {
     // SAFETY: the host's request of this core; the apps' array lives as long as the process.
     unsafe {
         let r = &mut *req;

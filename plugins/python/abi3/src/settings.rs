@@ -11,6 +11,8 @@ pub enum AppSource {
     File(Vec<u8>),
     /// `--module`, with an optional `:callable`
     Module(Vec<u8>),
+    /// `--asgi`: the same, and it is an ASGI application
+    Asgi(Vec<u8>),
     /// `--eval`
     Code(Vec<u8>),
     /// `--paste`; the flag: with its logging section
@@ -44,6 +46,8 @@ pub struct Settings {
     pub late_aliases: Vec<Vec<u8>>,
     pub test: Option<Vec<u8>>,
     pub gunicorn_conf: Option<Vec<u8>>,
+    pub asgi_loop: Option<Vec<u8>>,
+    pub asgi_lifespan: Option<Vec<u8>>,
     pub autoreload: u32,
     pub autoreload_ignore: Vec<Vec<u8>>,
 }
@@ -91,6 +95,9 @@ impl Settings {
         match key {
             b"wsgi-file" => self.apps.push(AppSource::File(value)),
             b"module" => self.apps.push(AppSource::Module(value)),
+            b"asgi" => self.apps.push(AppSource::Asgi(value)),
+            b"asgi-loop" => self.asgi_loop = Some(value),
+            b"asgi-lifespan" => self.asgi_lifespan = Some(value),
             b"eval" => self.apps.push(AppSource::Code(value)),
             b"paste" => self.apps.push(AppSource::Paste(value, false)),
             b"paste-logged" => self.apps.push(AppSource::Paste(value, true)),

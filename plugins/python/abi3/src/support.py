@@ -373,3 +373,18 @@ def gunicorn_hooks(path):
     """--gunicorn-conf: the hooks of the file, and the settings as `cfg` shows them."""
     import _rsgi_gunicorn
     _rsgi_gunicorn.Conf(path).install()
+
+
+def is_asgi(app):
+    """Whether calling it makes a coroutine: a function with async, or an object whose class has such a __call__."""
+    while hasattr(app, "func") and hasattr(app, "keywords"):  # functools.partial
+        app = app.func
+    for function in (app, getattr(type(app), "__call__", None)):
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        if code is not None and code.co_flags & 0x80:
+            return True
+    return False
+
+
+async def as_coroutine(awaitable):
+    return await awaitable

@@ -1,6 +1,9 @@
 """Decorators over the uwsgi module: after-fork work, signals, timers, cron, file monitors, spooler, mules, locks."""
+import os
 import pickle
+import sys
 import threading
+import traceback
 from functools import wraps
 
 import uwsgi
@@ -16,7 +19,7 @@ postfork_chain = []
 # ---- after the fork
 
 def postfork_chain_hook():
-    for function in postfork_chain:
+    for function in list(postfork_chain):
         function()
 
 
@@ -112,7 +115,11 @@ def _bytes(value):
 
 
 def _text(value):
-    return value.decode() if isinstance(value, bytes) else value
+    """As text where it is text: a body may be anything."""
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
 
 
 def manage_spool_request(task):
@@ -123,7 +130,7 @@ def manage_spool_request(task):
     if "args" in task and "kwargs" in task:
         result = function(*pickle.loads(task.pop("args")), **pickle.loads(task.pop("kwargs")))
     else:
-        result = function(task)
+        result = function({k: _text(v) for k, v in task.items()})
     return int(_text(default)) if default is not None else result
 
 
@@ -136,6 +143,7 @@ class _spooled(object):
         self.ret = ret
         self.__name__ = getattr(f, "__name__", "spooled")
         spooler_functions[self.__name__] = f
+        f.spool = self.spool
 
     def spool(self, *args, **kwargs):
         special = {}
@@ -207,71 +215,85 @@ class mulefunc(object):
         return self.real_call(*args, **kwargs)
 
 
-class _in_mule(object):
-    """A loop of one mule: once, for ever, or for each message."""
+class _loop(object):
+    """What a mule does instead of waiting for messages: it runs in the mule's main thread, after all that a fork is
+    followed by."""
 
+    def __init__(self, is_here, run):
+        self.is_here = is_here
+        self.run = run
+
+    def __call__(self):
+        if not self.is_here():
+            return
+        try:
+            self.run()
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+
+def _loops_last():
+    # a loop does not return, and the rest of the chain is not to wait for it
+    postfork_chain.sort(key=lambda function: isinstance(function, _loop))
+
+
+def _for_ever(step):
+    while True:
+        step()
+
+
+def _for_each(get, f):
+    def step():
+        message = get()
+        if message:
+            f(message)
+    _for_ever(step)
+
+
+class _in_mule(object):
     def __init__(self, num):
         self.num = num
 
     def __call__(self, f):
-        def start():
-            if uwsgi.mule_id() == self.num:
-                t = threading.Thread(target=self._guard, args=(f,))
-                t.daemon = True
-                t.start()
-        postfork_chain.append(start)
+        postfork_chain.append(_loop(lambda: uwsgi.mule_id() == self.num, lambda: self.run(f)))
+        _loops_last()
         return f
-
-    def _guard(self, f):
-        import os
-        import traceback
-        try:
-            self.run(f)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
 
 
 class mule(_in_mule):
+    """Once, in mule n."""
+
     def run(self, f):
         f()
 
 
 class muleloop(_in_mule):
+    """Again and again, in mule n."""
+
     def run(self, f):
-        while True:
-            f()
-
-
+        _for_ever(f)
 
 
 class mulemsg(_in_mule):
+    """For each message, in mule n."""
+
     def run(self, f):
-        while True:
-            message = uwsgi.mule_get_msg()
-            if message is not None:
-                f(message)
+        _for_each(uwsgi.mule_get_msg, f)
 
 
 class farm(object):
-    """Each message to the farm is handed to the function, in the farm's mules."""
+    """For each message to the farm, in the farm's mules."""
 
-    def __init__(self, name=None):
+    def __init__(self, name=None, **kwargs):
         self.name = name
 
     def __call__(self, f):
-        def start():
-            if uwsgi.mule_id() and (self.name is None or uwsgi.in_farm(self.name)):
-                t = threading.Thread(target=loop)
-                t.daemon = True
-                t.start()
-
-        def loop():
-            while True:
-                message = uwsgi.farm_get_msg()
-                if message is not None:
-                    f(message)
-        postfork_chain.append(start)
+        def is_here():
+            return uwsgi.mule_id() and (uwsgi.in_farm() if self.name is None else uwsgi.in_farm(self.name))
+        postfork_chain.append(_loop(is_here, lambda: _for_each(uwsgi.farm_get_msg, f)))
+        _loops_last()
         return f
 
 

@@ -1,6 +1,7 @@
 //! The `uwsgi` module: what an application may ask and tell the server. Made once when Python starts; attributes that
 //! the server learns later (sockets) are refreshed before applications are loaded and after each fork.
 
+mod alarm;
 mod cache;
 mod lock;
 mod mule;
@@ -10,6 +11,7 @@ mod request;
 pub mod rpc;
 pub mod signal;
 mod spooler;
+mod websocket;
 
 pub use mule::dispatch as mule_msg;
 pub use process::{own_record, stop_now};
@@ -68,8 +70,10 @@ fn make() -> PyResult<Py> {
     let mut rows = process::rows();
     rows.extend(request::rows());
     rows.extend(net::rows());
+    rows.extend(websocket::rows());
     rows.extend(signal::rows());
     rows.extend(cache::rows());
+    rows.extend(alarm::rows());
     rows.extend(lock::rows());
     rows.extend(rpc::rows());
     rows.extend(mule::rows());

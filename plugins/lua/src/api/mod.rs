@@ -1,0 +1,45 @@
+//! The table `uwsgi` of each Lua state, one file for each subject.
+
+mod signal;
+
+use mlua::{Lua, LuaString, Table};
+use rsgi_plugin_api::{HookError, log};
+
+pub use signal::handle;
+
+/// Puts the table into a state.
+///
+/// # Errors
+/// Lua has no memory.
+pub fn install(lua: &Lua) -> mlua::Result<()> {
+    let uwsgi = lua.create_table()?;
+    uwsgi.set("version", env!("CARGO_PKG_VERSION"))?;
+    uwsgi.set(
+        "log",
+        lua.create_function(|_, text: LuaString| {
+            log::line(&text.to_string_lossy());
+            Ok(())
+        })?,
+    )?;
+    signal::install(lua, &uwsgi)?;
+    lua.globals().set("uwsgi", uwsgi)
+}
+
+/// An error of the host as one of Lua.
+fn raised(e: HookError) -> mlua::Error {
+    mlua::Error::runtime(e.to_string())
+}
+
+/// Sets a function of the table.
+fn function<A, R>(
+    lua: &Lua,
+    uwsgi: &Table,
+    name: &str,
+    body: impl Fn(&Lua, A) -> mlua::Result<R> + mlua::MaybeSend + 'static,
+) -> mlua::Result<()>
+where
+    A: mlua::FromLuaMulti,
+    R: mlua::IntoLuaMulti,
+{
+    uwsgi.set(name, lua.create_function(body)?)
+}
