@@ -134,6 +134,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("log-socket", "127.0.0.1:5140"),
     ("logfile-chmod", "640"),
     ("alarm-msg-size", "8192"),
+    ("alarm-freq", "3"),
     ("alarm-log", "mail ERROR"),
     ("alarm*", "mail cmd:mail -s alarm root"),
     // directories and environment
