@@ -55,8 +55,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the caches is not in rsgi",
         instead: "use cache2",
-        names: "add-cache-item cache-report-freed-items cache-store cache-store-sync cache-sync cache-udp-node \
-                cache-udp-server cache-use-last-modified check-cache load-file-in-cache load-file-in-cache-gzip",
+        names: "cache-sync cache-udp-node cache-udp-server check-cache load-file-in-cache-gzip",
     },
     Refusal {
         reason: "this way to change a configuration is not in rsgi",
