@@ -82,8 +82,6 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("processes", "4"),
     ("threads", "2"),
     ("loop", "gevent"),
-    ("gevent", "100"),
-    ("asyncio", "100"),
     ("prio", "10"),
     ("procname*", "app"),
     ("worker-exec*", "/usr/bin/php-cgi"),

@@ -234,11 +234,6 @@ static REFUSED: &[Refusal] = &[
         names: "fiber",
     },
     Refusal {
-        reason: "it belongs to uWSGI's plugin greenlet, which rsgi does not have",
-        instead: "use threads",
-        names: "greenlet",
-    },
-    Refusal {
         reason: "it belongs to uWSGI's plugin rbthreads, which rsgi does not have",
         instead: "use threads",
         names: "rb-thread rb-threads rbthread rbthreads",

@@ -17,6 +17,9 @@ static COROUTINE: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut())
 /// The context that each request's is a copy of.
 static CONTEXT: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 static CALL_SOON: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
+/// The class of what a new task gives to `call_soon`, once one was seen, and the loop's own function.
+static STEP: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
+static OWN_CALL_SOON: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 /// Tasks can begin at once (3.12).
 static IS_EAGER: AtomicBool = AtomicBool::new(false);
 
@@ -55,6 +58,7 @@ pub fn prepare(event_loop: &Py, asyncio: &Py, is_eager: bool) -> PyResult<()> {
     );
     let context = interpreter::import(c"contextvars")?.attr(c"copy_context")?.call(&[])?;
     CONTEXT.store(context.into_ptr(), Ordering::Release);
+    OWN_CALL_SOON.store(event_loop.attr(c"call_soon")?.into_ptr(), Ordering::Release);
     CALL_SOON.store(py::string("call_soon")?.into_ptr(), Ordering::Release);
     // SAFETY: the row lives for ever.
     let catcher = unsafe {
@@ -68,11 +72,20 @@ pub fn prepare(event_loop: &Py, asyncio: &Py, is_eager: bool) -> PyResult<()> {
     Ok(())
 }
 
-/// What a new task calls in place of `loop.call_soon`: the step is kept.
+/// What a new task calls in place of `loop.call_soon`: the step is kept. What else calls it meanwhile (a finalizer) is
+/// passed on.
 unsafe extern "C" fn catch(_: *mut PyObject, args: *mut PyObject, keywords: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with a tuple, and a dict or NULL.
     unsafe {
         let step = Py::borrowed(PyTuple_GetItem(args, 0));
+        if let Ok(step) = &step {
+            let (class, known) = (Py_TYPE(step.as_ptr()), STEP.load(Ordering::Relaxed));
+            if known.is_null() {
+                STEP.store(class, Ordering::Relaxed);
+            } else if class != known {
+                return PyObject_Call(OWN_CALL_SOON.load(Ordering::Relaxed), args, keywords);
+            }
+        }
         let context = match keywords.is_null() {
             true => std::ptr::null_mut(),
             false => PyDict_GetItemString(keywords, c"context".as_ptr()),
