@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler lint abi-check fuzz bench bench-spooler install clean dependencies
+.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-spooler install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ soak: ## kill each process in turn, a hundred times under load (a few minutes)
 soak-spooler: ## run 10 000 tasks while those who run and enqueue them are killed (a minute or two)
 	$(CARGO) build --workspace --locked
 	$(CARGO) test -p rsgi-tests --locked --test spooler_kills -- --ignored --nocapture
+
+cache-kills: ## kill 2000 processes inside caches and check all that is left
+	RSGI_KILLS=1000 $(CARGO) test -p rsgi-core --locked cache::tests::processes -- --nocapture
 
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check

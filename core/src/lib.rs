@@ -3,6 +3,7 @@
 
 pub mod alarm;
 pub mod apps;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod control;

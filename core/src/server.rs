@@ -191,7 +191,7 @@ static mut UNKNOWN: UwsgiPlugin = rsgi_plugin_api::export::EMPTY;
 /// The address of the C view; first use fills what never changes.
 pub fn view() -> *mut UwsgiServer {
     let view = &raw mut uwsgi;
-    if !VIEW_READY.swap(true, Ordering::AcqRel) {
+    if !VIEW_READY.load(Ordering::Acquire) && !VIEW_READY.swap(true, Ordering::AcqRel) {
         // SAFETY: the first call happens in the single-threaded start, before any plugin is loaded.
         unsafe {
             for slot in &mut (*view).p {

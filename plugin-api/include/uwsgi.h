@@ -1039,6 +1039,31 @@ void uwsgi_rwunlock(struct uwsgi_lock_item *);
 pid_t uwsgi_lock_check(struct uwsgi_lock_item *);
 
 /* ------------------------------------------------------------------------------------------------------------
+ * Caches. A name is that of a cache of this instance, name@address of one in another instance (which is asked, up to
+ * socket-timeout), or NULL: the first one.
+ * ------------------------------------------------------------------------------------------------------------ */
+#define UWSGI_CACHE_FLAG_UNGETTABLE (1 << 0) /* no effect */
+#define UWSGI_CACHE_FLAG_UPDATE (1 << 1)     /* an item of the key is replaced */
+#define UWSGI_CACHE_FLAG_LOCAL (1 << 2)      /* no effect */
+#define UWSGI_CACHE_FLAG_ABSEXPIRE (1 << 3)  /* expires is a moment, seconds since the epoch */
+#define UWSGI_CACHE_FLAG_MATH (1 << 4)       /* value is an int64_t: the item's number is changed by it as follows */
+#define UWSGI_CACHE_FLAG_INC (1 << 5)
+#define UWSGI_CACHE_FLAG_DEC (1 << 6)
+#define UWSGI_CACHE_FLAG_MUL (1 << 7)
+#define UWSGI_CACHE_FLAG_DIV (1 << 8)
+#define UWSGI_CACHE_FLAG_FIXEXPIRE (1 << 9)  /* a number keeps its end when expires is 0; always so */
+
+/* [any] The value of a key, its length and the moment it ends (0: never; both places may be NULL); yours to free().
+ * NULL: no such key, or no such cache. */
+char *uwsgi_cache_magic_get(char *key, uint16_t keylen, uint64_t *vallen, uint64_t *expires, char *cache);
+/* [any] Puts an item in for so many seconds, 0: for ever. 0, or -1: the key is there, or it does not fit. */
+int uwsgi_cache_magic_set(char *key, uint16_t keylen, char *value, uint64_t vallen, uint64_t expires, uint64_t flags,
+                          char *cache);
+int uwsgi_cache_magic_del(char *key, uint16_t keylen, char *cache);    /* [any] 0, or -1: it was not there */
+int uwsgi_cache_magic_exists(char *key, uint16_t keylen, char *cache); /* [any] 1: it is there, 0: it is not */
+int uwsgi_cache_magic_clear(char *cache);                              /* [any] 0, or -1: no such cache */
+
+/* ------------------------------------------------------------------------------------------------------------
  * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -1109,6 +1134,11 @@ int rsgi_farm_send(const char *farm, const char *message, size_t len);
 ssize_t rsgi_farm_get_msg(char *message, size_t size);
 /* [any] 1: this process is a mule of the farm, NULL: of any. */
 int rsgi_in_farm(const char *farm);
+/* [any] Copies the value of a key of a cache of this instance, as much as fits into size bytes: its whole length, or -1:
+ * no such key or cache. No lock, no system call. */
+ssize_t rsgi_cache_get(const char *key, size_t keylen, char *buf, size_t size, const char *cache);
+/* [any] Calls func(key, keylen, data) for each key of a cache of this instance; -1: no such cache. */
+int rsgi_cache_keys(const char *cache, void (*func)(const char *, size_t, void *), void *data);
 /* [any] The name of a function that this process has registered, from 0: its length, at most size bytes of it written;
  * -1: there is none. */
 int rsgi_rpc_name(int number, char *buf, size_t size);

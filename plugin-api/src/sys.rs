@@ -265,6 +265,37 @@ unsafe extern "C" {
     pub fn uwsgi_rwunlock(lock: *mut UwsgiLockItem);
     pub fn uwsgi_lock_check(lock: *mut UwsgiLockItem) -> libc::pid_t;
     pub fn rsgi_lock(lock: *mut UwsgiLockItem, wait: c_int) -> c_int;
+    pub fn uwsgi_cache_magic_get(
+        key: *mut c_char,
+        keylen: u16,
+        vallen: *mut u64,
+        expires: *mut u64,
+        cache: *mut c_char,
+    ) -> *mut c_char;
+    pub fn uwsgi_cache_magic_set(
+        key: *mut c_char,
+        keylen: u16,
+        value: *mut c_char,
+        vallen: u64,
+        expires: u64,
+        flags: u64,
+        cache: *mut c_char,
+    ) -> c_int;
+    pub fn uwsgi_cache_magic_del(key: *mut c_char, keylen: u16, cache: *mut c_char) -> c_int;
+    pub fn uwsgi_cache_magic_exists(key: *mut c_char, keylen: u16, cache: *mut c_char) -> c_int;
+    pub fn uwsgi_cache_magic_clear(cache: *mut c_char) -> c_int;
+    pub fn rsgi_cache_get(
+        key: *const c_char,
+        keylen: usize,
+        buf: *mut c_char,
+        size: usize,
+        cache: *const c_char,
+    ) -> isize;
+    pub fn rsgi_cache_keys(
+        cache: *const c_char,
+        func: Option<unsafe extern "C" fn(*const c_char, usize, *mut c_void)>,
+        data: *mut c_void,
+    ) -> c_int;
     pub fn uwsgi_register_rpc(name: *mut c_char, plugin: *mut UwsgiPlugin, argc: u8, function: *mut c_void) -> c_int;
     pub fn uwsgi_rpc(
         name: *mut c_char,

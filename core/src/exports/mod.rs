@@ -7,6 +7,7 @@
 mod alarm;
 mod app;
 mod buffer;
+mod cache;
 mod events;
 mod gateway;
 mod hook;

@@ -16,6 +16,7 @@ mod routing;
 mod sockets;
 mod statics;
 mod stats;
+mod storage;
 mod validate;
 
 pub use apps::{Apps, Mount};
@@ -33,6 +34,7 @@ pub use routing::{RouteChain, RouteLine, RouteSubject, RouteTest, Routing};
 pub use sockets::{Modifiers, SocketProtocol, SocketSpec, Sockets};
 pub use statics::{StaticFiles, StaticMap};
 pub use stats::Stats;
+pub use storage::{CacheSettings, Storage};
 
 /// Everything that was configured.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +77,8 @@ pub struct Settings {
     pub emperor: Emperor,
     /// The statistics server.
     pub stats: Stats,
+    /// Memory that processes share.
+    pub storage: Storage,
     /// Every option in the order of its use, placeholders included: `uwsgi.opt`, `--show-config`.
     pub exported: Vec<(String, Option<String>)>,
     /// Where each entry of `exported` stands.
@@ -98,6 +102,7 @@ impl Settings {
         settings.apps.apply_defaults(classic);
         settings.emperor.apply_defaults();
         settings.statics.apply_defaults(classic);
+        settings.storage.apply_defaults();
         settings
     }
 

@@ -4,9 +4,10 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The lock. It lies in memory that all processes map, at whatever address.
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct SharedLock {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
     /// The pid of the holder, for those who want to know; 0: nobody.
@@ -17,6 +18,18 @@ pub struct SharedLock {
 unsafe impl Sync for SharedLock {}
 // SAFETY: as above.
 unsafe impl Send for SharedLock {}
+
+/// How long anybody sleeps at a lock before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// So long from now, by the clock that locks wait by.
+fn moment_after(pause: Duration) -> libc::timespec {
+    let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + pause;
+    libc::timespec {
+        tv_sec: then.as_secs() as libc::time_t,
+        tv_nsec: then.subsec_nanos().into(),
+    }
+}
 
 /// How a lock was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +101,15 @@ impl SharedLock {
     /// This thread has it already.
     pub fn lock(&self) -> Result<Taken, NotTaken> {
         // SAFETY: made by `make`.
-        self.taken(unsafe { libc::pthread_mutex_lock(self.mutex.get()) })
+        let mut rc = unsafe { libc::pthread_mutex_trylock(self.mutex.get()) };
+        while matches!(rc, libc::EBUSY | libc::ETIMEDOUT) {
+            // One that is killed after it was woken, and before it has the lock, takes the call to wake the next one
+            // with it, if a third one has the lock by then. So nobody sleeps for ever: all look again now and then.
+            let until = moment_after(LOOK_AGAIN);
+            // SAFETY: as above; the moment outlives the call.
+            rc = unsafe { libc::pthread_mutex_timedlock(self.mutex.get(), &until) };
+        }
+        self.taken(rc)
     }
 
     /// Takes the lock if that needs no waiting.

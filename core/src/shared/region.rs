@@ -17,8 +17,12 @@ pub struct Region {
     pub base: *mut u8,
     /// Its bytes.
     pub size: usize,
-    /// How many of them the image before has left: 0 for fresh memory, which is zero.
+    /// How many of them were there before: 0 for fresh memory, which is zero.
     pub inherited: usize,
+    /// They come from a file that this process has opened; nobody else uses it.
+    pub fresh_file: bool,
+    /// The file behind it.
+    pub fd: RawFd,
 }
 
 // SAFETY: an address that is valid in all threads; those who use it keep the rules of sharing.
@@ -76,11 +80,14 @@ impl Region {
         let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; it stays for the life of the process.
         let base = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, &file, 0)? };
+        let fd = file.as_raw_fd();
         kept().push((name.to_owned(), file));
         Ok(Self {
             base: base.as_ptr().cast(),
             size,
             inherited,
+            fresh_file: false,
+            fd,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
-use crate::{emperor, locks, log, say, signal, stats};
+use crate::{cache, emperor, locks, log, say, signal, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -109,6 +109,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
 
     // 2. what plugins see of the configuration, then their init
     server::publish_settings(&settings, is_reload);
+    cache::prepare(&settings).map_err(|e| StartupError::new(e.to_string()))?;
     locks::prepare(&settings).map_err(|e| StartupError::new(format!("cannot make the locks: {}", e.desc())))?;
     for library in &settings.plugins.dlopen {
         dlopen(library)?;

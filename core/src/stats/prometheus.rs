@@ -3,6 +3,7 @@
 
 use super::StatsSnapshot;
 use super::snapshot::{queue_of, status};
+use crate::cache::CacheFigures;
 use rsgi_plugin_api::abi::UwsgiWorker;
 use std::fmt::{Display, Write};
 
@@ -118,6 +119,23 @@ const FIGURES: &[Figure] = &[
     ("uwsgi_worker_apps", "gauge", "Applications.", |w| f64::from(w.apps_cnt)),
 ];
 
+/// A figure of a cache: name, kind, help, value.
+type CacheFigure = (&'static str, &'static str, &'static str, fn(&CacheFigures) -> u64);
+
+const CACHE_FIGURES: &[CacheFigure] = &[
+    ("uwsgi_cache_items", "gauge", "Items in the cache.", |f| f.items),
+    ("uwsgi_cache_hits", "counter", "Keys that were found.", |f| f.hits),
+    ("uwsgi_cache_misses", "counter", "Keys that were not found.", |f| {
+        f.misses
+    }),
+    (
+        "uwsgi_cache_full",
+        "counter",
+        "Items for which there was no room.",
+        |f| f.full,
+    ),
+];
+
 impl StatsSnapshot<'_> {
     /// The document.
     pub fn to_prometheus(&self) -> Vec<u8> {
@@ -175,6 +193,13 @@ impl StatsSnapshot<'_> {
             t.metric(name, kind, help);
             for w in &workers {
                 t.value(name, &[("worker_id", &w.id.to_string())], figure(w));
+            }
+        }
+        let caches = crate::cache::caches();
+        for (name, kind, help, figure) in CACHE_FIGURES.iter().filter(|_| !caches.is_empty()) {
+            t.metric(name, kind, help);
+            for cache in caches {
+                t.value(name, &[("cache", &cache.name)], figure(&cache.figures()));
             }
         }
         t.0.into_bytes()

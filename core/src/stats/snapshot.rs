@@ -2,6 +2,7 @@
 //! uwsgitop and the exporters read.
 
 use super::json::Json;
+use crate::cache::Cache;
 use crate::net::queue;
 use crate::server::{Server, WorkerSocket};
 use crate::signal::receiver::Receiver;
@@ -86,6 +87,10 @@ impl StatsSnapshot<'_> {
                 }
                 LOCKS.iter().for_each(|name| j.object(|j| j.number(name, 0)))
             });
+            let caches = crate::cache::caches();
+            if !caches.is_empty() {
+                j.list("caches", |j| caches.iter().for_each(|c| cache(j, c)));
+            }
             if settings.metrics && !settings.no_metrics {
                 j.object_member("metrics", |j| self.metrics(j));
             }
@@ -201,6 +206,24 @@ pub(super) fn status(w: &UwsgiWorker) -> String {
         w if w.busy > 0 => "busy".into(),
         _ => "idle".into(),
     }
+}
+
+fn cache(j: &mut Json, cache: &Cache) {
+    let (geometry, figures) = (cache.geometry(), cache.figures());
+    j.object(|j| {
+        j.text("name", &cache.name);
+        j.text("hash", "xxh3");
+        j.number("hashsize", geometry.buckets);
+        j.number("keysize", geometry.key_size);
+        j.number("max_items", geometry.items);
+        j.number("blocks", geometry.blocks);
+        j.number("blocksize", geometry.block_size);
+        j.number("items", figures.items);
+        j.number("hits", figures.hits);
+        j.number("miss", figures.misses);
+        j.number("full", figures.full);
+        j.number("last_modified_at", figures.modified);
+    });
 }
 
 fn spooler(j: &mut Json, all: &crate::spooler::Spoolers, number: usize) {

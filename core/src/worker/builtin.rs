@@ -1,8 +1,10 @@
 //! Requests that the server answers itself, by their modifier1 and unless a plugin sits there: a sign of life, uWSGI
-//! signals, remote procedures, tasks for the spooler. Those that do something are for this machine and for hosts that the operator
-//! names.
+//! signals, remote procedures, caches, tasks for the spooler. Those that do something are for this machine and for
+//! hosts that the operator names.
 
+use super::cache_packet;
 use super::serve::peer_name;
+use crate::cache::anywhere::{CACHE, COMMAND};
 use crate::request::{Core, bytes_of, place, response};
 use crate::rpc::{self, CallError, Response, remote};
 use crate::say;
@@ -35,7 +37,20 @@ pub fn reads_packet(packet: PacketHeader) -> bool {
             .request
             .is_none()
     };
-    packet.modifier1 == RPC && !matches!(packet.modifier2, RPC_PATH | RPC_XML) && is_free()
+    let is_raw = match packet.modifier1 {
+        RPC => !matches!(packet.modifier2, RPC_PATH | RPC_XML),
+        CACHE => packet.modifier2 == cache_packet::KEY,
+        _ => false,
+    };
+    is_raw && is_free()
+}
+
+/// The variable that says how long the body is.
+pub fn length_variable(packet: PacketHeader) -> &'static [u8] {
+    match (packet.modifier1, packet.modifier2) {
+        (CACHE, COMMAND) => b"size",
+        _ => b"CONTENT_LENGTH",
+    }
 }
 
 /// Answers; whether the answer is whole, `None`: the server knows no such request.
@@ -60,6 +75,8 @@ pub fn answer(core: &mut Core) -> Option<bool> {
             RPC_PATH => response::plain(core, "403 Forbidden", "Forbidden"),
             _ => response::alone(core, &[]),
         },
+        CACHE if !is_for(core, "use caches") => response::alone(core, &[]),
+        CACHE => cache_packet::answer(core, modifier2),
         RPC if modifier2 == RPC_PATH => by_path(core),
         RPC => by_packet(core, modifier2),
         _ => return None,

@@ -1,6 +1,7 @@
 //! A worker process: its cores (request threads) around one epoll, from the fork to an orderly end.
 
 mod builtin;
+mod cache_packet;
 pub mod connection;
 pub mod events;
 mod exec;

@@ -217,6 +217,7 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     let body = unsafe { &(&*conn_ptr).buffered()[HEADER_LEN..HEADER_LEN + size] };
     core.packet = place(body);
     let link = conn.socket.protocol == SocketProtocol::Link;
+    let length_variable = builtin::length_variable(packet);
     let vars = if builtin::reads_packet(packet) { &[] } else { body };
     let (mut length, mut chunked, mut is_head, mut http10) = (BodyLength::None, false, false, true);
     for pair in parse_vars(vars) {
@@ -225,7 +226,7 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
             Err(e) => return Parsed::Broken(format!("invalid uwsgi request: {e}")),
         };
         match key {
-            b"CONTENT_LENGTH" if !value.is_empty() => match http1::parse_length(value) {
+            key if key == length_variable && !value.is_empty() => match http1::parse_length(value) {
                 Ok(n) => length = BodyLength::Fixed(n),
                 Err(e) => return Parsed::Broken(format!("invalid uwsgi request: {e}")),
             },

@@ -55,8 +55,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the caches is not in rsgi",
         instead: "use cache2",
-        names: "add-cache-item cache-report-freed-items cache-store cache-store-sync cache-sync cache-udp-node \
-                cache-udp-server cache-use-last-modified check-cache load-file-in-cache load-file-in-cache-gzip",
+        names: "cache-sync cache-udp-node cache-udp-server check-cache load-file-in-cache-gzip",
     },
     Refusal {
         reason: "this way to change a configuration is not in rsgi",
@@ -191,11 +190,6 @@ static REFUSED: &[Refusal] = &[
         instead: "use socket or http-socket",
         names: "multicast multicast-loop multicast-ttl no-fd-passing puwsgi-socket ssl-socket suwsgi-socket \
                 tcp-fast-open-client tcp-fastopen-client",
-    },
-    Refusal {
-        reason: "this part of the spooler is not in rsgi",
-        instead: "use spooler",
-        names: "spooler-cheap",
     },
     Refusal {
         reason: "this part of static files is not in rsgi",

@@ -32,7 +32,7 @@ use crate::server::Server;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::server::StatsServer;
-use crate::{alarm, log, say, startup, unix_signal};
+use crate::{alarm, cache, log, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -263,6 +263,7 @@ struct Master {
     /// A reload was asked for while one was being tried.
     reload_again: bool,
     sources: SignalSources,
+    caches: cache::Keeper,
     crons: Vec<crons::CommandCron>,
 }
 
@@ -357,6 +358,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         emperor_pause: None,
         reload_again: false,
         sources,
+        caches: cache::Keeper::new(),
         crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {

@@ -15,6 +15,7 @@ impl Master {
         // SAFETY: the master is single-threaded; plugins read the field.
         unsafe { (*crate::server::view()).current_time = now };
         publish_queues(self.server);
+        self.caches.tick(&self.server.settings);
         self.check_backlogs();
         hooks::master_cycle();
         self.check_deadlines(now);

@@ -102,6 +102,18 @@ pub fn tuple(items: &[&Py]) -> PyResult<Py> {
     }
 }
 
+/// A new list.
+pub fn list(items: &[Py]) -> PyResult<Py> {
+    // SAFETY: a new list; Append takes its own reference.
+    unsafe {
+        let list = Py::new(PyList_New(0))?;
+        for item in items {
+            check(PyList_Append(list.as_ptr(), item.as_ptr()))?;
+        }
+        Ok(list)
+    }
+}
+
 /// `None`.
 pub fn none() -> Py {
     // SAFETY: None lives for ever.
@@ -379,6 +391,95 @@ impl Args {
         if n == -1 && !unsafe { PyErr_Occurred() }.is_null() {
             Err(Raised)
         } else {
+            Ok(n)
+        }
+    }
+}
+
+/// A function that takes its arguments as an array: in every CPython we support, though part of the stable ABI only
+/// since 3.10.
+pub type FastFunction = unsafe extern "C" fn(*mut PyObject, *const *mut PyObject, Py_ssize_t) -> *mut PyObject;
+
+/// A row of a method table for such a function.
+pub fn fast_method(name: &'static CStr, function: FastFunction) -> PyMethodDef {
+    const METH_FASTCALL: c_int = 0x80;
+    // SAFETY: the flag tells Python what the function really takes.
+    let function = unsafe { std::mem::transmute::<FastFunction, PyCFunction>(function) };
+    method(name, function, METH_FASTCALL)
+}
+
+/// Positional arguments of such a function.
+pub struct Fast<'a> {
+    items: &'a [*mut PyObject],
+    function: &'static str,
+}
+
+impl<'a> Fast<'a> {
+    /// # Safety
+    /// `args` are the `count` arguments of the call, which outlives the value.
+    pub unsafe fn new(args: *const *mut PyObject, count: Py_ssize_t, function: &'static str) -> Self {
+        let items = match count {
+            0 => &[],
+            // SAFETY: by the contract.
+            n => unsafe { std::slice::from_raw_parts(args, n as usize) },
+        };
+        Self { items, function }
+    }
+
+    /// A TypeError unless there are so many.
+    pub fn count(&self, least: usize, most: usize) -> PyResult<()> {
+        if (least..=most).contains(&self.items.len()) {
+            return Ok(());
+        }
+        let wanted = if least == most {
+            least.to_string()
+        } else {
+            format!("{least} to {most}")
+        };
+        Err(type_error(&format!(
+            "{}() takes {wanted} arguments ({} given)",
+            self.function,
+            self.items.len()
+        )))
+    }
+
+    /// The bytes of a str (as UTF-8) or bytes argument, where they are; a NUL follows them.
+    pub fn text(&self, i: usize) -> PyResult<&'a [u8]> {
+        let object = self.items.get(i).copied().unwrap_or(std::ptr::null_mut());
+        if !object.is_null() {
+            // SAFETY: an argument lives as long as the call.
+            if let Some(text) = unsafe { utf8(object).or_else(|| bytes_of(object)) } {
+                return Ok(text);
+            }
+        }
+        Err(type_error(&format!(
+            "{}() argument {} must be str or bytes",
+            self.function,
+            i + 1
+        )))
+    }
+
+    /// The same of an argument that may be missing or None.
+    pub fn text_opt(&self, i: usize) -> PyResult<Option<&'a [u8]>> {
+        match self.items.get(i) {
+            None => Ok(None),
+            // SAFETY: None lives for ever.
+            Some(object) if *object == unsafe { Py_None() } => Ok(None),
+            Some(_) => self.text(i).map(Some),
+        }
+    }
+
+    /// An argument as int, or the default when it is missing.
+    pub fn int(&self, i: usize, default: i64) -> PyResult<i64> {
+        let Some(object) = self.items.get(i) else {
+            return Ok(default);
+        };
+        // SAFETY: an argument lives as long as the call; the GIL is held.
+        unsafe {
+            let n = PyLong_AsLongLong(*object);
+            if n == -1 && !PyErr_Occurred().is_null() {
+                return Err(Raised);
+            }
             Ok(n)
         }
     }

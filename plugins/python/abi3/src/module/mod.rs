@@ -2,6 +2,7 @@
 //! the server learns later (sockets) are refreshed before applications are loaded and after each fork.
 
 mod alarm;
+mod cache;
 mod lock;
 mod mule;
 mod net;
@@ -71,6 +72,7 @@ fn make() -> PyResult<Py> {
     rows.extend(net::rows());
     rows.extend(websocket::rows());
     rows.extend(signal::rows());
+    rows.extend(cache::rows());
     rows.extend(alarm::rows());
     rows.extend(lock::rows());
     rows.extend(rpc::rows());
