@@ -1064,6 +1064,37 @@ int uwsgi_cache_magic_exists(char *key, uint16_t keylen, char *cache); /* [any] 
 int uwsgi_cache_magic_clear(char *cache);                              /* [any] 0, or -1: no such cache */
 
 /* ------------------------------------------------------------------------------------------------------------
+ * The queue (--queue): messages in a ring of slots. [any]
+ * ------------------------------------------------------------------------------------------------------------ */
+int uwsgi_queue_push(char *message, uint64_t len);              /* 0, or -1: no queue, empty or too long */
+char *uwsgi_queue_pull(uint64_t *len);                          /* the oldest, yours to free(); NULL: none */
+char *uwsgi_queue_pop(uint64_t *len);                           /* the newest, yours to free(); NULL: none */
+char *uwsgi_queue_get(uint64_t slot, uint64_t *len);            /* a copy of a slot's, yours to free(); or NULL */
+int uwsgi_queue_set(uint64_t slot, char *message, uint64_t len);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Shared areas (--sharedarea), by their number. [any] int results: 0, or -1: no such area, or not all of it is inside.
+ * Each call holds the area's lock, unless this thread has it.
+ * ------------------------------------------------------------------------------------------------------------ */
+int64_t uwsgi_sharedarea_read(int id, uint64_t pos, char *buf, uint64_t len); /* len 0: to the end; how many, or -1 */
+int uwsgi_sharedarea_write(int id, uint64_t pos, char *bytes, uint64_t len);
+int uwsgi_sharedarea_read8(int id, uint64_t pos, int8_t *value);
+int uwsgi_sharedarea_read16(int id, uint64_t pos, int16_t *value);
+int uwsgi_sharedarea_read32(int id, uint64_t pos, int32_t *value);
+int uwsgi_sharedarea_read64(int id, uint64_t pos, int64_t *value);
+int uwsgi_sharedarea_write8(int id, uint64_t pos, int8_t *value);
+int uwsgi_sharedarea_write16(int id, uint64_t pos, int16_t *value);
+int uwsgi_sharedarea_write32(int id, uint64_t pos, int32_t *value);
+int uwsgi_sharedarea_write64(int id, uint64_t pos, int64_t *value);
+int uwsgi_sharedarea_inc32(int id, uint64_t pos, int32_t by);
+int uwsgi_sharedarea_inc64(int id, uint64_t pos, int64_t by);
+int uwsgi_sharedarea_dec32(int id, uint64_t pos, int32_t by);
+int uwsgi_sharedarea_dec64(int id, uint64_t pos, int64_t by);
+int uwsgi_sharedarea_rlock(int id); /* these two wait, and exclude everybody else; -2: this thread has it already */
+int uwsgi_sharedarea_wlock(int id);
+int uwsgi_sharedarea_unlock(int id);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -1139,6 +1170,12 @@ int rsgi_in_farm(const char *farm);
 ssize_t rsgi_cache_get(const char *key, size_t keylen, char *buf, size_t size, const char *cache);
 /* [any] Calls func(key, keylen, data) for each key of a cache of this instance; -1: no such cache. */
 int rsgi_cache_keys(const char *cache, void (*func)(const char *, size_t, void *), void *data);
+/* [any] The message that was pushed last (back 0), or before that; a copy, yours to free(). NULL: none. */
+char *rsgi_queue_last(uint64_t back, uint64_t *len);
+/* [any] How many slots the queue has, 0: there is none; where the next message is pushed and pulled (NULL: never mind). */
+uint64_t rsgi_queue_slots(uint64_t *push, uint64_t *pull);
+/* [any] The first byte of a shared area, which stays mapped, and its size; NULL: no such area. */
+char *rsgi_sharedarea(int id, uint64_t *size);
 /* [any] The name of a function that this process has registered, from 0: its length, at most size bytes of it written;
  * -1: there is none. */
 int rsgi_rpc_name(int number, char *buf, size_t size);

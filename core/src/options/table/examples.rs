@@ -241,6 +241,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("add-cache-item", "pages /=hello"),
     ("load-file-in-cache", "pages /srv/app/index.html"),
     ("queue-store", "/var/lib/app/queue"),
+    ("queue-blocksize", "8192"),
     ("queue", "100"),
     ("sharedarea", "4"),
     // the plugins that come along

@@ -264,6 +264,7 @@ struct Master {
     reload_again: bool,
     sources: SignalSources,
     caches: cache::Keeper,
+    queue_synced: Instant,
     crons: Vec<crons::CommandCron>,
 }
 
@@ -359,6 +360,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         reload_again: false,
         sources,
         caches: cache::Keeper::new(),
+        queue_synced: Instant::now(),
         crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {
