@@ -524,6 +524,24 @@ struct uwsgi_lock_item {
     struct uwsgi_lock_item *next;
 };
 
+/* A number by name; *value lies in memory shared by all processes. */
+struct uwsgi_metric {
+    char *name;
+    size_t name_len;
+    char *oid;
+    size_t oid_len;
+    uint8_t type;             /* UWSGI_METRIC_* */
+    uint8_t reset_after_push; /* 1: whoever pushes it sets it back to initial_value */
+    int64_t *value;
+    int64_t initial_value;
+    struct uwsgi_metric *next;
+    uint64_t reserved[8];
+};
+#define UWSGI_METRIC_COUNTER 0
+#define UWSGI_METRIC_GAUGE 1
+#define UWSGI_METRIC_ABSOLUTE 2
+#define UWSGI_METRIC_ALIAS 3
+
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
  * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
@@ -622,7 +640,9 @@ struct uwsgi_server {
     struct uwsgi_lock_item *registered_locks; /* all locks that this process knows */
     int locks;
     int rpc_max;                     /* slots of the table of remote procedures */
-    uint64_t reserved[61];
+    struct uwsgi_metric *metrics;    /* those of the operator and of plugins, in the order of their making */
+    struct uwsgi_lock_item *metrics_lock; /* NULL without metrics; values are atomic without it */
+    uint64_t reserved[59];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -1093,6 +1113,22 @@ int uwsgi_sharedarea_dec64(int id, uint64_t pos, int64_t by);
 int uwsgi_sharedarea_rlock(int id); /* these two wait, and exclude everybody else; -2: this thread has it already */
 int uwsgi_sharedarea_wlock(int id);
 int uwsgi_sharedarea_unlock(int id);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Metrics, by name or, with name NULL, by object identifier. Those of the server itself can be read.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] in init or post_init: one more; NULL: there is one of this name, or no room (said in the log). Its value is
+ * what is written to *metric->value; collector, value, freq and custom are of no effect. */
+struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid, uint8_t type, char *collector, void *value,
+                                           uint32_t freq, void *custom);
+int64_t uwsgi_metric_get(char *name, char *oid);          /* [any] 0: also when there is none */
+int uwsgi_metric_set(char *name, char *oid, int64_t);     /* [any] these change one of the operator or of a plugin: 0, */
+int uwsgi_metric_inc(char *name, char *oid, int64_t);     /* or -1: there is none */
+int uwsgi_metric_dec(char *name, char *oid, int64_t);
+int uwsgi_metric_mul(char *name, char *oid, int64_t);
+int uwsgi_metric_div(char *name, char *oid, int64_t);     /* not by 0 */
+int uwsgi_metric_set_max(char *name, char *oid, int64_t); /* if that is larger than the value */
+int uwsgi_metric_set_min(char *name, char *oid, int64_t);
 
 /* ------------------------------------------------------------------------------------------------------------
  * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.

@@ -321,6 +321,23 @@ unsafe extern "C" {
     pub fn uwsgi_sharedarea_wlock(id: c_int) -> c_int;
     pub fn uwsgi_sharedarea_unlock(id: c_int) -> c_int;
     pub fn rsgi_sharedarea(id: c_int, size: *mut u64) -> *mut c_char;
+    pub fn uwsgi_register_metric(
+        name: *mut c_char,
+        oid: *mut c_char,
+        kind: u8,
+        collector: *mut c_char,
+        value: *mut c_void,
+        freq: u32,
+        custom: *mut c_void,
+    ) -> *mut UwsgiMetric;
+    pub fn uwsgi_metric_get(name: *mut c_char, oid: *mut c_char) -> i64;
+    pub fn uwsgi_metric_set(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_inc(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_dec(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_mul(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_div(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_set_max(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_set_min(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
     pub fn uwsgi_register_rpc(name: *mut c_char, plugin: *mut UwsgiPlugin, argc: u8, function: *mut c_void) -> c_int;
     pub fn uwsgi_rpc(
         name: *mut c_char,

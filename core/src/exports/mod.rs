@@ -14,6 +14,7 @@ mod hook;
 mod lock;
 mod log;
 mod memory;
+mod metric;
 mod mule;
 mod number;
 mod option;

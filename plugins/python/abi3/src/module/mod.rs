@@ -4,6 +4,7 @@
 mod alarm;
 mod cache;
 mod lock;
+mod metric;
 mod mule;
 mod net;
 mod process;
@@ -77,6 +78,7 @@ fn make() -> PyResult<Py> {
     rows.extend(cache::rows());
     rows.extend(alarm::rows());
     rows.extend(lock::rows());
+    rows.extend(metric::rows());
     rows.extend(rpc::rows());
     rows.extend(queue::rows());
     rows.extend(sharedarea::rows());
