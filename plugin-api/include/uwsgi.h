@@ -1235,7 +1235,7 @@ int rsgi_websocket_read(struct wsgi_request *, char **data, size_t *len);
 void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, size_t len);
 
 /*
- * Event mode: a worker whose loop is the plugin's serves as many requests at a time as come. The plugin's `worker` hook
+ * Event mode: a worker whose loop is the plugin's serves as many requests at a time as come, or as --async says. The plugin's `worker` hook
  * calls rsgi_events_begin(), watches the descriptor it gets in its loop, and calls rsgi_events_turn() whenever that is
  * readable. All of this happens in the worker's main thread. The host accepts, reads, parses, frames, times out, logs.
  *
@@ -1251,6 +1251,8 @@ void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, s
 struct rsgi_events {
     size_t size;                                   /* of this struct */
     uint8_t modifier1;                             /* whose requests are meant; others are served as elsewhere */
+    uint8_t whole_body;                            /* 1: the body is read before `request` is called: reading it
+                                                      does not wait then */
     void (*request)(struct wsgi_request *);        /* a request, parsed */
     void (*ready)(struct wsgi_request *, int what); /* something happened to one that is not finished */
 };

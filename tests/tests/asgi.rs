@@ -2,6 +2,7 @@
 //! awaitables, errors, lifespans, and how a worker with an event loop leaves, reloads and is watched.
 
 use rsgi_tests::http::{self, Response, connect, get, read_response};
+use rsgi_tests::interpreters;
 use rsgi_tests::load::Load;
 use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, wait_for};
@@ -116,6 +117,10 @@ async def app(scope, receive, send):
     else:
         await answer(b"not here", 404)
 "#;
+
+/// What `/awaitables` answers.
+const AWAITABLES: &str =
+    r#"[true, "unset", "http.request", "timeout", [0, 1, false], "cancelled", "CancelledError", [null, "mine"]]"#;
 
 fn server(args: &[&str]) -> Server {
     let setup = Setup::new()
@@ -272,8 +277,7 @@ fn awaitables_are_what_asyncio_expects() {
     let server = server(&[]);
     for _ in 0..2 {
         let text = get(server.port(), "/awaitables").text();
-        let wanted = r#"[true, "unset", "http.request", "timeout", [0, 1, false], "cancelled", "CancelledError", [null, "mine"]]"#;
-        assert_eq!(text, wanted, "{}", server.log());
+        assert_eq!(text, AWAITABLES, "{}", server.log());
     }
     let text = get(server.port(), "/wrong").text();
     let wanted =
@@ -285,6 +289,41 @@ fn awaitables_are_what_asyncio_expects() {
         (answer.header("x-list"), answer.header("x-tuple")),
         (Some("1"), Some("2"))
     );
+}
+
+#[test]
+fn every_python_has_the_same_tasks_and_awaitables() {
+    let mut served = Vec::new();
+    for python in interpreters::all() {
+        let version =
+            interpreters::ask(&python, "import sys; print('%d.%d' % sys.version_info[:2])").unwrap_or_default();
+        let Some(minor) = version.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok()) else {
+            continue;
+        };
+        let shared = interpreters::ask(
+            &python,
+            "import sysconfig; print(sysconfig.get_config_var('Py_ENABLE_SHARED'))",
+        );
+        if minor < 9 || served.contains(&minor) || shared.as_deref() != Some("1") {
+            continue;
+        }
+        let Some(prefix) = interpreters::ask(&python, "import sys; print(sys.base_prefix)") else {
+            continue;
+        };
+        let mut server = server(&["--home", &prefix]);
+        let text = get(server.port(), "/awaitables").text();
+        assert_eq!(text, AWAITABLES, "3.{minor}: {}", server.log());
+        assert_eq!(get(server.port(), "/sleep?0.01").text(), "slept");
+        assert_eq!(get(server.port(), "/raise").status, 500);
+        assert_eq!(get(server.gateway_port(), "/kinds").text(), "array,view");
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.wait_exit().code(), Some(0), "3.{minor}: {}", server.log());
+        let log = server.log();
+        assert_eq!(log.matches("Traceback").count(), 1, "3.{minor}: {log}");
+        served.push(minor);
+    }
+    eprintln!("served: {served:?}");
+    assert!(!served.is_empty(), "no Python of this machine can be embedded");
 }
 
 #[test]
@@ -626,7 +665,33 @@ fn websockets_are_told_of_a_restart() {
     wait_for("the new worker", || {
         (get(server.port(), "/").text() == "http").then_some(())
     });
-    let _still_open = Client::open(server.port(), "/", "");
+    let mut clients: Vec<Client> = ports(&server)
+        .into_iter()
+        .map(|port| Client::open(port, "/", ""))
+        .collect();
     server.signal(libc::SIGTERM);
+    for client in &mut clients {
+        assert_eq!(client.close_code(), 1012);
+    }
     assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn clients_that_stand_still_are_not_waited_for() {
+    let mut server = server(&["--socket-timeout", "1"]);
+    let port = server.port();
+    // takes nothing of a large answer
+    let mut stuck = talk(port, "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
+    // sends half a head, drop by drop, or nothing more of its body
+    let mut half = talk(port, "GET /pid HT");
+    let mut body = talk(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+    assert_eq!(answer(&mut half).status, 408);
+    assert_eq!(get(port, "/sleep?0").text(), "slept");
+    server.wait_log("GET /flood", 1);
+    let mut all = Vec::new();
+    let _ = stuck.read_to_end(&mut all);
+    assert!(all.len() < 65_536_000, "{}", all.len());
+    body.get_mut().write_all(b"cde").expect("the server reads");
+    assert_eq!(answer(&mut body).text(), "abcde");
+    assert!(!server.log().contains("Traceback"), "{}", server.log());
 }

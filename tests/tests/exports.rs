@@ -89,7 +89,7 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiHeader "struct uwsgi_header": pktsize modifier2;
         UwsgiLogger "struct uwsgi_logger": func configured fd data addr addr_len msg arg next;
         WsgiRequest "struct wsgi_request": fd uh app_id status response_size uri remote_addr path_info appid hvec var_cnt post_cl post_file range_to via socket host_private reserved;
-        RsgiEvents "struct rsgi_events": modifier1 request ready;
+        RsgiEvents "struct rsgi_events": modifier1 whole_body request ready;
         UwsgiSocket "struct uwsgi_socket": name queue proto_name next reserved;
         UwsgiApp "struct uwsgi_app": mountpoint callable requests chdir startup_time reserved;
         UwsgiCore "struct uwsgi_core": in_request ts reserved;

@@ -235,7 +235,7 @@ fn wrong_actions_end_the_start_with_their_place_whenever_their_moment_would_come
         ("hook-touch = /tmp/x frobnicate:x", "hook action not found: frobnicate"),
         ("hook-accepting = write:/only-a-file", "write write:FILE TEXT"),
         ("hook-post-fork = unix_signal:99 grace_them_all", "\"99\" is no signal"),
-        ("hook-as-root = alarm:x y", "there are no alarms"),
+        ("hook-as-root = alarm:x", "write alarm:NAME MESSAGE"),
         ("mount-as-root = tmpfs", "write mount:TYPE WHAT WHERE [FLAGS]"),
     ] {
         let setup = Setup::new().wsgi(APP).file("h.ini", &format!("[uwsgi]\n{line}\n"));

@@ -17,8 +17,10 @@ BODY = bytes(range(256)) * 8
 def run(task):
     n = int(task[b"n"])
     assert task["body"] == BODY, "half a task"
-    time.sleep(@SECONDS@)
+    time.sleep(@SECONDS@ / 2)
     os.write(ran, b"%d %d\n" % (n, os.getpid()))
+    # who dies here has done it, and has not said so
+    time.sleep(@SECONDS@ / 2)
     return uwsgi.SPOOL_OK
 uwsgi.spooler = run
 ran = opened("ran")

@@ -185,3 +185,31 @@ fn signals_count_as_tasks_when_they_are_to() {
     notes(&server, "signal", 2);
     server.wait_log("maximum number of tasks reached (2) recycling", 1);
 }
+
+#[test]
+fn a_cheap_spooler_is_there_while_there_is_something_to_do() {
+    let args = [
+        "--spooler-cheap",
+        "--spooler-frequency",
+        "1",
+        "--spooler-processes",
+        "2",
+    ];
+    let mut server = with(&args).start();
+    let spawned = |server: &Server| server.log().matches("spawned the rsgi spooler").count();
+    assert_eq!(spawned(&server), 0);
+    spool(&server, &format!("at={}&n=later", now() as u64 + 2));
+    let late = notes(&server, "later", 1);
+    assert_eq!((late.len(), spawned(&server)), (1, 2));
+    let log = server.log();
+    let pids = log
+        .lines()
+        .filter_map(|l| l.split_once("spawned the rsgi spooler on dir")?.1.rsplit_once(' '));
+    let pids: Vec<i32> = pids.filter_map(|(_, pid)| pid.parse().ok()).collect();
+    wait_for("the end of idle spoolers", || {
+        (pids.len() == 2 && pids.iter().all(|pid| !rsgi_tests::is_alive(*pid))).then_some(())
+    });
+    spool(&server, "n=again");
+    notes(&server, "again", 1);
+    server.wait_log("spawned the rsgi spooler", 4);
+}

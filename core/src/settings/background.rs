@@ -82,6 +82,8 @@ pub struct Background {
     pub spooler_frequency: u64,
     /// Tasks after which a spooler is replaced.
     pub spooler_max_tasks: u64,
+    /// Processes only while there is something to do.
+    pub spooler_cheap: bool,
     /// A signal that a spooler handles counts as a task.
     pub spooler_signal_as_task: bool,
     /// In the order of their names.

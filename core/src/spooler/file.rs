@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the name of a task begins with.
@@ -24,6 +24,13 @@ const PATIENCE: i64 = 10;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 static HOST: OnceLock<String> = OnceLock::new();
+/// Whether files without a name can get one here.
+static NAMELESS: AtomicBool = AtomicBool::new(true);
+
+/// The time, as the files of tasks have it.
+pub fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
 
 /// What a task says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -60,30 +67,38 @@ impl<'a> Wishes<'a> {
 /// What the system refused.
 pub fn write(folder: &Path, packet: &[u8], body: &[u8], at: Option<u64>, sync: bool) -> io::Result<PathBuf> {
     let size = u16::try_from(packet.len()).map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-    let path = folder.join(new_name());
-    let mut draft = match Draft::new(folder, &path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            std::fs::DirBuilder::new().recursive(true).mode(0o770).create(folder)?;
-            Draft::new(folder, &path)?
-        }
-        made => made?,
-    };
     let mut head = Vec::with_capacity(4 + packet.len());
     let [low, high] = size.to_le_bytes();
     head.extend([MODIFIER, low, high, 0]);
     head.extend_from_slice(packet);
-    draft.file.write_all(&head)?;
-    if !body.is_empty() {
-        draft.file.write_all(body)?;
-    }
-    if let Some(at) = at {
-        let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(at));
-        draft.file.set_times(times)?;
-    }
-    if sync {
-        draft.file.sync_all()?;
-    }
-    draft.publish(&path)?;
+    let draft = |nameless| -> io::Result<PathBuf> {
+        let path = folder.join(new_name());
+        let mut draft = match Draft::new(folder, &path, nameless) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                std::fs::DirBuilder::new().recursive(true).mode(0o770).create(folder)?;
+                Draft::new(folder, &path, nameless)?
+            }
+            made => made?,
+        };
+        draft.file.write_all(&head)?;
+        if !body.is_empty() {
+            draft.file.write_all(body)?;
+        }
+        if let Some(at) = at {
+            let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(at));
+            draft.file.set_times(times)?;
+        }
+        if sync {
+            draft.file.sync_all()?;
+        }
+        draft.publish(&path)?;
+        Ok(path)
+    };
+    let path = match draft(NAMELESS.load(Ordering::Relaxed)) {
+        // an old kernel, no /proc in this jail: a file without a name cannot get one
+        Err(e) if e.kind() == io::ErrorKind::NotFound && NAMELESS.swap(false, Ordering::Relaxed) => draft(false)?,
+        written => written?,
+    };
     if sync {
         File::open(folder)?.sync_all()?;
     }
@@ -104,22 +119,23 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(folder: &Path, path: &Path) -> io::Result<Self> {
+    fn new(folder: &Path, path: &Path, nameless: bool) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
-        match options.clone().custom_flags(libc::O_TMPFILE).open(folder) {
-            Ok(file) => Ok(Self { file, hidden: None }),
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let hidden = path.with_file_name(format!(".{name}"));
-                let file = options.create_new(true).open(&hidden)?;
-                Ok(Self {
-                    file,
-                    hidden: Some(hidden),
-                })
+        if nameless {
+            match options.clone().custom_flags(libc::O_TMPFILE).open(folder) {
+                Ok(file) => return Ok(Self { file, hidden: None }),
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {}
+                Err(e) => return Err(e),
             }
-            Err(e) => Err(e),
         }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let hidden = path.with_file_name(format!(".{name}"));
+        let file = options.create_new(true).open(&hidden)?;
+        Ok(Self {
+            file,
+            hidden: Some(hidden),
+        })
     }
 
     /// It gets its name, unless somebody has it: two containers may have one host name and the same pids.
@@ -155,7 +171,7 @@ impl Drop for Draft {
 
 /// A name that no other task has: not of this process, nor of another, nor of one of another machine.
 fn new_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = since_epoch();
     let host = HOST.get_or_init(|| {
         nix::unistd::gethostname()
             .unwrap_or_default()
@@ -339,6 +355,24 @@ mod tests {
         sweep(dir, "half", now + 3700);
         assert!(!folder.join("half").exists());
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_draft_gets_its_name_when_it_is_whole_and_takes_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(folder.path()).unwrap().count();
+        for nameless in [true, false] {
+            let path = folder.path().join(format!("task-{nameless}"));
+            let draft = |path: &Path| Draft::new(folder.path(), path, nameless).unwrap();
+            let before = names();
+            drop(draft(&path));
+            assert_eq!(names(), before);
+            draft(&path).publish(&path).unwrap();
+            assert_eq!(names(), before + 1);
+            let taken = draft(&path).publish(&path).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(names(), before + 1);
+        }
     }
 
     proptest! {

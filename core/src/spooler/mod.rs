@@ -8,8 +8,10 @@ pub mod watch;
 
 use crate::process::{Role, role};
 use crate::settings::Settings;
+use crate::signal::receiver::Receiver;
 use file::Wishes;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -56,6 +58,7 @@ pub struct Spoolers {
     ordered: bool,
     quiet: bool,
     sync: bool,
+    cheap: bool,
 }
 
 static SPOOLERS: OnceLock<Spoolers> = OnceLock::new();
@@ -104,6 +107,7 @@ pub fn prepare(settings: &Settings) -> Result<(), String> {
         ordered: b.spooler_ordered,
         quiet: b.spooler_quiet,
         sync: b.spooler_fsync,
+        cheap: b.spooler_cheap,
     });
     Ok(())
 }
@@ -175,6 +179,24 @@ impl Spoolers {
     /// Which directory is that of a process.
     fn home_of(&self, number: usize) -> usize {
         number / self.processes_each
+    }
+
+    /// Whether processes are there only while there is something to do.
+    pub fn is_cheap(&self) -> bool {
+        self.cheap
+    }
+
+    /// Whether there is something to do for a process: a task that is due, or a uWSGI signal.
+    pub fn has_work(&self, number: usize) -> bool {
+        let (home, now) = (self.home_of(number), file::since_epoch().as_secs());
+        let folder = self.folder_of(number);
+        let is_due = |path: &PathBuf| {
+            let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy();
+            let waits = std::fs::metadata(path).is_ok_and(|about| about.mtime() <= now as i64);
+            waits && self.set_back_until(home, &name) <= now
+        };
+        let signals = crate::signal::memory().and_then(|m| m.queue(Receiver::Spooler));
+        signals.is_some_and(|queue| !queue.is_empty()) || queue::paths(folder, self.ordered).iter().any(is_due)
     }
 
     /// A task of a directory is due at a second since the epoch: whether none was known to be due earlier.

@@ -1,6 +1,6 @@
 //! The life of a spooler's process: it looks into its directory, runs what nobody else has, and waits for more.
 
-use super::file::{NotNow, Task};
+use super::file::{NotNow, Task, since_epoch};
 use super::watch::{Waiter, Watch, Woken};
 use super::{SpoolerSlot, Spoolers, queue};
 use crate::plugin::hooks;
@@ -15,7 +15,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// The plugin has run the task.
 const OK: i32 = -2;
@@ -76,6 +76,7 @@ pub fn run(spoolers: &'static Spoolers, number: usize, master: i32) -> ! {
         dir,
         looked: Instant::now(),
         done: 0,
+        done_before: 0,
         no_tasks: HashSet::new(),
         name: format!("{} pid: {}", folder.display(), std::process::id()),
     };
@@ -93,6 +94,8 @@ struct Spooler {
     dir: File,
     looked: Instant,
     done: u64,
+    /// So many were done when the last look ended.
+    done_before: u64,
     no_tasks: HashSet<String>,
     name: String,
 }
@@ -115,7 +118,15 @@ impl Spooler {
                 self.run_signals();
             }
             match self.waiter.wait(self.patience()) {
-                Woken::Clock if self.patience().is_zero() => self.look(),
+                Woken::Clock if self.patience().is_zero() => {
+                    let before = self.done_before;
+                    let idle = self.looked.elapsed() >= Duration::from_secs(self.spoolers.frequency());
+                    self.look();
+                    if idle && self.done == before && self.spoolers.is_cheap() {
+                        // the master sees when there is something to do again
+                        exit(0)
+                    }
+                }
                 Woken::Look => self.look(),
                 Woken::Task(name) => {
                     if unix_signal::order() != Order::Serve {
@@ -148,6 +159,7 @@ impl Spooler {
         }
         self.watch.arm(self.folder, self.dir.as_fd());
         while self.run_listing() {}
+        self.done_before = self.done;
     }
 
     /// Lists the directory and runs what is in the list: whether to list it again.
@@ -275,8 +287,4 @@ impl Spooler {
             say!("[spooler {}] done with task {name} after {seconds} seconds", self.name);
         }
     }
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -144,6 +144,8 @@ pub struct Gateway {
     retry_at: Option<Instant>,
     last_id: u64,
     leaving: bool,
+    /// Nobody will take over: conversations are ended too.
+    stopping: bool,
     /// Until when a server that stops accepts.
     last_call: Option<Instant>,
 }
@@ -175,6 +177,7 @@ impl Gateway {
             retry_at: None,
             last_id: 0,
             leaving: false,
+            stopping: false,
             last_call: None,
         })
     }
@@ -305,8 +308,18 @@ impl Gateway {
         }
         if for_all {
             self.last_call = Some(self.now + LAST_CALL);
+            self.stopping = true;
+            self.end_tunnels();
         } else {
             self.stop_accepting(false);
+        }
+    }
+
+    /// Conversations have no end of their own: workers learn that nothing more will come, and say goodbye to clients.
+    fn end_tunnels(&mut self) {
+        let tunnels = self.sessions.iter().filter(|(_, session)| session.reply.is_tunnel);
+        for key in tunnels.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.advance(key);
         }
     }
 

@@ -132,6 +132,11 @@ static ROWS: &[OptionSpec] = &[
         |s, n| s.background.spooler_max_tasks = n,
     ),
     flag(
+        "spooler-cheap",
+        "processes of spoolers only while there is something to do",
+        |s, on| s.background.spooler_cheap = on,
+    ),
+    flag(
         "spooler-signal-as-task",
         "a uWSGI signal that a spooler handles counts for spooler-max-tasks",
         |s, on| s.background.spooler_signal_as_task = on,

@@ -192,11 +192,6 @@ static REFUSED: &[Refusal] = &[
                 tcp-fast-open-client tcp-fastopen-client",
     },
     Refusal {
-        reason: "this part of the spooler is not in rsgi",
-        instead: "use spooler",
-        names: "spooler-cheap",
-    },
-    Refusal {
         reason: "this part of static files is not in rsgi",
         instead: "use static-map, static-expires and static-gzip",
         names: "static-expires-mtime static-expires-path-info static-expires-path-info-mtime static-expires-type-mtime \
@@ -237,11 +232,6 @@ static REFUSED: &[Refusal] = &[
         reason: "it belongs to uWSGI's plugin fiber, which rsgi does not have",
         instead: "use threads",
         names: "fiber",
-    },
-    Refusal {
-        reason: "it belongs to uWSGI's plugin greenlet, which rsgi does not have",
-        instead: "use threads",
-        names: "greenlet",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin rbthreads, which rsgi does not have",

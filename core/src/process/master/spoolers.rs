@@ -14,7 +14,11 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Master {
+    /// All of them; with `--spooler-cheap` those for whom there is something to do, which is asked once a second.
     pub(super) fn start_spoolers(&mut self) {
+        if spoolers().is_some_and(crate::spooler::Spoolers::is_cheap) {
+            return self.start_needed_spoolers();
+        }
         for number in 0..spoolers().map_or(0, crate::spooler::Spoolers::process_count) {
             self.spawn_spooler(number);
         }
@@ -44,6 +48,18 @@ impl Master {
         }
     }
 
+    fn start_needed_spoolers(&mut self) {
+        let Some(all) = spoolers() else { return };
+        let waiting = |number: &usize| !self.processes.iter().any(|p| p.kind == Kind::Spooler(*number));
+        let missing: Vec<usize> = (0..all.process_count()).filter(waiting).collect();
+        // of one directory all or none: they leave by themselves
+        for numbers in missing.chunk_by(|a, b| all.folder_of(*a) == all.folder_of(*b)) {
+            if all.has_work(numbers[0]) {
+                numbers.iter().for_each(|number| self.spawn_spooler(*number));
+            }
+        }
+    }
+
     pub(super) fn respawn_due_spoolers(&mut self) {
         while let Some(number) = self.spooler_retries.take_due() {
             self.spawn_spooler(number);
@@ -52,7 +68,11 @@ impl Master {
 
     /// A spooler has ended, by itself with code 0 when it has done enough.
     pub(super) fn spooler_ended(&mut self, number: usize, pid: i32, lived: Duration, code: Option<i32>) {
-        if self.closing.is_some() {
+        let Some(all) = spoolers().filter(|_| self.closing.is_none()) else {
+            return;
+        };
+        all.slot(number).pid.store(0, Ordering::Release);
+        if code == Some(0) && all.is_cheap() {
             return;
         }
         if code != Some(0) {
@@ -77,8 +97,11 @@ impl Master {
     }
 
     /// `--spooler-harakiri`: once a second. The task stays and is run again.
-    pub(super) fn check_spoolers(&self, now: i64) {
+    pub(super) fn check_spoolers(&mut self, now: i64) {
         let Some(all) = spoolers() else { return };
+        if all.is_cheap() && self.spooler_retries.next().is_none() {
+            self.start_needed_spoolers();
+        }
         for process in &self.processes {
             let Kind::Spooler(number) = process.kind else { continue };
             let slot = all.slot(number);

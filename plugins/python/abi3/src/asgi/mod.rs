@@ -52,6 +52,7 @@ static FEED: Row = Row(py::method(c"feed", feed, METH_O));
 static EVENTS: RsgiEvents = RsgiEvents {
     size: size_of::<RsgiEvents>(),
     modifier1: 0,
+    whole_body: 0,
     request: Some(on_request),
     ready: Some(on_ready),
 };
@@ -191,10 +192,17 @@ unsafe extern "C" fn begin(_: *mut PyObject, args: *mut PyObject) -> *mut PyObje
 
 /// The descriptor is readable, or a turn was asked for.
 unsafe extern "C" fn turn(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    if TURN.with_borrow(|turning| turning.is_none()) {
+        // what the loop had still to call when it was told to stop
+        return py::none().into_ptr();
+    }
     // SAFETY: in the worker's main thread, from the loop.
     match unsafe { sys::rsgi_events_turn() } {
         0 => {}
-        1 => called(|turning| turning.stop.call(&[])),
+        1 => {
+            called(|turning| turning.stop.call(&[]));
+            drop(std::mem::ManuallyDrop::into_inner(TURN.take()));
+        }
         _ => turn_soon(),
     }
     py::none().into_ptr()

@@ -2,6 +2,7 @@
 
 use crate::exchange::{self, Exchange};
 use crate::gil;
+use crate::green;
 use crate::host;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::sys;
@@ -16,6 +17,7 @@ super::functions! {
     add_var;
     sendfile;
     suspend;
+    async_sleep;
     green_schedule;
     set_logvar if host::logvar_add().is_some();
     get_logvar if host::logvar_get().is_some();
@@ -140,9 +142,16 @@ fn descriptor(what: &Py) -> PyResult<Option<i32>> {
     }
 }
 
-/// Without an async loop there is nobody to give the turn to.
+/// Without a loop there is nobody to give the turn to.
 fn suspend(_: &Args) -> PyResult<Py> {
+    if green::is_on() {
+        green::sleep(&py::int(0)?)?;
+    }
     Ok(py::boolean(true))
+}
+
+fn async_sleep(args: &Args) -> PyResult<Py> {
+    green::async_sleep(args)
 }
 
 fn green_schedule(args: &Args) -> PyResult<Py> {
