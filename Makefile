@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-spooler install clean dependencies
+.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-cache bench-spooler install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ abi-check: ## compare uwsgi.h with the committed baseline of the plugin ABI (nee
 
 fuzz: ## run each fuzz target for a minute (needs a nightly compiler and cargo-fuzz)
 	packaging/fuzz.sh 60
+
+bench-cache: build ## caches under four workers, beside uWSGI if it is installed
+	packaging/bench-cache.sh $(RELEASE)/rsgi $(RELEASE)
 
 bench: build ## requests per second of one worker, with wrk
 	packaging/bench.sh
