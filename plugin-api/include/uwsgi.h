@@ -1266,6 +1266,8 @@ int rsgi_events_turn(void);
 int rsgi_events_finish(struct wsgi_request *, int complete);
 /* [worker] Bytes of the answer that the client did not take yet. */
 size_t rsgi_events_kept(struct wsgi_request *);
+/* [worker] Before anything was written: writes of this request wait for the client after all, and all others with them. */
+void rsgi_events_wait(struct wsgi_request *);
 
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);

@@ -430,4 +430,5 @@ unsafe extern "C" {
     pub fn rsgi_events_turn() -> c_int;
     pub fn rsgi_events_finish(a0: *mut WsgiRequest, complete: c_int) -> c_int;
     pub fn rsgi_events_kept(a0: *mut WsgiRequest) -> usize;
+    pub fn rsgi_events_wait(a0: *mut WsgiRequest);
 }

@@ -289,7 +289,7 @@ fn one(core: &mut Core) -> Next {
 }
 
 /// Hands the request to whoever answers it; whether the answer is whole.
-pub(super) fn answer(core: &mut Core) -> bool {
+fn answer(core: &mut Core) -> bool {
     let settings = &server().settings;
     if settings.limits.post_buffering > 0 && !core.body.is_consumed() {
         let (conn, memory) = (core.conn, settings.limits.post_buffering as usize);
@@ -304,9 +304,16 @@ pub(super) fn answer(core: &mut Core) -> bool {
             }
         }
     }
-    if static_files::serve(core) || routing::request(core) {
-        return true;
-    }
+    answer_here(core) || hand_over(core)
+}
+
+/// Whether a file or a routing rule has answered the request.
+pub(super) fn answer_here(core: &mut Core) -> bool {
+    static_files::serve(core) || routing::request(core)
+}
+
+/// Lets the plugin answer that the request is for; whether the answer is whole.
+pub(super) fn hand_over(core: &mut Core) -> bool {
     let modifier1 = core.modifier1();
     // SAFETY: slots are never NULL and never change after the start.
     let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };

@@ -6,11 +6,11 @@ use crate::plugin::hooks;
 use crate::request::body::BodyError;
 use crate::request::outlet::Outlet;
 use crate::request::{response, set_current, websocket};
+use crate::say;
 use crate::server::SocketProtocol;
 use crate::worker::connection::Received;
 use crate::worker::monotonic;
 use crate::worker::serve::{self, Parsed};
-use crate::{say, static_files};
 use nix::sys::epoll::EpollFlags;
 use rsgi_plugin_api::abi::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE};
 use rsgi_protocol::uwsgi::HEADER_LEN;
@@ -262,15 +262,18 @@ impl Events {
         let Some(core) = self.clients.get(index).and_then(|client| client.core.as_mut()) else {
             return;
         };
+        if serve::answer_here(core) {
+            core.finished = Some(true);
+            return;
+        }
         let modifier1 = self.server.remapped(core.modifier1());
         let is_ours = modifier1 == self.hooks.modifier1 && self.server.allows(core.modifier1());
         match self.hooks.request.filter(|_| is_ours) {
             None => {
                 // another plugin's: it answers as it does elsewhere, and the others wait
                 core.outlet = Outlet::default();
-                core.finished = Some(serve::answer(core));
+                core.finished = Some(serve::hand_over(core));
             }
-            Some(_) if static_files::serve(core) => core.finished = Some(true),
             Some(request) => {
                 set_current(core);
                 let raw = core.expose();
