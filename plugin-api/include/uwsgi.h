@@ -524,6 +524,24 @@ struct uwsgi_lock_item {
     struct uwsgi_lock_item *next;
 };
 
+/* A number by name; *value lies in memory shared by all processes. */
+struct uwsgi_metric {
+    char *name;
+    size_t name_len;
+    char *oid;
+    size_t oid_len;
+    uint8_t type;             /* UWSGI_METRIC_* */
+    uint8_t reset_after_push; /* 1: whoever pushes it sets it back to initial_value */
+    int64_t *value;
+    int64_t initial_value;
+    struct uwsgi_metric *next;
+    uint64_t reserved[8];
+};
+#define UWSGI_METRIC_COUNTER 0
+#define UWSGI_METRIC_GAUGE 1
+#define UWSGI_METRIC_ABSOLUTE 2
+#define UWSGI_METRIC_ALIAS 3
+
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
  * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
@@ -622,7 +640,9 @@ struct uwsgi_server {
     struct uwsgi_lock_item *registered_locks; /* all locks that this process knows */
     int locks;
     int rpc_max;                     /* slots of the table of remote procedures */
-    uint64_t reserved[61];
+    struct uwsgi_metric *metrics;    /* those of the operator and of plugins, in the order of their making */
+    struct uwsgi_lock_item *metrics_lock; /* NULL without metrics; values are atomic without it */
+    uint64_t reserved[59];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -1064,6 +1084,53 @@ int uwsgi_cache_magic_exists(char *key, uint16_t keylen, char *cache); /* [any] 
 int uwsgi_cache_magic_clear(char *cache);                              /* [any] 0, or -1: no such cache */
 
 /* ------------------------------------------------------------------------------------------------------------
+ * The queue (--queue): messages in a ring of slots. [any]
+ * ------------------------------------------------------------------------------------------------------------ */
+int uwsgi_queue_push(char *message, uint64_t len);              /* 0, or -1: no queue, empty or too long */
+char *uwsgi_queue_pull(uint64_t *len);                          /* the oldest, yours to free(); NULL: none */
+char *uwsgi_queue_pop(uint64_t *len);                           /* the newest, yours to free(); NULL: none */
+char *uwsgi_queue_get(uint64_t slot, uint64_t *len);            /* a copy of a slot's, yours to free(); or NULL */
+int uwsgi_queue_set(uint64_t slot, char *message, uint64_t len);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Shared areas (--sharedarea), by their number. [any] int results: 0, or -1: no such area, or not all of it is inside.
+ * Each call holds the area's lock, unless this thread has it.
+ * ------------------------------------------------------------------------------------------------------------ */
+int64_t uwsgi_sharedarea_read(int id, uint64_t pos, char *buf, uint64_t len); /* len 0: to the end; how many, or -1 */
+int uwsgi_sharedarea_write(int id, uint64_t pos, char *bytes, uint64_t len);
+int uwsgi_sharedarea_read8(int id, uint64_t pos, int8_t *value);
+int uwsgi_sharedarea_read16(int id, uint64_t pos, int16_t *value);
+int uwsgi_sharedarea_read32(int id, uint64_t pos, int32_t *value);
+int uwsgi_sharedarea_read64(int id, uint64_t pos, int64_t *value);
+int uwsgi_sharedarea_write8(int id, uint64_t pos, int8_t *value);
+int uwsgi_sharedarea_write16(int id, uint64_t pos, int16_t *value);
+int uwsgi_sharedarea_write32(int id, uint64_t pos, int32_t *value);
+int uwsgi_sharedarea_write64(int id, uint64_t pos, int64_t *value);
+int uwsgi_sharedarea_inc32(int id, uint64_t pos, int32_t by);
+int uwsgi_sharedarea_inc64(int id, uint64_t pos, int64_t by);
+int uwsgi_sharedarea_dec32(int id, uint64_t pos, int32_t by);
+int uwsgi_sharedarea_dec64(int id, uint64_t pos, int64_t by);
+int uwsgi_sharedarea_rlock(int id); /* these two wait, and exclude everybody else; -2: this thread has it already */
+int uwsgi_sharedarea_wlock(int id);
+int uwsgi_sharedarea_unlock(int id);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Metrics, by name or, with name NULL, by object identifier. Those of the server itself can be read.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] in init or post_init: one more; NULL: there is one of this name, or no room (said in the log). Its value is
+ * what is written to *metric->value; collector, value, freq and custom are of no effect. */
+struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid, uint8_t type, char *collector, void *value,
+                                           uint32_t freq, void *custom);
+int64_t uwsgi_metric_get(char *name, char *oid);          /* [any] 0: also when there is none */
+int uwsgi_metric_set(char *name, char *oid, int64_t);     /* [any] these change one of the operator or of a plugin: 0, */
+int uwsgi_metric_inc(char *name, char *oid, int64_t);     /* or -1: there is none */
+int uwsgi_metric_dec(char *name, char *oid, int64_t);
+int uwsgi_metric_mul(char *name, char *oid, int64_t);
+int uwsgi_metric_div(char *name, char *oid, int64_t);     /* not by 0 */
+int uwsgi_metric_set_max(char *name, char *oid, int64_t); /* if that is larger than the value */
+int uwsgi_metric_set_min(char *name, char *oid, int64_t);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -1139,6 +1206,12 @@ int rsgi_in_farm(const char *farm);
 ssize_t rsgi_cache_get(const char *key, size_t keylen, char *buf, size_t size, const char *cache);
 /* [any] Calls func(key, keylen, data) for each key of a cache of this instance; -1: no such cache. */
 int rsgi_cache_keys(const char *cache, void (*func)(const char *, size_t, void *), void *data);
+/* [any] The message that was pushed last (back 0), or before that; a copy, yours to free(). NULL: none. */
+char *rsgi_queue_last(uint64_t back, uint64_t *len);
+/* [any] How many slots the queue has, 0: there is none; where the next message is pushed and pulled (NULL: never mind). */
+uint64_t rsgi_queue_slots(uint64_t *push, uint64_t *pull);
+/* [any] The first byte of a shared area, which stays mapped, and its size; NULL: no such area. */
+char *rsgi_sharedarea(int id, uint64_t *size);
 /* [any] The name of a function that this process has registered, from 0: its length, at most size bytes of it written;
  * -1: there is none. */
 int rsgi_rpc_name(int number, char *buf, size_t size);

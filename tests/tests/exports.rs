@@ -94,7 +94,8 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiApp "struct uwsgi_app": mountpoint callable requests chdir startup_time reserved;
         UwsgiCore "struct uwsgi_core": in_request ts reserved;
         UwsgiWorker "struct uwsgi_worker": pid requests last_spawn tx accepting busy signum harakiri apps cores reserved;
-        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max reserved;
+        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max metrics metrics_lock reserved;
+        UwsgiMetric "struct uwsgi_metric": name_len oid reset_after_push value initial_value next reserved;
         UwsgiLockItem "struct uwsgi_lock_item": lock_ptr pid next;
     };
     let dir = std::env::temp_dir().join(format!("rsgi-layout-{}", std::process::id()));

@@ -131,8 +131,6 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("log-backupname", "/var/log/rsgi/app.log.1"),
     ("log-socket", "127.0.0.1:5140"),
     ("logfile-chmod", "640"),
-    ("alarm-msg-size", "8192"),
-    ("alarm-freq", "3"),
     ("alarm-log", "mail ERROR"),
     ("alarm-msg-size", "8192"),
     ("alarm-freq", "3"),
@@ -244,6 +242,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("add-cache-item", "pages /=hello"),
     ("load-file-in-cache", "pages /srv/app/index.html"),
     ("queue-store", "/var/lib/app/queue"),
+    ("queue-blocksize", "8192"),
     ("queue", "100"),
     ("sharedarea", "4"),
     // the plugins that come along

@@ -118,7 +118,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the metrics is not in rsgi",
         instead: "use stats",
-        names: "alarm-metric metric-alarm metric-dir-restore metric-threshold metrics-dir-restore metrics-no-cores",
+        names: "alarm-metric metric-alarm metric-threshold metrics-no-cores",
     },
     Refusal {
         reason: "the size of a mule's message cannot be set here",
