@@ -193,6 +193,12 @@ impl Body {
     }
 
     fn chunk_into(&mut self, conn: &mut Connection, patience: Duration, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        if !matches!(self.framing, Framing::Chunked(_)) {
+            return match self.fill_within(conn, PIECE, out, Some(patience)) {
+                Err(BodyError::Later) if !out.is_empty() => Ok(()),
+                other => other,
+            };
+        }
         loop {
             let before = out.len();
             self.fill_within(conn, before + 1, out, Some(patience))?;
