@@ -54,7 +54,9 @@ fn pip_installs_it_into_virtualenvs_of_any_python() {
         let home = folder.path().join(format!("venv{number}"));
         run(Command::new(python).args(["-m", "venv"]).arg(&home));
         let own = home.join("bin/python");
-        run(Command::new(&own).args(["-m", "pip", "install", "-q", "--no-index"]).arg(&wheel));
+        run(Command::new(&own)
+            .args(["-m", "pip", "install", "-q", "--no-index"])
+            .arg(&wheel));
         // neither activated nor named: the server finds the virtualenv that it is in
         let app = "import sys\n\
                    def application(env, start):\n    \
@@ -69,9 +71,15 @@ fn pip_installs_it_into_virtualenvs_of_any_python() {
         let answer = server.get("/").text();
         let home = home.canonicalize().expect("it is there");
         assert_eq!(answer, format!("{} {version}", home.display()));
-        let outside = Command::new(&own).args(["-c", "import uwsgi"]).output().expect("it runs");
+        let outside = Command::new(&own)
+            .args(["-c", "import uwsgi"])
+            .output()
+            .expect("it runs");
         let words = String::from_utf8_lossy(&outside.stderr);
-        assert!(words.contains("ImportError") && words.contains("rsgi --http"), "{words}");
+        assert!(
+            words.contains("ImportError") && words.contains("rsgi --http"),
+            "{words}"
+        );
     }
 }
 
@@ -102,13 +110,21 @@ fn the_stubs_name_what_the_module_has() {
         def application(env, start):\n    \
             start('200 OK', [])\n    \
             return [b'']\n";
-    let stub = |name: &str| std::fs::read_to_string(format!("{ROOT}/plugins/python/stubs/{name}")).expect("it is there");
+    let stub =
+        |name: &str| std::fs::read_to_string(format!("{ROOT}/plugins/python/stubs/{name}")).expect("it is there");
     let server = Setup::new()
         .wsgi(app)
         .file("uwsgi.pyi", &stub("uwsgi.pyi"))
         .file("uwsgidecorators.pyi", &stub("uwsgidecorators.pyi"))
         .file("spool/.keep", "")
-        .args(["--master", "--mule", "--spooler", "@DIR@/spool", "--cache2", "name=one,items=10"])
+        .args([
+            "--master",
+            "--mule",
+            "--spooler",
+            "@DIR@/spool",
+            "--cache2",
+            "name=one,items=10",
+        ])
         .args(["--queue", "10", "--sharedarea", "1", "--locks", "1"])
         .start();
     let log = server.log();
