@@ -54,7 +54,9 @@ fn pip_installs_it_into_virtualenvs_of_any_python() {
         let home = folder.path().join(format!("venv{number}"));
         run(Command::new(python).args(["-m", "venv"]).arg(&home));
         let own = home.join("bin/python");
-        run(Command::new(&own).args(["-m", "pip", "install", "-q", "--no-index"]).arg(&wheel));
+        run(Command::new(&own)
+            .args(["-m", "pip", "install", "-q", "--no-index"])
+            .arg(&wheel));
         // neither activated nor named: the server finds the virtualenv that it is in
         let app = "import sys\n\
                    def application(env, start):\n    \
@@ -66,12 +68,18 @@ fn pip_installs_it_into_virtualenvs_of_any_python() {
             .args(["--http", "127.0.0.1:0", "--module", "app", "--pythonpath", "@DIR@"])
             .start();
         let version = interpreters::ask(&own, "import sys; print('%d.%d' % sys.version_info[:2])").expect("it runs");
-        let answer = server.get("/").text();
+        let answer = rsgi_tests::http::get(server.gateway_port(), "/").text();
         let home = home.canonicalize().expect("it is there");
         assert_eq!(answer, format!("{} {version}", home.display()));
-        let outside = Command::new(&own).args(["-c", "import uwsgi"]).output().expect("it runs");
+        let outside = Command::new(&own)
+            .args(["-c", "import uwsgi"])
+            .output()
+            .expect("it runs");
         let words = String::from_utf8_lossy(&outside.stderr);
-        assert!(words.contains("ImportError") && words.contains("rsgi --http"), "{words}");
+        assert!(
+            words.contains("ImportError") && words.contains("rsgi --http"),
+            "{words}"
+        );
     }
 }
 
@@ -102,13 +110,21 @@ fn the_stubs_name_what_the_module_has() {
         def application(env, start):\n    \
             start('200 OK', [])\n    \
             return [b'']\n";
-    let stub = |name: &str| std::fs::read_to_string(format!("{ROOT}/plugins/python/stubs/{name}")).expect("it is there");
+    let stub =
+        |name: &str| std::fs::read_to_string(format!("{ROOT}/plugins/python/stubs/{name}")).expect("it is there");
     let server = Setup::new()
         .wsgi(app)
         .file("uwsgi.pyi", &stub("uwsgi.pyi"))
         .file("uwsgidecorators.pyi", &stub("uwsgidecorators.pyi"))
         .file("spool/.keep", "")
-        .args(["--master", "--mule", "--spooler", "@DIR@/spool", "--cache2", "name=one,items=10"])
+        .args([
+            "--master",
+            "--mule",
+            "--spooler",
+            "@DIR@/spool",
+            "--cache2",
+            "name=one,items=10",
+        ])
         .args(["--queue", "10", "--sharedarea", "1", "--locks", "1"])
         .start();
     let log = server.log();
