@@ -193,6 +193,12 @@ impl Body {
     }
 
     fn chunk_into(&mut self, conn: &mut Connection, patience: Duration, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        if !matches!(self.framing, Framing::Chunked(_)) {
+            return match self.fill_within(conn, PIECE, out, Some(patience)) {
+                Err(BodyError::Later) if !out.is_empty() => Ok(()),
+                other => other,
+            };
+        }
         loop {
             let before = out.len();
             self.fill_within(conn, before + 1, out, Some(patience))?;
@@ -200,6 +206,12 @@ impl Body {
             let rest = self.pending_at..self.pending.len();
             out.extend_from_slice(&self.pending[rest]);
             self.pending_at = self.pending.len();
+            let limit = server().settings.limits.chunked_input_limit;
+            if limit > 0 && out.len() as u64 > limit {
+                let error = HttpError::new(413, "a chunk is over chunked-input-limit");
+                (self.failed, self.refusal) = (true, Some(error));
+                return Err(BodyError::Refused(error));
+            }
             let is_within = matches!(&self.framing, Framing::Chunked(decoder) if decoder.is_within_chunk());
             if out.len() == before || !is_within {
                 return Ok(());
