@@ -188,7 +188,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this kind of socket is not in rsgi",
         instead: "use socket or http-socket",
-        names: "multicast multicast-loop multicast-ttl no-fd-passing puwsgi-socket ssl-socket suwsgi-socket \
+        names: "multicast multicast-loop multicast-ttl no-fd-passing ssl-socket suwsgi-socket \
                 tcp-fast-open-client tcp-fastopen-client",
     },
     Refusal {

@@ -118,7 +118,7 @@ impl Events {
         };
         if !client.unparsed {
             if !client.readable {
-                if client.conn.buffered().is_empty() {
+                if client.conn.is_idle() {
                     client.conn.head_since = 0;
                     let conn = &mut client.conn;
                     // a field of its own, but the borrow of `clients` is in the way
@@ -237,7 +237,8 @@ impl Events {
         let mut keep = response::finish(core, complete);
         let mut skipped = true;
         if !core.body.is_consumed() || core.body.has_failed() {
-            skipped = keep && core.body.discard_now(&mut client.conn, serve::SKIP);
+            let tries = keep || client.conn.socket.protocol.is_fastcgi();
+            skipped = tries && core.body.discard_now(&mut client.conn, serve::SKIP);
             keep &= skipped;
         }
         serve::after(core);
