@@ -81,8 +81,16 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
                     Received::Some => continue,
                     Received::Closed => return Next::Close,
                     Received::Nothing => {
+                        let now = super::monotonic().max(1);
                         if conn.head_since == 0 {
-                            conn.head_since = super::monotonic().max(1);
+                            conn.head_since = now;
+                        }
+                        // one that dribbles is never found among the parked when those are looked at
+                        if now - conn.head_since >= head_limit() {
+                            if conn.socket.protocol == SocketProtocol::Http {
+                                refuse(conn, &HttpError::new(408, "the request head took too long"));
+                            }
+                            return Next::Close;
                         }
                         return Next::Park;
                     }
@@ -109,6 +117,12 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
             }
         }
     }
+}
+
+/// Seconds that a head may take: it may come slowly, but not for ever: three of the pauses that are allowed.
+pub(super) fn head_limit() -> u64 {
+    let settings = &server().settings;
+    settings.http.headers_timeout.min(3 * settings.sockets.socket_timeout)
 }
 
 pub(super) fn peer_name(conn: &Connection) -> &str {

@@ -288,7 +288,6 @@ static ROWS: &[OptionSpec] = &[
         No,
         "nothing to do: sockets close with their last process",
     ),
-    later("sni", Required, "certificate of a server name"),
     later("ssl-sessions-use-cache", Optional, "keep TLS sessions in a cache"),
 ];
 

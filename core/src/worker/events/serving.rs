@@ -322,7 +322,7 @@ impl Events {
     pub(super) fn look_after(&mut self, index: usize, now: u64) {
         let settings = &self.server.settings;
         let (quiet, idle) = (settings.sockets.socket_timeout, settings.http.keep_alive_timeout);
-        let head = settings.http.headers_timeout.min(3 * quiet);
+        let head = serve::head_limit();
         let harakiri = self.harakiri();
         let Some(client) = self.clients.get(index) else {
             return;
