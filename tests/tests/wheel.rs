@@ -68,7 +68,7 @@ fn pip_installs_it_into_virtualenvs_of_any_python() {
             .args(["--http", "127.0.0.1:0", "--module", "app", "--pythonpath", "@DIR@"])
             .start();
         let version = interpreters::ask(&own, "import sys; print('%d.%d' % sys.version_info[:2])").expect("it runs");
-        let answer = server.get("/").text();
+        let answer = rsgi_tests::http::get(server.gateway_port(), "/").text();
         let home = home.canonicalize().expect("it is there");
         assert_eq!(answer, format!("{} {version}", home.display()));
         let outside = Command::new(&own)

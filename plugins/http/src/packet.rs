@@ -6,6 +6,8 @@ use rsgi_protocol::chunked::{self, Decoder, Event};
 use rsgi_protocol::http1::{BodyLength, Head, HttpError};
 use rsgi_protocol::uwsgi::Writer;
 
+use crate::tls::Certificate;
+
 /// What is still to come of a request's body.
 #[derive(Debug, Default)]
 pub enum Body {
@@ -120,6 +122,15 @@ impl Default for Stamp {
     }
 }
 
+/// What only one client's requests carry.
+#[derive(Debug, Default)]
+pub struct Extra<'a> {
+    /// The client's certificate.
+    pub certificate: Option<&'a Certificate>,
+    /// All of it goes along, not only its subject.
+    pub whole_certificate: bool,
+}
+
 /// Writes the packet for the head at the front of `input` into `packet`, and behind it the body bytes that are there.
 /// Answers how much of the input that was, and what of the body is still to come.
 pub fn write(
@@ -128,12 +139,19 @@ pub fn write(
     input: &[u8],
     origin: &Origin<'_>,
     stamp: &Stamp,
+    extra: &Extra<'_>,
     scratch: &mut Scratch,
 ) -> Result<(usize, Body), HttpError> {
     packet.clear();
     let mut sink = Sink(Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1));
     cgi::push_vars(head, input, origin, scratch, &mut sink);
     sink.0.push(b"UWSGI_ROUTER", b"http");
+    if let Some(certificate) = extra.certificate {
+        sink.0.push(b"HTTPS_DN", certificate.subject.as_bytes());
+        if extra.whole_certificate {
+            sink.0.push(b"HTTPS_CC", certificate.pem.as_bytes());
+        }
+    }
     stamp.vars.iter().for_each(|(key, value)| sink.0.push(key, value));
     sink.0
         .finish()
@@ -181,6 +199,7 @@ mod tests {
             input,
             &Origin::default(),
             &stamp,
+            &Extra::default(),
             &mut Scratch::new(),
         )?;
         let header = PacketHeader::parse(*packet.first_chunk().expect("a header"));

@@ -116,7 +116,7 @@ impl Events {
         };
         if !client.unparsed {
             if !client.readable {
-                if client.conn.buffered().is_empty() {
+                if client.conn.is_idle() {
                     client.conn.head_since = 0;
                     let conn = &mut client.conn;
                     // a field of its own, but the borrow of `clients` is in the way
@@ -298,7 +298,8 @@ impl Events {
         let mut keep = response::finish(core, complete);
         let mut skipped = true;
         if !core.body.is_consumed() || core.body.has_failed() {
-            skipped = keep && core.body.discard_now(&mut client.conn, serve::SKIP);
+            let tries = keep || client.conn.socket.protocol.is_fastcgi();
+            skipped = tries && core.body.discard_now(&mut client.conn, serve::SKIP);
             keep &= skipped;
         }
         serve::after(core);
@@ -382,8 +383,7 @@ impl Events {
     pub(super) fn look_after(&mut self, index: usize, now: u64) {
         let settings = &self.server.settings;
         let (quiet, idle) = (settings.sockets.socket_timeout, settings.http.keep_alive_timeout);
-        // a head may come slowly, but not for ever: three of the pauses that are allowed
-        let head = settings.http.headers_timeout.min(3 * quiet);
+        let head = serve::head_limit();
         let harakiri = self.harakiri();
         let Some(client) = self.clients.get(index) else {
             return;
