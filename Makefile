@@ -63,6 +63,10 @@ bench-signals: build ## uWSGI signals: throughput and latency beside uWSGI's (if
 	@if command -v uwsgi >/dev/null; then set -- "uwsgi --plugin python3"; else set --; fi; \
 	    python3 tests/bench/signals.py "$(RELEASE)/rsgi --plugin python" "$$@"
 
+wheel: ## a wheel for pip, in target/wheels, that serves every Python from 3.9 on
+	PCRE2_SYS_STATIC=1 $(CARGO) build --release --workspace --locked
+	python3 packaging/wheel.py $(RELEASE) $(RELEASE)/../wheels
+
 # Built before it is installed, but by whoever runs `make build`: root often has no compiler of Rust.
 $(RELEASE)/rsgi:
 	$(MAKE) build

@@ -22,19 +22,52 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub enum SocketProtocol {
     /// The uwsgi protocol: one packet, one answer, close.
     Uwsgi,
+    /// The same; a connection whose answer says how long it is is kept.
+    Puwsgi,
     /// HTTP/1.x.
     Http,
     /// The private link of the gateways: uwsgi packets in, framed answers out, many per connection.
     Link,
+    /// FastCGI, answered with a `Status` header.
+    FastCgi,
+    /// FastCGI, answered with a status line.
+    FastCgiNph,
+    /// SCGI, answered with a `Status` header.
+    Scgi,
+    /// SCGI, answered with a status line.
+    ScgiNph,
+    /// Nothing is read: a plugin gets the connection.
+    Raw,
 }
 
 impl SocketProtocol {
+    /// Whether answers are framed and connections kept as HTTP has it.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Link)
+    }
+
+    /// Whether answers go in records.
+    pub fn is_fastcgi(self) -> bool {
+        matches!(self, Self::FastCgi | Self::FastCgiNph)
+    }
+
+    /// Whether an answer's status is a header, as CGI has it.
+    pub fn has_status_header(self) -> bool {
+        matches!(self, Self::FastCgi | Self::Scgi)
+    }
+
     /// The name in logs and statistics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uwsgi => "uwsgi",
+            Self::Puwsgi => "puwsgi",
             Self::Http => "http",
             Self::Link => "link",
+            Self::FastCgi => "fastcgi",
+            Self::FastCgiNph => "fastcgi-nph",
+            Self::Scgi => "scgi",
+            Self::ScgiNph => "scgi-nph",
+            Self::Raw => "raw",
         }
     }
 }

@@ -767,6 +767,9 @@ struct uwsgi_route_condition *uwsgi_register_route_condition(char *name,
 /* [master] in on_load or init: ${name[key]}. func(request, key, keylen, &len) answers the value, or NULL. */
 struct uwsgi_route_var *uwsgi_register_route_var(char *name,
                                                  char *(*func)(struct wsgi_request *, char *, uint16_t, uint16_t *));
+/* [request] Does what a rule NAME:ARGS would: UWSGI_ROUTE_NEXT, _CONTINUE or _BREAK; -1: nobody knows it (said in the
+ * log). */
+int uwsgi_route_api_func(struct wsgi_request *, char *name, char *args);
 /* [request] data with $1 and ${...} filled in, in a new buffer (uwsgi_buffer_destroy); NULL: it is no such text. The
  * groups are those of the last pattern that matched. */
 struct uwsgi_buffer *uwsgi_routing_translate(struct wsgi_request *, struct uwsgi_route *, char *subject,
@@ -1266,6 +1269,8 @@ int rsgi_events_turn(void);
 int rsgi_events_finish(struct wsgi_request *, int complete);
 /* [worker] Bytes of the answer that the client did not take yet. */
 size_t rsgi_events_kept(struct wsgi_request *);
+/* [worker] Before anything was written: writes of this request wait for the client after all, and all others with them. */
+void rsgi_events_wait(struct wsgi_request *);
 
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
@@ -1287,6 +1292,9 @@ int rsgi_add_file_monitor(uint8_t signal, const char *path, int iterations, int 
 int rsgi_remove_source(uint8_t signal, int kind);
 /* [master, worker] Takes the handler of this process away, and the target everywhere. 0, or -1: there is none. */
 int rsgi_unregister_signal(uint8_t signal);
+/* [any] What a one-letter placeholder of the configuration stands for, as %d in the first file that was read: its length,
+ * at most size bytes of it written; -1: the letter has no meaning. */
+int rsgi_magic(char letter, char *buf, size_t size);
 /* [any] Whether the signal is raised once for each receiver while it waits there (1), or each time (0, the default).
  * It counts in all processes. 0, or -1: there are no signals yet. */
 int rsgi_signal_coalesce(uint8_t signal, int once);

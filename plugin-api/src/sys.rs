@@ -26,6 +26,7 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u16, *mut u16) -> *mut c_char>,
     ) -> *mut UwsgiRouteVar;
+    pub fn uwsgi_route_api_func(req: *mut WsgiRequest, name: *mut c_char, args: *mut c_char) -> c_int;
     pub fn uwsgi_routing_translate(
         req: *mut WsgiRequest,
         route: *mut UwsgiRoute,
@@ -404,6 +405,7 @@ unsafe extern "C" {
     pub fn rsgi_add_file_monitor(signal: u8, path: *const c_char, iterations: c_int, recursive: c_int) -> c_int;
     pub fn rsgi_remove_source(signal: u8, kind: c_int) -> c_int;
     pub fn rsgi_unregister_signal(signal: u8) -> c_int;
+    pub fn rsgi_magic(letter: c_char, buf: *mut c_char, size: usize) -> c_int;
     pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
@@ -430,4 +432,5 @@ unsafe extern "C" {
     pub fn rsgi_events_turn() -> c_int;
     pub fn rsgi_events_finish(a0: *mut WsgiRequest, complete: c_int) -> c_int;
     pub fn rsgi_events_kept(a0: *mut WsgiRequest) -> usize;
+    pub fn rsgi_events_wait(a0: *mut WsgiRequest);
 }

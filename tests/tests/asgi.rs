@@ -11,8 +11,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
-import asyncio, contextvars, json, os, time
-NOTES = {"sent": 0, "disconnected": 0, "cancelled": 0, "background": 0}
+import asyncio, contextvars, json, os, time, uwsgi
+NOTES = {"sent": 0, "disconnected": 0, "cancelled": 0, "background": 0, "signals": 0}
+def on_signal(number):
+    asyncio.get_running_loop().call_soon(NOTES.__setitem__, "signals", NOTES["signals"] + number)
+uwsgi.register_signal(17, "worker", on_signal)
 var = contextvars.ContextVar("var", default="unset")
 
 async def body_of(receive):
@@ -109,6 +112,13 @@ async def app(scope, receive, send):
             try: await send(message); out.append("fine")
             except Exception as e: out.append(type(e).__name__)
         await answer(out)
+    elif path == "signal":
+        uwsgi.signal(17)
+        await answer(b"raised")
+    elif path == "file":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try: await send({"type": "http.response.pathsend", "path": "/not/there"})
+        except OSError: await send({"type": "http.response.pathsend", "path": __file__})
     elif path == "kinds":
         await send({"type": "http.response.start", "status": 201, "headers": iter([[b"x-list", b"1"], (b"x-tuple", b"2")])})
         await send({"type": "http.response.body", "body": bytearray(b"array,"), "more_body": True})
@@ -279,6 +289,12 @@ fn awaitables_are_what_asyncio_expects() {
         let text = get(server.port(), "/awaitables").text();
         assert_eq!(text, AWAITABLES, "{}", server.log());
     }
+    // one that begins in what another had still to do does not inherit from it
+    let twice = "GET /awaitables HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2);
+    let mut reader = talk(server.port(), &twice);
+    for _ in 0..2 {
+        assert_eq!(answer(&mut reader).text(), AWAITABLES);
+    }
     let text = get(server.port(), "/wrong").text();
     let wanted =
         r#"["RuntimeError", "ValueError", "ValueError", "TypeError", "ValueError", "TypeError", "ValueError"]"#;
@@ -342,6 +358,33 @@ fn mistakes_are_told_and_the_loop_goes_on() {
     server.wait_log("raised-before-start", 2);
     server.wait_log("raised-after-start", 2);
     server.wait_log("returned from /nothing without an answer", 2);
+}
+
+#[test]
+fn files_and_signals_pass_the_loop() {
+    let server = server(&["--lazy-apps"]);
+    for port in ports(&server) {
+        let file = get(port, "/file");
+        assert_eq!(
+            file.text(),
+            std::fs::read_to_string(server.dir().join("ap.py")).expect("it is there")
+        );
+        assert_eq!(
+            file.header("content-length"),
+            Some(file.body.len().to_string().as_str())
+        );
+        assert_eq!(get(port, "/signal").text(), "raised");
+    }
+    wait_for("two signals", || (notes(&server, "signals") == 34).then_some(()));
+    // the gateway knows before applications are loaded that a worker serves many at a time
+    let mut readers: Vec<_> = (0..5)
+        .map(|_| talk(server.gateway_port(), "GET /sleep?0.5 HTTP/1.1\r\nHost: h\r\n\r\n"))
+        .collect();
+    let begin = Instant::now();
+    readers
+        .iter_mut()
+        .for_each(|reader| assert_eq!(answer(reader).text(), "slept"));
+    assert!(begin.elapsed() < Duration::from_millis(1500));
 }
 
 #[test]
@@ -475,6 +518,12 @@ fn lifespans_may_fail_or_be_missing() {
             assert_eq!(get(server.port(), "/").text(), "served", "{}", server.log());
         }
     }
+    let ended = life(&["--asgi", "li:without", "--gevent", "5"]).run();
+    assert!(
+        ended.output.contains("--gevent is for WSGI applications"),
+        "{}",
+        ended.output
+    );
     for (option, value) in [("--asgi-lifespan", "maybe"), ("--asgi-loop", "nope")] {
         let ended = life(&["--asgi", "li:without", option, value]).run();
         assert_eq!(ended.code, 1);
@@ -497,8 +546,18 @@ fn applications_of_both_kinds_live_side_by_side() {
         "/m=li:mounted",
         "--manage-script-name",
     ];
-    let server = life(&args).args(["--static-map", "/static=@DIR@"]).start();
+    let server = life(&args)
+        .args([
+            "--static-map",
+            "/static=@DIR@",
+            "--route",
+            "^/routed addheader:X-Routed: yes",
+        ])
+        .args(["--route", "^/gone return:410"])
+        .start();
     let port = server.port();
+    assert_eq!(get(port, "/routed").header("x-routed"), Some("yes"));
+    assert_eq!(get(port, "/gone").status, 410);
     assert!(server.log().contains("ASGI app 0"), "{}", server.log());
     for _ in 0..2 {
         assert_eq!(get(port, "/").text(), "served");

@@ -240,11 +240,6 @@ fn many_idle_clients_cost_little() {
 
 #[test]
 fn what_it_cannot_do_is_said() {
-    let app = Setup::new().file("app.py", APP).args(["--wsgi-file", "@DIR@/app.py"]);
-    let ended = app
-        .args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0,a.crt,a.key"])
-        .run();
-    assert!(ended.code != 0 && ended.output.contains("no TLS"), "{}", ended.output);
     let ended = Setup::new()
         .args(["--http", "127.0.0.1:0", "--http-timeout", "soon"])
         .run();

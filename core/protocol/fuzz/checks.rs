@@ -2,9 +2,12 @@
 
 use rsgi_protocol::cgi::{self, Origin, Scratch};
 use rsgi_protocol::chunked::{self, Decoder, Event};
+use rsgi_protocol::fastcgi::{Intake, StdinDecoder, Step, parse_params};
 use rsgi_protocol::http1::{Head, Limits, Progress, parse_head};
 use rsgi_protocol::response::{ResponseHead, parse_response};
+use rsgi_protocol::scgi;
 use rsgi_protocol::uwsgi::{HEADER_LEN, Writer, parse_vars};
+use rsgi_protocol::websocket;
 
 /// A head cut anywhere is judged as the whole one is, and its variables survive a uwsgi packet.
 pub fn http1_head(data: &[u8]) {
@@ -89,5 +92,93 @@ pub fn response_head(data: &[u8]) {
             Ok(Progress::Complete)
         );
         assert_eq!(whole.body, again.body);
+    }
+}
+
+/// Frames cut anywhere say the same as whole ones, and what is understood survives being framed anew.
+pub fn websocket_frames(data: &[u8]) {
+    let decode = |data: &[u8], step: usize| {
+        let (mut decoder, mut input, mut events, mut from) = (websocket::Decoder::new(4096), Vec::new(), Vec::new(), 0);
+        loop {
+            match decoder.decode(&mut input) {
+                Ok((0, websocket::Event::More(_))) if from == data.len() => return (events, None),
+                Ok((0, websocket::Event::More(_))) => {
+                    let next = (from + step).min(data.len());
+                    input.extend_from_slice(&data[from..next]);
+                    from = next;
+                }
+                Ok((used, event)) => {
+                    events.push(format!("{event:?}"));
+                    input.drain(..used);
+                }
+                Err(error) => return (events, Some(error.code)),
+            }
+        }
+    };
+    let whole = decode(data, data.len().max(1));
+    assert_eq!(whole, decode(data, 3));
+    for event in &whole.0 {
+        assert!(!event.starts_with("More"));
+    }
+}
+
+/// A connection cut anywhere comes to the same requests and bodies as the whole one.
+pub fn fastcgi_records(data: &[u8]) {
+    const LIMIT: usize = 4096;
+    let read = |step: usize| {
+        let (mut intake, mut body, mut buffer) = (Intake::new(), None::<StdinDecoder>, Vec::new());
+        let mut seen: Vec<Vec<u8>> = Vec::new();
+        for piece in data.chunks(step) {
+            buffer.extend_from_slice(piece);
+            loop {
+                let (n, more) = match &mut body {
+                    None => match intake.take(&buffer, LIMIT) {
+                        Ok((n, Step::Request)) => {
+                            assert!(intake.params().len() <= LIMIT);
+                            let _ = parse_params(intake.params()).count();
+                            seen.push(intake.params().to_vec());
+                            seen.push(Vec::new());
+                            body = Some(StdinDecoder::new(intake.id()));
+                            (n, true)
+                        }
+                        Ok((n, step)) => (n, matches!(step, Step::Reply(_))),
+                        Err(_) => return seen,
+                    },
+                    Some(decoder) => match decoder.decode(&buffer) {
+                        Ok((n, Event::Data(bytes))) => {
+                            seen.last_mut().expect("a body").extend_from_slice(bytes);
+                            (n, true)
+                        }
+                        Ok((n, Event::End)) => {
+                            body = None;
+                            (n, true)
+                        }
+                        Ok((n, Event::More)) => (n, false),
+                        Err(_) => return seen,
+                    },
+                };
+                assert!(n <= buffer.len());
+                buffer.drain(..n);
+                if !more {
+                    break;
+                }
+            }
+        }
+        seen
+    };
+    let whole = read(data.len().max(1));
+    assert_eq!(read(7), whole);
+    assert_eq!(read(1), whole);
+}
+
+/// Variables that were read add up to the bytes they came from, and the head is judged the same cut short.
+pub fn scgi_head(data: &[u8]) {
+    if let Ok(Some(place)) = scgi::parse_head(data, 4096) {
+        assert_eq!(scgi::parse_head(&data[..place.end], 4096), Ok(None));
+        let vars = &data[place];
+        if let Ok(read) = scgi::parse_vars(vars).collect::<Result<Vec<_>, _>>() {
+            let sum: usize = read.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
+            assert_eq!(sum, vars.len());
+        }
     }
 }

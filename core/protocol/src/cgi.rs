@@ -126,7 +126,9 @@ pub fn push_vars<'a, S: VarSink<'a>>(
     push_fields(head, buf, &mut arena, sink);
 }
 
-fn without_port(host: &[u8]) -> &[u8] {
+/// A host without the port behind it.
+#[must_use]
+pub fn without_port(host: &[u8]) -> &[u8] {
     match memchr::memrchr(b':', host) {
         Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) => &host[..colon],
         _ => host,

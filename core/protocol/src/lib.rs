@@ -28,9 +28,11 @@
 
 pub mod cgi;
 pub mod chunked;
+pub mod fastcgi;
 mod field;
 pub mod http1;
 pub mod response;
+pub mod scgi;
 pub mod target;
 pub mod uwsgi;
 pub mod websocket;

@@ -5,6 +5,7 @@ use crate::net::wait;
 use crate::server::{server, socket_limit};
 use crate::worker::connection::Connection;
 use rsgi_protocol::chunked::{Decoder, Event};
+use rsgi_protocol::fastcgi::{FastCgiError, StdinDecoder};
 use rsgi_protocol::http1::{BodyLength, HttpError};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -28,6 +29,9 @@ pub enum BodyError {
     /// Bad chunks, or a body over `--limit-post`.
     #[error("{0}")]
     Refused(HttpError),
+    /// The records of a FastCGI request's body break off, or make no sense.
+    #[error("{0}")]
+    Records(#[from] FastCgiError),
     /// No room for the spilled body.
     #[error("cannot spill the body to a temporary file: {0}")]
     Spill(io::Error),
@@ -39,6 +43,38 @@ enum Framing {
     None,
     Fixed(u64),
     Chunked(Decoder),
+    /// FastCGI records, and how many of the announced bytes they still have to bring.
+    Records(StdinDecoder, u64),
+}
+
+impl Framing {
+    /// The next piece of a coded body in `raw`, and how much of that it took.
+    fn decode<'a>(&mut self, raw: &'a [u8]) -> Result<(usize, Event<'a>), BodyError> {
+        match self {
+            Self::None | Self::Fixed(_) => Ok((0, Event::End)),
+            Self::Chunked(decoder) => {
+                let (used, event) = decoder.decode(raw).map_err(BodyError::Refused)?;
+                let limit = server().settings.limits.limit_post;
+                if limit > 0 && decoder.total() > limit {
+                    return Err(BodyError::Refused(HttpError::new(413, "the body is over limit-post")));
+                }
+                Ok((used, event))
+            }
+            Self::Records(decoder, due) => {
+                let (used, event) = decoder.decode(raw)?;
+                match event {
+                    Event::Data(data) if data.len() as u64 > *due => {
+                        let error = HttpError::new(400, "the body is longer than its CONTENT_LENGTH");
+                        return Err(BodyError::Refused(error));
+                    }
+                    Event::Data(data) => *due -= data.len() as u64,
+                    Event::End if *due > 0 => return Err(BodyError::Gone),
+                    Event::End | Event::More => {}
+                }
+                Ok((used, event))
+            }
+        }
+    }
 }
 
 /// A body read ahead as a whole.
@@ -85,6 +121,16 @@ impl Body {
             BodyLength::Fixed(n) => Framing::Fixed(n),
             BodyLength::Chunked => Framing::Chunked(Decoder::new()),
         };
+        self.start(expects_continue);
+    }
+
+    /// Begins the body of a FastCGI request, of so many bytes.
+    pub fn begin_records(&mut self, id: u16, length: u64) {
+        self.framing = Framing::Records(StdinDecoder::new(id), length);
+        self.start(false);
+    }
+
+    fn start(&mut self, expects_continue: bool) {
         self.expects_continue = expects_continue;
         self.raw.clear();
         self.raw_at = 0;
@@ -109,6 +155,7 @@ impl Body {
             Framing::None => true,
             Framing::Fixed(left) => *left == 0,
             Framing::Chunked(decoder) => decoder.is_done(),
+            Framing::Records(decoder, _) => decoder.is_done(),
         }
     }
 
@@ -193,6 +240,12 @@ impl Body {
     }
 
     fn chunk_into(&mut self, conn: &mut Connection, patience: Duration, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        if !matches!(self.framing, Framing::Chunked(_)) {
+            return match self.fill_within(conn, PIECE, out, Some(patience)) {
+                Err(BodyError::Later) if !out.is_empty() => Ok(()),
+                other => other,
+            };
+        }
         loop {
             let before = out.len();
             self.fill_within(conn, before + 1, out, Some(patience))?;
@@ -200,6 +253,12 @@ impl Body {
             let rest = self.pending_at..self.pending.len();
             out.extend_from_slice(&self.pending[rest]);
             self.pending_at = self.pending.len();
+            let limit = server().settings.limits.chunked_input_limit;
+            if limit > 0 && out.len() as u64 > limit {
+                let error = HttpError::new(413, "a chunk is over chunked-input-limit");
+                (self.failed, self.refusal) = (true, Some(error));
+                return Err(BodyError::Refused(error));
+            }
             let is_within = matches!(&self.framing, Framing::Chunked(decoder) if decoder.is_within_chunk());
             if out.len() == before || !is_within {
                 return Ok(());
@@ -419,7 +478,7 @@ impl Body {
                     };
                     *left -= n as u64;
                 }
-                Framing::Chunked(decoder) => {
+                coded @ (Framing::Chunked(_) | Framing::Records(..)) => {
                     if self.raw_at == self.raw.len() {
                         self.raw.clear();
                         self.raw_at = 0;
@@ -431,12 +490,8 @@ impl Body {
                             receive(conn, PIECE, &mut self.raw, patience)?;
                         }
                     }
-                    let (used, event) = decoder.decode(&self.raw[self.raw_at..]).map_err(BodyError::Refused)?;
+                    let (used, event) = coded.decode(&self.raw[self.raw_at..])?;
                     self.raw_at += used;
-                    let limit = server().settings.limits.limit_post;
-                    if limit > 0 && decoder.total() > limit {
-                        return Err(BodyError::Refused(HttpError::new(413, "the body is over limit-post")));
-                    }
                     if let Event::Data(data) = event {
                         let n = data.len().min(room);
                         out.extend_from_slice(&data[..n]);

@@ -7,8 +7,8 @@ use crate::routing;
 use crate::say;
 use crate::server::{SocketProtocol, server};
 use libc::iovec;
-use rsgi_protocol::chunked;
 use rsgi_protocol::http1::HttpError;
+use rsgi_protocol::{chunked, fastcgi};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -55,11 +55,15 @@ pub struct Response {
     is_http10: bool,
     is_head: bool,
     protocol: Option<SocketProtocol>,
+    /// The number of the FastCGI request that is answered.
+    fastcgi: Option<u16>,
     /// The client allows more requests on the connection.
     keep_alive: bool,
     gone: bool,
     /// The server has answered in the application's place; what that still writes is dropped.
     replaced: bool,
+    /// The application failed before it said anything; the server has said so, and that is whole.
+    is_own: bool,
 }
 
 impl Response {
@@ -73,9 +77,33 @@ impl Response {
         self.is_http10 = is_http10;
         self.is_head = is_head;
         self.protocol = Some(protocol);
+        self.fastcgi = None;
         self.keep_alive = keep_alive;
         self.gone = false;
         self.replaced = false;
+        self.is_own = false;
+    }
+
+    /// The answer goes in the records of this FastCGI request.
+    pub fn wrap_for(&mut self, fastcgi: u16) {
+        self.fastcgi = Some(fastcgi);
+    }
+
+    /// Whether HTTP frames it.
+    fn is_over_http(&self) -> bool {
+        self.protocol.is_some_and(SocketProtocol::is_http)
+    }
+
+    /// How its first line begins.
+    fn before_status(&self) -> &'static [u8] {
+        match (
+            self.protocol.is_some_and(SocketProtocol::has_status_header),
+            self.is_http10,
+        ) {
+            (true, _) => b"Status: ",
+            (false, true) => b"HTTP/1.0 ",
+            (false, false) => b"HTTP/1.1 ",
+        }
     }
 
     /// Whether the head has left.
@@ -85,7 +113,14 @@ impl Response {
 
     /// Whether the connection may serve another request after this answer.
     pub fn keeps_alive(&self) -> bool {
-        self.keep_alive && !self.gone && matches!(self.framing, Framing::Length(0) | Framing::Chunked | Framing::Empty)
+        let ends = match self.framing {
+            Framing::Length(due) => due == 0,
+            Framing::Chunked | Framing::Empty => true,
+            // the record behind it says so
+            Framing::Close => self.fastcgi.is_some(),
+            Framing::Undecided => false,
+        };
+        self.keep_alive && !self.gone && ends
     }
 
     /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
@@ -130,9 +165,7 @@ pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
     response.content_length = None;
     response.framed_by_app = false;
     response.close_by_app = false;
-    response
-        .head
-        .extend_from_slice(if response.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    response.head.extend_from_slice(response.before_status());
     response.head.extend_from_slice(status);
     response.head.extend_from_slice(b"\r\n");
     let raw = core.raw();
@@ -165,7 +198,7 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
             "the headers of the answer are over response-headers-limit",
         ));
     }
-    let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
+    let over_http = response.is_over_http();
     if name.eq_ignore_ascii_case(b"content-length") {
         let length = rsgi_protocol::http1::parse_length(value.trim_ascii())
             .map_err(|_| ResponseError::Malformed("the Content-Length of the answer is no number"))?;
@@ -234,7 +267,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
         Some(length) => Framing::Length(length),
         None => Framing::Close,
     };
-    let over_http = response.protocol != Some(SocketProtocol::Uwsgi);
+    let over_http = response.protocol.is_some_and(SocketProtocol::is_http);
     if over_http && response.framed_by_app && !no_body {
         // its chunks cannot be checked, so the connection is not trusted with another request
         framing = Framing::Close;
@@ -258,7 +291,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
         head.extend_from_slice(Decimal::new(length).as_bytes());
         head.extend_from_slice(b"\r\n");
     }
-    response.keep_alive &= framing != Framing::Close && !response.close_by_app;
+    response.keep_alive &= (framing != Framing::Close || response.fastcgi.is_some()) && !response.close_by_app;
     // 101 carries a Connection header of its own
     if over_http && status != 101 {
         match (response.keep_alive, response.is_http10, response.protocol) {
@@ -375,7 +408,8 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
 fn replace(core: &mut Core, refusal: &HttpError) -> Result<(), ResponseError> {
     let body = format!("{}\n", refusal.cause());
     let head = format!(
-        "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "{}{} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        String::from_utf8_lossy(core.response.before_status()),
         refusal.status(),
         refusal.reason(),
         body.len()
@@ -444,9 +478,8 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
         _ => {}
     }
     if left > 0 {
-        let out = core.conn().fd();
         core.raw().response_size += left as usize;
-        let sent = core.outlet.send_file(out, file, position as i64, left);
+        let sent = deliver_file(core, file, position as i64, left);
         gone_if(core, sent)?;
     }
     if core.response.framing == Framing::Chunked && left > 0 {
@@ -459,7 +492,60 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
 /// Sends bytes on the way that the request's answers go.
 pub(super) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
     let fd = core.conn().fd();
-    core.outlet.send(fd, parts)
+    match core.response.fastcgi {
+        None => core.outlet.send(fd, parts),
+        Some(id) => send_records(core, id, parts),
+    }
+}
+
+/// The same in FastCGI records.
+fn send_records(core: &mut Core, id: u16, parts: &[iovec]) -> io::Result<()> {
+    let fd = core.conn().fd();
+    let mut left: usize = parts.iter().map(|part| part.iov_len).sum();
+    let mut headers = Vec::with_capacity(left / fastcgi::MAX_CONTENT + 1);
+    while left > 0 {
+        let n = left.min(fastcgi::MAX_CONTENT);
+        headers.push(fastcgi::stdout_header(id, n as u16));
+        left -= n;
+    }
+    let (mut records, mut room) = (Vec::with_capacity(parts.len() + 2 * headers.len()), 0);
+    let mut headers = headers.iter();
+    for part in parts {
+        let mut rest = *part;
+        while rest.iov_len > 0 {
+            if room == 0 {
+                records.extend(headers.next().map(|header| place(header)));
+                room = fastcgi::MAX_CONTENT;
+            }
+            let n = rest.iov_len.min(room);
+            records.push(iovec {
+                iov_base: rest.iov_base,
+                iov_len: n,
+            });
+            // SAFETY: `n` is within the part.
+            rest.iov_base = unsafe { rest.iov_base.cast::<u8>().add(n) }.cast();
+            rest.iov_len -= n;
+            room -= n;
+        }
+    }
+    core.outlet.send(fd, &mut records)
+}
+
+/// Sends a part of a file on that way.
+fn deliver_file(core: &mut Core, file: std::fs::File, mut position: i64, mut left: u64) -> io::Result<()> {
+    let fd = core.conn().fd();
+    let Some(id) = core.response.fastcgi else {
+        return core.outlet.send_file(fd, file, position, left);
+    };
+    while left > 0 {
+        let n = left.min(fastcgi::MAX_CONTENT as u64);
+        let header = fastcgi::stdout_header(id, n as u16);
+        core.outlet.send(fd, &mut [place(&header)])?;
+        core.outlet.send_file(fd, file.try_clone()?, position, n)?;
+        position += n as i64;
+        left -= n;
+    }
+    Ok(())
 }
 
 /// Sends what the client did not take before; whether all has left.
@@ -507,6 +593,23 @@ pub fn cut(core: &mut Core) {
 
 /// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.
 pub fn finish(core: &mut Core, complete: bool) -> bool {
+    let keep = end_body(core, complete);
+    let is_whole = !matches!(core.response.framing, Framing::Length(due) if due > 0);
+    if let Some(id) = core.response.fastcgi
+        && !core.response.gone
+        && core.response.is_sent()
+        && (complete || core.response.is_own)
+        && is_whole
+    {
+        let fd = core.conn().fd();
+        let sent = core.outlet.send(fd, &mut [place(&fastcgi::end_of_answer(id))]);
+        return gone_if(core, sent).is_ok() && keep;
+    }
+    keep
+}
+
+/// Ends the answer's body; whether the connection may go on.
+fn end_body(core: &mut Core, complete: bool) -> bool {
     if websocket::end(core, complete) {
         return false;
     }
@@ -514,6 +617,7 @@ pub fn finish(core: &mut Core, complete: bool) -> bool {
         let sent = if complete { write(core, &[], true) } else { Ok(()) };
         if !complete {
             plain(core, "500 Internal Server Error", "Internal Server Error");
+            core.response.is_own = true;
         }
         return sent.is_ok() && core.response.keeps_alive();
     }

@@ -8,6 +8,8 @@ use crate::net::allow::AllowList;
 pub enum SocketProtocol {
     /// The packets of uWSGI.
     Uwsgi,
+    /// The same on connections that are kept.
+    Puwsgi,
     /// HTTP/1, parsed by the worker.
     Http,
     /// HTTP/1.1 with keep-alive even under `classic-defaults`.
@@ -31,6 +33,7 @@ impl SocketProtocol {
     pub fn of(name: &str) -> Option<Self> {
         Some(match name {
             "uwsgi" => Self::Uwsgi,
+            "puwsgi" => Self::Puwsgi,
             "http" => Self::Http,
             "http11" => Self::Http11,
             "https" => Self::Https,

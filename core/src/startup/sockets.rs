@@ -157,8 +157,14 @@ fn worker_socket(
     use settings::SocketProtocol as Kind;
     let (protocol, modifiers) = match kind {
         Kind::Uwsgi => (SocketProtocol::Uwsgi, settings::Modifiers::default()),
+        Kind::Puwsgi => (SocketProtocol::Puwsgi, settings::Modifiers::default()),
         Kind::Http | Kind::Http11 => (SocketProtocol::Http, settings.sockets.http_modifiers),
-        Kind::Https | Kind::FastCgi | Kind::FastCgiNph | Kind::Scgi | Kind::ScgiNph | Kind::Raw => {
+        Kind::FastCgi => (SocketProtocol::FastCgi, settings.sockets.fastcgi_modifiers),
+        Kind::FastCgiNph => (SocketProtocol::FastCgiNph, settings.sockets.fastcgi_modifiers),
+        Kind::Scgi => (SocketProtocol::Scgi, settings.sockets.scgi_modifiers),
+        Kind::ScgiNph => (SocketProtocol::ScgiNph, settings.sockets.scgi_modifiers),
+        Kind::Raw => (SocketProtocol::Raw, settings.sockets.raw_modifiers),
+        Kind::Https => {
             let place = spec.map_or(String::new(), |s| format!(" [{}]", s.origin));
             return Err(StartupError::new(format!(
                 "{asked}{place}: this version of rsgi does not speak that protocol ({kind:?}) yet; use --http-socket or --socket"

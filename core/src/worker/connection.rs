@@ -1,6 +1,7 @@
 //! A client's connection: its descriptor, what was read from it and not used yet, and how long it has been quiet.
 
 use crate::server::{SocketProtocol, WorkerSocket};
+use rsgi_protocol::fastcgi::Intake;
 use rsgi_protocol::http1::Head;
 use std::io;
 use std::net::IpAddr;
@@ -68,6 +69,8 @@ pub struct Connection {
     start: usize,
     /// The head under way, and its memory for the next ones.
     pub head: Head,
+    /// On a FastCGI socket: the records of the request under way.
+    pub intake: Option<Box<Intake>>,
     /// Its place among the parked connections, once it has one.
     pub token: Option<usize>,
     /// The last read left room: nothing more was there.
@@ -134,6 +137,7 @@ impl Connection {
             buf: spare.pop().unwrap_or_default(),
             start: 0,
             head: Head::new(),
+            intake: socket.protocol.is_fastcgi().then(Box::default),
             token: None,
             is_drained: false,
             parked_at: 0,
@@ -144,6 +148,11 @@ impl Connection {
     /// The descriptor.
     pub fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    /// Whether nothing of a request is here.
+    pub fn is_idle(&self) -> bool {
+        self.buffered().is_empty() && !self.intake.as_ref().is_some_and(|intake| intake.is_within_head())
     }
 
     /// What was read and not used.

@@ -406,8 +406,7 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
     }
     let http = &server.settings.http;
     let quiet = server.settings.sockets.socket_timeout;
-    // a head may come slowly, but not for ever: three of the pauses that are allowed
-    let (idle, head) = (http.keep_alive_timeout, http.headers_timeout.min(3 * quiet));
+    let (idle, head) = (http.keep_alive_timeout, serve::head_limit());
     for conn in shared.poll.sweep(|c| {
         let (parked, began) = (now.saturating_sub(c.parked_at), now.saturating_sub(c.head_since));
         match c.head_since {

@@ -13,7 +13,9 @@ use crate::startup::procname::{self, State};
 use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
 use rsgi_protocol::cgi::{Origin, push_vars};
+use rsgi_protocol::fastcgi::{self, Step};
 use rsgi_protocol::http1::{self, BodyLength, HttpError, Progress, Version};
+use rsgi_protocol::scgi;
 use rsgi_protocol::uwsgi::{HEADER_LEN, PacketHeader, parse_vars};
 use std::sync::atomic::Ordering;
 
@@ -43,6 +45,9 @@ pub(super) enum Parsed {
 
 /// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end.
 pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare: &mut Vec<Vec<u8>>, leaving: bool) {
+    if conn.socket.protocol == SocketProtocol::Raw {
+        return raw(core, &mut conn);
+    }
     conn.borrow_buffer(spare);
     let next = match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
         Received::Closed => Next::Close,
@@ -67,7 +72,7 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
     loop {
         match parse(core, conn) {
             Parsed::Partial => {
-                if conn.buffered().is_empty() {
+                if conn.is_idle() {
                     conn.head_since = 0;
                     return Next::Park;
                 }
@@ -76,8 +81,16 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
                     Received::Some => continue,
                     Received::Closed => return Next::Close,
                     Received::Nothing => {
+                        let now = super::monotonic().max(1);
                         if conn.head_since == 0 {
-                            conn.head_since = super::monotonic().max(1);
+                            conn.head_since = now;
+                        }
+                        // one that dribbles is never found among the parked when those are looked at
+                        if now - conn.head_since >= head_limit() {
+                            if conn.socket.protocol == SocketProtocol::Http {
+                                refuse(conn, &HttpError::new(408, "the request head took too long"));
+                            }
+                            return Next::Close;
                         }
                         return Next::Park;
                     }
@@ -106,6 +119,12 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
     }
 }
 
+/// Seconds that a head may take: it may come slowly, but not for ever: three of the pauses that are allowed.
+pub(super) fn head_limit() -> u64 {
+    let settings = &server().settings;
+    settings.http.headers_timeout.min(3 * settings.sockets.socket_timeout)
+}
+
 pub(super) fn peer_name(conn: &Connection) -> &str {
     if conn.peer.text.is_empty() {
         &conn.socket.listener.name
@@ -117,20 +136,33 @@ pub(super) fn peer_name(conn: &Connection) -> &str {
 /// Answers a client whose request cannot be served, and closes.
 pub(super) fn refuse(conn: &Connection, error: &HttpError) {
     let body = format!("{}\n", error.cause());
+    let before = match conn.socket.protocol.has_status_header() {
+        true => "Status:",
+        false => "HTTP/1.1",
+    };
     let answer = format!(
-        "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "{before} {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         error.status(),
         error.reason(),
         body.len()
     );
-    let _ = crate::net::wait::write_all(conn.fd(), answer.as_bytes(), crate::server::socket_limit());
+    let mut answer = answer.into_bytes();
+    if let Some(intake) = &conn.intake {
+        let header = fastcgi::stdout_header(intake.id(), answer.len() as u16);
+        answer.splice(..0, header);
+        answer.extend(fastcgi::end_of_answer(intake.id()));
+    }
+    let _ = crate::net::wait::write_all(conn.fd(), &answer, crate::server::socket_limit());
 }
 
 /// Looks for a whole request head at the front of the buffer and begins the request.
 pub(super) fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
     match conn.socket.protocol {
         SocketProtocol::Http => parse_http(core, conn),
-        SocketProtocol::Uwsgi | SocketProtocol::Link => parse_uwsgi(core, conn),
+        SocketProtocol::Uwsgi | SocketProtocol::Puwsgi | SocketProtocol::Link => parse_uwsgi(core, conn),
+        SocketProtocol::FastCgi | SocketProtocol::FastCgiNph => parse_fastcgi(core, conn),
+        SocketProtocol::Scgi | SocketProtocol::ScgiNph => parse_scgi(core, conn),
+        SocketProtocol::Raw => Parsed::Broken("a raw connection has no requests".into()),
     }
 }
 
@@ -248,8 +280,12 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     };
     core.raw().body_is_chunked = i32::from(chunked);
     core.body.begin(length, false);
-    core.response
-        .begin(conn.socket.protocol, http10 && !link, is_head, link);
+    core.response.begin(
+        conn.socket.protocol,
+        http10 && !link,
+        is_head,
+        link || conn.socket.protocol == SocketProtocol::Puwsgi,
+    );
     vars::digest(core);
     if let BodyLength::Fixed(n) = length
         && limit_post > 0
@@ -258,6 +294,135 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
         return Parsed::Refused(HttpError::new(413, "the body is over limit-post"));
     }
     Parsed::Request
+}
+
+fn parse_fastcgi(core: &mut Core, conn: &mut Connection) -> Parsed {
+    let limit = server().settings.limits.buffer_size;
+    let Some(mut intake) = conn.intake.take() else {
+        return Parsed::Broken("no FastCGI connection".into());
+    };
+    let outcome = loop {
+        let (used, step) = match intake.take(conn.buffered(), limit) {
+            Ok(taken) => taken,
+            Err(e) => break Parsed::Broken(e.to_string()),
+        };
+        conn.take_buffered(used);
+        match step {
+            Step::More => break Parsed::Partial,
+            Step::Request => break Parsed::Request,
+            Step::Reply(bytes) => {
+                if let Err(e) = crate::net::wait::write_all(conn.fd(), &bytes, crate::server::socket_limit()) {
+                    break Parsed::Broken(e.to_string());
+                }
+            }
+        }
+    };
+    let (id, keeps) = (intake.id(), intake.keeps_connection());
+    // SAFETY: the intake changes with the next request's bytes only, and stays where it is: it is boxed.
+    let params: &'static [u8] = unsafe { &*std::ptr::from_ref(intake.params()) };
+    conn.intake = Some(intake);
+    if !matches!(outcome, Parsed::Request) {
+        return outcome;
+    }
+    core.begin(conn);
+    let found = match collect(core, fastcgi::parse_params(params)) {
+        Ok(found) => found,
+        Err(why) => return Parsed::Broken(why),
+    };
+    let keeps = keeps && server().settings.http.keep_alive;
+    core.response
+        .begin(conn.socket.protocol, found.is_http10, found.is_head, keeps);
+    core.response.wrap_for(id);
+    core.body.begin_records(id, found.length.unwrap_or(0));
+    begin_cgi(core, conn, params.len(), found.length)
+}
+
+fn parse_scgi(core: &mut Core, conn: &mut Connection) -> Parsed {
+    let limit = server().settings.limits.buffer_size;
+    let place = match scgi::parse_head(conn.buffered(), limit) {
+        Ok(None) => return Parsed::Partial,
+        Ok(Some(place)) => place,
+        Err(e) => return Parsed::Broken(e.to_string()),
+    };
+    core.begin(conn);
+    let conn_ptr: *mut Connection = conn;
+    // SAFETY: the buffer stays where it is until the request has ended.
+    let head = unsafe { &(&*conn_ptr).buffered()[place.clone()] };
+    let found = match collect(core, scgi::parse_vars(head)) {
+        Ok(found) => found,
+        Err(why) => return Parsed::Broken(why),
+    };
+    conn.take_buffered(place.end + 1);
+    core.response
+        .begin(conn.socket.protocol, found.is_http10, found.is_head, false);
+    core.body
+        .begin(found.length.map_or(BodyLength::None, BodyLength::Fixed), false);
+    begin_cgi(core, conn, head.len(), found.length)
+}
+
+/// What of a request's variables the server itself needs.
+struct Found {
+    length: Option<u64>,
+    is_head: bool,
+    is_http10: bool,
+}
+
+/// Takes the variables of a CGI-like protocol; or why they make no request.
+fn collect<'a, E: std::fmt::Display>(
+    core: &mut Core,
+    vars: impl Iterator<Item = Result<(&'a [u8], &'a [u8]), E>>,
+) -> Result<Found, String> {
+    let mut found = Found {
+        length: None,
+        is_head: false,
+        is_http10: true,
+    };
+    for pair in vars {
+        let (key, value) = pair.map_err(|e| e.to_string())?;
+        match key {
+            b"CONTENT_LENGTH" if !value.is_empty() => {
+                let length = http1::parse_length(value).map_err(|e| format!("invalid request: {e}"))?;
+                if found.length.replace(length).is_some_and(|other| other != length) {
+                    return Err("invalid request: two different CONTENT_LENGTH".into());
+                }
+            }
+            b"REQUEST_METHOD" => found.is_head = value == b"HEAD",
+            b"SERVER_PROTOCOL" => found.is_http10 = value != b"HTTP/1.1" && value != b"HTTP/2.0",
+            _ => {}
+        }
+        if core.hvec.len() + 2 > usize::from(u16::MAX) {
+            return Err("invalid request: too many variables".into());
+        }
+        core.hvec.extend([place(key), place(value)]);
+    }
+    Ok(found)
+}
+
+/// The rest of what begins a request of a CGI-like protocol.
+fn begin_cgi(core: &mut Core, conn: &Connection, size: usize, length: Option<u64>) -> Parsed {
+    core.raw().post_cl = length.unwrap_or(0) as usize;
+    core.set_header(conn.socket.modifier1, size.min(0xffff) as u16, conn.socket.modifier2);
+    vars::digest(core);
+    let limit_post = server().settings.limits.limit_post;
+    match length {
+        Some(n) if limit_post > 0 && n > limit_post => {
+            Parsed::Refused(HttpError::new(413, "the body is over limit-post"))
+        }
+        _ => Parsed::Request,
+    }
+}
+
+/// Hands a connection of a raw socket to its plugin; it ends when the plugin returns.
+pub(super) fn raw(core: &mut Core, conn: &mut Connection) {
+    core.begin(conn);
+    core.body.begin(BodyLength::None, false);
+    core.response.begin(SocketProtocol::Raw, true, false, false);
+    vars::digest(core);
+    begin_counters(core);
+    hand_over(core);
+    response::cut(core);
+    after(core);
+    core.body.end(conn);
 }
 
 /// Serves the request that was just begun.
@@ -275,7 +440,12 @@ fn one(core: &mut Core) -> Next {
     let conn = unsafe { &mut *conn };
     let mut skipped = true;
     if !core.body.is_consumed() || core.body.has_failed() {
-        skipped = keep && core.body.discard(conn, SKIP);
+        skipped = match (keep, conn.socket.protocol.is_fastcgi()) {
+            (true, _) => core.body.discard(conn, SKIP),
+            // the end of its body is a record, mostly there already: left unread it would make the close a reset
+            (false, true) => core.body.discard_now(conn, SKIP),
+            (false, false) => false,
+        };
         keep &= skipped;
     }
     after(core);
@@ -289,7 +459,7 @@ fn one(core: &mut Core) -> Next {
 }
 
 /// Hands the request to whoever answers it; whether the answer is whole.
-pub(super) fn answer(core: &mut Core) -> bool {
+fn answer(core: &mut Core) -> bool {
     let settings = &server().settings;
     if settings.limits.post_buffering > 0 && !core.body.is_consumed() {
         let (conn, memory) = (core.conn, settings.limits.post_buffering as usize);
@@ -304,9 +474,16 @@ pub(super) fn answer(core: &mut Core) -> bool {
             }
         }
     }
-    if static_files::serve(core) || routing::request(core) {
-        return true;
-    }
+    answer_here(core) || hand_over(core)
+}
+
+/// Whether a file or a routing rule has answered the request.
+pub(super) fn answer_here(core: &mut Core) -> bool {
+    static_files::serve(core) || routing::request(core)
+}
+
+/// Lets the plugin answer that the request is for; whether the answer is whole.
+pub(super) fn hand_over(core: &mut Core) -> bool {
     let modifier1 = core.modifier1();
     // SAFETY: slots are never NULL and never change after the start.
     let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };

@@ -76,7 +76,7 @@ impl Socket {
                     return Ok(Fill::Ended);
                 }
                 Ok(n) => {
-                    self.readable = n == wanted || self.half_closed;
+                    self.readable = n == wanted || self.half_closed || !self.stream.is_read_whole();
                     buffer.filled(n);
                     return Ok(Fill::Got);
                 }
@@ -159,6 +159,9 @@ impl Channel {
         socket.writable |= event.is_writable();
         socket.half_closed |= event.is_read_closed();
         socket.hung_up |= event.is_error() || (event.is_read_closed() && event.is_write_closed());
+        if event.is_writable() {
+            socket.stream.push();
+        }
     }
 
     /// Reads what the queue has room for.
@@ -174,6 +177,11 @@ impl Channel {
         let n = self.socket.write(self.output.data())?;
         self.output.consume(n);
         Ok(n > 0)
+    }
+
+    /// Whether all that was to be written has left.
+    pub fn is_flushed(&self) -> bool {
+        self.output.is_empty() && !self.socket.stream.holds_bytes()
     }
 
     /// Sends bytes behind what is queued, at once if nothing is.

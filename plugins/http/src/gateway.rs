@@ -18,7 +18,8 @@ use crate::backend::{Backends, Links};
 use crate::buffer::{HIGH, Pool};
 use crate::packet::Stamp;
 use crate::session::{HeadStep, Phase, Session};
-use crate::stream::Listener;
+use crate::stream::{Listener, Stream};
+use crate::tls::{Context, TlsStream};
 use exchange::Fault;
 
 /// How often deadlines are looked at.
@@ -40,9 +41,28 @@ const TURNS: usize = 16;
 /// Connections accepted in one go.
 const ACCEPTS: usize = 64;
 
+/// What is done on a listening socket.
+#[derive(Clone, Debug)]
+#[cfg_attr(test, allow(dead_code))] // made by `plugin`, which needs a host to link against
+pub enum Service {
+    /// HTTP.
+    Plain,
+    /// HTTP over TLS.
+    Tls(Box<Context>),
+    /// Clients are sent to HTTPS.
+    Redirect,
+}
+
 /// How a gateway works.
 #[derive(Debug)]
 pub struct Config {
+    /// What is done on each listening socket; plain HTTP where nothing is said.
+    pub services: Vec<Service>,
+    /// Requests carry the client's certificate.
+    pub export_certificate: bool,
+    /// HTTP/2 is spoken to whoever begins with it.
+    #[allow(dead_code)] // it is not offered yet
+    pub http2: bool,
     /// What a head may have.
     pub limits: Limits,
     /// SERVER_NAME.
@@ -287,7 +307,14 @@ impl Gateway {
         }
     }
 
-    fn open(&mut self, mut stream: crate::stream::Stream, listener: usize, peer: crate::stream::Peer) {
+    fn open(&mut self, mut stream: Stream, listener: usize, peer: crate::stream::Peer) {
+        if let Some(Service::Tls(context)) = self.config.services.get_mut(listener) {
+            let config = context.current(self.now, self.config.log);
+            stream = match TlsStream::new(stream, config) {
+                Ok(tls) => Stream::Tls(Box::new(tls)),
+                Err(e) => return (self.config.log)(&format!("https: cannot begin a session: {e}")),
+            };
+        }
         let entry = self.sessions.vacant_entry();
         let key = entry.key();
         let id = self.last_id + 1;
@@ -411,6 +438,11 @@ impl Gateway {
             return false;
         };
         session.begin_request(keep_alive);
+        if matches!(self.config.services.get(session.listener), Some(Service::Redirect)) {
+            session.redirect(&mut self.pool);
+            session.deadline = self.now + LINGER;
+            return true;
+        }
         let length = match session.head.as_ref().map(|head| head.body) {
             Some(BodyLength::Fixed(n)) => n,
             _ => 0,

@@ -14,6 +14,7 @@ mod session;
 #[cfg_attr(test, allow(dead_code))] // read by `plugin`, which needs a host to link against
 mod settings;
 mod stream;
+mod tls;
 
 #[cfg(not(test))]
 mod options;

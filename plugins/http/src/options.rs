@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rsgi_plugin_api::{HookError, OptionRow, OptionTable, log};
 
-use crate::settings::{self, Settings, SettingsError};
+use crate::settings::{self, Kind, Listen, Settings, SettingsError};
 
 static SETTINGS: Mutex<Option<Settings>> = Mutex::new(None);
 
@@ -45,8 +45,13 @@ fn modifier(value: Value<'_>) -> Result<Result<u8, SettingsError>, HookError> {
     Ok(settings::number(text(value)?, 0, 255).map(|n| n as u8))
 }
 
+fn listen(value: Value<'_>, option: &'static str, kind: Kind) -> Result<(), HookError> {
+    let address = text(value)?.to_owned();
+    store(Ok(Listen { option, address, kind }), |s, listen| s.listen.push(listen))
+}
+
 fn address(value: Value<'_>) -> Result<(), HookError> {
-    store(Ok(text(value)?.to_owned()), |s, address| s.addresses.push(address))
+    listen(value, "http", Kind::Plain)
 }
 
 fn timeout(value: Value<'_>) -> Result<(), HookError> {
@@ -71,19 +76,12 @@ fn later(name: &CStr) -> Result<(), HookError> {
     Ok(())
 }
 
-/// Serving plain what was asked to be encrypted would be worse than not starting.
-fn no_tls(_: Value<'_>) -> Result<(), HookError> {
-    Err(HookError::new(
-        "this version of the http plugin has no TLS; put a TLS proxy in front of --http, or remove the option",
-    ))
-}
-
 macro_rules! ignored {
     ($($kind:ident $name:literal,)*) => { [$(OptionRow::$kind($name, c"accepted, not acted on by this version", |_| later($name))),*] };
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 23] = [
+const ACTIVE: [OptionRow; 27] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -170,13 +168,48 @@ const ACTIVE: [OptionRow; 23] = [
         c"always on: upgraded connections pass both ways",
         always_on,
     ),
-    OptionRow::value(c"https", c"not in this version: refuses to start", no_tls),
-    OptionRow::value(c"https2", c"not in this version: refuses to start", no_tls),
-    OptionRow::value(c"http-to-https", c"not in this version: refuses to start", no_tls),
+    OptionRow::value(
+        c"https",
+        c"take HTTPS clients: ADDRESS,CERTIFICATE,KEY[,CIPHERS[,CLIENT-CA]], the files in PEM form; !CLIENT-CA demands a certificate",
+        |v| store(settings::https(text(v)?), |s, listen| s.listen.push(listen)),
+    )
+    .needs_master(),
+    OptionRow::value(
+        c"https2",
+        c"the same by names: addr=ADDRESS,cert=FILE,key=FILE[,ciphers=LIST][,clientca=FILE]",
+        |v| store(settings::https2(text(v)?), |s, listen| s.listen.push(listen)),
+    )
+    .needs_master(),
+    OptionRow::value(
+        c"http-to-https",
+        c"on this address, send HTTP clients to the same place under https",
+        |v| listen(v, "http-to-https", Kind::Redirect),
+    )
+    .needs_master(),
+    OptionRow::value(
+        c"sni",
+        c"a certificate for clients that ask for a server name: NAME CERTIFICATE,KEY; *.NAME covers one label",
+        |v| store(settings::sni(text(v)?), |s, entry| s.sni.push(entry)),
+    ),
+    OptionRow::value(
+        c"sni-dir",
+        c"a folder with NAME.crt and NAME.key for each server name",
+        |v| store(Ok(text(v)?.into()), |s, folder| s.sni_folders.push(folder)),
+    ),
+    OptionRow::flag(
+        c"https-export-cert",
+        c"requests carry the client's certificate, HTTPS_CC",
+        |_| store(Ok(()), |s, ()| s.export_certificate = true),
+    ),
+    OptionRow::flag(
+        c"no-http2",
+        c"speak HTTP/1.1 only",
+        |_| store(Ok(()), |s, ()| s.http2 = false),
+    ),
 ];
 
 /// Rows that are only known.
-const IGNORED: [OptionRow; 30] = ignored! {
+const IGNORED: [OptionRow; 29] = ignored! {
     flag c"http-auto-gzip",
     value c"http-buffer-size",
     optional c"http-enable-proxy-protocol",
@@ -205,7 +238,6 @@ const IGNORED: [OptionRow; 30] = ignored! {
     value c"http-use-pattern",
     optional c"http-use-socket",
     value c"http-zerg",
-    flag c"https-export-cert",
     value c"https-session-context",
 };
 

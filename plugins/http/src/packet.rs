@@ -6,6 +6,8 @@ use rsgi_protocol::chunked::{self, Decoder, Event};
 use rsgi_protocol::http1::{BodyLength, Head, HttpError};
 use rsgi_protocol::uwsgi::Writer;
 
+use crate::tls::Certificate;
+
 /// What is still to come of a request's body.
 #[derive(Debug, Default)]
 pub enum Body {
@@ -14,8 +16,15 @@ pub enum Body {
     Done,
     /// So many bytes.
     Fixed(u64),
-    /// Chunks, decoded and framed anew, of so many bytes at most.
-    Chunked(Decoder, u64),
+    /// Chunks, decoded and framed anew as long as they came, of so many bytes at most.
+    Chunked {
+        /// Where it is.
+        decoder: Decoder,
+        /// The most.
+        most: u64,
+        /// The head of a chunk was passed on, and not all of its data.
+        within: bool,
+    },
     /// Whatever the client sends, both ways, after an upgrade.
     Raw,
 }
@@ -31,7 +40,11 @@ impl Body {
         match length {
             BodyLength::None | BodyLength::Fixed(0) => Self::Done,
             BodyLength::Fixed(n) => Self::Fixed(n),
-            BodyLength::Chunked => Self::Chunked(Decoder::new(), most),
+            BodyLength::Chunked => Self::Chunked {
+                decoder: Decoder::new(),
+                most,
+                within: false,
+            },
         }
     }
 
@@ -54,7 +67,7 @@ impl Body {
                 }
                 Ok(n)
             }
-            Self::Chunked(decoder, most) => {
+            Self::Chunked { decoder, most, within } => {
                 let (mut used, mut emitted, mut size) = (0, 0, [0; 18]);
                 while emitted < room {
                     let (n, event) = decoder.decode(&input[used..])?;
@@ -65,9 +78,14 @@ impl Body {
                     match event {
                         Event::More => break,
                         Event::Data(data) => {
-                            emit(chunked::encode_head(data.len(), &mut size));
+                            let left = usize::try_from(decoder.left()).unwrap_or(usize::MAX);
+                            if !std::mem::replace(within, left > 0) {
+                                emit(chunked::encode_head(data.len().saturating_add(left), &mut size));
+                            }
                             emit(data);
-                            emit(chunked::CHUNK_END);
+                            if left == 0 {
+                                emit(chunked::CHUNK_END);
+                            }
                             emitted += data.len();
                         }
                         Event::End => {
@@ -104,6 +122,15 @@ impl Default for Stamp {
     }
 }
 
+/// What only one client's requests carry.
+#[derive(Debug, Default)]
+pub struct Extra<'a> {
+    /// The client's certificate.
+    pub certificate: Option<&'a Certificate>,
+    /// All of it goes along, not only its subject.
+    pub whole_certificate: bool,
+}
+
 /// Writes the packet for the head at the front of `input` into `packet`, and behind it the body bytes that are there.
 /// Answers how much of the input that was, and what of the body is still to come.
 pub fn write(
@@ -112,12 +139,19 @@ pub fn write(
     input: &[u8],
     origin: &Origin<'_>,
     stamp: &Stamp,
+    extra: &Extra<'_>,
     scratch: &mut Scratch,
 ) -> Result<(usize, Body), HttpError> {
     packet.clear();
     let mut sink = Sink(Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1));
     cgi::push_vars(head, input, origin, scratch, &mut sink);
     sink.0.push(b"UWSGI_ROUTER", b"http");
+    if let Some(certificate) = extra.certificate {
+        sink.0.push(b"HTTPS_DN", certificate.subject.as_bytes());
+        if extra.whole_certificate {
+            sink.0.push(b"HTTPS_CC", certificate.pem.as_bytes());
+        }
+    }
     stamp.vars.iter().for_each(|(key, value)| sink.0.push(key, value));
     sink.0
         .finish()
@@ -165,6 +199,7 @@ mod tests {
             input,
             &Origin::default(),
             &stamp,
+            &Extra::default(),
             &mut Scratch::new(),
         )?;
         let header = PacketHeader::parse(*packet.first_chunk().expect("a header"));
@@ -200,10 +235,19 @@ mod tests {
         assert_eq!(has(&vars, "HTTP_TRANSFER_ENCODING").as_deref(), Some("chunked"));
         assert_eq!((body.as_slice(), done), (&b"a\r\n0123456789\r\n0\r\n\r\n"[..], true));
         let (_, body, used, done) = with(b"5\r\nab").expect("fine so far");
-        assert_eq!(
-            (body.as_slice(), used, done),
-            (&b"2\r\nab\r\n"[..], head.len() + 5, false)
-        );
+        assert_eq!((body.as_slice(), used, done), (&b"5\r\nab"[..], head.len() + 5, false));
+        // as long as they came, however they arrive
+        let (mut body, mut out) = (Body::new(BodyLength::Chunked, 100), Vec::new());
+        for piece in [&b"5;x=y\r\na"[..], b"bc", b"de\r", b"\n1\r\nf\r\n0\r\n\r\n"] {
+            let mut used = 0;
+            while used < piece.len() {
+                used += body
+                    .take(&piece[used..], 100, |b| out.extend_from_slice(b))
+                    .expect("fine");
+            }
+        }
+        assert!(body.is_done());
+        assert_eq!(out, b"5\r\nabcde\r\n1\r\nf\r\n0\r\n\r\n");
         assert_eq!(with(b"15\r\n").map(|_| ()).map_err(|e| e.status()), Err(413));
         assert_eq!(with(b"5\nab").map_err(|e| e.status()).map(|_| ()), Err(400));
     }

@@ -10,17 +10,19 @@ use rsgi_plugin_api::{HookError, Plugin, export_plugin, log, sys};
 use rsgi_protocol::http1::Limits;
 
 use crate::backend::{Address, Backends, Node};
-use crate::gateway::{Config, Gateway, Order, Orders};
+use crate::gateway::{Config, Gateway, Order, Orders, Service};
 use crate::options::{OPTIONS, settings};
 use crate::packet::Stamp;
-use crate::settings::Settings;
+use crate::settings::{Kind, Listen, Settings};
 use crate::stream::Listener;
+use crate::tls::Context;
 
 struct Http;
 
 /// What `init` prepared and every gateway process inherits.
 struct Prepared {
     sockets: Vec<RawFd>,
+    services: Vec<Service>,
     backends: Backends,
     settings: Settings,
 }
@@ -30,14 +32,16 @@ static PREPARED: OnceLock<Prepared> = OnceLock::new();
 impl Plugin for Http {
     fn init() -> Result<(), HookError> {
         let settings = settings();
-        if settings.addresses.is_empty() {
+        if settings.listen.is_empty() {
             return Ok(());
         }
-        let sockets = settings
-            .addresses
+        // while the keys' files may still be read
+        let services = settings
+            .listen
             .iter()
-            .map(|address| bind(address))
+            .map(|listen| service(&settings, listen))
             .collect::<Result<Vec<_>, _>>()?;
+        let sockets = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let backends = if settings.backends.is_empty() {
             // The number of cores is known when the gateway starts.
             Backends::Workers {
@@ -55,6 +59,7 @@ impl Plugin for Http {
         let processes = settings.processes;
         let _ = PREPARED.set(Prepared {
             sockets,
+            services,
             backends,
             settings,
         });
@@ -68,13 +73,33 @@ impl Plugin for Http {
 
 export_plugin! { http_plugin: Http, name: c"http", modifier1: 0, options: OPTIONS, hooks: [init] }
 
-fn bind(address: &str) -> Result<RawFd, HookError> {
+/// What is done on a listening socket; reads certificates.
+fn service(settings: &Settings, listen: &Listen) -> Result<Service, HookError> {
+    Ok(match &listen.kind {
+        Kind::Plain => Service::Plain,
+        Kind::Redirect => Service::Redirect,
+        Kind::Tls(plan) => {
+            let (context, remark) = Context::load(settings.plan(plan))
+                .map_err(|e| HookError::new(format!("{} = {}: {e}", listen.option, listen.address)))?;
+            if let Some(remark) = remark {
+                log::line(&remark);
+            }
+            Service::Tls(Box::new(context))
+        }
+    })
+}
+
+fn bind(listen: &Listen) -> Result<RawFd, HookError> {
+    let address = listen.address.as_str();
     let text = CString::new(address).map_err(|_| HookError::new("http: NUL in an address"))?;
     // SAFETY: a NUL-terminated address.
     match unsafe { sys::rsgi_gateway_bind(text.as_ptr()) } {
         fd if fd >= 0 => Ok(fd),
         // The host has said why.
-        _ => Err(HookError::new(format!("http = {address}: cannot listen there"))),
+        _ => Err(HookError::new(format!(
+            "{} = {address}: cannot listen there",
+            listen.option
+        ))),
     }
 }
 
@@ -141,7 +166,11 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
             })
         }),
     };
-    Gateway::new(config(&prepared.settings, &facts), listeners, backends)?.run(orders)
+    let config = Config {
+        services: prepared.services.clone(),
+        ..config(&prepared.settings, &facts)
+    };
+    Gateway::new(config, listeners, backends)?.run(orders)
 }
 
 /// What the host's published state says, read in the gateway process.
@@ -190,6 +219,9 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
     };
     let bytes = |text: &String| text.clone().into_bytes();
     Config {
+        services: Vec::new(),
+        export_certificate: settings.export_certificate,
+        http2: settings.http2,
         limits,
         server_name: facts.hostname.clone(),
         name_from_host: settings.name_from_host,

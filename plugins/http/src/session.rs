@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use rsgi_protocol::cgi;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits, Progress, Version, parse_head};
 
 use crate::buffer::{HIGH, Pool};
@@ -10,6 +11,7 @@ use crate::channel::{Channel, Fill};
 use crate::packet::Body;
 use crate::reply::{Client, Reply};
 use crate::stream::{Peer, Stream};
+use crate::tls::Certificate;
 
 /// Bytes of a body nobody wants that are read to save the connection.
 const SKIPPED: usize = 256 * 1024;
@@ -53,6 +55,8 @@ pub struct Session {
     pub listener: usize,
     /// Who it is.
     pub peer: Peer,
+    /// What the client's certificate says, once it is known.
+    pub certificate: Option<Box<Certificate>>,
     /// Where it is.
     pub phase: Phase,
     /// When that has lasted too long.
@@ -87,6 +91,7 @@ impl Session {
             channel: Channel::new(stream, true),
             listener,
             peer,
+            certificate: None,
             phase: Phase::Head,
             deadline,
             idle_since: now,
@@ -102,9 +107,14 @@ impl Session {
         }
     }
 
+    /// Whether it came over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.channel.socket.stream.tls().is_some()
+    }
+
     /// Whether it waits for a request of which nothing has come.
     pub fn is_idle(&self) -> bool {
-        self.phase == Phase::Head && self.channel.input.is_empty() && self.channel.output.is_empty()
+        self.phase == Phase::Head && self.channel.input.is_empty() && self.channel.is_flushed()
     }
 
     /// Reads until a head is whole; `heads` are spare ones.
@@ -184,7 +194,7 @@ impl Session {
     /// Closes our side when all is written, and takes what the client still sends; whether the session is over.
     /// A close with bytes unread would reset the connection, and the answer could be lost on the way.
     pub fn linger(&mut self, pool: &mut Pool) -> bool {
-        if !self.channel.output.is_empty() {
+        if !self.channel.is_flushed() {
             return false;
         }
         if self.wants_close && self.channel.input.is_empty() && !self.channel.is_readable() {
@@ -204,6 +214,30 @@ impl Session {
                 Ok(Fill::Ended) | Err(_) => return true,
             }
         }
+    }
+
+    /// Sends the client to the same place under https.
+    pub fn redirect(&mut self, pool: &mut Pool) {
+        let input = self.channel.input.data();
+        let place = self.head.as_ref().and_then(|head| {
+            let host = head.host.map(|host| host.of(input)).filter(|host| !host.is_empty())?;
+            // not the target: that may name a host of its own
+            let path = Some(head.path.of(input)).filter(|path| path.starts_with(b"/"));
+            let query = head.query.of(input);
+            let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
+            Some([b"https://", cgi::without_port(host), path.unwrap_or(b"/"), mark, query].concat())
+        });
+        let Some(place) = place else {
+            return self.answer(HttpError::new(400, "no host to go to"), pool);
+        };
+        for part in [
+            &b"HTTP/1.1 301 Moved Permanently\r\nLocation: "[..],
+            &place,
+            b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        ] {
+            self.channel.output.append(pool, part);
+        }
+        self.phase = Phase::Linger;
     }
 
     /// Queues an answer of the gateway itself, after which the connection ends.

@@ -1,7 +1,10 @@
 //! What the `http-*` options say, collected while the master reads its configuration, checked before the gateways start.
 //! Pure data; the option rows are in `options`, the running gateway gets a `gateway::Config` made from this.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::tls::{KeyPair, Plan};
 
 /// Why an option's value is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,13 +15,52 @@ pub enum SettingsError {
     /// No `KEY=VALUE`.
     #[error("{0:?} is not of the form KEY=VALUE")]
     Variable(String),
+    /// Not what `https` takes.
+    #[error("{0:?}: give ADDRESS,CERTIFICATE,KEY[,CIPHERS[,CLIENT-CA]]")]
+    Https(String),
+    /// Not what `https2` takes.
+    #[error("{0:?}: {1}; give addr=ADDRESS,cert=FILE,key=FILE and perhaps ciphers=LIST,clientca=FILE")]
+    Https2(String, String),
+    /// Not what `sni` takes.
+    #[error("{0:?}: give \"NAME CERTIFICATE,KEY\"; ciphers and client authorities are those of https")]
+    Sni(String),
+}
+
+/// What a listening socket is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// HTTP.
+    Plain,
+    /// HTTP over TLS.
+    Tls(Plan),
+    /// Sends clients to HTTPS.
+    Redirect,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The option that asked for it.
+    pub option: &'static str,
+    /// Where, as written.
+    pub address: String,
+    /// What for.
+    pub kind: Kind,
 }
 
 /// Everything the options can say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where to listen, as written.
-    pub addresses: Vec<String>,
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// Certificates by server name, for all TLS sockets.
+    pub sni: Vec<(String, KeyPair)>,
+    /// Folders of such.
+    pub sni_folders: Vec<PathBuf>,
+    /// Applications get clients' certificates whole.
+    pub export_certificate: bool,
+    /// HTTP/2 is spoken.
+    pub http2: bool,
     /// Backends of `http-to`, as written; without any, the workers of this server.
     pub backends: Vec<String>,
     /// Modifiers of the packets.
@@ -46,7 +88,11 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            addresses: Vec::new(),
+            listen: Vec::new(),
+            sni: Vec::new(),
+            sni_folders: Vec::new(),
+            export_certificate: false,
+            http2: false,
             backends: Vec::new(),
             modifiers: (0, 0),
             keep_alive: Some(Duration::from_secs(65)),
@@ -60,6 +106,102 @@ impl Default for Settings {
             quiet: false,
         }
     }
+}
+
+impl Settings {
+    /// What a TLS listener is made of, with what holds for all of them.
+    pub fn plan(&self, own: &Plan) -> Plan {
+        Plan {
+            names: self.sni.clone(),
+            folders: self.sni_folders.clone(),
+            http2: self.http2,
+            ..own.clone()
+        }
+    }
+}
+
+/// `!FILE`: clients must have a certificate of that authority; `FILE`: they may.
+fn client_ca(plan: &mut Plan, text: &str) {
+    plan.client_must = text.starts_with('!');
+    plan.client_ca = Some(text.trim_start_matches('!').into());
+}
+
+/// `ADDRESS,CERTIFICATE,KEY[,CIPHERS[,CLIENT-CA]]` of `https`.
+pub fn https(text: &str) -> Result<Listen, SettingsError> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let (&[address, certificate, key], more) = parts
+        .split_first_chunk::<3>()
+        .filter(|(first, more)| first.iter().all(|part| !part.is_empty()) && more.len() <= 2)
+        .ok_or_else(|| SettingsError::Https(text.to_owned()))?;
+    let mut plan = Plan {
+        default: KeyPair {
+            certificate: certificate.into(),
+            key: key.into(),
+        },
+        ciphers: more
+            .first()
+            .filter(|list| !list.is_empty())
+            .map(|list| list.to_string()),
+        ..Plan::default()
+    };
+    if let Some(authority) = more.get(1).filter(|file| !file.is_empty()) {
+        client_ca(&mut plan, authority);
+    }
+    Ok(Listen {
+        option: "https",
+        address: address.to_owned(),
+        kind: Kind::Tls(plan),
+    })
+}
+
+/// `addr=...,cert=...,key=...` of `https2`.
+pub fn https2(text: &str) -> Result<Listen, SettingsError> {
+    let wrong = |why: String| SettingsError::Https2(text.to_owned(), why);
+    let (mut address, mut plan) = ("", Plan::default());
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (key, value) = part
+            .split_once('=')
+            .ok_or_else(|| wrong(format!("\"{part}\" has no value")))?;
+        match key {
+            "addr" | "address" => address = value,
+            "cert" | "crt" => plan.default.certificate = value.into(),
+            "key" => plan.default.key = value.into(),
+            "ciphers" => plan.ciphers = Some(value.to_owned()),
+            "clientca" | "client_ca" => client_ca(&mut plan, value),
+            // of a protocol that is no more, and of sessions that are kept anyway
+            "spdy" | "session_context" => {}
+            other => return Err(wrong(format!("unknown key \"{other}\""))),
+        }
+    }
+    for (name, is_missing) in [
+        ("addr", address.is_empty()),
+        ("cert", plan.default.certificate.as_os_str().is_empty()),
+        ("key", plan.default.key.as_os_str().is_empty()),
+    ] {
+        if is_missing {
+            return Err(wrong(format!("no {name}")));
+        }
+    }
+    Ok(Listen {
+        option: "https2",
+        address: address.to_owned(),
+        kind: Kind::Tls(plan),
+    })
+}
+
+/// `NAME CERTIFICATE,KEY` of `sni`.
+pub fn sni(text: &str) -> Result<(String, KeyPair), SettingsError> {
+    let parsed = text.trim().split_once([' ', '\t']).and_then(|(name, files)| {
+        let (certificate, key) = files.trim().split_once(',')?;
+        (!certificate.is_empty() && !key.is_empty() && !key.contains(',')).then(|| {
+            let pair = KeyPair {
+                certificate: certificate.into(),
+                key: key.into(),
+            };
+            (name.to_owned(), pair)
+        })
+    });
+    parsed.ok_or_else(|| SettingsError::Sni(text.to_owned()))
 }
 
 /// A number of an option, within its range.
@@ -113,6 +255,31 @@ mod tests {
         assert_eq!(keep_alive(Some("2")), Ok(Some(Duration::from_secs(2))));
         assert_eq!(keep_alive(Some("0")), Ok(None));
         assert!(keep_alive(Some("soon")).is_err());
+        assert!(https("a:1,c,k").is_ok() && https(":1,c,k,HIGH,!ca.pem").is_ok());
+        for bad in ["a:1", "a:1,c", "a:1,c,", ",c,k", "a,c,k,HIGH,ca,more"] {
+            assert!(https(bad).is_err(), "{bad}");
+        }
+        let short = https(":1,c,k,,!ca.pem").map(|listen| listen.kind);
+        let long = https2("addr=:1,cert=c,key=k,clientca=!ca.pem,spdy=1").map(|listen| listen.kind);
+        assert_eq!(short, long);
+        assert!(matches!(long, Ok(Kind::Tls(Plan { client_must: true, .. }))));
+        for bad in [
+            "addr=:1,cert=c",
+            "addr=:1,cert=c,key=k,colour=red",
+            "addr",
+            "cert=c,key=k",
+        ] {
+            assert!(https2(bad).is_err(), "{bad}");
+        }
+        assert!(sni("a.example c.crt,c.key").is_ok());
+        for bad in [
+            "a.example",
+            "a.example c.crt",
+            "a.example c.crt,c.key,HIGH",
+            "c.crt,c.key",
+        ] {
+            assert!(sni(bad).is_err(), "{bad}");
+        }
         assert!(is_on(None) && is_on(Some("true")) && !is_on(Some("0")));
     }
 }

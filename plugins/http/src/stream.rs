@@ -1,10 +1,11 @@
-//! Connected and listening sockets of either family behind one type; a TLS session will be a third kind of stream.
+//! Connected and listening sockets of either family behind one type, with TLS over them or without.
 //! Used by client connections and by connections to backends alike.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
+use crate::tls::TlsStream;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -19,6 +20,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A path or an abstract name.
     Unix(UnixStream),
+    /// TLS over one of those.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -26,6 +29,33 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream,
             Self::Unix(stream) => stream,
+            Self::Tls(stream) => stream.under.source(),
+        }
+    }
+
+    /// The TLS session, if there is one.
+    pub fn tls(&self) -> Option<&TlsStream> {
+        match self {
+            Self::Tls(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Whether a short read means that nothing more is there now.
+    pub fn is_read_whole(&self) -> bool {
+        !matches!(self, Self::Tls(_))
+    }
+
+    /// Whether bytes that were written still wait here for the socket.
+    pub fn holds_bytes(&self) -> bool {
+        self.tls().is_some_and(TlsStream::holds_bytes)
+    }
+
+    /// Gives the socket what waits here, as far as it takes it.
+    pub fn push(&mut self) {
+        if let Self::Tls(stream) = self {
+            // a socket that is broken is found out by the next read or write
+            let _ = stream.push();
         }
     }
 
@@ -36,11 +66,16 @@ impl Stream {
     }
 
     /// Says that nothing more will be sent.
-    pub fn shutdown_write(&self) {
+    pub fn shutdown_write(&mut self) {
         // It may be gone already, which is as good.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => {
+                stream.say_goodbye();
+                stream.under.shutdown_write();
+                Ok(())
+            }
         };
     }
 
@@ -58,6 +93,7 @@ impl Stream {
         let pending = match self {
             Self::Tcp(stream) => stream.take_error()?,
             Self::Unix(stream) => stream.take_error()?,
+            Self::Tls(stream) => return stream.under.connected(),
         };
         pending.map_or(Ok(()), Err)
     }
@@ -98,6 +134,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.under.as_fd(),
         }
     }
 }
@@ -107,6 +144,7 @@ impl Read for Stream {
         match self {
             Self::Tcp(stream) => stream.read(out),
             Self::Unix(stream) => stream.read(out),
+            Self::Tls(stream) => stream.read(out),
         }
     }
 }
@@ -116,6 +154,7 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::backend::{Address, Backends, Node};
-use crate::gateway::Config;
+use crate::gateway::{Config, Service};
 use crate::packet::Stamp;
 use support::{Worker, config, get, logged, start, start_on, started};
 
@@ -470,4 +470,36 @@ fn a_stopped_socket_can_be_put_back_into_service() {
         TcpStream::connect(("127.0.0.1", port)).is_ok(),
         "left to whoever comes next"
     );
+}
+
+#[test]
+fn redirects_keep_the_place() {
+    let worker = Worker::start();
+    let gateway = start(
+        Config {
+            services: vec![Service::Redirect],
+            ..config()
+        },
+        Backends::Workers {
+            link: worker.node(),
+            workers: 0,
+            cores: 0,
+        },
+    );
+    let location = |request: &str| {
+        let answer = gateway.connect().send(request).answer(false);
+        (answer.status, answer.head)
+    };
+    let (status, head) = location("GET /a?b=c HTTP/1.1\r\nHost: h.example:8080\r\n\r\n");
+    assert!(
+        status == 301 && head.contains("Location: https://h.example/a?b=c\r\n"),
+        "{head}"
+    );
+    let (status, head) = location("GET http://other:1/x HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(
+        status == 301 && head.contains("Location: https://other/x\r\n"),
+        "{head}"
+    );
+    assert_eq!(location("GET / HTTP/1.0\r\n\r\n").0, 400);
+    assert!(worker.served.lock().expect("no panic").is_empty());
 }

@@ -53,4 +53,9 @@ pub fn publish() {
             let _ = options::add(option, None);
         }
     }
+    if named.is_none() && options::count(&["asgi"]) > 0 {
+        // known before applications are loaded, which with lazy-apps is too late for gateways
+        // SAFETY: as above.
+        unsafe { sys::uwsgi.r#loop = c"asyncio".as_ptr().cast_mut() }
+    }
 }

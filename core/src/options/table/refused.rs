@@ -188,7 +188,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this kind of socket is not in rsgi",
         instead: "use socket or http-socket",
-        names: "multicast multicast-loop multicast-ttl no-fd-passing puwsgi-socket ssl-socket suwsgi-socket \
+        names: "multicast multicast-loop multicast-ttl no-fd-passing ssl-socket suwsgi-socket \
                 tcp-fast-open-client tcp-fastopen-client",
     },
     Refusal {
@@ -219,8 +219,8 @@ static REFUSED: &[Refusal] = &[
     },
     Refusal {
         reason: "this part of TLS is not in rsgi",
-        instead: "use https-socket or a front server",
-        names: "sni-dir sni-dir-ciphers sni-regexp ssl-enable-sslv3 ssl-enable-tlsv1 ssl-enable3 ssl-option \
+        instead: "use https, sni and sni-dir, or a front server",
+        names: "sni-dir-ciphers sni-regexp ssl-enable-sslv3 ssl-enable-tlsv1 ssl-enable3 ssl-option \
                 ssl-session-timeout ssl-session-use-cache ssl-sessions-timeout ssl-tmp-dir ssl-verbose ssl-verify-depth",
     },
     Refusal {

@@ -59,6 +59,11 @@ static ROWS: &[OptionSpec] = &[
         |s, v| bind(s, v, Some(SocketProtocol::Raw)),
     ),
     parsed(
+        "puwsgi-socket",
+        "as uwsgi-socket, on connections that may be kept",
+        |s, v| bind(s, v, Some(SocketProtocol::Puwsgi)),
+    ),
+    parsed(
         "shared-socket",
         "bind before privileges are dropped; other socket options name it =0, =1 and so on",
         share,
@@ -70,13 +75,13 @@ static ROWS: &[OptionSpec] = &[
     ),
     parsed(
         "protocol",
-        "what plain sockets speak: uwsgi, http, http11, fastcgi, scgi, raw",
+        "what plain sockets speak: uwsgi, puwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph, raw",
         |s, v| {
             match SocketProtocol::of(v) {
                 Some(protocol) => s.sockets.protocol = Some(protocol),
                 None => {
                     return Err(format!(
-                        "unknown protocol \"{v}\": use uwsgi, http, http11, fastcgi, scgi or raw"
+                        "unknown protocol \"{v}\": use uwsgi, puwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph or raw"
                     ));
                 }
             }
@@ -110,34 +115,28 @@ static ROWS: &[OptionSpec] = &[
         "fastcgi-modifier1",
         "plugin number of requests on FastCGI sockets",
         |s, n| s.sockets.fastcgi_modifiers.first = n as u8,
-    )
-    .later(),
+    ),
     modifier(
         "fastcgi-modifier2",
         "second number of requests on FastCGI sockets",
         |s, n| s.sockets.fastcgi_modifiers.second = n as u8,
-    )
-    .later(),
+    ),
     modifier("scgi-modifier1", "plugin number of requests on SCGI sockets", |s, n| {
         s.sockets.scgi_modifiers.first = n as u8
-    })
-    .later(),
+    }),
     modifier("scgi-modifier2", "second number of requests on SCGI sockets", |s, n| {
         s.sockets.scgi_modifiers.second = n as u8
-    })
-    .later(),
+    }),
     modifier(
         "raw-modifier1",
         "plugin number of connections on raw sockets",
         |s, n| s.sockets.raw_modifiers.first = n as u8,
-    )
-    .later(),
+    ),
     modifier(
         "raw-modifier2",
         "second number of connections on raw sockets",
         |s, n| s.sockets.raw_modifiers.second = n as u8,
-    )
-    .later(),
+    ),
     number("listen", "length of the queue of waiting connections", |s, n| {
         s.sockets.listen = Some(n as u32)
     })
@@ -289,7 +288,6 @@ static ROWS: &[OptionSpec] = &[
         No,
         "nothing to do: sockets close with their last process",
     ),
-    later("sni", Required, "certificate of a server name"),
     later("ssl-sessions-use-cache", Optional, "keep TLS sessions in a cache"),
 ];
 

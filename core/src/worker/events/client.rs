@@ -73,7 +73,7 @@ impl Client {
 
     /// Whether nothing of a request is there.
     pub fn is_idle(&self) -> bool {
-        self.phase == Phase::Head && self.conn.buffered().is_empty()
+        self.phase == Phase::Head && self.conn.is_idle()
     }
 }
 

@@ -7,10 +7,12 @@ mod serving;
 
 use super::connection::Connection;
 use super::poll::Ready;
+use super::serve;
 use super::{Cores, Limits, housekeeping_is_due, monotonic};
 use crate::plugin::hooks;
 use crate::request::Core;
-use crate::server::{Server, server, worker_id};
+use crate::request::outlet::Outlet;
+use crate::server::{Server, SocketProtocol, server, worker_id};
 use crate::shared::int;
 use crate::signal::dispatch;
 use crate::signal::receiver::Receiver;
@@ -222,7 +224,15 @@ impl Events {
     }
 
     /// A new connection: what it has sent already is served at once.
-    fn adopt(&mut self, conn: Box<Connection>) {
+    fn adopt(&mut self, mut conn: Box<Connection>) {
+        if conn.socket.protocol == SocketProtocol::Raw {
+            // a raw connection is a plugin's, whole: it has a core of its own where all others are in use
+            let mut core = self.core().unwrap_or_else(|| Core::new(self.id, 0));
+            core.outlet = Outlet::default();
+            serve::raw(&mut core, &mut conn);
+            self.rest(core);
+            return;
+        }
         let fd = conn.fd();
         let (index, generation) = self.clients.insert(Client::new(conn));
         // SAFETY: the connection keeps the descriptor open while it is watched.

@@ -6,11 +6,11 @@ use crate::plugin::hooks;
 use crate::request::body::BodyError;
 use crate::request::outlet::Outlet;
 use crate::request::{response, set_current, websocket};
+use crate::say;
 use crate::server::SocketProtocol;
 use crate::worker::connection::Received;
 use crate::worker::monotonic;
 use crate::worker::serve::{self, Parsed};
-use crate::{say, static_files};
 use nix::sys::epoll::EpollFlags;
 use rsgi_plugin_api::abi::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE};
 use rsgi_protocol::uwsgi::HEADER_LEN;
@@ -116,7 +116,7 @@ impl Events {
         };
         if !client.unparsed {
             if !client.readable {
-                if client.conn.buffered().is_empty() {
+                if client.conn.is_idle() {
                     client.conn.head_since = 0;
                     let conn = &mut client.conn;
                     // a field of its own, but the borrow of `clients` is in the way
@@ -262,15 +262,18 @@ impl Events {
         let Some(core) = self.clients.get(index).and_then(|client| client.core.as_mut()) else {
             return;
         };
+        if serve::answer_here(core) {
+            core.finished = Some(true);
+            return;
+        }
         let modifier1 = self.server.remapped(core.modifier1());
         let is_ours = modifier1 == self.hooks.modifier1 && self.server.allows(core.modifier1());
         match self.hooks.request.filter(|_| is_ours) {
             None => {
                 // another plugin's: it answers as it does elsewhere, and the others wait
                 core.outlet = Outlet::default();
-                core.finished = Some(serve::answer(core));
+                core.finished = Some(serve::hand_over(core));
             }
-            Some(_) if static_files::serve(core) => core.finished = Some(true),
             Some(request) => {
                 set_current(core);
                 let raw = core.expose();
@@ -295,7 +298,8 @@ impl Events {
         let mut keep = response::finish(core, complete);
         let mut skipped = true;
         if !core.body.is_consumed() || core.body.has_failed() {
-            skipped = keep && core.body.discard_now(&mut client.conn, serve::SKIP);
+            let tries = keep || client.conn.socket.protocol.is_fastcgi();
+            skipped = tries && core.body.discard_now(&mut client.conn, serve::SKIP);
             keep &= skipped;
         }
         serve::after(core);
@@ -379,8 +383,7 @@ impl Events {
     pub(super) fn look_after(&mut self, index: usize, now: u64) {
         let settings = &self.server.settings;
         let (quiet, idle) = (settings.sockets.socket_timeout, settings.http.keep_alive_timeout);
-        // a head may come slowly, but not for ever: three of the pauses that are allowed
-        let head = settings.http.headers_timeout.min(3 * quiet);
+        let head = serve::head_limit();
         let harakiri = self.harakiri();
         let Some(client) = self.clients.get(index) else {
             return;

@@ -10,9 +10,10 @@ use super::{Gateway, LINGER, RETRY, SKIP, Subject, TURNS};
 use crate::backend::Unavailable;
 use crate::buffer::HIGH;
 use crate::channel::Fill;
-use crate::packet::{self, Body};
+use crate::packet::{self, Body, Extra};
 use crate::reply::HEAD_LIMIT;
 use crate::session::{Phase, Session};
+use crate::tls::TlsStream;
 
 /// Why a request cannot go on.
 pub(super) enum Fault {
@@ -67,6 +68,10 @@ impl Gateway {
         let Some(head) = &session.head else {
             return false;
         };
+        if session.certificate.is_none() {
+            let shown = session.channel.socket.stream.tls().and_then(TlsStream::certificate);
+            session.certificate = shown.map(Box::new);
+        }
         let (address, port) = (filled(&session.peer.address), filled(&session.peer.port));
         let origin = Origin {
             server_name: &self.config.server_name,
@@ -77,7 +82,12 @@ impl Gateway {
             remote_addr: address,
             remote_port: port,
             name_from_host: self.config.name_from_host,
+            https: session.is_secure(),
             ..Origin::default()
+        };
+        let extra = Extra {
+            certificate: session.certificate.as_deref(),
+            whole_certificate: self.config.export_certificate,
         };
         let input = session.channel.input.data();
         let written = packet::write(
@@ -86,6 +96,7 @@ impl Gateway {
             input,
             &origin,
             &self.config.stamp,
+            &extra,
             &mut self.scratch,
         );
         let (used, body) = match written {

@@ -176,6 +176,9 @@ pub struct Running {
 
 pub fn config() -> Config {
     Config {
+        services: Vec::new(),
+        export_certificate: false,
+        http2: true,
         limits: Limits::default(),
         server_name: b"box".to_vec(),
         name_from_host: false,

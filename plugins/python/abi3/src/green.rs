@@ -2,6 +2,7 @@
 //! reads bodies before a request begins and keeps what a client does not take, so that only here somebody waits: the
 //! greenlet, while others go on. Runs as the worker hook, in the worker's main thread, with the GIL.
 
+use crate::asgi;
 use crate::exchange;
 use crate::py::{self, Args, Py, PyResult};
 use crate::{exception, gil, interpreter, request, settings};
@@ -14,8 +15,6 @@ use std::mem::ManuallyDrop;
 
 /// What a client may leave of an answer before its application waits.
 const MOST_KEPT: usize = 64 * 1024;
-/// Exit code of a worker whose loop cannot begin.
-const CANNOT_BEGIN: c_int = 22;
 
 /// Functions of the engine.
 struct Engine {
@@ -111,7 +110,7 @@ pub fn run(engine: &str) {
     if ran.is_err() {
         exception::explain_current(engine);
         // SAFETY: an orderly end of this worker, in its main thread.
-        unsafe { sys::uwsgi_exit(CANNOT_BEGIN) }
+        unsafe { sys::uwsgi_exit(asgi::CANNOT_BEGIN) }
     }
 }
 

@@ -212,6 +212,13 @@ unsafe extern "C" fn worker() -> c_int {
 /// The worker's loop, if its applications or the options want one of Python's: 1 when it has ended.
 fn event_loop() -> c_int {
     if let Some(engine) = settings::get().engine {
+        if asgi::is_wanted() {
+            log::line(&format!(
+                "--{engine} is for WSGI applications, and one of these is ASGI: leave the option out"
+            ));
+            // SAFETY: an orderly end of this worker, in its main thread.
+            unsafe { rsgi_plugin_api::sys::uwsgi_exit(asgi::CANNOT_BEGIN) }
+        }
         lifecycle::worker_init();
         green::run(engine);
     } else if asgi::is_wanted() {

@@ -6,6 +6,7 @@ use crate::green;
 use crate::host;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::sys;
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 super::functions! {
@@ -15,6 +16,7 @@ super::functions! {
     log_this_request;
     set_user_harakiri;
     add_var;
+    route;
     sendfile;
     suspend;
     async_sleep;
@@ -71,6 +73,19 @@ fn set_user_harakiri(args: &Args) -> PyResult<Py> {
     // SAFETY: sets a deadline in our own record.
     unsafe { sys::set_harakiri(seconds) };
     Ok(py::none())
+}
+
+/// `route(action, arguments)`: what a rule of internal routing would do.
+fn route(args: &Args) -> PyResult<Py> {
+    let text = |i: usize| -> PyResult<CString> {
+        let text = py::text_bytes(&args.need(i, "route")?)?;
+        CString::new(text).map_err(|_| py::value_error("the text contains a NUL"))
+    };
+    let (action, arguments) = (text(0)?, text(1)?);
+    let request = current("route")?.req();
+    // SAFETY: the host's request of this thread and two texts that it copies.
+    let rc = unsafe { sys::uwsgi_route_api_func(request, action.as_ptr().cast_mut(), arguments.as_ptr().cast_mut()) };
+    py::int(rc.into())
 }
 
 fn add_var(args: &Args) -> PyResult<Py> {
