@@ -2,6 +2,7 @@
 //! Run by the plugin in the process that the host forked for it, and by the tests; knows no option and no host.
 
 mod exchange;
+mod streams;
 
 use std::collections::VecDeque;
 use std::io;
@@ -162,6 +163,8 @@ pub struct Gateway {
     next_sweep: Instant,
     retry_at: Option<Instant>,
     last_id: u64,
+    /// The HTTP/2 connection whose streams are being moved on.
+    driven: Option<usize>,
     leaving: bool,
     /// Until when a server that stops accepts.
     last_call: Option<Instant>,
@@ -193,6 +196,7 @@ impl Gateway {
             next_sweep: now + SWEEP,
             retry_at: None,
             last_id: 0,
+            driven: None,
             leaving: false,
             last_call: None,
         })
@@ -329,6 +333,11 @@ impl Gateway {
         if std::mem::replace(&mut self.leaving, true) {
             return;
         }
+        let streams = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.phase == Phase::Streams);
+        self.again.extend(streams.map(|(key, _)| key));
         if for_all {
             self.last_call = Some(self.now + LAST_CALL);
         } else {
@@ -351,6 +360,9 @@ impl Gateway {
 
     /// Does all that can be done for a session now.
     fn advance(&mut self, key: usize) {
+        if let Some(parent) = self.sessions.get(key).and_then(|session| session.parent) {
+            self.nudge(parent);
+        }
         for _ in 0..TURNS {
             let Some(session) = self.sessions.get_mut(key) else {
                 return;
@@ -360,6 +372,7 @@ impl Gateway {
             }
             let moved = match session.phase {
                 Phase::Queued => return,
+                Phase::Streams => return self.drive(key),
                 Phase::Head => self.read_head(key),
                 Phase::Exchange(link) => self.exchange(key, link),
                 Phase::Skip => self.skip(key),
@@ -370,6 +383,13 @@ impl Gateway {
             }
         }
         self.again.push(key);
+    }
+
+    /// A stream of this connection has something for it.
+    fn nudge(&mut self, parent: usize) {
+        if self.driven != Some(parent) && !self.again.contains(&parent) {
+            self.again.push(parent);
+        }
     }
 
     /// Reads a request and starts it; whether the session can go on at once.
@@ -390,7 +410,11 @@ impl Gateway {
             return false;
         }
         let had_bytes = !session.channel.input.is_empty();
-        match session.read_head(&self.config.limits, &mut self.pool, &mut self.heads) {
+        let step = session.read_head(&self.config.limits, &mut self.pool, &mut self.heads);
+        if self.config.http2 && session.begins_http2() {
+            return self.begin_http2(key);
+        }
+        match step {
             HeadStep::Request => self.start(key),
             HeadStep::Wait => {
                 if session.channel.input.is_empty() {
@@ -563,6 +587,12 @@ impl Gateway {
             return;
         };
         spare(&mut self.heads, session.head.take());
+        if let Some(parent) = session.parent {
+            self.nudge(parent);
+        }
+        if let Some(http2) = session.http2.take() {
+            self.end_streams(&http2);
+        }
         for queue in [&mut session.channel.input, &mut session.channel.output] {
             queue.consume(usize::MAX - queue.len());
         }
@@ -593,6 +623,7 @@ impl Gateway {
                 Phase::Head if !session.channel.input.is_empty() => {
                     self.refuse(key, HttpError::new(408, "the request head took too long"));
                 }
+                Phase::Streams => self.retire(key),
                 Phase::Head | Phase::Skip | Phase::Linger => self.close(key),
                 Phase::Queued => {
                     (self.config.log)("http: no worker was free in time; the client gets 504");

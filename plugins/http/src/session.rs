@@ -1,6 +1,7 @@
 //! One client's connection: where it is between requests and answers, and what it still has to read or write.
 //! Owned by the gateway, which pairs it with a backend for the time of one request.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use rsgi_protocol::cgi;
@@ -8,10 +9,11 @@ use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits, Progress, Versio
 
 use crate::buffer::{HIGH, Pool};
 use crate::channel::{Channel, Fill};
+use crate::http2::{Http2, PREFACE};
 use crate::packet::Body;
 use crate::reply::{Client, Reply};
 use crate::stream::{Peer, Stream};
-use crate::tls::Certificate;
+use crate::tls::{Certificate, TlsStream};
 
 /// Bytes of a body nobody wants that are read to save the connection.
 const SKIPPED: usize = 256 * 1024;
@@ -21,6 +23,8 @@ const SKIPPED: usize = 256 * 1024;
 pub enum Phase {
     /// Waits for a request head, or reads one.
     Head,
+    /// The client speaks HTTP/2: its streams are elsewhere.
+    Streams,
     /// The request waits for a backend.
     Queued,
     /// The backend of this key serves the request.
@@ -56,7 +60,13 @@ pub struct Session {
     /// Who it is.
     pub peer: Peer,
     /// What the client's certificate says, once it is known.
-    pub certificate: Option<Box<Certificate>>,
+    pub certificate: Option<Rc<Certificate>>,
+    /// It came over TLS, though not on a socket of its own.
+    pub over_tls: bool,
+    /// The client speaks HTTP/2, and its streams are sessions of their own.
+    pub http2: Option<Box<Http2>>,
+    /// The session whose stream this is.
+    pub parent: Option<usize>,
     /// Where it is.
     pub phase: Phase,
     /// When that has lasted too long.
@@ -81,6 +91,8 @@ pub struct Session {
     shut: bool,
     /// The client asked for the end itself.
     wants_close: bool,
+    /// No request has come yet.
+    is_first: bool,
 }
 
 impl Session {
@@ -92,6 +104,9 @@ impl Session {
             listener,
             peer,
             certificate: None,
+            over_tls: false,
+            http2: None,
+            parent: None,
             phase: Phase::Head,
             deadline,
             idle_since: now,
@@ -104,12 +119,24 @@ impl Session {
             skipped: 0,
             shut: false,
             wants_close: false,
+            is_first: true,
         }
     }
 
     /// Whether it came over TLS.
     pub fn is_secure(&self) -> bool {
-        self.channel.socket.stream.tls().is_some()
+        self.over_tls || self.channel.socket.stream.tls().is_some()
+    }
+
+    /// What the certificate says that the client has shown on this connection.
+    pub fn shown_certificate(&self) -> Option<Rc<Certificate>> {
+        self.channel.socket.stream.tls()?.certificate().map(Rc::new)
+    }
+
+    /// Whether the client has begun to speak HTTP/2.
+    pub fn begins_http2(&self) -> bool {
+        let agreed = self.channel.socket.stream.tls().is_some_and(TlsStream::is_http2);
+        agreed || self.is_first && self.channel.input.data().starts_with(PREFACE)
     }
 
     /// Whether it waits for a request of which nothing has come.
@@ -151,6 +178,7 @@ impl Session {
         };
         self.wants_close = !head.keep_alive;
         self.attempts = 0;
+        self.is_first = false;
         self.reply = Reply::default();
     }
 

@@ -92,7 +92,7 @@ impl Default for Settings {
             sni: Vec::new(),
             sni_folders: Vec::new(),
             export_certificate: false,
-            http2: false,
+            http2: true,
             backends: Vec::new(),
             modifiers: (0, 0),
             keep_alive: Some(Duration::from_secs(65)),
