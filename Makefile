@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-spooler install clean dependencies
+.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-cache bench-spooler install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ abi-check: ## compare uwsgi.h with the committed baseline of the plugin ABI (nee
 fuzz: ## run each fuzz target for a minute (needs a nightly compiler and cargo-fuzz)
 	packaging/fuzz.sh 60
 
+bench-cache: build ## caches under four workers, beside uWSGI if it is installed
+	packaging/bench-cache.sh $(RELEASE)/rsgi $(RELEASE)
+
 bench: build ## requests per second of one worker, with wrk
 	packaging/bench.sh
 
@@ -59,6 +62,10 @@ bench-signals: build ## uWSGI signals: throughput and latency beside uWSGI's (if
 	    python3 tests/bench/signals.py --kill $$kill "$$@" || exit 1; done; python3 tests/bench/timers.py "$$@"
 	@if command -v uwsgi >/dev/null; then set -- "uwsgi --plugin python3"; else set --; fi; \
 	    python3 tests/bench/signals.py "$(RELEASE)/rsgi --plugin python" "$$@"
+
+wheel: ## a wheel for pip, in target/wheels, that serves every Python from 3.9 on
+	PCRE2_SYS_STATIC=1 $(CARGO) build --release --workspace --locked
+	python3 packaging/wheel.py $(RELEASE) $(RELEASE)/../wheels
 
 # Built before it is installed, but by whoever runs `make build`: root often has no compiler of Rust.
 $(RELEASE)/rsgi:

@@ -524,6 +524,24 @@ struct uwsgi_lock_item {
     struct uwsgi_lock_item *next;
 };
 
+/* A number by name; *value lies in memory shared by all processes. */
+struct uwsgi_metric {
+    char *name;
+    size_t name_len;
+    char *oid;
+    size_t oid_len;
+    uint8_t type;             /* UWSGI_METRIC_* */
+    uint8_t reset_after_push; /* 1: whoever pushes it sets it back to initial_value */
+    int64_t *value;
+    int64_t initial_value;
+    struct uwsgi_metric *next;
+    uint64_t reserved[8];
+};
+#define UWSGI_METRIC_COUNTER 0
+#define UWSGI_METRIC_GAUGE 1
+#define UWSGI_METRIC_ABSOLUTE 2
+#define UWSGI_METRIC_ALIAS 3
+
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
  * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
@@ -622,7 +640,9 @@ struct uwsgi_server {
     struct uwsgi_lock_item *registered_locks; /* all locks that this process knows */
     int locks;
     int rpc_max;                     /* slots of the table of remote procedures */
-    uint64_t reserved[61];
+    struct uwsgi_metric *metrics;    /* those of the operator and of plugins, in the order of their making */
+    struct uwsgi_lock_item *metrics_lock; /* NULL without metrics; values are atomic without it */
+    uint64_t reserved[59];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -747,6 +767,9 @@ struct uwsgi_route_condition *uwsgi_register_route_condition(char *name,
 /* [master] in on_load or init: ${name[key]}. func(request, key, keylen, &len) answers the value, or NULL. */
 struct uwsgi_route_var *uwsgi_register_route_var(char *name,
                                                  char *(*func)(struct wsgi_request *, char *, uint16_t, uint16_t *));
+/* [request] Does what a rule NAME:ARGS would: UWSGI_ROUTE_NEXT, _CONTINUE or _BREAK; -1: nobody knows it (said in the
+ * log). */
+int uwsgi_route_api_func(struct wsgi_request *, char *name, char *args);
 /* [request] data with $1 and ${...} filled in, in a new buffer (uwsgi_buffer_destroy); NULL: it is no such text. The
  * groups are those of the last pattern that matched. */
 struct uwsgi_buffer *uwsgi_routing_translate(struct wsgi_request *, struct uwsgi_route *, char *subject,
@@ -1064,6 +1087,53 @@ int uwsgi_cache_magic_exists(char *key, uint16_t keylen, char *cache); /* [any] 
 int uwsgi_cache_magic_clear(char *cache);                              /* [any] 0, or -1: no such cache */
 
 /* ------------------------------------------------------------------------------------------------------------
+ * The queue (--queue): messages in a ring of slots. [any]
+ * ------------------------------------------------------------------------------------------------------------ */
+int uwsgi_queue_push(char *message, uint64_t len);              /* 0, or -1: no queue, empty or too long */
+char *uwsgi_queue_pull(uint64_t *len);                          /* the oldest, yours to free(); NULL: none */
+char *uwsgi_queue_pop(uint64_t *len);                           /* the newest, yours to free(); NULL: none */
+char *uwsgi_queue_get(uint64_t slot, uint64_t *len);            /* a copy of a slot's, yours to free(); or NULL */
+int uwsgi_queue_set(uint64_t slot, char *message, uint64_t len);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Shared areas (--sharedarea), by their number. [any] int results: 0, or -1: no such area, or not all of it is inside.
+ * Each call holds the area's lock, unless this thread has it.
+ * ------------------------------------------------------------------------------------------------------------ */
+int64_t uwsgi_sharedarea_read(int id, uint64_t pos, char *buf, uint64_t len); /* len 0: to the end; how many, or -1 */
+int uwsgi_sharedarea_write(int id, uint64_t pos, char *bytes, uint64_t len);
+int uwsgi_sharedarea_read8(int id, uint64_t pos, int8_t *value);
+int uwsgi_sharedarea_read16(int id, uint64_t pos, int16_t *value);
+int uwsgi_sharedarea_read32(int id, uint64_t pos, int32_t *value);
+int uwsgi_sharedarea_read64(int id, uint64_t pos, int64_t *value);
+int uwsgi_sharedarea_write8(int id, uint64_t pos, int8_t *value);
+int uwsgi_sharedarea_write16(int id, uint64_t pos, int16_t *value);
+int uwsgi_sharedarea_write32(int id, uint64_t pos, int32_t *value);
+int uwsgi_sharedarea_write64(int id, uint64_t pos, int64_t *value);
+int uwsgi_sharedarea_inc32(int id, uint64_t pos, int32_t by);
+int uwsgi_sharedarea_inc64(int id, uint64_t pos, int64_t by);
+int uwsgi_sharedarea_dec32(int id, uint64_t pos, int32_t by);
+int uwsgi_sharedarea_dec64(int id, uint64_t pos, int64_t by);
+int uwsgi_sharedarea_rlock(int id); /* these two wait, and exclude everybody else; -2: this thread has it already */
+int uwsgi_sharedarea_wlock(int id);
+int uwsgi_sharedarea_unlock(int id);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Metrics, by name or, with name NULL, by object identifier. Those of the server itself can be read.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] in init or post_init: one more; NULL: there is one of this name, or no room (said in the log). Its value is
+ * what is written to *metric->value; collector, value, freq and custom are of no effect. */
+struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid, uint8_t type, char *collector, void *value,
+                                           uint32_t freq, void *custom);
+int64_t uwsgi_metric_get(char *name, char *oid);          /* [any] 0: also when there is none */
+int uwsgi_metric_set(char *name, char *oid, int64_t);     /* [any] these change one of the operator or of a plugin: 0, */
+int uwsgi_metric_inc(char *name, char *oid, int64_t);     /* or -1: there is none */
+int uwsgi_metric_dec(char *name, char *oid, int64_t);
+int uwsgi_metric_mul(char *name, char *oid, int64_t);
+int uwsgi_metric_div(char *name, char *oid, int64_t);     /* not by 0 */
+int uwsgi_metric_set_max(char *name, char *oid, int64_t); /* if that is larger than the value */
+int uwsgi_metric_set_min(char *name, char *oid, int64_t);
+
+/* ------------------------------------------------------------------------------------------------------------
  * Remote procedures: up to 255 arguments of up to 65535 bytes each; to another instance 65535 bytes in all.
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -1139,6 +1209,12 @@ int rsgi_in_farm(const char *farm);
 ssize_t rsgi_cache_get(const char *key, size_t keylen, char *buf, size_t size, const char *cache);
 /* [any] Calls func(key, keylen, data) for each key of a cache of this instance; -1: no such cache. */
 int rsgi_cache_keys(const char *cache, void (*func)(const char *, size_t, void *), void *data);
+/* [any] The message that was pushed last (back 0), or before that; a copy, yours to free(). NULL: none. */
+char *rsgi_queue_last(uint64_t back, uint64_t *len);
+/* [any] How many slots the queue has, 0: there is none; where the next message is pushed and pulled (NULL: never mind). */
+uint64_t rsgi_queue_slots(uint64_t *push, uint64_t *pull);
+/* [any] The first byte of a shared area, which stays mapped, and its size; NULL: no such area. */
+char *rsgi_sharedarea(int id, uint64_t *size);
 /* [any] The name of a function that this process has registered, from 0: its length, at most size bytes of it written;
  * -1: there is none. */
 int rsgi_rpc_name(int number, char *buf, size_t size);
@@ -1162,7 +1238,7 @@ int rsgi_websocket_read(struct wsgi_request *, char **data, size_t *len);
 void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, size_t len);
 
 /*
- * Event mode: a worker whose loop is the plugin's serves as many requests at a time as come. The plugin's `worker` hook
+ * Event mode: a worker whose loop is the plugin's serves as many requests at a time as come, or as --async says. The plugin's `worker` hook
  * calls rsgi_events_begin(), watches the descriptor it gets in its loop, and calls rsgi_events_turn() whenever that is
  * readable. All of this happens in the worker's main thread. The host accepts, reads, parses, frames, times out, logs.
  *
@@ -1178,6 +1254,8 @@ void rsgi_websocket_close(struct wsgi_request *, int code, const char *reason, s
 struct rsgi_events {
     size_t size;                                   /* of this struct */
     uint8_t modifier1;                             /* whose requests are meant; others are served as elsewhere */
+    uint8_t whole_body;                            /* 1: the body is read before `request` is called: reading it
+                                                      does not wait then */
     void (*request)(struct wsgi_request *);        /* a request, parsed */
     void (*ready)(struct wsgi_request *, int what); /* something happened to one that is not finished */
 };
@@ -1191,6 +1269,8 @@ int rsgi_events_turn(void);
 int rsgi_events_finish(struct wsgi_request *, int complete);
 /* [worker] Bytes of the answer that the client did not take yet. */
 size_t rsgi_events_kept(struct wsgi_request *);
+/* [worker] Before anything was written: writes of this request wait for the client after all, and all others with them. */
+void rsgi_events_wait(struct wsgi_request *);
 
 /* [request] The value that uwsgi_logvar_add() set; its length, or -1. *val is good until the request has ended. */
 int rsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen, char **val);
@@ -1212,6 +1292,9 @@ int rsgi_add_file_monitor(uint8_t signal, const char *path, int iterations, int 
 int rsgi_remove_source(uint8_t signal, int kind);
 /* [master, worker] Takes the handler of this process away, and the target everywhere. 0, or -1: there is none. */
 int rsgi_unregister_signal(uint8_t signal);
+/* [any] What a one-letter placeholder of the configuration stands for, as %d in the first file that was read: its length,
+ * at most size bytes of it written; -1: the letter has no meaning. */
+int rsgi_magic(char letter, char *buf, size_t size);
 /* [any] Whether the signal is raised once for each receiver while it waits there (1), or each time (0, the default).
  * It counts in all processes. 0, or -1: there are no signals yet. */
 int rsgi_signal_coalesce(uint8_t signal, int once);

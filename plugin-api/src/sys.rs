@@ -26,6 +26,7 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u16, *mut u16) -> *mut c_char>,
     ) -> *mut UwsgiRouteVar;
+    pub fn uwsgi_route_api_func(req: *mut WsgiRequest, name: *mut c_char, args: *mut c_char) -> c_int;
     pub fn uwsgi_routing_translate(
         req: *mut WsgiRequest,
         route: *mut UwsgiRoute,
@@ -296,6 +297,48 @@ unsafe extern "C" {
         func: Option<unsafe extern "C" fn(*const c_char, usize, *mut c_void)>,
         data: *mut c_void,
     ) -> c_int;
+    pub fn uwsgi_queue_push(message: *mut c_char, len: u64) -> c_int;
+    pub fn uwsgi_queue_pull(len: *mut u64) -> *mut c_char;
+    pub fn uwsgi_queue_pop(len: *mut u64) -> *mut c_char;
+    pub fn uwsgi_queue_get(slot: u64, len: *mut u64) -> *mut c_char;
+    pub fn uwsgi_queue_set(slot: u64, message: *mut c_char, len: u64) -> c_int;
+    pub fn rsgi_queue_last(back: u64, len: *mut u64) -> *mut c_char;
+    pub fn rsgi_queue_slots(push: *mut u64, pull: *mut u64) -> u64;
+    pub fn uwsgi_sharedarea_read(id: c_int, pos: u64, buf: *mut c_char, len: u64) -> i64;
+    pub fn uwsgi_sharedarea_write(id: c_int, pos: u64, bytes: *mut c_char, len: u64) -> c_int;
+    pub fn uwsgi_sharedarea_read8(id: c_int, pos: u64, value: *mut i8) -> c_int;
+    pub fn uwsgi_sharedarea_read16(id: c_int, pos: u64, value: *mut i16) -> c_int;
+    pub fn uwsgi_sharedarea_read32(id: c_int, pos: u64, value: *mut i32) -> c_int;
+    pub fn uwsgi_sharedarea_read64(id: c_int, pos: u64, value: *mut i64) -> c_int;
+    pub fn uwsgi_sharedarea_write8(id: c_int, pos: u64, value: *mut i8) -> c_int;
+    pub fn uwsgi_sharedarea_write16(id: c_int, pos: u64, value: *mut i16) -> c_int;
+    pub fn uwsgi_sharedarea_write32(id: c_int, pos: u64, value: *mut i32) -> c_int;
+    pub fn uwsgi_sharedarea_write64(id: c_int, pos: u64, value: *mut i64) -> c_int;
+    pub fn uwsgi_sharedarea_inc32(id: c_int, pos: u64, by: i32) -> c_int;
+    pub fn uwsgi_sharedarea_inc64(id: c_int, pos: u64, by: i64) -> c_int;
+    pub fn uwsgi_sharedarea_dec32(id: c_int, pos: u64, by: i32) -> c_int;
+    pub fn uwsgi_sharedarea_dec64(id: c_int, pos: u64, by: i64) -> c_int;
+    pub fn uwsgi_sharedarea_rlock(id: c_int) -> c_int;
+    pub fn uwsgi_sharedarea_wlock(id: c_int) -> c_int;
+    pub fn uwsgi_sharedarea_unlock(id: c_int) -> c_int;
+    pub fn rsgi_sharedarea(id: c_int, size: *mut u64) -> *mut c_char;
+    pub fn uwsgi_register_metric(
+        name: *mut c_char,
+        oid: *mut c_char,
+        kind: u8,
+        collector: *mut c_char,
+        value: *mut c_void,
+        freq: u32,
+        custom: *mut c_void,
+    ) -> *mut UwsgiMetric;
+    pub fn uwsgi_metric_get(name: *mut c_char, oid: *mut c_char) -> i64;
+    pub fn uwsgi_metric_set(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_inc(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_dec(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_mul(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_div(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_set_max(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
+    pub fn uwsgi_metric_set_min(name: *mut c_char, oid: *mut c_char, by: i64) -> c_int;
     pub fn uwsgi_register_rpc(name: *mut c_char, plugin: *mut UwsgiPlugin, argc: u8, function: *mut c_void) -> c_int;
     pub fn uwsgi_rpc(
         name: *mut c_char,
@@ -362,6 +405,7 @@ unsafe extern "C" {
     pub fn rsgi_add_file_monitor(signal: u8, path: *const c_char, iterations: c_int, recursive: c_int) -> c_int;
     pub fn rsgi_remove_source(signal: u8, kind: c_int) -> c_int;
     pub fn rsgi_unregister_signal(signal: u8) -> c_int;
+    pub fn rsgi_magic(letter: c_char, buf: *mut c_char, size: usize) -> c_int;
     pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
@@ -388,4 +432,5 @@ unsafe extern "C" {
     pub fn rsgi_events_turn() -> c_int;
     pub fn rsgi_events_finish(a0: *mut WsgiRequest, complete: c_int) -> c_int;
     pub fn rsgi_events_kept(a0: *mut WsgiRequest) -> usize;
+    pub fn rsgi_events_wait(a0: *mut WsgiRequest);
 }

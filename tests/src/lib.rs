@@ -5,6 +5,7 @@
 //! the test itself runs from.
 
 pub mod http;
+pub mod interpreters;
 pub mod load;
 pub mod python;
 pub mod websocket;

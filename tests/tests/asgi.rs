@@ -2,6 +2,7 @@
 //! awaitables, errors, lifespans, and how a worker with an event loop leaves, reloads and is watched.
 
 use rsgi_tests::http::{self, Response, connect, get, read_response};
+use rsgi_tests::interpreters;
 use rsgi_tests::load::Load;
 use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, wait_for};
@@ -10,8 +11,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
-import asyncio, contextvars, json, os, time
-NOTES = {"sent": 0, "disconnected": 0, "cancelled": 0, "background": 0}
+import asyncio, contextvars, json, os, time, uwsgi
+NOTES = {"sent": 0, "disconnected": 0, "cancelled": 0, "background": 0, "signals": 0}
+def on_signal(number):
+    asyncio.get_running_loop().call_soon(NOTES.__setitem__, "signals", NOTES["signals"] + number)
+uwsgi.register_signal(17, "worker", on_signal)
 var = contextvars.ContextVar("var", default="unset")
 
 async def body_of(receive):
@@ -108,6 +112,13 @@ async def app(scope, receive, send):
             try: await send(message); out.append("fine")
             except Exception as e: out.append(type(e).__name__)
         await answer(out)
+    elif path == "signal":
+        uwsgi.signal(17)
+        await answer(b"raised")
+    elif path == "file":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try: await send({"type": "http.response.pathsend", "path": "/not/there"})
+        except OSError: await send({"type": "http.response.pathsend", "path": __file__})
     elif path == "kinds":
         await send({"type": "http.response.start", "status": 201, "headers": iter([[b"x-list", b"1"], (b"x-tuple", b"2")])})
         await send({"type": "http.response.body", "body": bytearray(b"array,"), "more_body": True})
@@ -116,6 +127,10 @@ async def app(scope, receive, send):
     else:
         await answer(b"not here", 404)
 "#;
+
+/// What `/awaitables` answers.
+const AWAITABLES: &str =
+    r#"[true, "unset", "http.request", "timeout", [0, 1, false], "cancelled", "CancelledError", [null, "mine"]]"#;
 
 fn server(args: &[&str]) -> Server {
     let setup = Setup::new()
@@ -272,8 +287,13 @@ fn awaitables_are_what_asyncio_expects() {
     let server = server(&[]);
     for _ in 0..2 {
         let text = get(server.port(), "/awaitables").text();
-        let wanted = r#"[true, "unset", "http.request", "timeout", [0, 1, false], "cancelled", "CancelledError", [null, "mine"]]"#;
-        assert_eq!(text, wanted, "{}", server.log());
+        assert_eq!(text, AWAITABLES, "{}", server.log());
+    }
+    // one that begins in what another had still to do does not inherit from it
+    let twice = "GET /awaitables HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2);
+    let mut reader = talk(server.port(), &twice);
+    for _ in 0..2 {
+        assert_eq!(answer(&mut reader).text(), AWAITABLES);
     }
     let text = get(server.port(), "/wrong").text();
     let wanted =
@@ -285,6 +305,41 @@ fn awaitables_are_what_asyncio_expects() {
         (answer.header("x-list"), answer.header("x-tuple")),
         (Some("1"), Some("2"))
     );
+}
+
+#[test]
+fn every_python_has_the_same_tasks_and_awaitables() {
+    let mut served = Vec::new();
+    for python in interpreters::all() {
+        let version =
+            interpreters::ask(&python, "import sys; print('%d.%d' % sys.version_info[:2])").unwrap_or_default();
+        let Some(minor) = version.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok()) else {
+            continue;
+        };
+        let shared = interpreters::ask(
+            &python,
+            "import sysconfig; print(sysconfig.get_config_var('Py_ENABLE_SHARED'))",
+        );
+        if minor < 9 || served.contains(&minor) || shared.as_deref() != Some("1") {
+            continue;
+        }
+        let Some(prefix) = interpreters::ask(&python, "import sys; print(sys.base_prefix)") else {
+            continue;
+        };
+        let mut server = server(&["--home", &prefix]);
+        let text = get(server.port(), "/awaitables").text();
+        assert_eq!(text, AWAITABLES, "3.{minor}: {}", server.log());
+        assert_eq!(get(server.port(), "/sleep?0.01").text(), "slept");
+        assert_eq!(get(server.port(), "/raise").status, 500);
+        assert_eq!(get(server.gateway_port(), "/kinds").text(), "array,view");
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.wait_exit().code(), Some(0), "3.{minor}: {}", server.log());
+        let log = server.log();
+        assert_eq!(log.matches("Traceback").count(), 1, "3.{minor}: {log}");
+        served.push(minor);
+    }
+    eprintln!("served: {served:?}");
+    assert!(!served.is_empty(), "no Python of this machine can be embedded");
 }
 
 #[test]
@@ -303,6 +358,33 @@ fn mistakes_are_told_and_the_loop_goes_on() {
     server.wait_log("raised-before-start", 2);
     server.wait_log("raised-after-start", 2);
     server.wait_log("returned from /nothing without an answer", 2);
+}
+
+#[test]
+fn files_and_signals_pass_the_loop() {
+    let server = server(&["--lazy-apps"]);
+    for port in ports(&server) {
+        let file = get(port, "/file");
+        assert_eq!(
+            file.text(),
+            std::fs::read_to_string(server.dir().join("ap.py")).expect("it is there")
+        );
+        assert_eq!(
+            file.header("content-length"),
+            Some(file.body.len().to_string().as_str())
+        );
+        assert_eq!(get(port, "/signal").text(), "raised");
+    }
+    wait_for("two signals", || (notes(&server, "signals") == 34).then_some(()));
+    // the gateway knows before applications are loaded that a worker serves many at a time
+    let mut readers: Vec<_> = (0..5)
+        .map(|_| talk(server.gateway_port(), "GET /sleep?0.5 HTTP/1.1\r\nHost: h\r\n\r\n"))
+        .collect();
+    let begin = Instant::now();
+    readers
+        .iter_mut()
+        .for_each(|reader| assert_eq!(answer(reader).text(), "slept"));
+    assert!(begin.elapsed() < Duration::from_millis(1500));
 }
 
 #[test]
@@ -436,6 +518,12 @@ fn lifespans_may_fail_or_be_missing() {
             assert_eq!(get(server.port(), "/").text(), "served", "{}", server.log());
         }
     }
+    let ended = life(&["--asgi", "li:without", "--gevent", "5"]).run();
+    assert!(
+        ended.output.contains("--gevent is for WSGI applications"),
+        "{}",
+        ended.output
+    );
     for (option, value) in [("--asgi-lifespan", "maybe"), ("--asgi-loop", "nope")] {
         let ended = life(&["--asgi", "li:without", option, value]).run();
         assert_eq!(ended.code, 1);
@@ -458,8 +546,18 @@ fn applications_of_both_kinds_live_side_by_side() {
         "/m=li:mounted",
         "--manage-script-name",
     ];
-    let server = life(&args).args(["--static-map", "/static=@DIR@"]).start();
+    let server = life(&args)
+        .args([
+            "--static-map",
+            "/static=@DIR@",
+            "--route",
+            "^/routed addheader:X-Routed: yes",
+        ])
+        .args(["--route", "^/gone return:410"])
+        .start();
     let port = server.port();
+    assert_eq!(get(port, "/routed").header("x-routed"), Some("yes"));
+    assert_eq!(get(port, "/gone").status, 410);
     assert!(server.log().contains("ASGI app 0"), "{}", server.log());
     for _ in 0..2 {
         assert_eq!(get(port, "/").text(), "served");
@@ -626,7 +724,33 @@ fn websockets_are_told_of_a_restart() {
     wait_for("the new worker", || {
         (get(server.port(), "/").text() == "http").then_some(())
     });
-    let _still_open = Client::open(server.port(), "/", "");
+    let mut clients: Vec<Client> = ports(&server)
+        .into_iter()
+        .map(|port| Client::open(port, "/", ""))
+        .collect();
     server.signal(libc::SIGTERM);
+    for client in &mut clients {
+        assert_eq!(client.close_code(), 1012);
+    }
     assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn clients_that_stand_still_are_not_waited_for() {
+    let mut server = server(&["--socket-timeout", "1"]);
+    let port = server.port();
+    // takes nothing of a large answer
+    let mut stuck = talk(port, "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
+    // sends half a head, drop by drop, or nothing more of its body
+    let mut half = talk(port, "GET /pid HT");
+    let mut body = talk(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+    assert_eq!(answer(&mut half).status, 408);
+    assert_eq!(get(port, "/sleep?0").text(), "slept");
+    server.wait_log("GET /flood", 1);
+    let mut all = Vec::new();
+    let _ = stuck.read_to_end(&mut all);
+    assert!(all.len() < 65_536_000, "{}", all.len());
+    body.get_mut().write_all(b"cde").expect("the server reads");
+    assert_eq!(answer(&mut body).text(), "abcde");
+    assert!(!server.log().contains("Traceback"), "{}", server.log());
 }

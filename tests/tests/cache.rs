@@ -249,8 +249,18 @@ fn items_are_there_from_the_start_and_swept_when_their_time_is_over() {
         eval(&server, &format!("uwsgi.cache_get('{page}', 'default')")),
         "b'<p>hello'"
     );
+    assert_eq!(
+        eval(
+            &server,
+            "uwsgi.cache_update('gone', 'v', -1); r = uwsgi.cache_get('gone')"
+        ),
+        "None"
+    );
     assert_eq!(eval(&server, "uwsgi.cache_set('brief', 'v', 1)"), "True");
-    server.wait_log("freed 1 items of cache \"default\"", 1);
+    wait_for("the sweeper", || {
+        (eval(&server, "uwsgi.cache_exists('brief')") == "None").then_some(())
+    });
+    server.wait_log("of cache \"default\"", 1);
     assert_eq!(eval(&server, &format!("uwsgi.cache_keys() == [b'{page}']")), "True");
 }
 

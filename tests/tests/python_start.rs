@@ -1,7 +1,7 @@
 //! Which Python is embedded, what is loaded into it, and what is said when that fails.
 
+use rsgi_tests::interpreters::{self, ask};
 use rsgi_tests::{Server, Setup, build_dir, wait_for};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const WHO: &str = r#"
@@ -12,38 +12,10 @@ def application(env, start):
     return [out.encode()]
 "#;
 
-/// Every Python of this machine: PATH, pyenv, /usr.
-fn interpreters() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let pyenv = std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".pyenv/versions"));
-    for version in pyenv
-        .iter()
-        .filter_map(|d| std::fs::read_dir(d).ok())
-        .flatten()
-        .flatten()
-    {
-        found.push(version.path().join("bin/python3"));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/bin".into(), "/usr/local/bin".into()]);
-    found.extend(folders.map(|d| d.join("python3")));
-    found.retain(|p| p.is_file());
-    found
-}
-
-/// What an interpreter calls itself, or `None` when it does not run.
-fn ask(python: &Path, question: &str) -> Option<String> {
-    let output = Command::new(python).args(["-c", question]).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
 #[test]
 fn one_plugin_serves_virtualenvs_of_every_embeddable_python() {
     let mut served = Vec::new();
-    for python in interpreters() {
+    for python in interpreters::all() {
         let Some(version) = ask(&python, "import sys; print('%d.%d' % sys.version_info[:2])") else {
             continue;
         };

@@ -69,8 +69,10 @@ fn what_breaks_the_protocol_is_told_why() {
 #[test]
 fn a_leaving_worker_says_so() {
     let mut server = server(&[]);
-    let mut client = Client::open(server.port(), "/", "");
+    let mut clients = [server.port(), server.gateway_port()].map(|port| Client::open(port, "/", ""));
     server.signal(libc::SIGTERM);
-    assert_eq!(client.close_code(), 1012);
+    for client in &mut clients {
+        assert_eq!(client.close_code(), 1012);
+    }
     assert_eq!(server.wait_exit().code(), Some(0));
 }

@@ -7,6 +7,7 @@ use rsgi_protocol::http1::{Head, Limits, Progress, parse_head};
 use rsgi_protocol::response::{ResponseHead, parse_response};
 use rsgi_protocol::scgi;
 use rsgi_protocol::uwsgi::{HEADER_LEN, Writer, parse_vars};
+use rsgi_protocol::websocket;
 
 /// A head cut anywhere is judged as the whole one is, and its variables survive a uwsgi packet.
 pub fn http1_head(data: &[u8]) {
@@ -91,6 +92,33 @@ pub fn response_head(data: &[u8]) {
             Ok(Progress::Complete)
         );
         assert_eq!(whole.body, again.body);
+    }
+}
+
+/// Frames cut anywhere say the same as whole ones, and what is understood survives being framed anew.
+pub fn websocket_frames(data: &[u8]) {
+    let decode = |data: &[u8], step: usize| {
+        let (mut decoder, mut input, mut events, mut from) = (websocket::Decoder::new(4096), Vec::new(), Vec::new(), 0);
+        loop {
+            match decoder.decode(&mut input) {
+                Ok((0, websocket::Event::More(_))) if from == data.len() => return (events, None),
+                Ok((0, websocket::Event::More(_))) => {
+                    let next = (from + step).min(data.len());
+                    input.extend_from_slice(&data[from..next]);
+                    from = next;
+                }
+                Ok((used, event)) => {
+                    events.push(format!("{event:?}"));
+                    input.drain(..used);
+                }
+                Err(error) => return (events, Some(error.code)),
+            }
+        }
+    };
+    let whole = decode(data, data.len().max(1));
+    assert_eq!(whole, decode(data, 3));
+    for event in &whole.0 {
+        assert!(!event.starts_with("More"));
     }
 }
 

@@ -90,6 +90,12 @@ impl Decoder {
         self.state == State::Data
     }
 
+    /// Bytes that the chunk of the data handed out last has still to bring.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Bytes of the body announced by the size lines so far, for limits such as `limit-post`.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -11,11 +11,12 @@ mod checks;
 /// A target's name and what it checks.
 type Check = (&'static str, fn(&[u8]));
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     ("http1_head", checks::http1_head),
     ("chunked_body", checks::chunked_body),
     ("uwsgi_vars", checks::uwsgi_vars),
     ("response_head", checks::response_head),
+    ("websocket_frames", checks::websocket_frames),
     ("fastcgi_records", checks::fastcgi_records),
     ("scgi_head", checks::scgi_head),
 ];

@@ -13,8 +13,8 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"rsgicach");
 pub const INLINE_KEY: usize = 96;
 /// Locks of a cache; a power of two.
 const STRIPES: usize = 64;
-/// Rows of counters: each process mostly has one to itself.
-pub const LANES: usize = 64;
+/// Rows of counters: each process has one to itself, unless there are very many.
+pub const LANES: usize = 256;
 
 /// The numbers that say how the bytes lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,70 +5,20 @@ use super::layout::{Geometry, VERSION};
 use super::store::{Cache, Parts};
 use super::{CacheError, repair};
 use crate::settings::CacheSettings;
-use crate::shared::region::Region;
-use std::fs::{File, OpenOptions};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use crate::shared::region::{self, FileError, Region};
 use std::sync::atomic::Ordering;
 
 /// Opens the file and maps it.
 pub(super) fn open(settings: &CacheSettings, path: &str, label: &str, size: usize) -> Result<Region, CacheError> {
-    let refuse = |why: String| CacheError::Store {
+    let refuse = |e: FileError| CacheError::Store {
         name: settings.name.clone(),
         file: path.to_owned(),
-        why,
+        why: match e {
+            FileError::Length(..) => format!("{e} (store_delete=1 replaces it)"),
+            e => e.to_string(),
+        },
     };
-    let said = |e: std::io::Error| refuse(crate::config::system_message(&e));
-    let nix_said = |e: nix::Error| refuse(e.desc().to_owned());
-    let label = format!("{label} {path}");
-    if let Some(file) = Region::inherited_file(&label) {
-        return Region::keep(&label, file, size, size).map_err(nix_said);
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).mode(0o660);
-    let mut file = options.open(path).map_err(said)?;
-    // SAFETY: an open descriptor.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-        return Err(refuse("another server uses it; give each its own file".into()));
-    }
-    let mut length = file.metadata().map_err(said)?.len();
-    if length != 0 && length != size as u64 {
-        if !settings.store_delete {
-            return Err(refuse(format!(
-                "it has {length} bytes where these settings need {size}: keep the settings it was made with, or move it \
-                 away (store_delete=1 replaces it)"
-            )));
-        }
-        file = replace(path, &options).map_err(said)?;
-        length = 0;
-    }
-    if length == 0 {
-        reserve(&file, size).map_err(said)?;
-    }
-    let mut region = Region::keep(&label, OwnedFd::from(file), size, length as usize).map_err(nix_said)?;
-    region.fresh_file = true;
-    Ok(region)
-}
-
-/// A new file under the name.
-fn replace(path: &str, options: &OpenOptions) -> std::io::Result<File> {
-    std::fs::remove_file(path)?;
-    let file = options.open(path)?;
-    // SAFETY: an open descriptor that nobody else knows.
-    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-    Ok(file)
-}
-
-/// Room on the disk for all of it, now: a page that cannot be written later would be the end of the process.
-fn reserve(file: &File, size: usize) -> std::io::Result<()> {
-    // SAFETY: an open descriptor.
-    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as i64) } {
-        0 => Ok(()),
-        e => {
-            let _ = file.set_len(0);
-            Err(std::io::Error::from_raw_os_error(e))
-        }
-    }
+    Region::open_file(label, path, size, settings.store_delete).map_err(refuse)
 }
 
 /// Whether what lies there is a cache of these numbers.
@@ -184,8 +134,7 @@ fn whole(cache: &Cache, at: u32, used_blocks: &[bool]) -> Option<(usize, Vec<u32
 
 /// Starts writing what has changed to the disk (`store_sync`), without waiting for it.
 pub(super) fn sync(cache: &Cache) {
-    if let Some(file) = &cache.file {
-        // SAFETY: an open descriptor.
-        unsafe { libc::sync_file_range(*file, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+    if let Some(file) = cache.file {
+        region::start_writing(file);
     }
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub fn write(to: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
     for (word, chunk) in to.iter().zip(whole) {
-        word.store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
+        word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
     }
     if let Some(word) = to.get(whole.len()).filter(|_| !rest.is_empty()) {
-        word.store(last(rest), Ordering::Relaxed);
+        word.store(last(bytes, rest), Ordering::Relaxed);
     }
 }
 
@@ -19,11 +19,14 @@ pub fn read(from: &[AtomicU64], bytes: &mut [u8]) {
     let (whole, rest) = bytes.as_chunks_mut::<8>();
     let count = whole.len();
     for (chunk, word) in whole.iter_mut().zip(from) {
-        *chunk = word.load(Ordering::Relaxed).to_ne_bytes();
+        *chunk = word.load(Ordering::Relaxed).to_le_bytes();
     }
     if let Some(word) = from.get(count) {
-        let word = word.load(Ordering::Relaxed).to_ne_bytes();
-        rest.copy_from_slice(&word[..rest.len()]);
+        let mut word = word.load(Ordering::Relaxed);
+        for byte in rest {
+            *byte = word as u8;
+            word >>= 8;
+        }
     }
 }
 
@@ -33,14 +36,18 @@ pub fn equal(there: &[AtomicU64], bytes: &[u8]) -> bool {
     if there.len() < whole.len() + usize::from(!rest.is_empty()) {
         return false;
     }
-    let same = |(word, chunk): (&AtomicU64, &[u8; 8])| word.load(Ordering::Relaxed) == u64::from_ne_bytes(*chunk);
-    there.iter().zip(whole).all(same) && (rest.is_empty() || there[whole.len()].load(Ordering::Relaxed) == last(rest))
+    let same = |(word, chunk): (&AtomicU64, &[u8; 8])| word.load(Ordering::Relaxed) == u64::from_le_bytes(*chunk);
+    there.iter().zip(whole).all(same)
+        && (rest.is_empty() || there[whole.len()].load(Ordering::Relaxed) == last(bytes, rest))
 }
 
-fn last(rest: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..rest.len()].copy_from_slice(rest);
-    u64::from_ne_bytes(word)
+/// The last word of `bytes`, of which `rest` is left: from one load where there are eight bytes, else byte by byte. A
+/// copy to the stack and back would wait for itself.
+fn last(bytes: &[u8], rest: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(tail) => u64::from_le_bytes(*tail) >> (64 - 8 * rest.len()),
+        None => rest.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
+    }
 }
 
 #[cfg(test)]

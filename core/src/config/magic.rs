@@ -98,6 +98,12 @@ pub fn substitute(text: &str, current: &FileContext, outermost: &FileContext) ->
     out
 }
 
+/// What one letter stands for in a file, as `%d` would.
+pub fn value(letter: char, file: &FileContext) -> Option<String> {
+    let text = substitute(&format!("%{letter}"), file, file);
+    (!text.starts_with('%')).then_some(text)
+}
+
 /// Facts that do not depend on the file.
 fn machine(letter: char) -> Option<String> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

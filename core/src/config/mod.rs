@@ -8,7 +8,7 @@ mod expression;
 mod ini;
 mod json;
 mod logic;
-mod magic;
+pub mod magic;
 mod placeholder;
 mod reader;
 mod scheme;

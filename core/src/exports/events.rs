@@ -39,3 +39,12 @@ pub unsafe extern "C" fn rsgi_events_kept(req: *mut WsgiRequest) -> usize {
     // SAFETY: the header asks for a request of ours.
     unsafe { Core::of(req).outlet.kept() as usize }
 }
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_events_wait(req: *mut WsgiRequest) {
+    // SAFETY: the header asks for a request of ours.
+    let core = unsafe { Core::of(req) };
+    if core.outlet.kept() == 0 {
+        core.outlet = crate::request::outlet::Outlet::default();
+    }
+}

@@ -1,6 +1,8 @@
 //! Setters for option rows, string lists, key-value lists. In the master, while options are applied.
 
 use super::{bytes, memory::uwsgi_calloc, string::new_text, text};
+use crate::config::Origin;
+use crate::config::magic::{self, FileContext};
 use crate::say;
 use rsgi_plugin_api::abi::UwsgiStringList;
 use std::ffi::{c_char, c_int, c_void};
@@ -228,6 +230,27 @@ pub unsafe extern "C" fn rsgi_default_option(
         Some(taken) => c_int::from(taken),
         None => -1,
     }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_magic(letter: c_char, buf: *mut c_char, size: usize) -> c_int {
+    let value = settings_file().and_then(|file| magic::value(char::from(letter as u8), &file));
+    let Some(value) = value else { return -1 };
+    let len = value.len().min(size);
+    // SAFETY: the header asks for so many writable bytes.
+    unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), buf.cast(), len) };
+    value.len() as c_int
+}
+
+/// The first file that was read; without one there is still what the machine knows.
+fn settings_file() -> Option<FileContext> {
+    let server = crate::server::try_server();
+    let mut origins = server.iter().flat_map(|s| &s.settings.origins);
+    let file = origins.find_map(|origin| match origin {
+        Origin::File { path, .. } => Some(FileContext::new(path, None)),
+        _ => None,
+    });
+    Some(file.unwrap_or_default())
 }
 
 #[cfg(test)]

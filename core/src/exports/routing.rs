@@ -2,8 +2,9 @@
 
 use crate::request::Core;
 use crate::routing::plugin::{self, ConditionFn, RouterFn, VariableFn};
+use crate::say;
 use rsgi_plugin_api::abi::{UwsgiBuffer, UwsgiRoute, UwsgiRouteCondition, UwsgiRouteVar, UwsgiRouter, WsgiRequest};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
 /// A name as text.
 ///
@@ -53,4 +54,17 @@ pub unsafe extern "C" fn uwsgi_routing_translate(
     filled.map_or(std::ptr::null_mut(), |text| {
         rsgi_plugin_api::export::new_buffer(Some(text))
     })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_route_api_func(req: *mut WsgiRequest, action: *mut c_char, args: *mut c_char) -> c_int {
+    // SAFETY: the header asks for a request of ours and two NUL-terminated texts.
+    let (core, action, args) = unsafe { (Core::of(req), name(action), name(args)) };
+    match crate::routing::act(core, &format!("{action}:{args}")) {
+        Ok(verdict) => verdict.code(),
+        Err(why) => {
+            say!("route: {why}");
+            -1
+        }
+    }
 }

@@ -20,6 +20,8 @@ enum Piece {
     Field(Field),
     /// `%(var.NAME)`: a variable of the request.
     Variable(Vec<u8>),
+    /// `%(metric.NAME)`: a metric.
+    Metric(String),
     /// A name of none of ours: what the application set under it (`uwsgi.set_logvar`).
     LogVariable(Vec<u8>),
 }
@@ -66,7 +68,6 @@ enum Field {
     WriteErrors,
     ReadErrors,
     IoErrors,
-    Metric,
 }
 
 impl Field {
@@ -111,7 +112,6 @@ impl Field {
             "werr" => Self::WriteErrors,
             "rerr" => Self::ReadErrors,
             "ioerr" => Self::IoErrors,
-            name if name.starts_with("metric.") => Self::Metric,
             _ => return None,
         })
     }
@@ -146,10 +146,13 @@ impl LogFormat {
             if !plain.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut plain).into_bytes()));
             }
-            pieces.push(match (Field::of(name), name.strip_prefix("var.")) {
-                (Some(field), _) => Piece::Field(field),
-                (None, Some(variable)) => Piece::Variable(variable.into()),
-                (None, None) => Piece::LogVariable(name.into()),
+            pieces.push(match Field::of(name) {
+                Some(field) => Piece::Field(field),
+                None => match (name.strip_prefix("var."), name.strip_prefix("metric.")) {
+                    (Some(variable), _) => Piece::Variable(variable.into()),
+                    (None, Some(metric)) => Piece::Metric(metric.into()),
+                    (None, None) => Piece::LogVariable(name.into()),
+                },
             });
             rest = behind;
         }
@@ -178,6 +181,10 @@ impl LogFormat {
                 Piece::Text(text) => line.extend_from_slice(text),
                 Piece::Field(field) => fill(*field, line, req, memory.unwrap_or_default()),
                 Piece::Variable(name) => or_dash(line, vars::find(req, name).unwrap_or_default()),
+                Piece::Metric(name) => match crate::metrics::value(name, "") {
+                    Some(value) => line.extend_from_slice(value.to_string().as_bytes()),
+                    None => line.push(b'-'),
+                },
                 // SAFETY: the request is ours, finished, and this thread's.
                 Piece::LogVariable(name) => or_dash(line, unsafe { log_variable(req, name) }.unwrap_or_default()),
             }
@@ -226,8 +233,6 @@ fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_
             let _ = write!(line, "{}.{:06}", took / 1_000_000, took % 1_000_000);
             return;
         }
-        // metrics come with a later version
-        Field::Metric => return line.push(b'-'),
         Field::Status => req.status.unsigned_abs().into(),
         Field::BodySize => req.response_size as u64,
         Field::HeadSize => req.headers_size as u64,

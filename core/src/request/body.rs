@@ -83,6 +83,14 @@ enum Spilled {
     Disk(File),
 }
 
+/// A body that is gathered as it comes, before the application runs.
+#[derive(Default)]
+struct Gathered {
+    data: Vec<u8>,
+    file: Option<File>,
+    length: u64,
+}
+
 /// The body of the current request.
 #[derive(Default)]
 pub struct Body {
@@ -100,6 +108,7 @@ pub struct Body {
     /// What came of a chunk that was asked for as a whole.
     part: Vec<u8>,
     spilled: Option<Spilled>,
+    gathered: Option<Gathered>,
     failed: bool,
     refusal: Option<HttpError>,
 }
@@ -128,6 +137,7 @@ impl Body {
         self.pending.clear();
         self.pending_at = 0;
         self.part.clear();
+        self.gathered = None;
         self.spilled = None;
         self.failed = false;
         self.refusal = None;
@@ -230,6 +240,12 @@ impl Body {
     }
 
     fn chunk_into(&mut self, conn: &mut Connection, patience: Duration, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        if !matches!(self.framing, Framing::Chunked(_)) {
+            return match self.fill_within(conn, PIECE, out, Some(patience)) {
+                Err(BodyError::Later) if !out.is_empty() => Ok(()),
+                other => other,
+            };
+        }
         loop {
             let before = out.len();
             self.fill_within(conn, before + 1, out, Some(patience))?;
@@ -237,6 +253,12 @@ impl Body {
             let rest = self.pending_at..self.pending.len();
             out.extend_from_slice(&self.pending[rest]);
             self.pending_at = self.pending.len();
+            let limit = server().settings.limits.chunked_input_limit;
+            if limit > 0 && out.len() as u64 > limit {
+                let error = HttpError::new(413, "a chunk is over chunked-input-limit");
+                (self.failed, self.refusal) = (true, Some(error));
+                return Err(BodyError::Refused(error));
+            }
             let is_within = matches!(&self.framing, Framing::Chunked(decoder) if decoder.is_within_chunk());
             if out.len() == before || !is_within {
                 return Ok(());
@@ -324,6 +346,46 @@ impl Body {
         file.seek(SeekFrom::Start(0)).map_err(BodyError::Spill)?;
         self.spilled = Some(Spilled::Disk(file));
         Ok(length)
+    }
+
+    /// Takes what is there of the body now, up to `memory` bytes in memory and the rest in a nameless file. Its length
+    /// once it is whole; it can be read without waiting then.
+    ///
+    /// # Errors
+    /// [`BodyError::Later`] while it is not whole, and those of [`Body::read`].
+    pub fn gather(&mut self, conn: &mut Connection, memory: usize) -> Result<u64, BodyError> {
+        let mut gathered = self.gathered.take().unwrap_or_default();
+        loop {
+            let before = gathered.data.len();
+            let more = self.fill_within(conn, before + PIECE, &mut gathered.data, Some(Duration::ZERO));
+            gathered.length += (gathered.data.len() - before) as u64;
+            if gathered.data.len() > memory {
+                let file = match &mut gathered.file {
+                    Some(file) => file,
+                    none => none.insert(nameless_file().map_err(BodyError::Spill)?),
+                };
+                file.write_all(&gathered.data).map_err(BodyError::Spill)?;
+                gathered.data.clear();
+            }
+            match more {
+                Ok(()) if self.is_consumed() && self.pending_at == self.pending.len() => break,
+                Ok(()) => {}
+                Err(BodyError::Later) => {
+                    self.gathered = Some(gathered);
+                    return Err(BodyError::Later);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.spilled = Some(match gathered.file {
+            None => Spilled::Memory(io::Cursor::new(gathered.data)),
+            Some(mut file) => {
+                file.write_all(&gathered.data).map_err(BodyError::Spill)?;
+                file.seek(SeekFrom::Start(0)).map_err(BodyError::Spill)?;
+                Spilled::Disk(file)
+            }
+        });
+        Ok(gathered.length)
     }
 
     /// Reads and forgets what is left, up to `most` bytes; whether the body is at its end then.

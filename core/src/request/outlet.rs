@@ -29,6 +29,8 @@ enum Part {
 pub struct Outlet {
     /// What the client did not take yet; `None`: it is waited for.
     kept: Option<VecDeque<Part>>,
+    /// The client took some of it, or something was kept for the first time, since somebody asked.
+    moved: bool,
 }
 
 impl Outlet {
@@ -36,7 +38,13 @@ impl Outlet {
     pub fn keeping() -> Self {
         Self {
             kept: Some(VecDeque::new()),
+            moved: false,
         }
+    }
+
+    /// Whether the client is taking what was kept: something moved since the last question.
+    pub fn has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Bytes that the client did not take yet.
@@ -58,6 +66,7 @@ impl Outlet {
         };
         let mut at = 0;
         if kept.is_empty() {
+            self.moved = true;
             while at < parts.len() && write_some(fd, parts, &mut at)? {}
         }
         for part in parts[at..].iter().filter(|part| part.iov_len > 0) {
@@ -88,6 +97,7 @@ impl Outlet {
                 Ok(())
             }
             Some(kept) => {
+                self.moved |= kept.is_empty();
                 kept.push_back(Part::File(part));
                 self.flush(fd).map(drop)
             }
@@ -105,6 +115,7 @@ impl Outlet {
         while let Some(first) = kept.front_mut() {
             match first {
                 Part::Bytes { bytes, at } => {
+                    let before = *at;
                     let mut rest = [super::place(&bytes[*at..])];
                     let mut done = 0;
                     let more = write_some(fd, &mut rest, &mut done)?;
@@ -113,6 +124,7 @@ impl Outlet {
                     } else {
                         bytes.len() - rest[0].iov_len
                     };
+                    self.moved |= *at > before;
                     if *at < bytes.len() {
                         if more {
                             continue;
@@ -121,7 +133,10 @@ impl Outlet {
                     }
                 }
                 Part::File(file) => {
-                    if !file.send(fd)? {
+                    let before = file.left;
+                    let done = file.send(fd)?;
+                    self.moved |= file.left < before;
+                    if !done {
                         return Ok(false);
                     }
                 }

@@ -4,7 +4,8 @@
 use super::response::{self, ResponseError};
 use super::{Core, place, vars};
 use crate::net::wait;
-use crate::server::server;
+use crate::process::is_last_generation;
+use crate::server::{SocketProtocol, server};
 use crate::unix_signal::{self, Order};
 use crate::worker::{monotonic, monotonic_ms};
 use rsgi_protocol::websocket::{Decoder, Event, Opcode, WebsocketError, accept_key, close_payload, code, encode_head};
@@ -221,7 +222,13 @@ fn fill(core: &mut Core, socket: &mut Websocket, whole: usize, waits: bool) -> R
             return Ok(true);
         }
         if n == 0 {
-            return Err(SocketEnd::Gone(io::ErrorKind::UnexpectedEof.into()));
+            return Err(
+                match core.conn().socket.protocol == SocketProtocol::Link && is_last_generation() {
+                    // a gateway that stops: the client is there and can be told
+                    true => SocketEnd::Leaving,
+                    false => SocketEnd::Gone(io::ErrorKind::UnexpectedEof.into()),
+                },
+            );
         }
         match io::Error::last_os_error() {
             e if e.kind() == io::ErrorKind::Interrupted => continue,

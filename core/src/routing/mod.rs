@@ -16,7 +16,7 @@ use rule::Rule;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use rule::Verdict;
+pub use rule::Verdict;
 
 /// `via` of an answer that a rule made, in the request's log line.
 const VIA_ROUTE: u16 = 2;
@@ -155,6 +155,14 @@ pub fn answer(core: &mut Core) -> bool {
         .into_iter()
         .flatten()
         .any(|rules| rule::run(core, rules) == Verdict::Break)
+}
+
+/// Does what a rule `NAME:ARGUMENTS` would, for an application that asks for it.
+///
+/// # Errors
+/// There is no such action, or its arguments are wrong.
+pub fn act(core: &mut Core, action: &str) -> Result<Verdict, String> {
+    action::parse(action, &plugin::Record::default()).map(|run| run(core))
 }
 
 /// A text of a plugin's rule, filled in for a request; `None`: it is no such text (said in the log).

@@ -8,6 +8,7 @@ use crate::request::Core;
 use crate::say;
 use crate::settings::{RouteLine, RouteSubject, RouteTest};
 use pcre2::bytes::{Regex, RegexBuilder};
+use rsgi_plugin_api::abi::{UWSGI_ROUTE_BREAK, UWSGI_ROUTE_CONTINUE, UWSGI_ROUTE_NEXT};
 
 /// What comes after a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,17 @@ pub enum Verdict {
     Continue,
     /// No more rules, and the request is answered.
     Break,
+}
+
+impl Verdict {
+    /// As plugins and applications hear it.
+    pub fn code(self) -> std::ffi::c_int {
+        match self {
+            Self::Next => UWSGI_ROUTE_NEXT,
+            Self::Continue => UWSGI_ROUTE_CONTINUE,
+            Self::Break => UWSGI_ROUTE_BREAK,
+        }
+    }
 }
 
 enum When {

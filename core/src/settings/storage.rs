@@ -1,4 +1,4 @@
-//! Memory that all processes share: caches.
+//! Memory that all processes share: caches, the queue, areas.
 
 /// A cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +80,22 @@ pub struct Storage {
     pub cache_no_expire: bool,
     /// A line for each sweep that found something.
     pub cache_report_freed_items: bool,
+    /// Slots of the queue; 0: there is none.
+    pub queue: u64,
+    /// Bytes of a slot.
+    pub queue_blocksize: u64,
+    /// The file that the queue lives in.
+    pub queue_store: Option<String>,
+    /// Seconds between two looks for what that file has not yet; 0: when the system thinks so.
+    pub queue_store_sync: u64,
+    /// Bytes of each shared area.
+    pub shared_areas: Vec<u64>,
 }
 
 impl Storage {
     pub(super) fn apply_defaults(&mut self) {
         self.cache_expire_freq = 3;
+        self.queue_blocksize = 8192;
         self.old_cache.name = "default".into();
     }
 }

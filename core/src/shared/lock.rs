@@ -123,7 +123,8 @@ impl SharedLock {
 
     /// Gives the lock back; `false`: this thread does not have it, and nothing happens.
     pub fn unlock(&self) -> bool {
-        let owner = self.owner.swap(0, Ordering::Relaxed);
+        let owner = self.owner.load(Ordering::Relaxed);
+        self.owner.store(0, Ordering::Relaxed);
         // SAFETY: made by `make`; the kind of mutex checks who asks.
         let given = unsafe { libc::pthread_mutex_unlock(self.mutex.get()) } == 0;
         if !given {

@@ -6,8 +6,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::stat::fstat;
 use std::ffi::CString;
+use std::fs::{File, OpenOptions};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A mapping; it stays for the life of the process.
@@ -92,10 +94,88 @@ impl Region {
     }
 }
 
+/// Why a file cannot be somebody's memory.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is locked.
+    #[error("another server uses it; give each its own file")]
+    Busy,
+    /// It was made with other settings.
+    #[error("it has {0} bytes where these settings need {1}: keep the settings it was made with, or move it away")]
+    Length(u64, u64),
+    /// What the system says.
+    #[error("{0}")]
+    System(String),
+}
+
+impl From<std::io::Error> for FileError {
+    fn from(e: std::io::Error) -> Self {
+        Self::System(crate::config::system_message(&e))
+    }
+}
+
+impl From<nix::Error> for FileError {
+    fn from(e: nix::Error) -> Self {
+        Self::System(e.desc().to_owned())
+    }
+}
+
+impl Region {
+    /// A file of exactly this size as memory, for this server alone; that of the image before, if it has left it. One
+    /// that is new or empty is made so long; `replace`: one of another length, too.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn open_file(name: &str, path: &str, size: usize, replace: bool) -> Result<Self, FileError> {
+        let name = format!("{name} {path}");
+        if let Some(file) = Self::inherited_file(&name) {
+            return Ok(Self::keep(&name, file, size, size)?);
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).mode(0o660);
+        let mut file = lock(options.open(path)?)?;
+        let mut length = file.metadata()?.len();
+        if length != 0 && length != size as u64 {
+            if !replace {
+                return Err(FileError::Length(length, size as u64));
+            }
+            std::fs::remove_file(path)?;
+            file = lock(options.open(path)?)?;
+            length = 0;
+        }
+        if length == 0 {
+            // room for all of it now: a page that cannot be written later would be the end of the process
+            // SAFETY: an open descriptor.
+            let failed = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as i64) };
+            if failed != 0 {
+                let _ = file.set_len(0);
+                return Err(std::io::Error::from_raw_os_error(failed).into());
+            }
+        }
+        let mut region = Self::keep(&name, OwnedFd::from(file), size, length as usize)?;
+        region.fresh_file = true;
+        Ok(region)
+    }
+}
+
+fn lock(file: File) -> Result<File, FileError> {
+    // SAFETY: an open descriptor.
+    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
+        0 => Ok(file),
+        _ => Err(FileError::Busy),
+    }
+}
+
 /// All of them by name, for the next image.
 pub fn descriptors() -> Vec<(String, RawFd)> {
     kept()
         .iter()
         .map(|(name, file)| (name.clone(), file.as_raw_fd()))
         .collect()
+}
+
+/// Starts writing what a file has not yet, without waiting for it.
+pub fn start_writing(file: RawFd) {
+    // SAFETY: a descriptor, or the kernel says that it is none.
+    unsafe { libc::sync_file_range(file, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }

@@ -17,7 +17,7 @@ use crate::process::{self, Role, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
-use crate::{cache, emperor, locks, log, say, signal, stats};
+use crate::{cache, emperor, locks, log, metrics, queue, say, sharedarea, signal, stats};
 use rsgi_plugin_api::abi::UwsgiServer;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -110,7 +110,10 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     // 2. what plugins see of the configuration, then their init
     server::publish_settings(&settings, is_reload);
     cache::prepare(&settings).map_err(|e| StartupError::new(e.to_string()))?;
+    queue::prepare(&settings).map_err(StartupError::new)?;
     locks::prepare(&settings).map_err(|e| StartupError::new(format!("cannot make the locks: {}", e.desc())))?;
+    sharedarea::prepare(&settings).map_err(StartupError::new)?;
+    metrics::prepare(&settings).map_err(|e| StartupError::new(format!("metric: {e}")))?;
     for library in &settings.plugins.dlopen {
         dlopen(library)?;
     }

@@ -3,7 +3,7 @@
 
 pub mod answer;
 pub mod json;
-mod metrics;
+pub mod metrics;
 mod prometheus;
 pub mod server;
 pub mod snapshot;

@@ -195,6 +195,13 @@ impl StatsSnapshot<'_> {
                 t.value(name, &[("worker_id", &w.id.to_string())], figure(w));
             }
         }
+        let metrics = crate::metrics::all();
+        if !metrics.is_empty() {
+            t.metric("uwsgi_metric", "untyped", "Metrics of the operator and of plugins.");
+        }
+        for metric in metrics {
+            t.value("uwsgi_metric", &[("name", metric.name)], metric.value());
+        }
         let caches = crate::cache::caches();
         for (name, kind, help, figure) in CACHE_FIGURES.iter().filter(|_| !caches.is_empty()) {
             t.metric(name, kind, help);

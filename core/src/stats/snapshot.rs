@@ -112,27 +112,12 @@ impl StatsSnapshot<'_> {
 
     /// The records of all workers as they are now, with their memory as the system knows it.
     pub(super) fn workers(&self) -> Vec<UwsgiWorker> {
-        (1..=self.server.shared.worker_count())
-            .map(|id| self.record(id))
-            .collect()
-    }
-
-    fn record(&self, id: usize) -> UwsgiWorker {
-        // SAFETY: a copy of a record in shared memory; each figure is whole, together they are of about one moment.
-        let mut w = unsafe { self.server.shared.worker(id).read_volatile() };
-        if let Some((rss, vsz)) = u32::try_from(w.pid)
-            .ok()
-            .filter(|pid| *pid > 0)
-            .and_then(crate::process::memory)
-        {
-            (w.rss_size, w.vsz_size) = (rss, vsz);
-        }
-        w
+        workers(self.server)
     }
 
     fn worker(&self, j: &mut Json, id: usize) {
         let shared = &self.server.shared;
-        let w = self.record(id);
+        let w = record(self.server, id);
         j.object(|j| {
             j.number("id", w.id);
             j.number("pid", w.pid);
@@ -195,6 +180,26 @@ impl StatsSnapshot<'_> {
             });
         });
     }
+}
+
+/// The records of all workers as they are now, with their memory as the system knows it.
+pub(super) fn workers(server: &Server) -> Vec<UwsgiWorker> {
+    (1..=server.shared.worker_count())
+        .map(|id| record(server, id))
+        .collect()
+}
+
+fn record(server: &Server, id: usize) -> UwsgiWorker {
+    // SAFETY: a copy of a record in shared memory; each figure is whole, together they are of about one moment.
+    let mut w = unsafe { server.shared.worker(id).read_volatile() };
+    if let Some((rss, vsz)) = u32::try_from(w.pid)
+        .ok()
+        .filter(|pid| *pid > 0)
+        .and_then(crate::process::memory)
+    {
+        (w.rss_size, w.vsz_size) = (rss, vsz);
+    }
+    w
 }
 
 /// What a worker is doing, in uWSGI's words.

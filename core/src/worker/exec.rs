@@ -2,6 +2,7 @@
 //! (as FastCGI programs want it). The master goes on looking after the process.
 
 use crate::server::Server;
+use crate::unix_signal::Order;
 use crate::{process, say, unix_signal};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::os::fd::AsFd;
@@ -22,6 +23,10 @@ pub fn replace(server: &'static Server, id: usize, option: &str, commands: &[Str
     // it cannot say so itself
     super::ready(server, id);
     unix_signal::reset();
+    // from here on a signal ends the process; one that came before would be forgotten with our handlers
+    if unix_signal::order() != Order::Serve {
+        process::exit(0)
+    }
     let error = Command::new("/bin/sh")
         .arg("-c")
         .arg(command)

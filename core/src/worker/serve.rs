@@ -419,7 +419,7 @@ pub(super) fn raw(core: &mut Core, conn: &mut Connection) {
     core.response.begin(SocketProtocol::Raw, true, false, false);
     vars::digest(core);
     begin_counters(core);
-    call_plugin(core);
+    hand_over(core);
     response::cut(core);
     after(core);
     core.body.end(conn);
@@ -459,7 +459,7 @@ fn one(core: &mut Core) -> Next {
 }
 
 /// Hands the request to whoever answers it; whether the answer is whole.
-pub(super) fn answer(core: &mut Core) -> bool {
+fn answer(core: &mut Core) -> bool {
     let settings = &server().settings;
     if settings.limits.post_buffering > 0 && !core.body.is_consumed() {
         let (conn, memory) = (core.conn, settings.limits.post_buffering as usize);
@@ -474,14 +474,16 @@ pub(super) fn answer(core: &mut Core) -> bool {
             }
         }
     }
-    if static_files::serve(core) || routing::request(core) {
-        return true;
-    }
-    call_plugin(core)
+    answer_here(core) || hand_over(core)
 }
 
-/// Calls the plugin of the request's modifier1; whether its answer is whole.
-fn call_plugin(core: &mut Core) -> bool {
+/// Whether a file or a routing rule has answered the request.
+pub(super) fn answer_here(core: &mut Core) -> bool {
+    static_files::serve(core) || routing::request(core)
+}
+
+/// Lets the plugin answer that the request is for; whether the answer is whole.
+pub(super) fn hand_over(core: &mut Core) -> bool {
     let modifier1 = core.modifier1();
     // SAFETY: slots are never NULL and never change after the start.
     let plugin: &UwsgiPlugin = unsafe { &*(*view()).p[usize::from(server().remapped(modifier1))] };

@@ -11,6 +11,7 @@ use super::WsgiRequest;
 pub struct RsgiEvents {
     pub size: usize,
     pub modifier1: u8,
+    pub whole_body: u8,
     pub request: Option<unsafe extern "C" fn(*mut WsgiRequest)>,
     pub ready: Option<unsafe extern "C" fn(*mut WsgiRequest, i32)>,
 }

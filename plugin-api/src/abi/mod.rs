@@ -23,8 +23,8 @@ pub use route::{
     UwsgiRouter,
 };
 pub use server::{
-    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiServer, UwsgiSocket,
-    UwsgiWorker,
+    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiMetric, UwsgiServer,
+    UwsgiSocket, UwsgiWorker,
 };
 pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
 

@@ -166,6 +166,23 @@ pub struct UwsgiLockItem {
     pub next: *mut UwsgiLockItem,
 }
 
+/// `struct uwsgi_metric`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
+pub struct UwsgiMetric {
+    pub name: *mut c_char,
+    pub name_len: usize,
+    pub oid: *mut c_char,
+    pub oid_len: usize,
+    pub r#type: u8,
+    pub reset_after_push: u8,
+    pub value: *mut i64,
+    pub initial_value: i64,
+    pub next: *mut UwsgiMetric,
+    pub reserved: [u64; 8],
+}
+
 /// `struct uwsgi_server`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -262,5 +279,7 @@ pub struct UwsgiServer {
     pub registered_locks: *mut UwsgiLockItem,
     pub locks: c_int,
     pub rpc_max: c_int,
-    pub reserved: [u64; 61],
+    pub metrics: *mut UwsgiMetric,
+    pub metrics_lock: *mut UwsgiLockItem,
+    pub reserved: [u64; 59],
 }

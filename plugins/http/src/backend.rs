@@ -201,6 +201,9 @@ impl Links {
             Backends::Workers { workers, cores, .. } => (workers, cores),
             Backends::Nodes(_) => (0, 0),
         };
+        if workers == 0 && self.are_kept() {
+            return self.acquire_unbounded(registry, token, sure);
+        }
         let mut captive = None;
         for at in (0..self.idle.len()).rev() {
             let key = self.idle[at];
@@ -225,6 +228,32 @@ impl Links {
         {
             // Its place is taken by one that another worker can have.
             self.all.remove(key);
+        }
+        self.open(registry, token)
+    }
+
+    /// The same for workers that serve as many as come: of a few kept connections, that of the worker with the least to
+    /// do for us.
+    fn acquire_unbounded(
+        &mut self,
+        registry: &Registry,
+        token: impl Fn(usize, u64) -> Token,
+        sure: bool,
+    ) -> Result<usize, Unavailable> {
+        while let Some(last) = self.idle.len().checked_sub(1) {
+            let load = |at: &usize| {
+                let link = self.idle.get(*at).and_then(|key| self.all.get(*key));
+                link.map_or(0, |link| self.requests_of(link.channel.sender()))
+            };
+            let at = [last, 0, last / 2].into_iter().min_by_key(load).unwrap_or(last);
+            let Some(key) = self.idle.remove(at) else { break };
+            match self.all.get(key) {
+                Some(link) if link.channel.is_half_closed() || (sure && link.channel.socket.stream.is_stale()) => {
+                    self.all.remove(key);
+                }
+                Some(_) => return Ok(key),
+                None => {}
+            }
         }
         self.open(registry, token)
     }

@@ -62,6 +62,7 @@ pub struct Config {
     /// Requests carry the client's certificate.
     pub export_certificate: bool,
     /// HTTP/2 is spoken to whoever begins with it.
+    #[allow(dead_code)] // it is not offered yet
     pub http2: bool,
     /// What a head may have.
     pub limits: Limits,
@@ -166,6 +167,8 @@ pub struct Gateway {
     /// The HTTP/2 connection whose streams are being moved on.
     driven: Option<usize>,
     leaving: bool,
+    /// Nobody will take over: conversations are ended too.
+    stopping: bool,
     /// Until when a server that stops accepts.
     last_call: Option<Instant>,
 }
@@ -198,6 +201,7 @@ impl Gateway {
             last_id: 0,
             driven: None,
             leaving: false,
+            stopping: false,
             last_call: None,
         })
     }
@@ -340,8 +344,18 @@ impl Gateway {
         self.again.extend(streams.map(|(key, _)| key));
         if for_all {
             self.last_call = Some(self.now + LAST_CALL);
+            self.stopping = true;
+            self.end_tunnels();
         } else {
             self.stop_accepting(false);
+        }
+    }
+
+    /// Conversations have no end of their own: workers learn that nothing more will come, and say goodbye to clients.
+    fn end_tunnels(&mut self) {
+        let tunnels = self.sessions.iter().filter(|(_, session)| session.reply.is_tunnel);
+        for key in tunnels.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.advance(key);
         }
     }
 

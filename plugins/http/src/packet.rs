@@ -16,8 +16,15 @@ pub enum Body {
     Done,
     /// So many bytes.
     Fixed(u64),
-    /// Chunks, decoded and framed anew, of so many bytes at most.
-    Chunked(Decoder, u64),
+    /// Chunks, decoded and framed anew as long as they came, of so many bytes at most.
+    Chunked {
+        /// Where it is.
+        decoder: Decoder,
+        /// The most.
+        most: u64,
+        /// The head of a chunk was passed on, and not all of its data.
+        within: bool,
+    },
     /// Whatever the client sends, both ways, after an upgrade.
     Raw,
 }
@@ -33,7 +40,11 @@ impl Body {
         match length {
             BodyLength::None | BodyLength::Fixed(0) => Self::Done,
             BodyLength::Fixed(n) => Self::Fixed(n),
-            BodyLength::Chunked => Self::Chunked(Decoder::new(), most),
+            BodyLength::Chunked => Self::Chunked {
+                decoder: Decoder::new(),
+                most,
+                within: false,
+            },
         }
     }
 
@@ -56,7 +67,7 @@ impl Body {
                 }
                 Ok(n)
             }
-            Self::Chunked(decoder, most) => {
+            Self::Chunked { decoder, most, within } => {
                 let (mut used, mut emitted, mut size) = (0, 0, [0; 18]);
                 while emitted < room {
                     let (n, event) = decoder.decode(&input[used..])?;
@@ -67,9 +78,14 @@ impl Body {
                     match event {
                         Event::More => break,
                         Event::Data(data) => {
-                            emit(chunked::encode_head(data.len(), &mut size));
+                            let left = usize::try_from(decoder.left()).unwrap_or(usize::MAX);
+                            if !std::mem::replace(within, left > 0) {
+                                emit(chunked::encode_head(data.len().saturating_add(left), &mut size));
+                            }
                             emit(data);
-                            emit(chunked::CHUNK_END);
+                            if left == 0 {
+                                emit(chunked::CHUNK_END);
+                            }
                             emitted += data.len();
                         }
                         Event::End => {
@@ -228,10 +244,19 @@ mod tests {
         assert_eq!(has(&vars, "HTTP_TRANSFER_ENCODING").as_deref(), Some("chunked"));
         assert_eq!((body.as_slice(), done), (&b"a\r\n0123456789\r\n0\r\n\r\n"[..], true));
         let (_, body, used, done) = with(b"5\r\nab").expect("fine so far");
-        assert_eq!(
-            (body.as_slice(), used, done),
-            (&b"2\r\nab\r\n"[..], head.len() + 5, false)
-        );
+        assert_eq!((body.as_slice(), used, done), (&b"5\r\nab"[..], head.len() + 5, false));
+        // as long as they came, however they arrive
+        let (mut body, mut out) = (Body::new(BodyLength::Chunked, 100), Vec::new());
+        for piece in [&b"5;x=y\r\na"[..], b"bc", b"de\r", b"\n1\r\nf\r\n0\r\n\r\n"] {
+            let mut used = 0;
+            while used < piece.len() {
+                used += body
+                    .take(&piece[used..], 100, |b| out.extend_from_slice(b))
+                    .expect("fine");
+            }
+        }
+        assert!(body.is_done());
+        assert_eq!(out, b"5\r\nabcde\r\n1\r\nf\r\n0\r\n\r\n");
         assert_eq!(with(b"15\r\n").map(|_| ()).map_err(|e| e.status()), Err(413));
         assert_eq!(with(b"5\nab").map_err(|e| e.status()).map(|_| ()), Err(400));
     }

@@ -4,6 +4,7 @@
 
 mod bridge;
 mod discover;
+mod engine;
 mod gunicorn;
 mod options;
 mod stage2;
@@ -39,6 +40,7 @@ unsafe extern "C" fn init() -> c_int {
         if !options::any() {
             return 0;
         }
+        engine::publish();
         let Some(hooks) = stage2::start() else {
             return -1;
         };
@@ -124,7 +126,10 @@ verdicts! {
 }
 
 unsafe extern "C" fn configure() -> c_int {
-    hook("configure", -1, gunicorn::configure)
+    hook("configure", -1, || match engine::configure() {
+        0 => gunicorn::configure(),
+        failed => failed,
+    })
 }
 
 unsafe extern "C" fn dump_stacks(fd: c_int) {

@@ -72,6 +72,17 @@ fn word(name: &'static str, value: Option<&OsStr>, words: [&str; 3]) -> Result<(
     }
 }
 
+/// How many requests at a time.
+fn cores(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+    match value.and_then(OsStr::to_str).map(str::parse::<u16>) {
+        Some(Ok(1..)) => add(name, value),
+        _ => Err(HookError::new(format!(
+            "--{name} takes a number of greenlets from 1 to 65535, not {:?}",
+            value.unwrap_or_default()
+        ))),
+    }
+}
+
 fn event_loop(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     word(name, value, ["auto", "asyncio", "uvloop"])
 }
@@ -141,6 +152,11 @@ rows! {
     value "asgi" = "asgi": "load an ASGI application from a module, or module:callable, and serve it on an event loop";
     value "asgi-loop" = "asgi-loop" via event_loop: "auto (uvloop if it is installed), asyncio or uvloop";
     value "asgi-lifespan" = "asgi-lifespan" via lifespan: "auto (applications may have none), on (they must) or off";
+    value "gevent" = "gevent" via cores: "serve WSGI applications in so many greenlets of gevent per worker";
+    flag "gevent-monkey-patch" = "gevent-monkey-patch": "let gevent patch the standard library in each worker";
+    flag "gevent-early-monkey-patch" = "gevent-early-monkey-patch": "let gevent patch it before applications are loaded";
+    value "asyncio" = "asyncio" via cores: "serve WSGI applications in so many greenlets per worker on an asyncio loop";
+    flag "greenlet" = "greenlet": "greenlets for --asyncio; always so";
     value "callable" = "callable": "name of the application object (application when left out)";
     value "eval" = "eval": "run this Python code and take the application from it";
     value "virtualenv" = "virtualenv" short b'H': "use this virtualenv, or this Python installation";

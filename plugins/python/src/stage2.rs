@@ -80,12 +80,22 @@ fn choose() -> Result<Interpreter, HookError> {
     if let Some(home) = options::last("virtualenv") {
         return discover::in_home(Path::new(&home), user()).map_err(failed);
     }
+    if let Some(home) = own_virtualenv() {
+        return discover::in_home(&home, user()).map_err(failed);
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let (found, refused) = discover::on_path(&path, user()).map_err(failed)?;
     for error in refused {
         log::line(&format!("python: {error}; using {} instead", found.program.display()));
     }
     Ok(found)
+}
+
+/// The virtualenv that the server itself is installed in, as by pip: it need not be activated.
+fn own_virtualenv() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let home = program.parent()?.parent()?;
+    home.join("pyvenv.cfg").is_file().then(|| home.to_path_buf())
 }
 
 /// The user of `--uid` and `--gid`, when root starts the server for somebody else.

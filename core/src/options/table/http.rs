@@ -36,8 +36,7 @@ static ROWS: &[OptionSpec] = &[
         "chunked-input-limit",
         "largest chunk of a request body in bytes",
         |s, n| s.limits.chunked_input_limit = n,
-    )
-    .later(),
+    ),
     number("chunked-input-timeout", "seconds to wait for a chunk", |s, n| {
         s.limits.chunked_input_timeout = n
     }),

@@ -74,8 +74,8 @@ static OWNERS: &[Owner] = &[
     },
     Owner {
         plugin: "python",
-        names: "callable= early-pyimport= early-python early-python-import= early-python-path= early-pythonpath= \
-                eval= file= home= import= ini-paste= ini-paste-logged= module= no-site optimize= paste= \
+        names: "asgi= asgi-lifespan= asgi-loop= asyncio= callable= early-pyimport= early-python early-python-import= early-python-path= early-pythonpath= \
+                eval= file= gevent= gevent-early-monkey-patch gevent-monkey-patch greenlet home= import= ini-paste= ini-paste-logged= module= no-site optimize= paste= \
                 paste-logger paste-name= pecan= post-pymodule-alias= pp= py= py-auto-reload= \
                 py-auto-reload-ignore= py-autoreload= py-call-osafterfork py-call-uwsgi-fork-hooks py-executable= \
                 py-import= py-master-check-signals py-program-name= py-programname= py-sharedarea= \

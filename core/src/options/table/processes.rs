@@ -1,12 +1,15 @@
 //! Master, workers, threads, locks.
 
 use crate::options::spec::ArgKind::{No, Optional, Required};
-use crate::options::spec::{Group, OptionSpec, flag, later, no_effect, number, parsed, text};
+use crate::options::spec::{Group, OptionSpec, flag, no_effect, number, parsed, text};
 
 pub static GROUP: Group = Group {
     title: "Processes and threads",
     rows: ROWS,
 };
+
+/// Engines that plugins of ours bring.
+const LOOPS: [&str; 2] = ["gevent", "asyncio"];
 
 static ROWS: &[OptionSpec] = &[
     flag(
@@ -47,20 +50,14 @@ static ROWS: &[OptionSpec] = &[
     number("async", "request cores of each worker in the async mode", |s, n| {
         s.processes.async_cores = n as u32
     })
-    .later()
     .range(0, 65535),
-    text("loop", "the loop engine of the workers", |s, v| {
-        s.processes.loop_engine = Some(v.into())
-    })
-    .later(),
-    later("gevent", Required, "gevent as loop engine with this many cores"),
-    later("gevent-monkey-patch", No, "let gevent patch the standard library"),
-    later(
-        "gevent-early-monkey-patch",
-        No,
-        "let gevent patch before the application is loaded",
-    ),
-    later("asyncio", Required, "asyncio as loop engine with this many cores"),
+    parsed("loop", "the loop engine of the workers: gevent or asyncio", |s, v| {
+        if !LOOPS.contains(&v) {
+            return Err(format!("{v}: there are {}", LOOPS.join(" and ")));
+        }
+        s.processes.loop_engine = Some(v.into());
+        Ok(())
+    }),
     flag("loop-list", "print the loop engines", |s, on| s.plugins.loop_list = on)
         .later()
         .aliases(&["loops-list"]),

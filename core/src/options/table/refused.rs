@@ -118,7 +118,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of the metrics is not in rsgi",
         instead: "use stats",
-        names: "alarm-metric metric-alarm metric-dir-restore metric-threshold metrics-dir-restore metrics-no-cores",
+        names: "alarm-metric metric-alarm metric-threshold metrics-no-cores",
     },
     Refusal {
         reason: "the size of a mule's message cannot be set here",
@@ -232,11 +232,6 @@ static REFUSED: &[Refusal] = &[
         reason: "it belongs to uWSGI's plugin fiber, which rsgi does not have",
         instead: "use threads",
         names: "fiber",
-    },
-    Refusal {
-        reason: "it belongs to uWSGI's plugin greenlet, which rsgi does not have",
-        instead: "use threads",
-        names: "greenlet",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin rbthreads, which rsgi does not have",

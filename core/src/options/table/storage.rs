@@ -2,8 +2,7 @@
 
 use super::values::pairs;
 use crate::options::parse;
-use crate::options::spec::ArgKind::Required;
-use crate::options::spec::{Group, OptionSpec, bytes, flag, later, number, parsed, path};
+use crate::options::spec::{Group, OptionSpec, bytes, flag, number, parsed, path};
 use crate::settings::CacheSettings;
 
 pub static GROUP: Group = Group {
@@ -76,16 +75,56 @@ static ROWS: &[OptionSpec] = &[
             s.storage.cache_files.push((cache.into(), file.into()));
         },
     ),
-    later("queue", Required, "a shared queue with this many slots"),
-    later("queue-blocksize", Required, "bytes of a queue's slot"),
-    later("sharedarea", Required, "a shared memory area of this many pages").short('A'),
-    later("queue-store", Required, "keep the queue in a file"),
-    later(
+    number("queue", "a shared queue with this many slots", |s, n| {
+        s.storage.queue = n
+    }),
+    parsed(
+        "queue-blocksize",
+        "bytes of a queue's slot, 16 of them for itself",
+        |s, v| {
+            let size = parse::number(v, 24, u32::MAX.into())?;
+            if size % 8 != 0 {
+                return Err(format!("invalid number \"{size}\": give a multiple of 8"));
+            }
+            s.storage.queue_blocksize = size;
+            Ok(())
+        },
+    ),
+    parsed(
+        "sharedarea",
+        "a shared memory area: of so many pages, or size=BYTES",
+        |s, v| {
+            let size = area_size(v)?;
+            s.storage.shared_areas.push(size);
+            Ok(())
+        },
+    )
+    .short('A'),
+    path("queue-store", "keep the queue in a file", |s, v| {
+        s.storage.queue_store = Some(v.into())
+    }),
+    number(
         "queue-store-sync",
-        Required,
-        "seconds between two writes of the queue's file",
+        "seconds between two looks for what the queue's file has not yet",
+        |s, n| s.storage.queue_store_sync = n,
     ),
 ];
+
+/// `PAGES`, `pages=PAGES` or `size=BYTES`: bytes.
+fn area_size(value: &str) -> Result<u64, String> {
+    const PAGE: u64 = 4096;
+    let pages = |text: &str| parse::number(text, 1, 1 << 40).map(|n| n * PAGE);
+    if !value.contains('=') {
+        return pages(value);
+    }
+    match pairs(value)?.as_slice() {
+        [(key, value)] if key == "pages" => pages(value),
+        [(key, value)] if key == "size" => parse::number(value, 1, 1 << 52),
+        _ => Err(format!(
+            "invalid area \"{value}\": give a number of pages, pages=PAGES or size=BYTES"
+        )),
+    }
+}
 
 /// `[CACHE ]REST`
 fn of_cache(value: &str) -> (&str, &str) {

@@ -32,7 +32,7 @@ use crate::server::Server;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::server::StatsServer;
-use crate::{alarm, cache, log, say, startup, unix_signal};
+use crate::{alarm, cache, log, metrics, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -264,6 +264,8 @@ struct Master {
     reload_again: bool,
     sources: SignalSources,
     caches: cache::Keeper,
+    queue_synced: Instant,
+    metric_files: metrics::files::MetricFiles,
     crons: Vec<crons::CommandCron>,
 }
 
@@ -359,6 +361,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         reload_again: false,
         sources,
         caches: cache::Keeper::new(),
+        queue_synced: Instant::now(),
+        metric_files: metrics::files::MetricFiles::default(),
         crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {

@@ -10,12 +10,23 @@ use crate::say;
 use crate::stats::snapshot::publish_queues;
 
 impl Master {
+    /// `queue-store-sync`
+    fn sync_queue(&mut self) {
+        let every = self.server.settings.storage.queue_store_sync;
+        if every > 0 && self.queue_synced.elapsed().as_secs() >= every {
+            self.queue_synced = std::time::Instant::now();
+            crate::queue::sync();
+        }
+    }
+
     pub(super) fn once_a_second(&mut self) {
         let now = crate::exports::now();
         // SAFETY: the master is single-threaded; plugins read the field.
         unsafe { (*crate::server::view()).current_time = now };
         publish_queues(self.server);
         self.caches.tick(&self.server.settings);
+        self.sync_queue();
+        self.metric_files.tick(self.server, self.overloaded);
         self.check_backlogs();
         hooks::master_cycle();
         self.check_deadlines(now);

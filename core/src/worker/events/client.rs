@@ -9,6 +9,8 @@ use crate::worker::{monotonic, poll};
 pub enum Phase {
     /// Waits for a request head, or reads one.
     Head,
+    /// The body of its request is gathered before the plugin gets it.
+    Gather,
     /// The plugin has its request.
     Exchange,
     /// The request has ended; what the client did not take of the answer is still to go.
@@ -42,8 +44,10 @@ pub struct Client {
     pub unparsed: bool,
     /// The client has closed its side.
     pub gone: bool,
-    /// Monotonic seconds when the phase began, or when the client last took something.
+    /// Monotonic seconds when the phase began; of a head, when its last bytes came.
     pub since: u64,
+    /// Monotonic seconds when the client was last seen to take what is kept for it.
+    pub took: u64,
 }
 
 impl Client {
@@ -57,6 +61,7 @@ impl Client {
             unparsed: false,
             gone: false,
             since: monotonic(),
+            took: 0,
         }
     }
 
@@ -130,5 +135,25 @@ impl Clients {
     pub fn indexes(&self) -> Vec<usize> {
         let used = self.places.iter().enumerate();
         used.filter(|(_, p)| p.client.is_some()).map(|(i, _)| i).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    /// Places without connections, which need a server: the numbers are what matters.
+    fn generations(places: &[Place]) -> Vec<u32> {
+        places.iter().map(|p| p.generation).collect()
+    }
+
+    #[test]
+    fn a_place_without_a_connection_gives_none() {
+        let mut clients = super::Clients::default();
+        assert!(clients.get(0).is_none() && clients.get_of(3, 0).is_none() && clients.remove(7).is_none());
+        clients.places.push(Place::default());
+        assert!(clients.remove(0).is_none());
+        assert_eq!((generations(&clients.places), clients.len()), (vec![0], 0));
+        assert!(clients.indexes().is_empty());
     }
 }

@@ -32,6 +32,8 @@ use std::sync::atomic::Ordering;
 const BATCH: usize = 64;
 /// Connections taken from one listening socket at once; other workers want some too.
 const ACCEPTS: usize = 4;
+/// Cores at rest that are kept.
+const MOST_SPARE: usize = 1024;
 
 /// What a turn came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ struct Events {
     shared: Cores,
     limits: Limits,
     clients: Clients,
+    /// Connections with a request for which there was no core.
+    queue: std::collections::VecDeque<usize>,
     /// Cores at rest. Boxed: plugins hold their addresses while they are in use.
     #[allow(clippy::vec_box)]
     cores: Vec<Box<Core>>,
@@ -94,7 +98,15 @@ pub fn begin(hooks: RsgiEvents) -> nix::Result<RawFd> {
         shared,
         limits: Limits::of(server),
         clients: Clients::default(),
-        cores: Vec::new(),
+        // with `--async` so many requests at a time, each with a core of its own; else any number
+        cores: match is_bounded(server) {
+            false => Vec::new(),
+            true => (0..server.shared.core_count())
+                .rev()
+                .map(|core| Core::new(id, core))
+                .collect(),
+        },
+        queue: std::collections::VecDeque::new(),
         spare: Vec::new(),
         clock,
         pace: 0,
@@ -105,6 +117,11 @@ pub fn begin(hooks: RsgiEvents) -> nix::Result<RawFd> {
     unix_signal::leave_at_once(false);
     super::ready(server, id);
     Ok(fd)
+}
+
+/// Whether `--async` says how many requests a worker serves at a time.
+fn is_bounded(server: &Server) -> bool {
+    server.settings.processes.async_cores > 1
 }
 
 /// Does all that can be done now.
@@ -209,10 +226,11 @@ impl Events {
     /// A new connection: what it has sent already is served at once.
     fn adopt(&mut self, mut conn: Box<Connection>) {
         if conn.socket.protocol == SocketProtocol::Raw {
-            let mut core = self.core();
+            // a raw connection is a plugin's, whole: it has a core of its own where all others are in use
+            let mut core = self.core().unwrap_or_else(|| Core::new(self.id, 0));
             core.outlet = Outlet::default();
             serve::raw(&mut core, &mut conn);
-            self.cores.push(core);
+            self.rest(core);
             return;
         }
         let fd = conn.fd();
@@ -227,9 +245,20 @@ impl Events {
         self.drive(index);
     }
 
-    /// A core for a request.
-    fn core(&mut self) -> Box<Core> {
-        self.cores.pop().unwrap_or_else(|| Core::new(self.id, 0))
+    /// A core for a request; `None`: all are in use.
+    fn core(&mut self) -> Option<Box<Core>> {
+        let bounded = is_bounded(self.server);
+        self.cores.pop().or_else(|| (!bounded).then(|| Core::new(self.id, 0)))
+    }
+
+    /// A core is free: whoever waits for one gets it.
+    fn rest(&mut self, core: Box<Core>) {
+        if self.cores.len() < MOST_SPARE {
+            self.cores.push(core);
+        }
+        if let Some(next) = self.queue.pop_front() {
+            AGAIN.with_borrow_mut(|again| again.push(next));
+        }
     }
 
     /// How fast the clock must go: not at all when nothing is due.
@@ -312,6 +341,9 @@ impl Events {
 
     /// The state that the statistics and the title show.
     fn show_busy(&self) {
+        if is_bounded(self.server) {
+            return;
+        }
         let (busy, core) = (self.in_work > 0, self.server.shared.core(self.id, 0));
         // SAFETY: the record of this worker's core in shared memory.
         unsafe { int(&raw mut (*core).in_request).store(i32::from(busy), Ordering::Relaxed) };

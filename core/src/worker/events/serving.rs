@@ -3,13 +3,14 @@
 use super::client::{Phase, Then};
 use super::{AGAIN, Events};
 use crate::plugin::hooks;
+use crate::request::body::BodyError;
 use crate::request::outlet::Outlet;
 use crate::request::{response, set_current, websocket};
+use crate::say;
 use crate::server::SocketProtocol;
 use crate::worker::connection::Received;
 use crate::worker::monotonic;
 use crate::worker::serve::{self, Parsed};
-use crate::{say, static_files};
 use nix::sys::epoll::EpollFlags;
 use rsgi_plugin_api::abi::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE};
 use rsgi_protocol::uwsgi::HEADER_LEN;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// Requests served of one connection before others have their turn.
 const TURNS: usize = 16;
+/// Bytes of a gathered body that stay in memory.
+const IN_MEMORY: usize = 1024 * 1024;
 /// Seconds for a client to read the last of an answer, and to close.
 const LINGER: u64 = 2;
 
@@ -70,14 +73,8 @@ impl Events {
         let Some(core) = client.core.as_mut().filter(|core| core.outlet.kept() > 0) else {
             return false;
         };
-        let before = core.outlet.kept();
         match response::flush(core) {
-            Ok(done) => {
-                if core.outlet.kept() < before {
-                    client.since = monotonic();
-                }
-                done
-            }
+            Ok(done) => done,
             Err(_) => {
                 client.gone = true;
                 true
@@ -93,6 +90,7 @@ impl Events {
             };
             let moved = match client.phase {
                 Phase::Head => self.read_head(index),
+                Phase::Gather => self.gather(index),
                 Phase::Exchange => self.end_exchange(index),
                 Phase::Drain(then) => {
                     if !self.flush(index) && self.clients.get(index).is_some_and(|c| has_kept(c)) {
@@ -140,6 +138,7 @@ impl Events {
             match received {
                 Received::Some => {
                     client.unparsed = true;
+                    client.since = monotonic();
                     // a short read leaves nothing behind, unless it was the last before the end
                     client.readable = !client.conn.is_drained || client.gone;
                 }
@@ -151,26 +150,32 @@ impl Events {
             }
             return true;
         }
-        let mut core = self.core();
+        let Some(mut core) = self.core() else {
+            if !self.queue.contains(&index) {
+                self.queue.push_back(index);
+            }
+            return false;
+        };
         core.outlet = Outlet::keeping();
         let Some(client) = self.clients.get(index) else {
+            self.rest(core);
             return false;
         };
         client.unparsed = false;
         match serve::parse(&mut core, &mut client.conn) {
             Parsed::Partial => {
-                self.cores.push(core);
+                self.rest(core);
                 true
             }
             Parsed::Refused(error) => {
                 say!("{}: {error}", serve::peer_name(&client.conn));
                 serve::refuse(&client.conn, &error);
-                self.cores.push(core);
+                self.rest(core);
                 self.settle(index, Then::Linger)
             }
             Parsed::Broken(why) => {
                 say!("{}: {why}", serve::peer_name(&client.conn));
-                self.cores.push(core);
+                self.rest(core);
                 self.settle(index, Then::Close)
             }
             Parsed::Request => {
@@ -195,14 +200,71 @@ impl Events {
             core.response.close_after();
         }
         serve::begin_counters(core);
-        if self.server.settings.limits.harakiri == 0 {
-            // the loop is alive while a request waits: only a deadline makes it count as busy for the master
-            core.slot.since.store(0, std::sync::atomic::Ordering::Relaxed);
-        }
+        // a request that waits does not keep the loop from turning: what the master watches is the loop
+        core.slot.since.store(0, std::sync::atomic::Ordering::Relaxed);
+        core.slot.deadline.store(0, std::sync::atomic::Ordering::Relaxed);
+        self.push_deadline();
+        let Some(core) = self.clients.get(index).and_then(|client| client.core.as_mut()) else {
+            return;
+        };
         if hooks::has_pre_request() {
             let raw = core.expose();
             // SAFETY: the request of this core.
             unsafe { hooks::pre_request(raw) };
+        }
+        if self.hooks.whole_body != 0 && !core.body.is_consumed() {
+            if let Some(client) = self.clients.get(index) {
+                client.phase = Phase::Gather;
+            }
+            return;
+        }
+        self.dispatch(index);
+    }
+
+    /// Reads what is there of a body; whether there is more to do.
+    fn gather(&mut self, index: usize) -> bool {
+        let memory = match self.server.settings.limits.post_buffering {
+            0 => IN_MEMORY,
+            bytes => usize::try_from(bytes).unwrap_or(IN_MEMORY),
+        };
+        let Some(client) = self.clients.get(index) else {
+            return false;
+        };
+        let Some(core) = client.core.as_mut() else {
+            return false;
+        };
+        match core.body.gather(&mut client.conn, memory) {
+            Ok(length) => {
+                core.raw().post_cl = length as usize;
+                client.phase = Phase::Exchange;
+                self.dispatch(index);
+                true
+            }
+            Err(BodyError::Later) => {
+                client.took = monotonic();
+                false
+            }
+            Err(error) => {
+                if !matches!(error, BodyError::Gone) {
+                    say!("request refused: {error}");
+                    response::plain(core, "400 Bad Request", "Bad Request");
+                }
+                core.response.close_after();
+                core.finished = Some(true);
+                client.phase = Phase::Exchange;
+                true
+            }
+        }
+    }
+
+    /// The request is given to whoever answers it.
+    fn dispatch(&mut self, index: usize) {
+        let Some(core) = self.clients.get(index).and_then(|client| client.core.as_mut()) else {
+            return;
+        };
+        if serve::answer_here(core) {
+            core.finished = Some(true);
+            return;
         }
         let modifier1 = self.server.remapped(core.modifier1());
         let is_ours = modifier1 == self.hooks.modifier1 && self.server.allows(core.modifier1());
@@ -210,9 +272,8 @@ impl Events {
             None => {
                 // another plugin's: it answers as it does elsewhere, and the others wait
                 core.outlet = Outlet::default();
-                core.finished = Some(serve::answer(core));
+                core.finished = Some(serve::hand_over(core));
             }
-            Some(_) if static_files::serve(core) => core.finished = Some(true),
             Some(request) => {
                 set_current(core);
                 let raw = core.expose();
@@ -273,7 +334,7 @@ impl Events {
         if let Some(mut core) = client.core.take() {
             core.websocket = None;
             if self.cores.len() < 256 {
-                self.cores.push(core);
+                self.rest(core);
             }
         }
         let Some(client) = self.clients.get(index) else {
@@ -328,14 +389,25 @@ impl Events {
             return;
         };
         let age = now.saturating_sub(client.since);
+        let stuck = match client.core.as_mut() {
+            Some(core) if core.outlet.kept() > 0 => {
+                if core.outlet.has_moved() {
+                    client.took = now;
+                }
+                now.saturating_sub(client.took) > quiet
+            }
+            _ => false,
+        };
         match client.phase {
             Phase::Head if client.is_idle() => {
                 if age > idle {
                     self.clients.remove(index);
                 }
             }
+            // a whole head waits for a core
+            Phase::Head if client.unparsed => {}
             Phase::Head => {
-                if now.saturating_sub(client.conn.head_since.max(client.since)) > head.min(quiet) {
+                if age > quiet || now.saturating_sub(client.conn.head_since) > head {
                     if client.conn.socket.protocol == SocketProtocol::Http {
                         let _ = crate::net::wait::write_all(
                             client.conn.fd(),
@@ -347,7 +419,6 @@ impl Events {
                 }
             }
             Phase::Exchange => {
-                let stuck = has_kept(client) && age > quiet;
                 let Some(core) = client.core.as_mut() else {
                     return;
                 };
@@ -363,9 +434,17 @@ impl Events {
                 }
                 self.drive(index);
             }
-            Phase::Drain(_) if age > quiet => drop(self.clients.remove(index)),
+            Phase::Gather if now.saturating_sub(client.took.max(client.since)) > quiet => {
+                if let Some(core) = client.core.as_mut() {
+                    core.response.set_gone();
+                    core.finished = Some(false);
+                }
+                client.phase = Phase::Exchange;
+                self.drive(index);
+            }
+            Phase::Drain(_) if stuck => drop(self.clients.remove(index)),
             Phase::Linger if age >= LINGER => drop(self.clients.remove(index)),
-            Phase::Drain(_) | Phase::Linger => {}
+            Phase::Gather | Phase::Drain(_) | Phase::Linger => {}
         }
     }
 

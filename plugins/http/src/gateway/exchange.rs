@@ -163,7 +163,13 @@ impl Gateway {
         let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key)) else {
             return Err(Fault::Client);
         };
-        let Session { channel, body, .. } = session;
+        let Session {
+            channel, body, reply, ..
+        } = session;
+        if self.stopping && reply.is_tunnel && matches!(body, Body::Raw) {
+            link.channel.socket.stream.shutdown_write();
+            *body = Body::Done;
+        }
         let (pool, mut moved) = (&mut self.pool, false);
         if link.connecting {
             return Ok(false);

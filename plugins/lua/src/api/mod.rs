@@ -1,6 +1,7 @@
 //! The table `uwsgi` of each Lua state, one file for each subject.
 
 mod signal;
+mod websocket;
 
 use mlua::{Lua, LuaString, Table};
 use rsgi_plugin_api::{HookError, log};
@@ -22,6 +23,7 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
         })?,
     )?;
     signal::install(lua, &uwsgi)?;
+    websocket::install(lua, &uwsgi)?;
     lua.globals().set("uwsgi", uwsgi)
 }
 

@@ -2,11 +2,13 @@
 //! (`wsgi.input`, `start_response`, `write`) refer to, and the calls of the host that may block.
 
 use crate::gil;
+use crate::{exception, green};
 use libc::iovec;
 use pyo3_ffi::PyObject;
 use rsgi_plugin_api::abi::WsgiRequest;
 use rsgi_plugin_api::sys;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A yes or no that threads of the application may change too. They do so with the GIL held, which orders them.
@@ -56,12 +58,26 @@ const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
 
 thread_local! {
     static CURRENT: Cell<*const Exchange> = const { Cell::new(std::ptr::null()) };
+    /// The requests of greenlets, by their greenlet.
+    static GREEN: RefCell<HashMap<usize, *const Exchange>> = RefCell::default();
 }
 
-/// The request that this thread serves.
+/// The request that this thread, or this greenlet, serves.
 pub fn current<'a>() -> Option<&'a Exchange> {
-    // SAFETY: set by `serve` for the time of the request hook, on this thread only.
-    unsafe { CURRENT.get().as_ref() }
+    let exchange = match green::is_on() {
+        true => {
+            let me = green::current();
+            GREEN.with_borrow(|all| all.get(&me).copied().unwrap_or(std::ptr::null()))
+        }
+        false => CURRENT.get(),
+    };
+    // SAFETY: set by `enter` for the time of the request, on this thread only.
+    unsafe { exchange.as_ref() }
+}
+
+/// A greenlet's request is over.
+pub fn forget(greenlet: usize) {
+    GREEN.with_borrow_mut(|all| all.remove(&greenlet));
 }
 
 impl Exchange {
@@ -79,6 +95,13 @@ impl Exchange {
 
     /// Runs `body` with this as the thread's current request.
     pub fn enter<R>(&self, body: impl FnOnce(&Exchange) -> R) -> R {
+        if green::is_on() {
+            let me = green::current();
+            GREEN.with_borrow_mut(|all| all.insert(me, self));
+            let result = body(self);
+            forget(me);
+            return result;
+        }
         let outer = CURRENT.replace(self);
         let result = body(self);
         CURRENT.set(outer);
@@ -138,7 +161,13 @@ impl Exchange {
 
     /// Sends parts of the body, the head before them if it has not left yet. `false`: the client has gone.
     pub fn send(&self, parts: &[iovec], last: bool) -> bool {
-        self.write_turn().send(parts, last)
+        let sent = self.write_turn().send(parts, last);
+        if sent && !last && green::is_on() && green::hold_back(self.req).is_err() {
+            // its greenlet was told to end: what it raises next says so
+            exception::print_current();
+            return false;
+        }
+        sent
     }
 
     /// Sends a file; the descriptor is given away. `false`: the client has gone.

@@ -134,6 +134,7 @@ fn setup() -> PyResult<()> {
         (c"rsgi", "from rsgidecorators import *\n"),
         (c"_rsgi_gunicorn", include_str!("gunicorn_conf.py")),
         crate::asgi::HALF,
+        crate::green::HALF,
     ] {
         py::set_item(&sources, name, &py::string(source)?)?;
     }

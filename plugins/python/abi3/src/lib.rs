@@ -13,6 +13,7 @@ mod exception;
 mod exchange;
 mod file_wrapper;
 mod gil;
+mod green;
 mod host;
 mod input;
 mod interpreter;
@@ -125,7 +126,12 @@ unsafe extern "C" fn post_init() {
 }
 
 unsafe extern "C" fn preinit_apps() {
-    guarded("preinit_apps", (), || gil::with(module::refresh));
+    guarded("preinit_apps", (), || {
+        gil::with(|| {
+            module::refresh();
+            green::patch_early();
+        })
+    });
 }
 
 unsafe extern "C" fn init_apps() {
@@ -193,14 +199,7 @@ unsafe extern "C" fn rpc(
 unsafe extern "C" fn worker() -> c_int {
     guarded("worker", 1, || {
         let Some(script) = &settings::get().worker_override else {
-            return gil::with(|| match asgi::is_wanted() {
-                false => 0,
-                true => {
-                    lifecycle::worker_init();
-                    asgi::run();
-                    1
-                }
-            });
+            return gil::with(event_loop);
         };
         gil::with(|| {
             lifecycle::worker_init();
@@ -208,6 +207,27 @@ unsafe extern "C" fn worker() -> c_int {
         });
         1
     })
+}
+
+/// The worker's loop, if its applications or the options want one of Python's: 1 when it has ended.
+fn event_loop() -> c_int {
+    if let Some(engine) = settings::get().engine {
+        if asgi::is_wanted() {
+            log::line(&format!(
+                "--{engine} is for WSGI applications, and one of these is ASGI: leave the option out"
+            ));
+            // SAFETY: an orderly end of this worker, in its main thread.
+            unsafe { rsgi_plugin_api::sys::uwsgi_exit(asgi::CANNOT_BEGIN) }
+        }
+        lifecycle::worker_init();
+        green::run(engine);
+    } else if asgi::is_wanted() {
+        lifecycle::worker_init();
+        asgi::run();
+    } else {
+        return 0;
+    }
+    1
 }
 
 unsafe extern "C" fn spooler_init() {

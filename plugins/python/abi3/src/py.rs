@@ -277,6 +277,12 @@ pub fn runtime_error(text: &str) -> Raised {
     unsafe { raise(PyExc_RuntimeError, text) }
 }
 
+/// Raises OverflowError.
+pub fn overflow_error(text: &str) -> Raised {
+    // SAFETY: the class lives for ever.
+    unsafe { raise(PyExc_OverflowError, text) }
+}
+
 /// Raises OSError.
 pub fn os_error(text: &str) -> Raised {
     // SAFETY: the class lives for ever.

@@ -397,6 +397,7 @@ unsafe extern "C" fn send(object: *mut PyObject, event: *mut PyObject) -> *mut P
         match unsafe { py::utf8(kind) }.unwrap_or_default() {
             b"http.response.start" | b"websocket.http.response.start" => exchange.start(event),
             b"http.response.body" | b"websocket.http.response.body" => exchange.body(event),
+            b"http.response.pathsend" => exchange.file(event),
             b"websocket.send" => exchange.message(event),
             b"websocket.accept" => exchange.accept(event),
             b"websocket.close" => exchange.close(event),
@@ -518,6 +519,30 @@ impl Exchange {
             return Ok(waiter::done());
         }
         self.hold_back()
+    }
+
+    /// The whole body is that of a file.
+    fn file(&self, event: *mut PyObject) -> PyResult<Py> {
+        use std::os::fd::IntoRawFd;
+        use std::os::unix::ffi::OsStrExt;
+        let me = self.state();
+        if me.answer.get() != Answer::Begun {
+            return Err(runtime_error("http.response.pathsend follows http.response.start"));
+        }
+        // SAFETY: the application's message.
+        let path = unsafe { messages::get(event, messages::Key::Path) };
+        let path = py::text_bytes(&path.ok_or_else(|| py::type_error("http.response.pathsend needs \"path\""))?)?;
+        let file = std::fs::File::open(std::ffi::OsStr::from_bytes(&path))
+            .map_err(|e| py::os_error(&format!("cannot open {}: {e}", String::from_utf8_lossy(&path))))?;
+        // SAFETY: the host's request; it closes the descriptor.
+        if unsafe { sys::uwsgi_response_sendfile_do(me.req.get(), file.into_raw_fd(), 0, 0) } != 0 {
+            me.gone.set(true);
+            self.finish(false);
+            return Err(py::os_error("the client has gone"));
+        }
+        self.finish(true);
+        self.feed_soon();
+        Ok(waiter::done())
     }
 
     /// Ready, unless the client has too much to take.

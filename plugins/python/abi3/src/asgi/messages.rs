@@ -19,8 +19,9 @@ pub enum Key {
     Code,
     Reason,
     Subprotocol,
+    Path,
 }
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "type",
     "body",
     "more_body",
@@ -31,6 +32,7 @@ const KEYS: [&str; 10] = [
     "code",
     "reason",
     "subprotocol",
+    "path",
 ];
 const TYPES: [&str; 5] = [
     "http.request",

@@ -19,7 +19,7 @@ use std::ffi::{CStr, c_int};
 use std::sync::Mutex;
 
 /// Exit code of a worker whose applications cannot begin.
-const CANNOT_BEGIN: c_int = 22;
+pub const CANNOT_BEGIN: c_int = 22;
 
 /// An application as the loop sees it.
 struct App {
@@ -40,6 +40,8 @@ struct Turning {
     stop: Py,
     turn: Py,
     feed: Py,
+    /// `context`: that of the worker. A turn that a request asks for begins others, which must not inherit from it.
+    context: Py,
 }
 
 struct Row(PyMethodDef);
@@ -52,6 +54,7 @@ static FEED: Row = Row(py::method(c"feed", feed, METH_O));
 static EVENTS: RsgiEvents = RsgiEvents {
     size: size_of::<RsgiEvents>(),
     modifier1: 0,
+    whole_body: 0,
     request: Some(on_request),
     ready: Some(on_ready),
 };
@@ -180,6 +183,10 @@ unsafe extern "C" fn begin(_: *mut PyObject, args: *mut PyObject) -> *mut PyObje
                 stop: event_loop.attr(c"stop")?,
                 turn: function(&TURN_ROW)?,
                 feed: function(&FEED)?,
+                context: py::dict(&[(
+                    c"context",
+                    interpreter::import(c"contextvars")?.attr(c"copy_context")?.call(&[])?,
+                )])?,
             })));
             match sys::rsgi_events_begin(&EVENTS) {
                 -1 => Err(py::os_error("the host gives no events")),
@@ -191,10 +198,17 @@ unsafe extern "C" fn begin(_: *mut PyObject, args: *mut PyObject) -> *mut PyObje
 
 /// The descriptor is readable, or a turn was asked for.
 unsafe extern "C" fn turn(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    if TURN.with_borrow(|turning| turning.is_none()) {
+        // what the loop had still to call when it was told to stop
+        return py::none().into_ptr();
+    }
     // SAFETY: in the worker's main thread, from the loop.
     match unsafe { sys::rsgi_events_turn() } {
         0 => {}
-        1 => called(|turning| turning.stop.call(&[])),
+        1 => {
+            called(|turning| turning.stop.call(&[]));
+            drop(std::mem::ManuallyDrop::into_inner(TURN.take()));
+        }
         _ => turn_soon(),
     }
     py::none().into_ptr()
@@ -209,7 +223,17 @@ fn called(call: impl FnOnce(&Turning) -> PyResult<Py>) {
 
 /// Asks the loop for a turn.
 pub fn turn_soon() {
-    called(|turning| turning.call_soon.call(&[&turning.turn]));
+    called(|turning| {
+        let args = py::tuple(&[&turning.turn])?;
+        // SAFETY: live objects: a callable, a tuple, a dict.
+        unsafe {
+            Py::new(PyObject_Call(
+                turning.call_soon.as_ptr(),
+                args.as_ptr(),
+                turning.context.as_ptr(),
+            ))
+        }
+    });
 }
 
 /// Lets those who wait for a message of a request have it, from the loop itself.
@@ -257,9 +281,12 @@ fn serve(req: *mut WsgiRequest) {
     });
     let Some((true, state)) = known else {
         // a WSGI application among others: the loop waits for it
-        let rc = request::serve(req);
         // SAFETY: the host's request.
-        unsafe { sys::rsgi_events_finish(req, c_int::from(rc == 0)) };
+        unsafe {
+            sys::rsgi_events_wait(req);
+            let rc = request::serve(req);
+            sys::rsgi_events_finish(req, c_int::from(rc == 0));
+        }
         return;
     };
     app.requests += 1;

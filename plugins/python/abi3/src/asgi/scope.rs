@@ -280,13 +280,12 @@ impl Shape {
         if !is_websocket {
             py::set_item(template, c"type", &py::string("http")?)?;
             py::set_item(template, c"method", &py::latin1(self.value(b"REQUEST_METHOD"))?)?;
-            for key in [c"subprotocols", c"extensions"] {
-                // SAFETY: a dict and a text; a missing key is no trouble.
-                if unsafe { PyDict_DelItemString(template.as_ptr(), key.as_ptr()) } < 0 {
-                    py::clear();
-                }
+            // SAFETY: a dict and a text; a missing key is no trouble.
+            if unsafe { PyDict_DelItemString(template.as_ptr(), c"subprotocols".as_ptr()) } < 0 {
+                py::clear();
             }
-            return Ok(());
+            let extensions = py::dict(&[(c"http.response.pathsend", py::dict(&[])?)])?;
+            return py::set_item(template, c"extensions", &extensions);
         }
         py::set_item(template, c"type", &py::string("websocket")?)?;
         // SAFETY: as above.

@@ -14,9 +14,10 @@ static LOOP: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 static CATCHER: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 /// The class of what `async def` functions return.
 static COROUTINE: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
-/// The context that each request's is a copy of.
-static CONTEXT: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 static CALL_SOON: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
+/// The class of what a new task gives to `call_soon`, once one was seen, and the loop's own function.
+static STEP: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
+static OWN_CALL_SOON: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 /// Tasks can begin at once (3.12).
 static IS_EAGER: AtomicBool = AtomicBool::new(false);
 
@@ -53,8 +54,7 @@ pub fn prepare(event_loop: &Py, asyncio: &Py, is_eager: bool) -> PyResult<()> {
         interpreter::import(c"types")?.attr(c"CoroutineType")?.into_ptr().cast(),
         Ordering::Release,
     );
-    let context = interpreter::import(c"contextvars")?.attr(c"copy_context")?.call(&[])?;
-    CONTEXT.store(context.into_ptr(), Ordering::Release);
+    OWN_CALL_SOON.store(event_loop.attr(c"call_soon")?.into_ptr(), Ordering::Release);
     CALL_SOON.store(py::string("call_soon")?.into_ptr(), Ordering::Release);
     // SAFETY: the row lives for ever.
     let catcher = unsafe {
@@ -68,11 +68,20 @@ pub fn prepare(event_loop: &Py, asyncio: &Py, is_eager: bool) -> PyResult<()> {
     Ok(())
 }
 
-/// What a new task calls in place of `loop.call_soon`: the step is kept.
+/// What a new task calls in place of `loop.call_soon`: the step is kept. What else calls it meanwhile (a finalizer) is
+/// passed on.
 unsafe extern "C" fn catch(_: *mut PyObject, args: *mut PyObject, keywords: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with a tuple, and a dict or NULL.
     unsafe {
         let step = Py::borrowed(PyTuple_GetItem(args, 0));
+        if let Ok(step) = &step {
+            let (class, known) = (Py_TYPE(step.as_ptr()), STEP.load(Ordering::Relaxed));
+            if known.is_null() {
+                STEP.store(class, Ordering::Relaxed);
+            } else if class != known {
+                return PyObject_Call(OWN_CALL_SOON.load(Ordering::Relaxed), args, keywords);
+            }
+        }
         let context = match keywords.is_null() {
             true => std::ptr::null_mut(),
             false => PyDict_GetItemString(keywords, c"context".as_ptr()),
@@ -85,7 +94,8 @@ unsafe extern "C" fn catch(_: *mut PyObject, args: *mut PyObject, keywords: *mut
     py::none().into_ptr()
 }
 
-/// A task for a coroutine, its first step done. Only from the loop itself, never inside a task.
+/// A task for a coroutine, its first step done; its context is a copy of the current one. Only from the loop itself,
+/// never inside a task.
 pub fn begin(coroutine: Py) -> PyResult<Py> {
     // SAFETY: a live object.
     let is_plain = unsafe { Py_TYPE(coroutine.as_ptr()) } == COROUTINE.load(Ordering::Relaxed);
@@ -96,14 +106,10 @@ pub fn begin(coroutine: Py) -> PyResult<Py> {
     };
     // SAFETY: objects that live for ever, and live ones.
     unsafe {
-        let task = Py::borrowed(TASK.load(Ordering::Relaxed))?;
-        let args = py::tuple(&[&task, &coroutine])?;
-        // the loop may have called us in the context of another request: one that it was told of by that request
-        let context = Py::borrowed(CONTEXT.load(Ordering::Relaxed))?;
-        let run = context.attr(c"copy")?.call(&[])?.attr(c"run")?;
+        let args = py::tuple(&[&coroutine])?;
         let make = || {
             Py::new(PyObject_Call(
-                run.as_ptr(),
+                TASK.load(Ordering::Relaxed),
                 args.as_ptr(),
                 KEYWORDS.load(Ordering::Relaxed),
             ))

@@ -18,6 +18,7 @@ const INC: u64 = 1 << 5;
 const DEC: u64 = 1 << 6;
 const MUL: u64 = 1 << 7;
 const DIV: u64 = 1 << 8;
+const ABSEXPIRE: u64 = 1 << 3;
 const FIXEXPIRE: u64 = 1 << 9;
 
 /// The rows of this file.
@@ -133,7 +134,11 @@ fn put(args: &Fast, flags: u64) -> PyResult<Py> {
     args.count(2, 4)?;
     let name = Name::of(args, 3)?;
     let value = args.text(1)?;
-    let expires = seconds(args, 2)?;
+    let (expires, flags) = match args.int(2, 0)? {
+        // what has ended already is in no cache, and what was there before neither
+        n if n < 0 => (1, flags | ABSEXPIRE),
+        n => (n as u64, flags),
+    };
     let Some((key, key_len)) = key(args, 0)? else {
         return Ok(py::none());
     };
@@ -145,7 +150,7 @@ fn put(args: &Fast, flags: u64) -> PyResult<Py> {
     Ok(true_or_none(rc == 0))
 }
 
-/// How long an item lasts; less than nothing is for ever.
+/// How long a number lasts; nothing and less: as long as before.
 fn seconds(args: &Fast, i: usize) -> PyResult<u64> {
     Ok(u64::try_from(args.int(i, 0)?).unwrap_or(0))
 }

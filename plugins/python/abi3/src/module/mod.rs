@@ -4,11 +4,14 @@
 mod alarm;
 mod cache;
 mod lock;
+mod metric;
 mod mule;
 mod net;
 mod process;
+mod queue;
 mod request;
 pub mod rpc;
+mod sharedarea;
 pub mod signal;
 mod spooler;
 mod websocket;
@@ -75,7 +78,10 @@ fn make() -> PyResult<Py> {
     rows.extend(cache::rows());
     rows.extend(alarm::rows());
     rows.extend(lock::rows());
+    rows.extend(metric::rows());
     rows.extend(rpc::rows());
+    rows.extend(queue::rows());
+    rows.extend(sharedarea::rows());
     rows.extend(mule::rows());
     rows.push(mule::keyword_row());
     rows.extend(spooler::rows());
@@ -134,6 +140,9 @@ fn attributes(dict: &Py) -> PyResult<()> {
         set(c"applications", Ok(py::none()))?;
         set(c"env", Ok(py::none()))?;
         set(c"unbit", Ok(py::none()))?;
+        if queue::slots() > 0 {
+            set(c"queue_size", py::uint(queue::slots()))?;
+        }
         set(c"SPOOL_OK", py::int(-2))?;
         set(c"SPOOL_RETRY", py::int(-1))?;
         set(c"SPOOL_IGNORE", py::int(0))?;

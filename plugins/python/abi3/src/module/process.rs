@@ -26,6 +26,7 @@ super::functions! {
     reload;
     stop;
     log;
+    logsize;
     parsefile;
     embedded_data;
 }
@@ -103,6 +104,17 @@ fn mem(_: &Args) -> PyResult<Py> {
 fn micros(_: &Args) -> PyResult<Py> {
     // SAFETY: callable anywhere.
     py::uint(unsafe { sys::uwsgi_micros() })
+}
+
+/// `logsize()`: bytes of the log file; 0 when the log goes elsewhere.
+fn logsize(_: &Args) -> PyResult<Py> {
+    // SAFETY: all fields are integers; fstat fills them in, or says that it has not.
+    let size = unsafe {
+        let mut status: libc::stat = std::mem::zeroed();
+        let is_file = libc::fstat(2, &mut status) == 0 && status.st_mode & libc::S_IFMT == libc::S_IFREG;
+        if is_file { status.st_size } else { 0 }
+    };
+    py::int(size)
 }
 
 fn ready(_: &Args) -> PyResult<Py> {

@@ -2,9 +2,11 @@
 
 use crate::exchange::{self, Exchange};
 use crate::gil;
+use crate::green;
 use crate::host;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::sys;
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 super::functions! {
@@ -14,8 +16,10 @@ super::functions! {
     log_this_request;
     set_user_harakiri;
     add_var;
+    route;
     sendfile;
     suspend;
+    async_sleep;
     green_schedule;
     set_logvar if host::logvar_add().is_some();
     get_logvar if host::logvar_get().is_some();
@@ -69,6 +73,19 @@ fn set_user_harakiri(args: &Args) -> PyResult<Py> {
     // SAFETY: sets a deadline in our own record.
     unsafe { sys::set_harakiri(seconds) };
     Ok(py::none())
+}
+
+/// `route(action, arguments)`: what a rule of internal routing would do.
+fn route(args: &Args) -> PyResult<Py> {
+    let text = |i: usize| -> PyResult<CString> {
+        let text = py::text_bytes(&args.need(i, "route")?)?;
+        CString::new(text).map_err(|_| py::value_error("the text contains a NUL"))
+    };
+    let (action, arguments) = (text(0)?, text(1)?);
+    let request = current("route")?.req();
+    // SAFETY: the host's request of this thread and two texts that it copies.
+    let rc = unsafe { sys::uwsgi_route_api_func(request, action.as_ptr().cast_mut(), arguments.as_ptr().cast_mut()) };
+    py::int(rc.into())
 }
 
 fn add_var(args: &Args) -> PyResult<Py> {
@@ -140,9 +157,16 @@ fn descriptor(what: &Py) -> PyResult<Option<i32>> {
     }
 }
 
-/// Without an async loop there is nobody to give the turn to.
+/// Without a loop there is nobody to give the turn to.
 fn suspend(_: &Args) -> PyResult<Py> {
+    if green::is_on() {
+        green::sleep(&py::int(0)?)?;
+    }
     Ok(py::boolean(true))
+}
+
+fn async_sleep(args: &Args) -> PyResult<Py> {
+    green::async_sleep(args)
 }
 
 fn green_schedule(args: &Args) -> PyResult<Py> {

@@ -2,7 +2,7 @@
 //! process; the host hands it back to [`handle`].
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{exception, gil};
+use crate::{exception, gil, green};
 use pyo3_ffi::{PyCallable_Check, PyErr_Occurred, PyFloat_AsDouble, PyIndex_Check, PyObject};
 use rsgi_plugin_api::sys;
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -36,8 +36,15 @@ const FILE_MONITOR: c_int = 2;
 pub fn handle(signal: u8, handler: *mut c_void) -> c_int {
     gil::with(|| {
         // SAFETY: a callable that `register_signal` took a reference to for good.
-        let called =
-            unsafe { Py::borrowed(handler.cast()) }.and_then(|handler| handler.call(&[&py::int(signal.into())?]));
+        let handler = unsafe { Py::borrowed(handler.cast()) };
+        let called = handler.and_then(|handler| {
+            let number = py::int(signal.into())?;
+            match green::is_on() {
+                // it may wait, which the loop itself cannot
+                true => green::spawn(&handler, &number),
+                false => handler.call(&[&number]).map(drop),
+            }
+        });
         match called {
             Ok(_) => 0,
             Err(py::Raised) => {

@@ -2,6 +2,7 @@
 
 use crate::exchange;
 use crate::gil;
+use crate::green;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use rsgi_plugin_api::sys;
@@ -81,7 +82,27 @@ fn receive(function: &str, from: unsafe extern "C" fn(*mut WsgiRequest) -> *mut 
     }
 }
 
+/// In a greenlet: others go on until a message is there.
+fn receive_in_greenlet(req: usize) -> PyResult<Py> {
+    let req = req as *mut WsgiRequest;
+    let (mut data, mut len) = (std::ptr::null_mut(), 0);
+    loop {
+        // SAFETY: the host's request; the message is good until the next call about it.
+        unsafe {
+            match sys::rsgi_websocket_read(req, &mut data, &mut len) {
+                0 => green::wait(req)?,
+                code if code < 0 => return Err(py::os_error("unable to receive websocket message")),
+                _ if len == 0 => return py::bytes(&[]),
+                _ => return py::bytes(std::slice::from_raw_parts(data.cast(), len)),
+            }
+        }
+    }
+}
+
 fn websocket_recv(_: &Args) -> PyResult<Py> {
+    if green::is_on() {
+        return receive_in_greenlet(request("websocket_recv")?);
+    }
     receive("websocket_recv", sys::uwsgi_websocket_recv)
 }
 
@@ -98,7 +119,10 @@ fn send(function: &str, args: &Args, with: Send, failed: &str) -> PyResult<Py> {
     // SAFETY: the host's request of this core; the bytes outlive the call.
     let rc = gil::released(|| unsafe { with(req as *mut WsgiRequest, data.as_ptr().cast_mut().cast(), data.len()) });
     match rc {
-        0 => Ok(py::none()),
+        0 => {
+            green::hold_back(req as *mut WsgiRequest)?;
+            Ok(py::none())
+        }
         _ => Err(py::os_error(failed)),
     }
 }

@@ -1,0 +1,135 @@
+"""The Python half of `--gevent` and `--asyncio`: WSGI requests in greenlets on an event loop. An engine says how a
+greenlet begins, how it waits, and how the loop wakes it; everything here runs in the worker's main thread."""
+
+
+class Gevent:
+    def __init__(self, turn):
+        import gevent
+        import gevent.event
+        import gevent.hub
+        gevent.reinit()
+        self.gevent, self.turn = gevent, turn
+        self.hub = gevent.get_hub()
+        self.getcurrent = gevent.getcurrent
+        self.waiter = gevent.hub.Waiter
+        self.waiting = {}
+        self.running = {}
+        self.stopped = gevent.event.Event()
+
+    def run(self, fd):
+        watcher = self.hub.loop.io(fd, 1)
+        watcher.start(self.ready)
+        self.soon()
+        self.stopped.wait()
+        watcher.stop()
+        watcher.close()
+
+    def ready(self):
+        outcome = self.turn()
+        if outcome == 1:
+            self.stopped.set()
+        elif outcome == 2:
+            self.soon()
+
+    def soon(self):
+        self.hub.loop.run_callback(self.ready)
+
+    def spawn(self, function, *args):
+        return self.gevent.spawn(function, *args)
+
+    def begin(self, function, request):
+        self.running[request] = self.gevent.spawn(function, request)
+
+    def end(self, request):
+        self.running.pop(request, None)
+
+    def wait(self, request):
+        waiter = self.waiting[request] = self.waiter()
+        try:
+            waiter.get()
+        finally:
+            self.waiting.pop(request, None)
+
+    def wake(self, request):
+        waiter = self.waiting.get(request)
+        if waiter is not None:
+            self.hub.loop.run_callback(waiter.switch, None)
+
+    def late(self, request):
+        greenlet = self.running.get(request)
+        if greenlet is not None:
+            greenlet.kill(TimeoutError("the request is over its time (--harakiri)"), block=False)
+
+    def sleep(self, seconds):
+        self.gevent.sleep(seconds)
+
+
+class Asyncio:
+    def __init__(self, turn):
+        import asyncio
+        import greenlet
+        self.asyncio, self.greenlet, self.turn = asyncio, greenlet.greenlet, turn
+        self.getcurrent = greenlet.getcurrent
+        self.main = greenlet.getcurrent()
+        self.waiting = {}
+        self.running = {}
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+
+    def run(self, fd):
+        self.loop.add_reader(fd, self.ready)
+        self.soon()
+        self.loop.run_forever()
+        self.loop.remove_reader(fd)
+
+    def ready(self):
+        outcome = self.turn()
+        if outcome == 1:
+            self.loop.stop()
+        elif outcome == 2:
+            self.soon()
+
+    def soon(self):
+        self.loop.call_soon(self.ready)
+
+    def spawn(self, function, *args):
+        greenlet = self.greenlet(function, self.main)
+        self.loop.call_soon(greenlet.switch, *args)
+        return greenlet
+
+    def begin(self, function, request):
+        self.running[request] = self.spawn(function, request)
+
+    def end(self, request):
+        self.running.pop(request, None)
+
+    def wait(self, request):
+        self.waiting[request] = self.getcurrent()
+        self.main.switch()
+
+    def wake(self, request):
+        greenlet = self.waiting.pop(request, None)
+        if greenlet is not None:
+            self.loop.call_soon(greenlet.switch)
+
+    def late(self, request):
+        greenlet = self.running.get(request)
+        if greenlet:
+            self.waiting.pop(request, None)
+            self.loop.call_soon(greenlet.throw, TimeoutError, TimeoutError("the request is over its time (--harakiri)"))
+
+    def sleep(self, seconds):
+        self.loop.call_later(seconds, self.getcurrent().switch)
+        self.main.switch()
+
+
+ENGINES = {"gevent": Gevent, "asyncio": Asyncio}
+
+
+def make(name, turn):
+    return ENGINES[name](turn)
+
+
+def monkey_patch():
+    from gevent import monkey
+    monkey.patch_all()

@@ -1,0 +1,32 @@
+//! The Pythons of this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Every Python: PATH, pyenv, /usr.
+pub fn all() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let pyenv = std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".pyenv/versions"));
+    for version in pyenv
+        .iter()
+        .filter_map(|d| std::fs::read_dir(d).ok())
+        .flatten()
+        .flatten()
+    {
+        found.push(version.path().join("bin/python3"));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/bin".into(), "/usr/local/bin".into()]);
+    found.extend(folders.map(|d| d.join("python3")));
+    found.retain(|p| p.is_file());
+    found
+}
+
+/// What an interpreter answers, or `None` when it does not run.
+pub fn ask(python: &Path, question: &str) -> Option<String> {
+    let output = Command::new(python).args(["-c", question]).output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
