@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::cgi::Scratch;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits};
 use slab::Slab;
@@ -64,6 +65,8 @@ pub struct Config {
     /// HTTP/2 is spoken to whoever begins with it.
     #[allow(dead_code)] // it is not offered yet
     pub http2: bool,
+    /// Who may say first who its client is; `None`: nobody does.
+    pub proxies: Option<AllowList>,
     /// What a head may have.
     pub limits: Limits,
     /// SERVER_NAME.
@@ -312,11 +315,12 @@ impl Gateway {
     }
 
     fn open(&mut self, mut stream: Stream, listener: usize, peer: crate::stream::Peer) {
-        if let Some(Service::Tls(context)) = self.config.services.get_mut(listener) {
-            let config = context.current(self.now, self.config.log);
-            stream = match TlsStream::new(stream, config) {
-                Ok(tls) => Stream::Tls(Box::new(tls)),
-                Err(e) => return (self.config.log)(&format!("https: cannot begin a session: {e}")),
+        let proxies = self.config.proxies.as_ref();
+        let awaits_proxy = proxies.is_some_and(|list| list.lets_speak(&peer.address));
+        if !awaits_proxy {
+            stream = match self.secured(stream, listener, Vec::new()) {
+                Some(stream) => stream,
+                None => return,
             };
         }
         let entry = self.sessions.vacant_entry();
@@ -328,7 +332,55 @@ impl Gateway {
         }
         self.last_id = id;
         let deadline = self.now + self.config.headers_timeout;
-        entry.insert(Session::new(self.last_id, stream, listener, peer, self.now, deadline));
+        let mut session = Session::new(self.last_id, stream, listener, peer, self.now, deadline);
+        session.awaits_proxy = awaits_proxy;
+        entry.insert(session);
+    }
+
+    /// The stream of a connection, with TLS over it if its listener has that; `None`: it cannot be, which was said.
+    fn secured(&mut self, stream: Stream, listener: usize, early: Vec<u8>) -> Option<Stream> {
+        let Some(Service::Tls(context)) = self.config.services.get_mut(listener) else {
+            return Some(stream);
+        };
+        let config = context.current(self.now, self.config.log);
+        match TlsStream::new(stream, config, early) {
+            Ok(tls) => Some(Stream::Tls(Box::new(tls))),
+            Err(e) => {
+                (self.config.log)(&format!("https: cannot begin a session: {e}"));
+                None
+            }
+        }
+    }
+
+    /// Reads what a balancer says about its client; whether the session can go on at once.
+    fn read_proxy(&mut self, key: usize) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return false;
+        };
+        match session.read_proxy(&mut self.pool) {
+            HeadStep::Request => {}
+            HeadStep::Wait => return false,
+            HeadStep::Gone => {
+                self.close(key);
+                return false;
+            }
+            HeadStep::Refused(error) => return self.refuse(key, error),
+        }
+        let listener = session.listener;
+        if matches!(self.config.services.get(listener), Some(Service::Tls(_))) {
+            let early = session.channel.input.data().to_vec();
+            session.channel.input.consume(early.len());
+            let stream = std::mem::replace(&mut session.channel.socket.stream, Stream::Part);
+            let Some(stream) = self.secured(stream, listener, early) else {
+                self.close(key);
+                return false;
+            };
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.channel.socket.stream = stream;
+                session.channel.look_again();
+            }
+        }
+        true
     }
 
     /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else, and those who
@@ -411,6 +463,9 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
+        if session.awaits_proxy {
+            return self.read_proxy(key);
+        }
         match session.channel.flush() {
             Ok(true) => session.deadline = session.deadline.max(self.now + self.config.timeout),
             Ok(false) => {}

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use rsgi_protocol::cgi;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits, Progress, Version, parse_head};
+use rsgi_protocol::{cgi, proxy};
 
 use crate::buffer::{HIGH, Pool};
 use crate::channel::{Channel, Fill};
@@ -59,6 +59,8 @@ pub struct Session {
     pub listener: usize,
     /// Who it is.
     pub peer: Peer,
+    /// A balancer may say first who the client is.
+    pub awaits_proxy: bool,
     /// What the client's certificate says, once it is known.
     pub certificate: Option<Rc<Certificate>>,
     /// It came over TLS, though not on a socket of its own.
@@ -103,6 +105,7 @@ impl Session {
             channel: Channel::new(stream, true),
             listener,
             peer,
+            awaits_proxy: false,
             certificate: None,
             over_tls: false,
             http2: None,
@@ -142,6 +145,31 @@ impl Session {
     /// Whether it waits for a request of which nothing has come.
     pub fn is_idle(&self) -> bool {
         self.phase == Phase::Head && self.channel.input.is_empty() && self.channel.is_flushed()
+    }
+
+    /// Reads until it is known who the client is.
+    pub fn read_proxy(&mut self, pool: &mut Pool) -> HeadStep {
+        loop {
+            match proxy::parse(self.channel.input.data()) {
+                Ok(proxy::Header::Partial) => {}
+                Ok(proxy::Header::Absent) => break,
+                Ok(proxy::Header::Whole { len, client }) => {
+                    self.channel.input.consume(len);
+                    if let Some(client) = client {
+                        self.peer = client.into();
+                    }
+                    break;
+                }
+                Err(_) => return HeadStep::Refused(HttpError::new(400, "malformed PROXY header")),
+            }
+            match self.channel.fill(pool, HIGH) {
+                Ok(Fill::Got) => {}
+                Ok(Fill::Nothing) => return HeadStep::Wait,
+                Ok(Fill::Ended) | Err(_) => return HeadStep::Gone,
+            }
+        }
+        self.awaits_proxy = false;
+        HeadStep::Request
     }
 
     /// Reads until a head is whole; `heads` are spare ones.

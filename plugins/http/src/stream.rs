@@ -2,7 +2,7 @@
 //! Used by client connections and by connections to backends alike.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
 use crate::tls::TlsStream;
@@ -183,6 +183,15 @@ pub struct Peer {
     pub port: String,
 }
 
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            address: address.ip().to_canonical().to_string(),
+            port: address.port().to_string(),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
@@ -258,11 +267,7 @@ impl Listener {
                 Socket::Tcp(socket) => socket.accept().map(|(stream, from)| {
                     // Answers leave in few writes already; a delayed tail of one would only cost time.
                     let _ = stream.set_nodelay(true);
-                    let peer = Peer {
-                        address: from.ip().to_canonical().to_string(),
-                        port: from.port().to_string(),
-                    };
-                    (Stream::Tcp(stream), peer)
+                    (Stream::Tcp(stream), from.into())
                 }),
                 Socket::Unix(socket) => socket
                     .accept()
