@@ -3,10 +3,14 @@
 use rsgi_tests::{Server, Setup, wait_for};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const APP: &str = r#"
+import time
 def application(e, sr):
     names = ("HTTPS", "wsgi.url_scheme", "SERVER_PORT", "HTTPS_DN", "HTTPS_CC", "SERVER_PROTOCOL")
+    if e["PATH_INFO"] == "/sleep":
+        time.sleep(0.3)
     body = "".join("%s=%s\n" % (n, e[n]) for n in names if n in e).encode()
     if e["PATH_INFO"] == "/big":
         body = b"x" * 3000000
@@ -123,6 +127,35 @@ fn requests_over_tls() {
         ],
     );
     assert!(ok && text.ends_with("2000000"), "{text}");
+    // many at once, small and large, over one connection of HTTP/2
+    let began = Instant::now();
+    let many = format!("{url}?[1-8]");
+    let sleep = format!("https://127.0.0.1:{}/sleep?[1-4]", server.gateway_port());
+    let (said, ok) = run(
+        server.dir(),
+        "curl",
+        &[
+            "-skZ",
+            "--max-time",
+            "10",
+            "-w",
+            "%{http_version}",
+            &many,
+            "-o",
+            "big_#1",
+            &sleep,
+            "-o",
+            "sleep_#1",
+        ],
+    );
+    assert!(
+        ok && said.matches('2').count() >= 12 && began.elapsed() < Duration::from_secs(5),
+        "{said}"
+    );
+    for i in 1..=8 {
+        let size = std::fs::metadata(server.dir().join(format!("big_{i}"))).unwrap().len();
+        assert_eq!(size, 3_000_000);
+    }
     // the wrong language, then the right one again
     let (said, _) = run(
         server.dir(),
@@ -236,7 +269,7 @@ fn clients_show_certificates() {
     );
     assert!(!curl(&server, &[]).1, "no certificate, no answer");
     assert!(!curl(&server, &["--cert", "stranger.crt", "--key", "stranger.key"]).1);
-    for version in ["--http1.1", "--http1.1"] {
+    for version in ["--http1.1", "--http2"] {
         let (text, ok) = curl(&server, &[version, "--cert", "client.crt", "--key", "client.key"]);
         let whole = std::fs::read_to_string(dir.join("client.crt")).unwrap();
         assert!(

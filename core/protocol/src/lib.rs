@@ -26,11 +26,13 @@
 //! }
 //! ```
 
+pub mod allow;
 pub mod cgi;
 pub mod chunked;
 pub mod fastcgi;
 mod field;
 pub mod http1;
+pub mod proxy;
 pub mod response;
 pub mod scgi;
 pub mod target;

@@ -1,8 +1,7 @@
 //! Sockets: addresses as the options spell them, listeners of workers and gateways and their queues, waiting for one
-//! descriptor, who may give orders.
+//! descriptor.
 
 pub mod address;
-pub mod allow;
 pub mod closing;
 pub mod connect;
 pub mod exchange;

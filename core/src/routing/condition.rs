@@ -2,9 +2,9 @@
 
 use super::plugin;
 use super::template::Template;
-use crate::net::allow::AllowList;
 use crate::request::Core;
 use pcre2::bytes::RegexBuilder;
+use rsgi_protocol::allow::AllowList;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;

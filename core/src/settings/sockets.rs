@@ -1,7 +1,7 @@
 //! Listening sockets: what is bound, in which order, speaking what.
 
 use crate::config::Origin;
-use crate::net::allow::AllowList;
+use rsgi_protocol::allow::AllowList;
 
 /// What a socket speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +138,8 @@ pub struct Sockets {
     pub enable_proxy_protocol: bool,
     /// Other hosts whose packets may be orders: signals, tasks.
     pub remote_allow: AllowList,
-    /// Peers whose forwarded headers and PROXY lines count.
-    pub trusted_proxies: Vec<String>,
+    /// Peers that may write PROXY headers; empty: all.
+    pub trusted_proxies: AllowList,
     /// Requests for other modifiers are refused; empty: all are allowed.
     pub allowed_modifiers: Vec<u8>,
     /// `remap-modifier`: (from, to)

@@ -4,7 +4,7 @@ use crate::server::{SocketProtocol, WorkerSocket};
 use rsgi_protocol::fastcgi::Intake;
 use rsgi_protocol::http1::Head;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -58,6 +58,15 @@ impl Peer {
     }
 }
 
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            text: address.ip().to_canonical().to_string(),
+            port: address.port().to_string(),
+        }
+    }
+}
+
 /// An accepted connection.
 pub struct Connection {
     fd: OwnedFd,
@@ -71,6 +80,8 @@ pub struct Connection {
     pub head: Head,
     /// On a FastCGI socket: the records of the request under way.
     pub intake: Option<Box<Intake>>,
+    /// A balancer may say first who the client is.
+    pub awaits_proxy: bool,
     /// Its place among the parked connections, once it has one.
     pub token: Option<usize>,
     /// The last read left room: nothing more was there.
@@ -130,10 +141,16 @@ impl Connection {
             return Ok(None);
         }
         OPEN.fetch_add(1, Ordering::SeqCst);
+        let peer = Peer::new(&storage);
+        let sockets = &crate::server::server().settings.sockets;
+        let awaits_proxy = sockets.enable_proxy_protocol
+            && socket.protocol == SocketProtocol::Http
+            && sockets.trusted_proxies.lets_speak(&peer.text);
         Ok(Some(Box::new(Self {
             fd,
             socket,
-            peer: Peer::new(&storage),
+            peer,
+            awaits_proxy,
             buf: spare.pop().unwrap_or_default(),
             start: 0,
             head: Head::new(),

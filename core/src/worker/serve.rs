@@ -15,8 +15,8 @@ use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
 use rsgi_protocol::cgi::{Origin, push_vars};
 use rsgi_protocol::fastcgi::{self, Step};
 use rsgi_protocol::http1::{self, BodyLength, HttpError, Progress, Version};
-use rsgi_protocol::scgi;
 use rsgi_protocol::uwsgi::{HEADER_LEN, PacketHeader, parse_vars};
+use rsgi_protocol::{proxy, scgi};
 use std::sync::atomic::Ordering;
 
 /// A body that nobody read is skipped up to this size to keep the connection.
@@ -166,7 +166,31 @@ pub(super) fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
     }
 }
 
+/// What a balancer says about the client; whether the request follows.
+fn read_proxy(conn: &mut Connection) -> Result<bool, HttpError> {
+    match proxy::parse(conn.buffered()) {
+        Ok(proxy::Header::Partial) => return Ok(false),
+        Ok(proxy::Header::Absent) => {}
+        Ok(proxy::Header::Whole { len, client }) => {
+            conn.take_buffered(len);
+            if let Some(client) = client {
+                conn.peer = client.into();
+            }
+        }
+        Err(_) => return Err(HttpError::new(400, "malformed PROXY header")),
+    }
+    conn.awaits_proxy = false;
+    Ok(true)
+}
+
 fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
+    if conn.awaits_proxy {
+        match read_proxy(conn) {
+            Ok(true) => {}
+            Ok(false) => return Parsed::Partial,
+            Err(error) => return Parsed::Refused(error),
+        }
+    }
     let limits = &server().http_limits;
     let mut head = std::mem::take(&mut conn.head);
     let parsed = http1::parse_head(conn.buffered(), limits, &mut head);

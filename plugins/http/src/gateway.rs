@@ -2,6 +2,7 @@
 //! Run by the plugin in the process that the host forked for it, and by the tests; knows no option and no host.
 
 mod exchange;
+mod streams;
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::cgi::Scratch;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits};
 use slab::Slab;
@@ -63,6 +65,8 @@ pub struct Config {
     /// HTTP/2 is spoken to whoever begins with it.
     #[allow(dead_code)] // it is not offered yet
     pub http2: bool,
+    /// Who may say first who its client is; `None`: nobody does.
+    pub proxies: Option<AllowList>,
     /// What a head may have.
     pub limits: Limits,
     /// SERVER_NAME.
@@ -163,6 +167,8 @@ pub struct Gateway {
     next_sweep: Instant,
     retry_at: Option<Instant>,
     last_id: u64,
+    /// The HTTP/2 connection whose streams are being moved on.
+    driven: Option<usize>,
     leaving: bool,
     /// Nobody will take over: conversations are ended too.
     stopping: bool,
@@ -196,6 +202,7 @@ impl Gateway {
             next_sweep: now + SWEEP,
             retry_at: None,
             last_id: 0,
+            driven: None,
             leaving: false,
             stopping: false,
             last_call: None,
@@ -308,11 +315,12 @@ impl Gateway {
     }
 
     fn open(&mut self, mut stream: Stream, listener: usize, peer: crate::stream::Peer) {
-        if let Some(Service::Tls(context)) = self.config.services.get_mut(listener) {
-            let config = context.current(self.now, self.config.log);
-            stream = match TlsStream::new(stream, config) {
-                Ok(tls) => Stream::Tls(Box::new(tls)),
-                Err(e) => return (self.config.log)(&format!("https: cannot begin a session: {e}")),
+        let proxies = self.config.proxies.as_ref();
+        let awaits_proxy = proxies.is_some_and(|list| list.lets_speak(&peer.address));
+        if !awaits_proxy {
+            stream = match self.secured(stream, listener, Vec::new()) {
+                Some(stream) => stream,
+                None => return,
             };
         }
         let entry = self.sessions.vacant_entry();
@@ -324,7 +332,55 @@ impl Gateway {
         }
         self.last_id = id;
         let deadline = self.now + self.config.headers_timeout;
-        entry.insert(Session::new(self.last_id, stream, listener, peer, self.now, deadline));
+        let mut session = Session::new(self.last_id, stream, listener, peer, self.now, deadline);
+        session.awaits_proxy = awaits_proxy;
+        entry.insert(session);
+    }
+
+    /// The stream of a connection, with TLS over it if its listener has that; `None`: it cannot be, which was said.
+    fn secured(&mut self, stream: Stream, listener: usize, early: Vec<u8>) -> Option<Stream> {
+        let Some(Service::Tls(context)) = self.config.services.get_mut(listener) else {
+            return Some(stream);
+        };
+        let config = context.current(self.now, self.config.log);
+        match TlsStream::new(stream, config, early) {
+            Ok(tls) => Some(Stream::Tls(Box::new(tls))),
+            Err(e) => {
+                (self.config.log)(&format!("https: cannot begin a session: {e}"));
+                None
+            }
+        }
+    }
+
+    /// Reads what a balancer says about its client; whether the session can go on at once.
+    fn read_proxy(&mut self, key: usize) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return false;
+        };
+        match session.read_proxy(&mut self.pool) {
+            HeadStep::Request => {}
+            HeadStep::Wait => return false,
+            HeadStep::Gone => {
+                self.close(key);
+                return false;
+            }
+            HeadStep::Refused(error) => return self.refuse(key, error),
+        }
+        let listener = session.listener;
+        if matches!(self.config.services.get(listener), Some(Service::Tls(_))) {
+            let early = session.channel.input.data().to_vec();
+            session.channel.input.consume(early.len());
+            let stream = std::mem::replace(&mut session.channel.socket.stream, Stream::Part);
+            let Some(stream) = self.secured(stream, listener, early) else {
+                self.close(key);
+                return false;
+            };
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.channel.socket.stream = stream;
+                session.channel.look_again();
+            }
+        }
+        true
     }
 
     /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else, and those who
@@ -333,6 +389,11 @@ impl Gateway {
         if std::mem::replace(&mut self.leaving, true) {
             return;
         }
+        let streams = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.phase == Phase::Streams);
+        self.again.extend(streams.map(|(key, _)| key));
         if for_all {
             self.last_call = Some(self.now + LAST_CALL);
             self.stopping = true;
@@ -365,6 +426,9 @@ impl Gateway {
 
     /// Does all that can be done for a session now.
     fn advance(&mut self, key: usize) {
+        if let Some(parent) = self.sessions.get(key).and_then(|session| session.parent) {
+            self.nudge(parent);
+        }
         for _ in 0..TURNS {
             let Some(session) = self.sessions.get_mut(key) else {
                 return;
@@ -374,6 +438,7 @@ impl Gateway {
             }
             let moved = match session.phase {
                 Phase::Queued => return,
+                Phase::Streams => return self.drive(key),
                 Phase::Head => self.read_head(key),
                 Phase::Exchange(link) => self.exchange(key, link),
                 Phase::Skip => self.skip(key),
@@ -386,11 +451,21 @@ impl Gateway {
         self.again.push(key);
     }
 
+    /// A stream of this connection has something for it.
+    fn nudge(&mut self, parent: usize) {
+        if self.driven != Some(parent) && !self.again.contains(&parent) {
+            self.again.push(parent);
+        }
+    }
+
     /// Reads a request and starts it; whether the session can go on at once.
     fn read_head(&mut self, key: usize) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
+        if session.awaits_proxy {
+            return self.read_proxy(key);
+        }
         match session.channel.flush() {
             Ok(true) => session.deadline = session.deadline.max(self.now + self.config.timeout),
             Ok(false) => {}
@@ -404,7 +479,11 @@ impl Gateway {
             return false;
         }
         let had_bytes = !session.channel.input.is_empty();
-        match session.read_head(&self.config.limits, &mut self.pool, &mut self.heads) {
+        let step = session.read_head(&self.config.limits, &mut self.pool, &mut self.heads);
+        if self.config.http2 && session.begins_http2() {
+            return self.begin_http2(key);
+        }
+        match step {
             HeadStep::Request => self.start(key),
             HeadStep::Wait => {
                 if session.channel.input.is_empty() {
@@ -577,6 +656,12 @@ impl Gateway {
             return;
         };
         spare(&mut self.heads, session.head.take());
+        if let Some(parent) = session.parent {
+            self.nudge(parent);
+        }
+        if let Some(http2) = session.http2.take() {
+            self.end_streams(&http2);
+        }
         for queue in [&mut session.channel.input, &mut session.channel.output] {
             queue.consume(usize::MAX - queue.len());
         }
@@ -607,6 +692,7 @@ impl Gateway {
                 Phase::Head if !session.channel.input.is_empty() => {
                     self.refuse(key, HttpError::new(408, "the request head took too long"));
                 }
+                Phase::Streams => self.retire(key),
                 Phase::Head | Phase::Skip | Phase::Linger => self.close(key),
                 Phase::Queued => {
                     (self.config.log)("http: no worker was free in time; the client gets 504");

@@ -81,7 +81,7 @@ macro_rules! ignored {
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 27] = [
+const ACTIVE: [OptionRow; 28] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -201,6 +201,11 @@ const ACTIVE: [OptionRow; 27] = [
         c"requests carry the client's certificate, HTTPS_CC",
         |_| store(Ok(()), |s, ()| s.export_certificate = true),
     ),
+    OptionRow::optional(
+        c"http-enable-proxy-protocol",
+        c"read PROXY headers (versions 1 and 2) of peers that trusted-proxy names, or of all",
+        |v| store(Ok(settings::is_on(optional(v))), |s, on| s.proxy_protocol = on),
+    ),
     OptionRow::flag(
         c"no-http2",
         c"speak HTTP/1.1 only",
@@ -209,10 +214,9 @@ const ACTIVE: [OptionRow; 27] = [
 ];
 
 /// Rows that are only known.
-const IGNORED: [OptionRow; 29] = ignored! {
+const IGNORED: [OptionRow; 28] = ignored! {
     flag c"http-auto-gzip",
     value c"http-buffer-size",
-    optional c"http-enable-proxy-protocol",
     value c"http-gid",
     value c"http-uid",
     value c"http-stats",

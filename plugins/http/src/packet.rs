@@ -129,6 +129,8 @@ pub struct Extra<'a> {
     pub certificate: Option<&'a Certificate>,
     /// All of it goes along, not only its subject.
     pub whole_certificate: bool,
+    /// The client speaks HTTP/2; the head at hand was made from that.
+    pub is_http2: bool,
 }
 
 /// Writes the packet for the head at the front of `input` into `packet`, and behind it the body bytes that are there.
@@ -143,17 +145,20 @@ pub fn write(
     scratch: &mut Scratch,
 ) -> Result<(usize, Body), HttpError> {
     packet.clear();
-    let mut sink = Sink(Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1));
+    let mut sink = Sink {
+        packet: Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1),
+        is_http2: extra.is_http2,
+    };
     cgi::push_vars(head, input, origin, scratch, &mut sink);
-    sink.0.push(b"UWSGI_ROUTER", b"http");
+    sink.packet.push(b"UWSGI_ROUTER", b"http");
     if let Some(certificate) = extra.certificate {
-        sink.0.push(b"HTTPS_DN", certificate.subject.as_bytes());
+        sink.packet.push(b"HTTPS_DN", certificate.subject.as_bytes());
         if extra.whole_certificate {
-            sink.0.push(b"HTTPS_CC", certificate.pem.as_bytes());
+            sink.packet.push(b"HTTPS_CC", certificate.pem.as_bytes());
         }
     }
-    stamp.vars.iter().for_each(|(key, value)| sink.0.push(key, value));
-    sink.0
+    stamp.vars.iter().for_each(|(key, value)| sink.packet.push(key, value));
+    sink.packet
         .finish()
         .map_err(|_| HttpError::new(431, "the request's variables exceed a uwsgi packet"))?;
     let mut body = Body::new(head.body, stamp.limit_post);
@@ -162,15 +167,19 @@ pub fn write(
 }
 
 /// Passes variables on, except what the gateway itself has dealt with.
-struct Sink<'b>(Writer<'b>);
+struct Sink<'b> {
+    packet: Writer<'b>,
+    is_http2: bool,
+}
 
 impl<'a> VarSink<'a> for Sink<'_> {
     fn var(&mut self, key: &'a [u8], value: &'a [u8]) {
         match key {
             // Answered here, whenever the client waits for it.
             b"HTTP_EXPECT" => {}
-            b"HTTP_TRANSFER_ENCODING" => self.0.push(key, b"chunked"),
-            _ => self.0.push(key, value),
+            b"SERVER_PROTOCOL" if self.is_http2 => self.packet.push(key, b"HTTP/2.0"),
+            b"HTTP_TRANSFER_ENCODING" => self.packet.push(key, b"chunked"),
+            _ => self.packet.push(key, value),
         }
     }
 }

@@ -1,19 +1,20 @@
 //! The plugin as the host sees it: binds in the master, asks for gateway processes, and sets one up in its process.
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::fd::{AsFd, RawFd};
 use std::sync::OnceLock;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rsgi_plugin_api::{HookError, Plugin, export_plugin, log, sys};
+use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::http1::Limits;
 
 use crate::backend::{Address, Backends, Node};
 use crate::gateway::{Config, Gateway, Order, Orders, Service};
-use crate::options::{OPTIONS, settings};
+use crate::options::{OPTIONS, settings as configured};
 use crate::packet::Stamp;
-use crate::settings::{Kind, Listen, Settings};
+use crate::settings::{self, Kind, Listen, Settings};
 use crate::stream::Listener;
 use crate::tls::Context;
 
@@ -31,7 +32,7 @@ static PREPARED: OnceLock<Prepared> = OnceLock::new();
 
 impl Plugin for Http {
     fn init() -> Result<(), HookError> {
-        let settings = settings();
+        let mut settings = configured();
         if settings.listen.is_empty() {
             return Ok(());
         }
@@ -42,6 +43,9 @@ impl Plugin for Http {
             .map(|listen| service(&settings, listen))
             .collect::<Result<Vec<_>, _>>()?;
         let sockets = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        settings.proxy_protocol |= host_options(c"enable-proxy-protocol")
+            .last()
+            .is_some_and(|value| settings::is_on(Some(value.as_str()).filter(|text| !text.is_empty())));
         let backends = if settings.backends.is_empty() {
             // The number of cores is known when the gateway starts.
             Backends::Workers {
@@ -72,6 +76,37 @@ impl Plugin for Http {
 }
 
 export_plugin! { http_plugin: Http, name: c"http", modifier1: 0, options: OPTIONS, hooks: [init] }
+
+/// The values of one of the host's own options, in their order; for one without a value it is empty.
+fn host_options(name: &CStr) -> Vec<String> {
+    let mut found = Vec::new();
+    // SAFETY: the host's list of options, written before `init` and not changed afterwards; keys are never NULL.
+    unsafe {
+        let server = &raw const sys::uwsgi;
+        let (list, count) = ((*server).exported_opts, (*server).exported_opts_cnt);
+        for i in 0..usize::try_from(count).unwrap_or(0) {
+            let option = *list.add(i);
+            if CStr::from_ptr((*option).key) == name {
+                let value = (*option).value;
+                found.push(match value.is_null() {
+                    true => String::new(),
+                    false => CStr::from_ptr(value).to_string_lossy().into_owned(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Who may speak for others, if anybody is asked to.
+fn proxies(settings: &Settings) -> Option<AllowList> {
+    let mut trusted = AllowList::default();
+    for text in host_options(c"trusted-proxy") {
+        // the host has looked at it
+        let _ = trusted.add(&text);
+    }
+    settings.proxy_protocol.then_some(trusted)
+}
 
 /// What is done on a listening socket; reads certificates.
 fn service(settings: &Settings, listen: &Listen) -> Result<Service, HookError> {
@@ -222,6 +257,7 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
         services: Vec::new(),
         export_certificate: settings.export_certificate,
         http2: settings.http2,
+        proxies: proxies(settings),
         limits,
         server_name: facts.hostname.clone(),
         name_from_host: settings.name_from_host,

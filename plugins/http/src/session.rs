@@ -1,17 +1,19 @@
 //! One client's connection: where it is between requests and answers, and what it still has to read or write.
 //! Owned by the gateway, which pairs it with a backend for the time of one request.
 
+use std::rc::Rc;
 use std::time::Instant;
 
-use rsgi_protocol::cgi;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits, Progress, Version, parse_head};
+use rsgi_protocol::{cgi, proxy};
 
 use crate::buffer::{HIGH, Pool};
 use crate::channel::{Channel, Fill};
+use crate::http2::{Http2, PREFACE};
 use crate::packet::Body;
 use crate::reply::{Client, Reply};
 use crate::stream::{Peer, Stream};
-use crate::tls::Certificate;
+use crate::tls::{Certificate, TlsStream};
 
 /// Bytes of a body nobody wants that are read to save the connection.
 const SKIPPED: usize = 256 * 1024;
@@ -21,6 +23,8 @@ const SKIPPED: usize = 256 * 1024;
 pub enum Phase {
     /// Waits for a request head, or reads one.
     Head,
+    /// The client speaks HTTP/2: its streams are elsewhere.
+    Streams,
     /// The request waits for a backend.
     Queued,
     /// The backend of this key serves the request.
@@ -55,8 +59,16 @@ pub struct Session {
     pub listener: usize,
     /// Who it is.
     pub peer: Peer,
+    /// A balancer may say first who the client is.
+    pub awaits_proxy: bool,
     /// What the client's certificate says, once it is known.
-    pub certificate: Option<Box<Certificate>>,
+    pub certificate: Option<Rc<Certificate>>,
+    /// It came over TLS, though not on a socket of its own.
+    pub over_tls: bool,
+    /// The client speaks HTTP/2, and its streams are sessions of their own.
+    pub http2: Option<Box<Http2>>,
+    /// The session whose stream this is.
+    pub parent: Option<usize>,
     /// Where it is.
     pub phase: Phase,
     /// When that has lasted too long.
@@ -81,6 +93,8 @@ pub struct Session {
     shut: bool,
     /// The client asked for the end itself.
     wants_close: bool,
+    /// No request has come yet.
+    is_first: bool,
 }
 
 impl Session {
@@ -91,7 +105,11 @@ impl Session {
             channel: Channel::new(stream, true),
             listener,
             peer,
+            awaits_proxy: false,
             certificate: None,
+            over_tls: false,
+            http2: None,
+            parent: None,
             phase: Phase::Head,
             deadline,
             idle_since: now,
@@ -104,17 +122,54 @@ impl Session {
             skipped: 0,
             shut: false,
             wants_close: false,
+            is_first: true,
         }
     }
 
     /// Whether it came over TLS.
     pub fn is_secure(&self) -> bool {
-        self.channel.socket.stream.tls().is_some()
+        self.over_tls || self.channel.socket.stream.tls().is_some()
+    }
+
+    /// What the certificate says that the client has shown on this connection.
+    pub fn shown_certificate(&self) -> Option<Rc<Certificate>> {
+        self.channel.socket.stream.tls()?.certificate().map(Rc::new)
+    }
+
+    /// Whether the client has begun to speak HTTP/2.
+    pub fn begins_http2(&self) -> bool {
+        let agreed = self.channel.socket.stream.tls().is_some_and(TlsStream::is_http2);
+        agreed || self.is_first && self.channel.input.data().starts_with(PREFACE)
     }
 
     /// Whether it waits for a request of which nothing has come.
     pub fn is_idle(&self) -> bool {
         self.phase == Phase::Head && self.channel.input.is_empty() && self.channel.is_flushed()
+    }
+
+    /// Reads until it is known who the client is.
+    pub fn read_proxy(&mut self, pool: &mut Pool) -> HeadStep {
+        loop {
+            match proxy::parse(self.channel.input.data()) {
+                Ok(proxy::Header::Partial) => {}
+                Ok(proxy::Header::Absent) => break,
+                Ok(proxy::Header::Whole { len, client }) => {
+                    self.channel.input.consume(len);
+                    if let Some(client) = client {
+                        self.peer = client.into();
+                    }
+                    break;
+                }
+                Err(_) => return HeadStep::Refused(HttpError::new(400, "malformed PROXY header")),
+            }
+            match self.channel.fill(pool, HIGH) {
+                Ok(Fill::Got) => {}
+                Ok(Fill::Nothing) => return HeadStep::Wait,
+                Ok(Fill::Ended) | Err(_) => return HeadStep::Gone,
+            }
+        }
+        self.awaits_proxy = false;
+        HeadStep::Request
     }
 
     /// Reads until a head is whole; `heads` are spare ones.
@@ -151,6 +206,7 @@ impl Session {
         };
         self.wants_close = !head.keep_alive;
         self.attempts = 0;
+        self.is_first = false;
         self.reply = Reply::default();
     }
 

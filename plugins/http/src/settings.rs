@@ -61,6 +61,8 @@ pub struct Settings {
     pub export_certificate: bool,
     /// HTTP/2 is spoken.
     pub http2: bool,
+    /// Balancers say who their clients are.
+    pub proxy_protocol: bool,
     /// Backends of `http-to`, as written; without any, the workers of this server.
     pub backends: Vec<String>,
     /// Modifiers of the packets.
@@ -92,7 +94,8 @@ impl Default for Settings {
             sni: Vec::new(),
             sni_folders: Vec::new(),
             export_certificate: false,
-            http2: false,
+            http2: true,
+            proxy_protocol: false,
             backends: Vec::new(),
             modifiers: (0, 0),
             keep_alive: Some(Duration::from_secs(65)),

@@ -2,7 +2,7 @@
 //! Used by client connections and by connections to backends alike.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
 use crate::tls::TlsStream;
@@ -22,14 +22,26 @@ pub enum Stream {
     Unix(UnixStream),
     /// TLS over one of those.
     Tls(Box<TlsStream>),
+    /// None: the session is a stream of an HTTP/2 connection, which moves its bytes.
+    Part,
 }
 
 impl Stream {
-    fn source(&mut self) -> &mut dyn Source {
+    fn source(&mut self) -> Option<&mut dyn Source> {
         match self {
-            Self::Tcp(stream) => stream,
-            Self::Unix(stream) => stream,
+            Self::Tcp(stream) => Some(stream),
+            Self::Unix(stream) => Some(stream),
             Self::Tls(stream) => stream.under.source(),
+            Self::Part => None,
+        }
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Tcp(stream) => Some(stream.as_fd()),
+            Self::Unix(stream) => Some(stream.as_fd()),
+            Self::Tls(stream) => stream.under.fd(),
+            Self::Part => None,
         }
     }
 
@@ -61,8 +73,10 @@ impl Stream {
 
     /// Watches it for everything, once and for all; mio reports edges.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.source()
-            .register(registry, token, Interest::READABLE | Interest::WRITABLE)
+        match self.source() {
+            Some(source) => source.register(registry, token, Interest::READABLE | Interest::WRITABLE),
+            None => Ok(()),
+        }
     }
 
     /// Says that nothing more will be sent.
@@ -76,6 +90,7 @@ impl Stream {
                 stream.under.shutdown_write();
                 Ok(())
             }
+            Self::Part => Ok(()),
         };
     }
 
@@ -85,7 +100,9 @@ impl Stream {
             l_onoff: 1,
             l_linger: 0,
         };
-        let _ = nix::sys::socket::setsockopt(self, nix::sys::socket::sockopt::Linger, &linger);
+        if let Some(fd) = self.fd() {
+            let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::Linger, &linger);
+        }
     }
 
     /// The outcome of a connect that was under way.
@@ -94,13 +111,16 @@ impl Stream {
             Self::Tcp(stream) => stream.take_error()?,
             Self::Unix(stream) => stream.take_error()?,
             Self::Tls(stream) => return stream.under.connected(),
+            Self::Part => None,
         };
         pending.map_or(Ok(()), Err)
     }
 
     /// Asks the kernel to tell, with what comes next, which process sent it (unix sockets only).
     pub fn ask_for_sender(&self, on: bool) {
-        let _ = nix::sys::socket::setsockopt(self, nix::sys::socket::sockopt::PassCred, &on);
+        if let Some(fd) = self.fd() {
+            let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::PassCred, &on);
+        }
     }
 
     /// Reads, and learns the sender's pid; 0 if the kernel does not tell.
@@ -108,7 +128,7 @@ impl Stream {
         use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
         let mut parts = [io::IoSliceMut::new(out)];
         let mut control = nix::cmsg_space!(UnixCredentials);
-        let fd = self.as_fd().as_raw_fd();
+        let fd = self.fd().ok_or(io::ErrorKind::WouldBlock)?.as_raw_fd();
         let message = recvmsg::<()>(fd, &mut parts, Some(&mut control), MsgFlags::empty())?;
         let pid = message.cmsgs()?.find_map(|part| match part {
             ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
@@ -120,22 +140,11 @@ impl Stream {
     /// Whether the peer has closed or sent something, without reading it.
     pub fn is_stale(&self) -> bool {
         use nix::sys::socket::{MsgFlags, recv};
-        let peeked = recv(
-            self.as_fd().as_raw_fd(),
-            &mut [0],
-            MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
-        );
-        peeked != Err(nix::Error::EAGAIN)
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-            Self::Tls(stream) => stream.under.as_fd(),
-        }
+        let peek = |fd: BorrowedFd<'_>| {
+            let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+            recv(fd.as_raw_fd(), &mut [0], flags)
+        };
+        self.fd().map(peek) != Some(Err(nix::Error::EAGAIN))
     }
 }
 
@@ -145,6 +154,7 @@ impl Read for Stream {
             Self::Tcp(stream) => stream.read(out),
             Self::Unix(stream) => stream.read(out),
             Self::Tls(stream) => stream.read(out),
+            Self::Part => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
@@ -155,6 +165,7 @@ impl Write for Stream {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
             Self::Tls(stream) => stream.write(bytes),
+            Self::Part => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -164,12 +175,21 @@ impl Write for Stream {
 }
 
 /// Who connected, as CGI variables want it; empty for unix sockets.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Peer {
     /// The address.
     pub address: String,
     /// The port.
     pub port: String,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            address: address.ip().to_canonical().to_string(),
+            port: address.port().to_string(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -247,11 +267,7 @@ impl Listener {
                 Socket::Tcp(socket) => socket.accept().map(|(stream, from)| {
                     // Answers leave in few writes already; a delayed tail of one would only cost time.
                     let _ = stream.set_nodelay(true);
-                    let peer = Peer {
-                        address: from.ip().to_canonical().to_string(),
-                        port: from.port().to_string(),
-                    };
-                    (Stream::Tcp(stream), peer)
+                    (Stream::Tcp(stream), from.into())
                 }),
                 Socket::Unix(socket) => socket
                     .accept()

@@ -234,16 +234,14 @@ static ROWS: &[OptionSpec] = &[
     ),
     flag(
         "enable-proxy-protocol",
-        "read the PROXY line on HTTP sockets",
+        "read PROXY headers (versions 1 and 2) on HTTP sockets, --http and --https",
         |s, on| s.sockets.enable_proxy_protocol = on,
-    )
-    .later(),
-    path(
+    ),
+    parsed(
         "trusted-proxy",
-        "a peer (address or network) whose forwarded headers count",
-        |s, v| s.sockets.trusted_proxies.push(v.into()),
-    )
-    .later(),
+        "peers that may write PROXY headers: ADDRESS[/BITS]; nobody named: all",
+        |s, v| s.sockets.trusted_proxies.add(v).map_err(|e| e.to_string()),
+    ),
     parsed(
         "remote-allow",
         "hosts that may raise signals and spool tasks: ADDRESS[/BITS]",

@@ -13,7 +13,6 @@ use crate::channel::Fill;
 use crate::packet::{self, Body, Extra};
 use crate::reply::HEAD_LIMIT;
 use crate::session::{Phase, Session};
-use crate::tls::TlsStream;
 
 /// Why a request cannot go on.
 pub(super) enum Fault {
@@ -69,8 +68,7 @@ impl Gateway {
             return false;
         };
         if session.certificate.is_none() {
-            let shown = session.channel.socket.stream.tls().and_then(TlsStream::certificate);
-            session.certificate = shown.map(Box::new);
+            session.certificate = session.shown_certificate();
         }
         let (address, port) = (filled(&session.peer.address), filled(&session.peer.port));
         let origin = Origin {
@@ -88,6 +86,7 @@ impl Gateway {
         let extra = Extra {
             certificate: session.certificate.as_deref(),
             whole_certificate: self.config.export_certificate,
+            is_http2: session.parent.is_some(),
         };
         let input = session.channel.input.data();
         let written = packet::write(

@@ -179,6 +179,7 @@ pub fn config() -> Config {
         services: Vec::new(),
         export_certificate: false,
         http2: true,
+        proxies: None,
         limits: Limits::default(),
         server_name: b"box".to_vec(),
         name_from_host: false,

@@ -22,14 +22,16 @@ pub struct Certificate {
 pub struct TlsStream {
     /// The socket.
     pub under: Stream,
+    /// Bytes of it that were read before the session was made.
+    early: Vec<u8>,
     session: ServerConnection,
 }
 
 impl TlsStream {
-    /// A session that has not begun.
-    pub fn new(under: Stream, config: Arc<ServerConfig>) -> io::Result<Self> {
+    /// A session that has not begun, over a socket of which these bytes were read.
+    pub fn new(under: Stream, config: Arc<ServerConfig>, early: Vec<u8>) -> io::Result<Self> {
         let session = ServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Self { under, session })
+        Ok(Self { under, early, session })
     }
 
     /// Whether both sides have agreed on HTTP/2.
@@ -82,7 +84,12 @@ impl Read for TlsStream {
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 outcome => return outcome,
             }
-            self.session.read_tls(&mut self.under)?;
+            if self.early.is_empty() {
+                self.session.read_tls(&mut self.under)?;
+            } else {
+                let n = self.session.read_tls(&mut &self.early[..])?;
+                self.early.drain(..n);
+            }
             let processed = self.session.process_new_packets();
             // the next flight of the handshake, or the alert that says what was wrong
             let pushed = self.push();

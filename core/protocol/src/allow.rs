@@ -1,5 +1,5 @@
-//! Who may give orders through a socket (signals, tasks, calls of functions): this machine always, other hosts when
-//! the configuration names them. Asked by workers for each packet that is an order and not a request.
+//! Lists of addresses and networks: who may give orders through a socket (signals, tasks, calls of functions), who may
+//! speak for others (PROXY headers). Asked by workers and gateways.
 
 use std::net::IpAddr;
 
@@ -51,6 +51,18 @@ impl AllowList {
         }
         self.0.extend(networks);
         Ok(())
+    }
+
+    /// Whether nobody is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a peer may say who its client is: it is in the list, or there is none. A unix socket's peer always may.
+    #[must_use]
+    pub fn lets_speak(&self, peer: &str) -> bool {
+        peer.is_empty() || self.is_empty() || self.names(peer)
     }
 
     /// Whether a peer may give orders: it is on this machine (a unix socket's peer has no address), or in the list.
