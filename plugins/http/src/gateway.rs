@@ -479,8 +479,17 @@ impl Gateway {
         }
         let had_bytes = !session.channel.input.is_empty();
         let step = session.read_head(&self.config.limits, &mut self.pool, &mut self.heads);
-        if self.config.http2 && session.begins_http2() {
-            return self.begin_http2(key);
+        if self.config.http2 {
+            match session.begins_http2() {
+                Some(true) => return self.begin_http2(key),
+                Some(false) => {}
+                None if session.channel.is_half_closed() => {}
+                None => {
+                    // its settings follow the preface at once
+                    session.deadline = session.deadline.min(self.now + LINGER);
+                    return false;
+                }
+            }
         }
         match step {
             HeadStep::Request => self.start(key),
