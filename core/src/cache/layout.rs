@@ -11,8 +11,10 @@ pub const VERSION: u64 = 1;
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rsgicach");
 /// Keys up to this length lie in their item.
 pub const INLINE_KEY: usize = 96;
-/// Locks of a cache; a power of two.
-const STRIPES: usize = 64;
+/// Locks of a large cache; a power of two.
+const STRIPES: usize = 256;
+/// So many items at least for each.
+const ITEMS_OF_STRIPE: u64 = 16;
 /// Rows of counters: each process has one to itself, unless there are very many.
 pub const LANES: usize = 256;
 
@@ -40,7 +42,7 @@ pub struct Geometry {
 impl Geometry {
     /// Locks: few for a small cache, because each keeps one item and block in hand.
     pub fn stripes(&self) -> usize {
-        (self.items.next_power_of_two() as usize).min(STRIPES)
+        ((self.items / ITEMS_OF_STRIPE).next_power_of_two() as usize).min(STRIPES)
     }
 
     /// Items and those in hand.

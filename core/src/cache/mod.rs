@@ -212,7 +212,7 @@ fn open(settings: &CacheSettings) -> Result<Cache, CacheError> {
     } else if role() != Role::Trial {
         let how = if is_inherited { "taken over" } else { "initialized" };
         say!(
-            "*** Cache \"{name}\" {how}: {} MB for {} items, {} blocks of {} bytes ***",
+            "*** Cache \"{name}\" {how}: up to {} MB for {} items, {} blocks of {} bytes ***",
             places.size >> 20,
             geometry.items,
             geometry.block_slots(),

@@ -54,7 +54,7 @@ impl Cache {
 
     /// Makes room for an item in a full cache; whether it is worth another try.
     pub(super) fn make_room(&self) -> bool {
-        if self.sweep() > 0 || repair::look_for_dead(self) {
+        if self.sweep() > 0 || self.recovers() {
             return true;
         }
         match self.options.when_full {
@@ -65,6 +65,12 @@ impl Cache {
             }
             WhenFull::PurgeOldest => self.purge(),
         }
+    }
+
+    /// Whether somebody died here with something in hand; looked at once a second at most.
+    fn recovers(&self) -> bool {
+        let now = now();
+        self.looked.swap(now, Ordering::Relaxed) != now && repair::look_for_dead(self)
     }
 
     /// Removes the item that was not used for longest.

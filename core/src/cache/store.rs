@@ -86,6 +86,8 @@ pub struct Cache {
     pub(super) file: Option<RawFd>,
     /// When this process has said that it is full.
     said_full: AtomicU64,
+    /// When it has looked for the dead.
+    pub(super) looked: AtomicU64,
     /// The next ones to go, oldest last, with their stamps.
     pub(super) oldest: Mutex<Vec<(u64, u32)>>,
 }
@@ -159,6 +161,7 @@ impl Cache {
             options,
             file,
             said_full: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             oldest: Mutex::new(Vec::new()),
         }
     }

@@ -570,6 +570,10 @@ pub(super) fn gone_if(core: &mut Core, result: io::Result<()>) -> Result<(), Res
 
 /// A whole short answer of the server's own.
 pub fn plain(core: &mut Core, status: &str, body: &str) {
+    if status.starts_with("500") {
+        // what failed may have left a request half done: the client begins anew
+        core.response.close_after();
+    }
     let answered = start(core, status.as_bytes())
         .and_then(|()| header(core, b"Content-Type", b"text/plain"))
         .and_then(|()| write(core, &[place(body.as_bytes())], true));

@@ -19,6 +19,9 @@ unsafe impl Sync for SharedLock {}
 // SAFETY: as above.
 unsafe impl Send for SharedLock {}
 
+/// How often a lock is asked for before anybody falls asleep at it.
+const SPINS: u32 = 50;
+
 /// How long anybody sleeps at a lock before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -101,7 +104,16 @@ impl SharedLock {
     /// This thread has it already.
     pub fn lock(&self) -> Result<Taken, NotTaken> {
         // SAFETY: made by `make`.
-        let mut rc = unsafe { libc::pthread_mutex_trylock(self.mutex.get()) };
+        let ask = || unsafe { libc::pthread_mutex_trylock(self.mutex.get()) };
+        let mut rc = ask();
+        for _ in 0..SPINS {
+            // most are held for less time than it takes to fall asleep
+            if rc != libc::EBUSY || self.owner.load(Ordering::Relaxed) == crate::server::pid() {
+                break;
+            }
+            std::hint::spin_loop();
+            rc = ask();
+        }
         while matches!(rc, libc::EBUSY | libc::ETIMEDOUT) {
             // One that is killed after it was woken, and before it has the lock, takes the call to wake the next one
             // with it, if a third one has the lock by then. So nobody sleeps for ever: all look again now and then.

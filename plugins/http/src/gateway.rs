@@ -65,7 +65,6 @@ pub struct Config {
     /// Requests carry the client's certificate.
     pub export_certificate: bool,
     /// HTTP/2 is spoken to whoever begins with it.
-    #[allow(dead_code)] // it is not offered yet
     pub http2: bool,
     /// Who may say first who its client is; `None`: nobody does.
     pub proxies: Option<AllowList>,

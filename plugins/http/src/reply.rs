@@ -198,7 +198,9 @@ impl Reply {
             self.framing,
             Framing::Dechunked(_) | Framing::UntilClose { chunk: false }
         );
-        self.keeps_client = client.keep && framed;
+        // a worker that failed has closed for its client too
+        let failed = head.status == 500 && !head.keep_alive;
+        self.keeps_client = client.keep && framed && !failed;
         self.keeps_backend = head.keep_alive && !close_delimited;
 
         let mut put = |bytes: &[u8]| output.append(pool, bytes);
