@@ -60,6 +60,8 @@ pub enum Service {
 pub struct Config {
     /// What is done on each listening socket; plain HTTP where nothing is said.
     pub services: Vec<Service>,
+    /// What the packets of each ask for; the first plugin where nothing is said.
+    pub modifiers: Vec<(u8, u8)>,
     /// Requests carry the client's certificate.
     pub export_certificate: bool,
     /// HTTP/2 is spoken to whoever begins with it.

@@ -199,12 +199,12 @@ impl Http2 {
         }
     }
 
-    /// Takes no new streams, and ends when those under way have ended.
+    /// Takes no new streams, and ends when those under way have ended; a connection that is only beginning is heard
+    /// first.
     pub fn close(&mut self) {
-        self.is_closing = true;
-        match &mut self.state {
-            State::Open(connection) => connection.graceful_shutdown(),
-            _ => self.state = State::Closed,
+        if let State::Open(connection) = &mut self.state {
+            self.is_closing = true;
+            connection.graceful_shutdown();
         }
     }
 }
