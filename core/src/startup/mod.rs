@@ -246,6 +246,7 @@ fn run_in_jail(
             preflight::place_of_value(&server.settings, &value)
         ))
     })?;
+    crate::static_files::install(&server.settings.statics).map_err(StartupError::new)?;
     crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();

@@ -28,8 +28,7 @@ static ROWS: &[OptionSpec] = &[
     .aliases(&["static-check"]),
     flag("check-static-docroot", "the same for DOCUMENT_ROOT", |s, on| {
         s.statics.check_static_docroot = on
-    })
-    .later(),
+    }),
     path("static-index", "a name that stands for a directory", |s, v| {
         s.statics.index.push(v.into())
     }),
@@ -59,7 +58,6 @@ static ROWS: &[OptionSpec] = &[
             Ok(())
         },
     )
-    .later()
     .aliases(&["fileserve-mode"]),
     flag(
         "honour-range",
@@ -73,30 +71,24 @@ static ROWS: &[OptionSpec] = &[
     .later(),
     text("static-expires", "expiry by file name: REGEXP SECONDS", |s, v| {
         s.statics.expires.push(v.into())
-    })
-    .later(),
+    }),
     text("static-expires-uri", "expiry by URI: REGEXP SECONDS", |s, v| {
         s.statics.expires_uri.push(v.into())
-    })
-    .later(),
+    }),
     text("static-expires-type", "expiry by content type: TYPE=SECONDS", |s, v| {
         s.statics.expires_type.push(v.into())
-    })
-    .later(),
+    }),
     text(
         "static-gzip",
         "prefer the .gz neighbour where the expression matches",
         |s, v| s.statics.gzip.push(v.into()),
-    )
-    .later(),
+    ),
     flag("static-gzip-all", "prefer the .gz neighbour everywhere", |s, on| {
         s.statics.gzip_all = on
-    })
-    .later(),
+    }),
     path("mime-file", "a file of MIME types", |s, v| {
         s.statics.mime_file.push(v.into())
     })
-    .later()
     .aliases(&["mimefile"]),
     number(
         "offload-threads",

@@ -5,7 +5,8 @@ use super::{Row, Run, Verdict, keys, with_text};
 use crate::request::response::{self, ResponseError};
 use crate::request::{Core, place};
 use crate::routing::template::Template;
-use crate::{say, static_files};
+use crate::say;
+use crate::static_files::{self, Found};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::IntoRawFd;
@@ -16,9 +17,7 @@ pub static ACTIONS: &[Row] = &[
     (&["static"], |a| {
         with_text(a, |core, path| {
             match open(path) {
-                Some(file) => {
-                    static_files::send(core, file, path);
-                }
+                Some(file) => static_files::send(core, Found::alone(file, path)),
                 None => answer_with(core, b"404"),
             }
             Verdict::Break
