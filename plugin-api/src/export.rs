@@ -26,6 +26,19 @@ pub fn new_buffer(text: Option<Vec<u8>>) -> *mut crate::abi::UwsgiBuffer {
     }
 }
 
+/// A message as the hook gets it; not for direct use.
+///
+/// # Safety
+/// `message` points at `len` bytes that outlive the result, or `len` is 0.
+#[doc(hidden)]
+pub unsafe fn message<'a>(message: *const std::ffi::c_char, len: usize) -> &'a [u8] {
+    match len {
+        0 => &[],
+        // SAFETY: by the contract.
+        _ => unsafe { std::slice::from_raw_parts(message.cast(), len) },
+    }
+}
+
 /// Exports a plugin: `export_plugin! { symbol: Type, name: c"name", modifier1: N, options: TABLE, hooks: [a, b] }`.
 ///
 /// `options:` may be left out. The symbol must be `<file stem>` or `<name>_plugin`.
@@ -254,6 +267,34 @@ macro_rules! __hook {
             })
         }
         Some(signal_handler)
+    }};
+    ($plugin:ty, rpc) => {{
+        unsafe extern "C" fn rpc(
+            function: *mut ::std::ffi::c_void,
+            argc: u8,
+            argv: *mut *mut ::std::ffi::c_char,
+            argvs: *mut u16,
+            response: *mut *mut ::std::ffi::c_char,
+        ) -> u64 {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "rpc", 0, || {
+                // SAFETY: the host passes that many texts with their lengths, valid until the hook returns.
+                let arguments = unsafe { $crate::rpc::arguments(argc, argv, argvs) };
+                let answer = <$plugin as $crate::Plugin>::rpc(function as usize, &arguments)?;
+                // SAFETY: the host's place for the answer.
+                Ok(unsafe { $crate::rpc::give(answer, response) })
+            })
+        }
+        Some(rpc)
+    }};
+    ($plugin:ty, mule_msg) => {{
+        unsafe extern "C" fn mule_msg(message: *mut ::std::ffi::c_char, len: usize) -> ::std::ffi::c_int {
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "mule_msg", 0, || {
+                // SAFETY: the host passes a message of that length, valid until the hook returns.
+                let message = unsafe { $crate::export::message(message, len) };
+                <$plugin as $crate::Plugin>::mule_msg(message).map(::std::ffi::c_int::from)
+            })
+        }
+        Some(mule_msg)
     }};
     ($plugin:ty, mule) => {{
         unsafe extern "C" fn mule(script: *mut ::std::ffi::c_char) -> ::std::ffi::c_int {

@@ -22,17 +22,24 @@
 //! Every hook runs inside one [`guard`]: an error becomes a log line and a negative result, and a panic stops there.
 
 pub mod abi;
+pub mod cache;
 pub mod export;
 pub mod guard;
 #[cfg(feature = "layout-check")]
 pub mod layout;
 
+pub mod lock;
 pub mod log;
+pub mod metric;
+pub mod mule;
 pub mod option;
 mod plugin;
+pub mod queue;
 mod request;
+pub mod rpc;
 pub mod signal;
 pub mod sys;
+mod text;
 
 pub use option::{OptionRow, OptionTable};
 pub use plugin::{Outcome, Plugin};

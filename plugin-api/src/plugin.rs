@@ -107,6 +107,15 @@ pub trait Plugin {
     fn signal_handler(signal: u8, handler: usize) -> Result<(), HookError> {
         Ok(())
     }
+    /// Any process: call a function that [`crate::rpc::register`] was called for; an error is logged, and nothing
+    /// goes back.
+    fn rpc(function: usize, arguments: &[&[u8]]) -> Result<Option<Vec<u8>>, HookError> {
+        Ok(None)
+    }
+    /// A mule got a message: whether it was this plugin's.
+    fn mule_msg(message: &[u8]) -> Result<bool, HookError> {
+        Ok(false)
+    }
     /// Just before each fork of the host.
     fn pre_uwsgi_fork() -> Result<(), HookError> {
         Ok(())

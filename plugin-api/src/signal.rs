@@ -1,8 +1,8 @@
 //! uWSGI signals for plugins written in Rust: handlers, raising, and what raises them by itself. A handler is a number
 //! of the plugin's own, which the host hands back to [`crate::Plugin::signal_handler`].
 
-use crate::{HookError, sys};
-use std::ffi::{CStr, CString, c_int, c_void};
+use crate::{HookError, sys, text};
+use std::ffi::{CStr, c_int, c_void};
 use std::time::Duration;
 
 /// What raises signals by itself.
@@ -24,16 +24,12 @@ fn answer(rc: c_int) -> Result<(), HookError> {
     Err(HookError::new(why.to_string_lossy()))
 }
 
-fn text(value: &[u8]) -> Result<CString, HookError> {
-    CString::new(value).map_err(|_| HookError::new("the text contains a NUL"))
-}
-
 /// Registers a handler of this process with the plugin in slot `modifier1`; the target counts everywhere.
 ///
 /// # Errors
 /// This process may not register, or the target is wrong.
 pub fn register(signal: u8, target: &[u8], handler: usize, modifier1: u8) -> Result<(), HookError> {
-    let target = text(target)?;
+    let target = text::to_host(target, "the target")?;
     // SAFETY: the host copies the target and never looks behind the handler.
     answer(unsafe { sys::uwsgi_register_signal(signal, target.as_ptr().cast_mut(), handler as *mut c_void, modifier1) })
 }
@@ -67,7 +63,7 @@ pub fn raise(signal: u8) -> Result<(), HookError> {
 /// # Errors
 /// Nobody answers there, or the signal was refused.
 pub fn raise_at(address: &[u8], signal: u8) -> Result<(), HookError> {
-    let address = text(address)?;
+    let address = text::to_host(address, "the address")?;
     // SAFETY: the host copies the address.
     match unsafe { sys::uwsgi_remote_signal_send(address.as_ptr().cast_mut(), signal) } {
         0 => Err(HookError::new(format!(
@@ -128,7 +124,7 @@ pub fn add_cron(signal: u8, [minute, hour, day, month, weekday]: [c_int; 5]) -> 
 /// # Errors
 /// This process may not, or nothing is at `path`.
 pub fn add_file_monitor(signal: u8, path: &[u8], iterations: u32, recursive: bool) -> Result<(), HookError> {
-    let path = text(path)?;
+    let path = text::to_host(path, "the path")?;
     let iterations = c_int::try_from(iterations).unwrap_or(c_int::MAX);
     // SAFETY: the host copies the path.
     answer(unsafe { sys::rsgi_add_file_monitor(signal, path.as_ptr(), iterations, c_int::from(recursive)) })

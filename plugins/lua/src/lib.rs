@@ -41,6 +41,10 @@ impl Plugin for LuaPlugin {
     fn signal_handler(signal: u8, _: usize) -> Result<(), HookError> {
         api::handle(&app::state()?.lua, signal).map_err(|e| HookError::new(format!("signal {signal}: {e}")))
     }
+
+    fn rpc(function: usize, arguments: &[&[u8]]) -> Result<Option<Vec<u8>>, HookError> {
+        api::answer(&app::state()?.lua, function, arguments).map_err(|e| HookError::new(e.to_string()))
+    }
 }
 
 /// The slot that the host gave us.
@@ -55,5 +59,5 @@ export_plugin! {
     name: c"lua",
     modifier1: 6,
     options: options::TABLE,
-    hooks: [init, init_apps, request, signal_handler],
+    hooks: [init, init_apps, request, signal_handler, rpc],
 }

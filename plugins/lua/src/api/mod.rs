@@ -1,11 +1,15 @@
 //! The table `uwsgi` of each Lua state, one file for each subject.
 
+mod cache;
+mod lock;
+mod rpc;
 mod signal;
 mod websocket;
 
 use mlua::{Lua, LuaString, Table};
 use rsgi_plugin_api::{HookError, log};
 
+pub use rpc::answer;
 pub use signal::handle;
 
 /// Puts the table into a state.
@@ -22,6 +26,9 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
             Ok(())
         })?,
     )?;
+    cache::install(lua, &uwsgi)?;
+    lock::install(lua, &uwsgi)?;
+    rpc::install(lua, &uwsgi)?;
     signal::install(lua, &uwsgi)?;
     websocket::install(lua, &uwsgi)?;
     lua.globals().set("uwsgi", uwsgi)
@@ -30,6 +37,11 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
 /// An error of the host as one of Lua.
 fn raised(e: HookError) -> mlua::Error {
     mlua::Error::runtime(e.to_string())
+}
+
+/// How the functions of the table say whether something was done.
+fn true_or_nil(is_done: bool) -> Option<bool> {
+    is_done.then_some(true)
 }
 
 /// Sets a function of the table.

@@ -1,0 +1,53 @@
+//! The locks of applications (`--locks`) for plugins written in Rust, by number; 0 is always there.
+
+use crate::abi::UwsgiLockItem;
+use crate::{HookError, sys};
+
+fn numbered(number: i64) -> Result<*mut UwsgiLockItem, HookError> {
+    // SAFETY: reads of the published view, which does not change any more.
+    unsafe {
+        if sys::uwsgi.i_am_a_spooler != 0 {
+            return Err(HookError::new("the spooler cannot lock or unlock"));
+        }
+        let last = sys::uwsgi.locks;
+        match usize::try_from(number) {
+            Ok(n) if number <= last.into() => Ok(*sys::uwsgi.user_lock.add(n)),
+            _ => Err(HookError::new(format!(
+                "invalid lock number {number}: there are 0 to {last} (see locks)"
+            ))),
+        }
+    }
+}
+
+/// Waits for a lock and takes it.
+///
+/// # Errors
+/// There is no such lock, or this thread has it already.
+pub fn lock(number: i64) -> Result<(), HookError> {
+    // SAFETY: a record of the host.
+    match unsafe { sys::rsgi_lock(numbered(number)?, 1) } {
+        0 => Ok(()),
+        _ => Err(HookError::new(
+            "this thread holds the lock already: unlock it before it is asked for again",
+        )),
+    }
+}
+
+/// Gives a lock back, in the thread that has it.
+///
+/// # Errors
+/// There is no such lock.
+pub fn unlock(number: i64) -> Result<(), HookError> {
+    // SAFETY: a record of the host.
+    unsafe { sys::uwsgi_unlock(numbered(number)?) };
+    Ok(())
+}
+
+/// Whether somebody has a lock.
+///
+/// # Errors
+/// There is no such lock.
+pub fn is_locked(number: i64) -> Result<bool, HookError> {
+    // SAFETY: a record of the host.
+    Ok(unsafe { sys::uwsgi_lock_check(numbered(number)?) } != 0)
+}

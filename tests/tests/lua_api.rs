@@ -1,0 +1,216 @@
+//! The rest of Lua's table `uwsgi`: what it shares with other processes and other languages.
+
+use rsgi_tests::python::{EVAL_APP, eval};
+use rsgi_tests::{Server, Setup};
+
+const APP: &str = r#"
+uwsgi.register_rpc("join", function(...) return "lua:" .. table.concat({...}, "+") end)
+uwsgi.register_rpc("number", function() return 42 end)
+uwsgi.register_rpc("nothing", function() end)
+uwsgi.register_rpc("fails", function() error("boom in the function") end)
+uwsgi.register_rpc("through", function(name, ...) return uwsgi.call(name, ...) end)
+local function unquote(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+function show(...)
+  local all = table.pack(...)
+  for n = 1, all.n do all[n] = tostring(all[n]) end
+  return table.concat(all, " ")
+end
+return function(env)
+  local code, wrong = load(unquote(env.QUERY_STRING))
+  local text = wrong
+  if code then
+    local ok, what = pcall(function() return show(code()) end)
+    text = tostring(what)
+  end
+  return 200, {}, coroutine.wrap(function() coroutine.yield(text) end)
+end
+"#;
+
+fn setup(args: &[&str]) -> Setup {
+    Setup::new()
+        .file("app.lua", APP)
+        .args(["--master", "--lua", "@DIR@/app.lua", "--http-socket", "127.0.0.1:0"])
+        .args(["--http-socket-modifier1", "6"])
+        .args(args.iter().copied())
+}
+
+/// Runs Lua in a request: what it returns, spaces between.
+fn run(server: &Server, code: &str) -> String {
+    let mut query = String::new();
+    for byte in code.bytes() {
+        query.push_str(&format!("%{byte:02x}"));
+    }
+    server.get(&format!("/?{query}")).text()
+}
+
+fn value(server: &Server, code: &str) -> String {
+    run(server, &format!("return {code}"))
+}
+
+#[test]
+fn caches_keep_texts_and_numbers() {
+    let server = setup(&[
+        "--cache2",
+        "name=one,items=20,blocksize=2048",
+        "--cache2",
+        "name=two,items=5",
+    ])
+    .start();
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.cache_set('k', 'v1'), uwsgi.cache_set('k', 'v2'), uwsgi.cache_get('k')"
+        ),
+        "true nil v1"
+    );
+    assert_eq!(
+        value(&server, "uwsgi.cache_update('k', 'v3', 0, 'one'), uwsgi.cache_get('k')"),
+        "true v3"
+    );
+    assert_eq!(
+        value(&server, "uwsgi.cache_get('k', 'two'), uwsgi.cache_exists('k', 'two')"),
+        "nil nil"
+    );
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.cache_exists('k'), uwsgi.cache_del('k'), uwsgi.cache_del('k')"
+        ),
+        "true true nil"
+    );
+    // longer than what is read in one go, and no text
+    run(&server, "uwsgi.cache_set('long', ('\\0ab'):rep(600))");
+    assert_eq!(
+        value(
+            &server,
+            "#uwsgi.cache_get('long'), uwsgi.cache_get('long') == ('\\0ab'):rep(600)"
+        ),
+        "1800 true"
+    );
+    run(
+        &server,
+        "uwsgi.cache_setnum('n', 5) uwsgi.cache_inc('n') uwsgi.cache_inc('n', 4) uwsgi.cache_mul('n')",
+    );
+    run(&server, "uwsgi.cache_dec('n', 2) uwsgi.cache_div('n', 3)");
+    assert_eq!(
+        value(&server, "uwsgi.cache_getnum('n'), uwsgi.cache_getnum('none')"),
+        "6 0"
+    );
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.cache_setnum('n', 7), uwsgi.cache_updatenum('n', -7), uwsgi.cache_getnum('n')"
+        ),
+        "nil true -7"
+    );
+    run(&server, "uwsgi.cache_set('ended', 'v', -1)");
+    assert_eq!(
+        run(
+            &server,
+            "local k = uwsgi.cache_keys() table.sort(k) return table.concat(k, ',')"
+        ),
+        "long,n"
+    );
+    assert_eq!(value(&server, "uwsgi.cache_clear(), #uwsgi.cache_keys()"), "true 0");
+}
+
+#[test]
+fn several_keys_of_a_cache_come_at_once() {
+    let server = setup(&["--cache2", "name=one,items=20"]).start();
+    run(
+        &server,
+        "uwsgi.cache_set('a', '1') uwsgi.cache_set('b', '2') uwsgi.cache_setnum('n', 3)",
+    );
+    assert_eq!(
+        value(&server, "uwsgi.cache_get_multi('one', 'a', 'none', 'b')"),
+        "1 nil 2"
+    );
+    assert_eq!(value(&server, "uwsgi.cache_getnum_multi(nil, 'n', 'none')"), "3 nil");
+    assert_eq!(
+        run(
+            &server,
+            "local t = uwsgi.cache_get_tmulti('one', 'b', 'a') return t.a, t.b"
+        ),
+        "1 2"
+    );
+    assert_eq!(
+        run(
+            &server,
+            "local t, missed = uwsgi.cache_get_tmulti('one', 'b', 'x', 'y') return t.b, t.x, missed"
+        ),
+        "2 nil 2"
+    );
+    assert_eq!(value(&server, "uwsgi.cache_exists_multi('one', 'a', 'x')"), "true nil");
+    assert_eq!(
+        value(&server, "uwsgi.cache_del_multi('one', 'a', 'x', 'b')"),
+        "true nil true"
+    );
+    assert_eq!(
+        value(&server, "uwsgi.cache_exists('a'), uwsgi.cache_exists('b')"),
+        "nil nil"
+    );
+}
+
+#[test]
+fn locks_exclude_and_are_told() {
+    let server = setup(&["--locks", "2", "-p", "1"]).start();
+    assert_eq!(
+        run(
+            &server,
+            "uwsgi.lock() uwsgi.lock(2) return uwsgi.is_locked(), uwsgi.is_locked(1), uwsgi.is_locked(2)"
+        ),
+        "true false true"
+    );
+    assert!(run(&server, "uwsgi.lock(2)").contains("holds the lock already"));
+    assert_eq!(
+        run(
+            &server,
+            "uwsgi.unlock() uwsgi.unlock(2) return uwsgi.is_locked(), uwsgi.is_locked(2)"
+        ),
+        "false false"
+    );
+    assert!(run(&server, "uwsgi.lock(3)").contains("invalid lock number 3"));
+    assert!(run(&server, "uwsgi.unlock(-1)").contains("invalid lock number -1"));
+}
+
+#[test]
+fn functions_are_called_here_and_from_elsewhere() {
+    let peer = setup(&["--socket", "127.0.0.1:0", "--threads", "3"]).start();
+    let node = format!("'127.0.0.1:{}'", peer.port_of_socket(1));
+    assert_eq!(value(&peer, "uwsgi.call('join', 'a', 'b\\0', '')"), "lua:a+b\0+");
+    assert_eq!(
+        value(
+            &peer,
+            "uwsgi.rpc(nil, 'number'), uwsgi.call('nothing'), uwsgi.call('fails')"
+        ),
+        "42 nil nil"
+    );
+    assert!(peer.log().contains("boom in the function"), "{}", peer.log());
+    assert_eq!(value(&peer, "uwsgi.call('nobody')"), "nil");
+    assert!(run(&peer, "uwsgi.call()").contains("needs the name"));
+    assert!(run(&peer, "uwsgi.call('join', ('x'):rep(65536))").contains("at most 65535 bytes"));
+    assert_eq!(
+        run(&peer, "return table.concat(uwsgi.rpc_list(), ',')"),
+        "join,number,nothing,fails,through"
+    );
+
+    let server = setup(&[]).start();
+    for n in 0..9 {
+        // whichever thread takes it has a state with the function
+        assert_eq!(
+            value(&server, &format!("uwsgi.rpc({node}, 'join', 'x', '{n}')")),
+            format!("lua:x+{n}")
+        );
+    }
+}
+
+#[test]
+fn python_and_lua_call_each_other() {
+    let python = format!("{EVAL_APP}\nuwsgi.register_rpc('py', lambda *a: b'py:' + b'+'.join(a))\n");
+    let both = Setup::new().file("app.lua", APP).wsgi(&python);
+    let server = both.args(["--master", "--lua", "@DIR@/app.lua"]).start();
+    assert_eq!(eval(&server, "uwsgi.call(b'join', b'one', b'two')"), "b'lua:one+two'");
+    assert_eq!(eval(&server, "uwsgi.call(b'through', b'py', b'a', b'b')"), "b'py:a+b'");
+}
