@@ -4,6 +4,7 @@ use rsgi_protocol::cgi::{self, Origin, Scratch};
 use rsgi_protocol::chunked::{self, Decoder, Event};
 use rsgi_protocol::fastcgi::{Intake, StdinDecoder, Step, parse_params};
 use rsgi_protocol::http1::{Head, Limits, Progress, parse_head};
+use rsgi_protocol::proxy;
 use rsgi_protocol::response::{ResponseHead, parse_response};
 use rsgi_protocol::scgi;
 use rsgi_protocol::uwsgi::{HEADER_LEN, Writer, parse_vars};
@@ -180,5 +181,13 @@ pub fn scgi_head(data: &[u8]) {
             let sum: usize = read.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
             assert_eq!(sum, vars.len());
         }
+    }
+}
+
+/// A PROXY header is the same whatever follows it, and is not taken for whole before its last byte.
+pub fn proxy_header(data: &[u8]) {
+    if let Ok(proxy::Header::Whole { len, client }) = proxy::parse(data) {
+        assert_eq!(proxy::parse(&data[..len]), Ok(proxy::Header::Whole { len, client }));
+        assert_eq!(proxy::parse(&data[..len - 1]), Ok(proxy::Header::Partial));
     }
 }

@@ -468,7 +468,18 @@ impl Gateway {
             return self.read_proxy(key);
         }
         match session.channel.flush() {
-            Ok(true) => session.deadline = session.deadline.max(self.now + self.config.timeout),
+            Ok(true) if !session.channel.output.is_empty() => {
+                session.deadline = session.deadline.max(self.now + self.config.timeout);
+            }
+            Ok(true) => {
+                // the last of an answer has left: from now on the client is idle, or sends its next head
+                session.idle_since = self.now;
+                session.deadline = self.now
+                    + match session.channel.input.is_empty() {
+                        true => self.config.keep_alive.unwrap_or(LINGER),
+                        false => self.config.headers_timeout,
+                    };
+            }
             Ok(false) => {}
             Err(_) => {
                 self.close(key);

@@ -503,3 +503,30 @@ fn redirects_keep_the_place() {
     assert_eq!(location("GET / HTTP/1.0\r\n\r\n").0, 400);
     assert!(worker.served.lock().expect("no panic").is_empty());
 }
+
+#[test]
+fn kept_connections_end_when_they_were_idle_for_so_long() {
+    let worker = Worker::start();
+    let gateway = start(
+        Config {
+            keep_alive: Some(Duration::from_secs(1)),
+            timeout: Duration::from_secs(30),
+            ..config()
+        },
+        Backends::Workers {
+            link: worker.node(),
+            workers: 0,
+            cores: 0,
+        },
+    );
+    let mut client = gateway.connect().send(get("/env"));
+    assert_eq!(client.answer(false).status, 200);
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).expect("an orderly end");
+    let took = began.elapsed();
+    assert!(
+        (Duration::from_millis(600)..Duration::from_secs(4)).contains(&took),
+        "{took:?}"
+    );
+}

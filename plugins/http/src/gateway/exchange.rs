@@ -299,6 +299,10 @@ impl Gateway {
                 }
             }
         }
+        if session.reply.is_done() {
+            // the worker gets its next request first; every phase that follows begins with this write
+            return Ok(true);
+        }
         moved |= session.channel.flush().map_err(|_| Fault::Client)?;
         Ok(moved)
     }
