@@ -15,6 +15,8 @@ pub struct State {
     pub lua: Lua,
     /// The WSAPI function.
     pub run: Function,
+    /// What `env.input.read` is in each request.
+    pub read: Function,
 }
 
 thread_local! {
@@ -68,7 +70,8 @@ fn load(options: &Options) -> Result<State, HookError> {
         mlua::Value::Table(table) => table.get("run").map_err(|e| failed(path, &e))?,
         _ => lua.globals().get("run").map_err(|e| failed(path, &e))?,
     };
-    Ok(State { lua, run })
+    let read = lua.create_function(api::input_read).map_err(|e| failed(path, &e))?;
+    Ok(State { lua, run, read })
 }
 
 /// Loads the application once where the host asks for it, and registers it.

@@ -38,12 +38,24 @@ impl Plugin for LuaPlugin {
         }
     }
 
+    fn post_request(_: &mut Request<'_>) -> Result<(), HookError> {
+        request::over();
+        Ok(())
+    }
+
     fn signal_handler(signal: u8, _: usize) -> Result<(), HookError> {
         api::handle(&app::state()?.lua, signal).map_err(|e| HookError::new(format!("signal {signal}: {e}")))
     }
 
     fn rpc(function: usize, arguments: &[&[u8]]) -> Result<Option<Vec<u8>>, HookError> {
         api::answer(&app::state()?.lua, function, arguments).map_err(|e| HookError::new(e.to_string()))
+    }
+
+    fn mule_msg(message: &[u8]) -> Result<bool, HookError> {
+        if options::get().app.is_none() {
+            return Ok(false);
+        }
+        api::dispatch(&app::state()?.lua, message).map_err(|e| HookError::new(format!("mule_msg_hook: {e}")))
     }
 }
 
@@ -59,5 +71,5 @@ export_plugin! {
     name: c"lua",
     modifier1: 6,
     options: options::TABLE,
-    hooks: [init, init_apps, request, signal_handler, rpc],
+    hooks: [init, init_apps, request, post_request, signal_handler, rpc, mule_msg],
 }
