@@ -345,3 +345,62 @@ fn sockets_of_the_application_speak() {
     assert!(run(&server, "uwsgi.async_sleep(-1)").contains("the pause -1"));
     assert!(run(&server, "uwsgi.send(1)").contains("send([descriptor,] text)"));
 }
+
+#[test]
+fn a_mule_runs_the_hook_for_its_messages() {
+    let app =
+        "uwsgi.mule_msg_hook(function(m) uwsgi.log('mule ' .. uwsgi.mymid() .. ' got ' .. m) end)\n".to_owned() + APP;
+    let setup = setup(&["--mule", "--mule", "--farm", "both:1,2", "-p", "1"]).file("app.lua", &app);
+    let mut server = setup.start();
+    assert_eq!(value(&server, "uwsgi.mule_msg('one', 2)"), "true");
+    server.wait_log("mule 2 got one", 1);
+    assert_eq!(
+        value(&server, "uwsgi.mule_msg('two', 'both'), uwsgi.mule_msg('three')"),
+        "true true"
+    );
+    server.wait_log("got two", 1);
+    server.wait_log("got three", 1);
+    assert!(run(&server, "uwsgi.mule_msg('x', 3)").contains("invalid mule number 3"));
+    assert!(run(&server, "uwsgi.mule_msg('x', 'none')").contains("unknown farm none"));
+    assert!(run(&server, "uwsgi.mule_msg_get()").contains("in a mule only"));
+}
+
+#[test]
+fn files_are_run_in_their_order() {
+    let order = "order = (order or '') .. 'pre '";
+    let more = "order = order .. 'more '";
+    let post = "order = order .. 'post '";
+    let fork = "order = order .. 'fork' .. uwsgi.mywid()";
+    let setup = setup(&[
+        "-p",
+        "1",
+        "--lua-postfork-worker",
+        "@DIR@/fork.lua",
+        "--lua-postload",
+        "@DIR@/post.lua",
+    ])
+    .args(["--lua-load", "@DIR@/pre.lua", "--lua-load", "@DIR@/more.lua"])
+    .file("app.lua", &format!("order = order .. 'app '\n{APP}"))
+    .file("pre.lua", order)
+    .file("more.lua", more)
+    .file("post.lua", post)
+    .file("fork.lua", fork);
+    assert_eq!(value(&setup.start(), "order"), "pre more app post fork1");
+}
+
+#[test]
+fn garbage_is_collected_after_so_many_requests() {
+    let server = setup(&["-p", "1", "--lua-gc-freq=2", "--lua-gc-full"]).start();
+    // Lua itself collects nothing: what is seen is the option's work
+    run(&server, "collectgarbage('stop') gone = 0");
+    let make = "setmetatable({}, {__gc = function() gone = gone + 1 end})";
+    let seen: Vec<String> = (0..4).map(|_| run(&server, &format!("{make} return gone"))).collect();
+    assert_eq!(seen, ["0", "1", "1", "3"]);
+    let ended = setup(&["--lua-gc-freq=often"]).run();
+    assert_ne!(ended.code, 0);
+    assert!(
+        ended.output.contains("lua-gc-freq is a number of requests"),
+        "{}",
+        ended.output
+    );
+}

@@ -5,7 +5,7 @@ mod app;
 mod options;
 mod request;
 
-use rsgi_plugin_api::{HookError, Outcome, Plugin, Request, export_plugin, log, sys};
+use rsgi_plugin_api::{HookError, Outcome, Plugin, Request, export_plugin, log, process, sys};
 
 struct LuaPlugin;
 
@@ -25,10 +25,21 @@ impl Plugin for LuaPlugin {
         app::init(modifier1())
     }
 
+    fn post_fork() -> Result<(), HookError> {
+        match process::worker_id() {
+            0 => Ok(()),
+            _ => app::postfork(),
+        }
+    }
+
     fn request(req: &mut Request<'_>) -> Result<Outcome, HookError> {
         req.parse()?;
         let state = app::state()?;
-        match request::serve(&state, req) {
+        let outcome = request::serve(&state, req);
+        if let Err(e) = state.collect() {
+            log::line(&format!("lua: garbage collection: {e}"));
+        }
+        match outcome {
             Ok(()) => Ok(Outcome::Done),
             Err(e) => {
                 let path = String::from_utf8_lossy(req.path_info()).into_owned();
@@ -71,5 +82,5 @@ export_plugin! {
     name: c"lua",
     modifier1: 6,
     options: options::TABLE,
-    hooks: [init, init_apps, request, post_request, signal_handler, rpc, mule_msg],
+    hooks: [init, init_apps, post_fork, request, post_request, signal_handler, rpc, mule_msg],
 }
