@@ -11,7 +11,9 @@ for bind in http-socket http; do
     i=0
     until wrk -t1 -c1 -d1s "http://127.0.0.1:$port/" 2>/dev/null | grep -q Requests/sec; do
         i=$((i + 1))
-        [ $i -lt 20 ] || { echo "the server does not answer" >&2; exit 1; }
+        [ $i -lt 50 ] || { echo "the server does not answer" >&2; exit 1; }
+        # refused at once while the server starts
+        sleep 0.1
     done
     for mode in keep-alive close; do
         printf '%-12s %-11s ' "--$bind" "$mode"

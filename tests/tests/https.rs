@@ -280,6 +280,29 @@ fn clients_show_certificates() {
 }
 
 #[test]
+fn sockets_of_that_name_have_modifiers_of_their_own() {
+    let setup = Setup::new();
+    certificate(setup.dir(), "one");
+    let setup = setup
+        .file("app.py", APP)
+        .args(["--master", "--wsgi-file", "@DIR@/app.py"]);
+    let mut server = setup
+        .args([
+            "--https-socket",
+            "127.0.0.1:0,one.crt,one.key",
+            "--https-socket-modifier1",
+            "201",
+        ])
+        .start();
+    server.wait_log("spawned rsgi http", 1);
+    let (text, ok) = curl(&server, &[]);
+    assert!(ok && text.contains("500"), "{text}");
+    assert!(server.log().contains("unavailable modifier requested: 201"));
+    let (text, ok) = curl(&server, &["-w", "%{http_code}"]);
+    assert!(ok && text.ends_with("500"), "{text}");
+}
+
+#[test]
 fn plain_clients_are_sent_to_https() {
     let setup = Setup::new();
     certificate(setup.dir(), "one");

@@ -344,3 +344,15 @@ fn attached_programs_live_and_die_with_the_server() {
     assert_eq!(server.wait_exit().code(), Some(0));
     wait_for("the successor's end", || (!is_alive(second)).then_some(()));
 }
+
+#[test]
+fn rare_requests_reach_all_workers() {
+    let mut server = serve(&["-p", "3"]);
+    let workers = server.wait_workers(3, &[]);
+    let mut seen = std::collections::BTreeSet::new();
+    wait_for("an answer of each worker", || {
+        // one that has just served goes to the end of the line after a while
+        seen.insert(server.get("/pid").text());
+        (seen.len() == workers.len()).then_some(())
+    });
+}

@@ -1,5 +1,5 @@
 //! Applications as their own tutorials write them, unmodified, on each way a request can come in: Flask and Django
-//! behind `--http-socket`, `--http`, and nginx with `uwsgi_pass`.
+//! behind `--http-socket`, `--http`, and nginx with `uwsgi_pass`; OpenTelemetry and a cache library in workers.
 //!
 //! The packages come from a virtualenv in the target folder, made once with pip; without a network the tests say that
 //! they are skipped.
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-/// A virtualenv with Flask and Django, or `None`.
+/// A virtualenv with all that these tests serve, or `None`.
 fn venv() -> Option<&'static PathBuf> {
     static VENV: OnceLock<Option<PathBuf>> = OnceLock::new();
     let made = VENV.get_or_init(|| {
@@ -19,7 +19,7 @@ fn venv() -> Option<&'static PathBuf> {
         let python = dir.join("bin/python");
         let has_all = || {
             let check = Command::new(&python)
-                .args(["-c", "import flask, django"])
+                .args(["-c", "import flask, django, cachelib, opentelemetry.sdk"])
                 .stderr(Stdio::null())
                 .status();
             check.is_ok_and(|s| s.success())
@@ -32,7 +32,10 @@ fn venv() -> Option<&'static PathBuf> {
                     .output()
                     .is_ok_and(|o| o.status.success())
             })?;
-            eprintln!("installing Flask and Django for {base} into {}", dir.display());
+            eprintln!(
+                "installing Flask, Django, cachelib and OpenTelemetry for {base} into {}",
+                dir.display()
+            );
             let _ = Command::new(&python)
                 .args([
                     "-m",
@@ -45,13 +48,15 @@ fn venv() -> Option<&'static PathBuf> {
                     "1",
                     "flask",
                     "django",
+                    "cachelib",
+                    "opentelemetry-sdk",
                 ])
                 .output();
         }
         has_all().then_some(dir)
     });
     if made.is_none() {
-        rsgi_tests::skipped("Flask and Django cannot be installed here");
+        rsgi_tests::skipped("Flask, Django, cachelib and OpenTelemetry cannot be installed here");
     }
     made.as_ref()
 }
@@ -367,4 +372,76 @@ fn django_with_its_admin() {
         "sent with sendfile"
     );
     assert_eq!(ask(port, "GET /admin", "", "", b"").header("location"), Some("/admin/"));
+}
+
+/// Spans are exported by a thread that the library starts anew in each worker: preloading does not silence it.
+const TELEMETRY: &str = r#"
+import os
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+class Notes(SpanExporter):
+    def export(self, spans):
+        with open("@DIR@/spans", "a") as f:
+            for span in spans:
+                f.write("%d %s\n" % (os.getpid(), span.name))
+        return SpanExportResult.SUCCESS
+    def shutdown(self):
+        pass
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(Notes(), schedule_delay_millis=100))
+trace.set_tracer_provider(provider)
+def application(env, start):
+    with trace.get_tracer("app").start_as_current_span("request"):
+        start("200 OK", [])
+        return [str(os.getpid()).encode()]
+"#;
+
+#[test]
+fn spans_of_a_preloaded_application_are_exported_by_its_workers() {
+    let Some(venv) = venv() else { return };
+    let mut server = Setup::new()
+        .wsgi(TELEMETRY)
+        .args(["--virtualenv", venv.to_str().expect("the path is text"), "-p", "2"])
+        .start();
+    let workers = server.wait_workers(2, &[]);
+    let mut seen = std::collections::BTreeSet::new();
+    wait_for("an answer of each worker", || {
+        seen.insert(server.get("/").text());
+        (seen.len() == workers.len()).then_some(())
+    });
+    wait_for("spans of each worker", || {
+        let spans = std::fs::read_to_string(server.dir().join("spans")).unwrap_or_default();
+        seen.iter()
+            .all(|pid| spans.contains(&format!("{pid} request")))
+            .then_some(())
+    });
+}
+
+/// The cache of the server behind an interface that its users know (cachelib's backend for uWSGI).
+const CACHED: &str = r#"
+from flask import Flask
+from cachelib import UWSGICache
+app = Flask(__name__)
+cache = UWSGICache(default_timeout=60, cache="pages")
+@app.route("/<name>")
+def page(name):
+    count = (cache.get(name) or 0) + 1
+    cache.set(name, count)
+    return str(count)
+application = app
+"#;
+
+#[test]
+fn a_cache_library_keeps_its_values_in_the_server() {
+    let Some(venv) = venv() else { return };
+    let server = Setup::new()
+        .wsgi(CACHED)
+        .args(["--virtualenv", venv.to_str().expect("the path is text"), "-p", "2"])
+        .args(["--cache2", "name=pages,items=100"])
+        .start();
+    for count in 1..=20 {
+        assert_eq!(server.get("/page").text(), count.to_string());
+    }
+    assert_eq!(server.get("/other").text(), "1");
 }

@@ -14,8 +14,6 @@ pub enum SocketProtocol {
     Http,
     /// HTTP/1.1 with keep-alive even under `classic-defaults`.
     Http11,
-    /// HTTP over TLS.
-    Https,
     /// FastCGI.
     FastCgi,
     /// FastCGI whose answers carry their own status line.
@@ -36,7 +34,6 @@ impl SocketProtocol {
             "puwsgi" => Self::Puwsgi,
             "http" => Self::Http,
             "http11" => Self::Http11,
-            "https" => Self::Https,
             "fastcgi" => Self::FastCgi,
             "fastcgi-nph" => Self::FastCgiNph,
             "scgi" => Self::Scgi,
@@ -55,8 +52,6 @@ pub struct SocketSpec {
     pub address: String,
     /// `None`: the default protocol (`--protocol`), which may be named later than the socket.
     pub protocol: Option<SocketProtocol>,
-    /// What stood behind the first comma (certificate, key … of an HTTPS socket).
-    pub extra: Vec<String>,
     /// For messages.
     pub origin: Origin,
 }
@@ -88,8 +83,6 @@ pub struct Sockets {
     pub protocol: Option<SocketProtocol>,
     /// `http-socket-modifier1`
     pub http_modifiers: Modifiers,
-    /// `https-socket-modifier1`
-    pub https_modifiers: Modifiers,
     /// `fastcgi-modifier1`
     pub fastcgi_modifiers: Modifiers,
     /// `scgi-modifier1`

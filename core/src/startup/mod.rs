@@ -262,6 +262,13 @@ fn run_in_jail(
     }
     daemonize::late(&server.settings, is_reload)?;
 
+    // what the start has used and given back would be part of every worker
+    // SAFETY: takes no pointer; single-threaded here but for threads of applications, which it locks out.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+
     // 7. serve
     if server.settings.processes.master || reload::is_reload() {
         Ok(master::run(server, log_pipes)?)

@@ -106,7 +106,7 @@ pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<Work
             None => (Some(obtain(spec, settings, &options)?), spec.address.clone()),
         };
         let Some(listener) = listener else { continue };
-        all.push(worker_socket(settings, listener, kind, asked, Some(spec))?);
+        all.push(worker_socket(settings, listener, kind, asked));
     }
     add_activated(settings, default, &mut all)?;
     if all.is_empty() && is_listening_socket(0) && !settings.sockets.honour_stdin {
@@ -119,8 +119,7 @@ pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<Work
                 Listener::adopt(fd),
                 default,
                 format!("fd://{fd}"),
-                None,
-            )?);
+            ));
         }
     }
     for (number, socket) in all.iter().enumerate() {
@@ -131,7 +130,6 @@ pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<Work
         let spec = SocketSpec {
             address: name.clone(),
             protocol: None,
-            extra: Vec::new(),
             origin: crate::config::Origin::CommandLine,
         };
         let listener = obtain(&spec, settings, &options)?;
@@ -152,8 +150,7 @@ fn worker_socket(
     listener: Listener,
     kind: settings::SocketProtocol,
     asked: String,
-    spec: Option<&SocketSpec>,
-) -> Result<WorkerSocket, StartupError> {
+) -> WorkerSocket {
     use settings::SocketProtocol as Kind;
     let (protocol, modifiers) = match kind {
         Kind::Uwsgi => (SocketProtocol::Uwsgi, settings::Modifiers::default()),
@@ -164,21 +161,15 @@ fn worker_socket(
         Kind::Scgi => (SocketProtocol::Scgi, settings.sockets.scgi_modifiers),
         Kind::ScgiNph => (SocketProtocol::ScgiNph, settings.sockets.scgi_modifiers),
         Kind::Raw => (SocketProtocol::Raw, settings.sockets.raw_modifiers),
-        Kind::Https => {
-            let place = spec.map_or(String::new(), |s| format!(" [{}]", s.origin));
-            return Err(StartupError::new(format!(
-                "{asked}{place}: this version of rsgi does not speak that protocol ({kind:?}) yet; use --http-socket or --socket"
-            )));
-        }
     };
-    Ok(WorkerSocket {
+    WorkerSocket {
         listener,
         protocol,
         modifier1: modifiers.first,
         modifier2: modifiers.second,
         view: std::ptr::null_mut(),
         asked,
-    })
+    }
 }
 
 fn announce(number: usize, socket: &WorkerSocket) {
@@ -206,7 +197,7 @@ fn add_activated(
         if is_listening_socket(fd) && !all.iter().any(|s| s.listener.as_raw_fd() == fd) {
             let asked = format!("fd://{fd}");
             let fd = reload::inherited_socket(&asked).unwrap_or(fd);
-            all.push(worker_socket(settings, Listener::adopt(fd), kind, asked, None)?);
+            all.push(worker_socket(settings, Listener::adopt(fd), kind, asked));
         }
     }
     Ok(())

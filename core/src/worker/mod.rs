@@ -336,6 +336,9 @@ fn core_loop(shared: &Cores, id: usize) {
                 Ready::Listener(socket) => {
                     if let Some(conn) = accept(socket, &mut spare) {
                         serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                        if server.shared.worker_count() > 1 {
+                            shared.poll.go_last(socket, TURN);
+                        }
                     } else if socket.is_ours_to_close() && process::is_last_generation() {
                         // a unix socket that lets nobody in any more (`net::closing`) is always ready
                         shared.poll.unwatch(socket);
@@ -362,6 +365,9 @@ fn hear_signals(poll: &Poll, id: usize) -> nix::Result<()> {
         None => Ok(()),
     }
 }
+
+/// Milliseconds after which another worker may go first: rare connections are spread, and many cost nothing more.
+const TURN: u64 = 5;
 
 fn accept(socket: &'static server::WorkerSocket, spare: &mut Vec<Vec<u8>>) -> Option<Box<Connection>> {
     match Connection::accept(socket, spare) {

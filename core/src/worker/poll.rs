@@ -5,10 +5,11 @@
 //! connection is armed once and belongs to the core that its event wakes; with one core it simply stays watched.
 
 use super::connection::Connection;
+use crate::say;
 use crate::server::WorkerSocket;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const LISTENER: u64 = 1 << 62;
@@ -57,6 +58,8 @@ pub struct Poll {
     parking: Mutex<Parking>,
     parked: AtomicUsize,
     one_shot: bool,
+    /// When this worker last went to the end of the line, milliseconds of the monotonic clock.
+    yielded: AtomicU64,
 }
 
 fn token(index: usize, generation: u32) -> u64 {
@@ -80,6 +83,7 @@ impl Poll {
             parking: Mutex::default(),
             parked: AtomicUsize::new(0),
             one_shot: cores > 1,
+            yielded: AtomicU64::new(0),
         })
     }
 
@@ -127,6 +131,27 @@ impl Poll {
     /// The descriptor that is readable when there is something to take.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.epoll.0.as_fd()
+    }
+
+    /// Lets other workers go first at a socket's next connection, at most once in so many milliseconds: the kernel
+    /// wakes those who watch a socket exclusively in the order in which they began to.
+    pub fn go_last(&self, socket: &'static WorkerSocket, pause: u64) {
+        let (now, before) = (super::monotonic_ms(), self.yielded.load(Ordering::Relaxed));
+        let is_ours = now.saturating_sub(before) >= pause
+            && (self.yielded)
+                .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        let index = self.sockets.iter().position(|s| std::ptr::eq(s, socket));
+        // one that is not watched any more stays so
+        if let (true, Some(index)) = (is_ours, index)
+            && self.epoll.delete(socket.listener.as_fd()).is_ok()
+        {
+            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
+            let event = EpollEvent::new(flags, LISTENER | index as u64);
+            if let Err(e) = self.epoll.add(socket.listener.as_fd(), event) {
+                say!("cannot watch {}: {e}", socket.listener.name);
+            }
+        }
     }
 
     /// Takes no more connections.

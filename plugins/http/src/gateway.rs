@@ -60,10 +60,11 @@ pub enum Service {
 pub struct Config {
     /// What is done on each listening socket; plain HTTP where nothing is said.
     pub services: Vec<Service>,
+    /// What the packets of each ask for; the first plugin where nothing is said.
+    pub modifiers: Vec<(u8, u8)>,
     /// Requests carry the client's certificate.
     pub export_certificate: bool,
     /// HTTP/2 is spoken to whoever begins with it.
-    #[allow(dead_code)] // it is not offered yet
     pub http2: bool,
     /// Who may say first who its client is; `None`: nobody does.
     pub proxies: Option<AllowList>,
@@ -480,8 +481,17 @@ impl Gateway {
         }
         let had_bytes = !session.channel.input.is_empty();
         let step = session.read_head(&self.config.limits, &mut self.pool, &mut self.heads);
-        if self.config.http2 && session.begins_http2() {
-            return self.begin_http2(key);
+        if self.config.http2 {
+            match session.begins_http2() {
+                Some(true) => return self.begin_http2(key),
+                Some(false) => {}
+                None if session.channel.is_half_closed() => {}
+                None => {
+                    // its settings follow the preface at once
+                    session.deadline = session.deadline.min(self.now + LINGER);
+                    return false;
+                }
+            }
         }
         match step {
             HeadStep::Request => self.start(key),

@@ -19,8 +19,22 @@ use rsgi_protocol::response::ResponseHead;
 pub use pipe::Pipe;
 use translate::Framing;
 
-/// What a client begins with, as far as HTTP/1 would read it for a request.
-pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// What a client begins with.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Bytes of a frame's header.
+const FRAME: usize = 9;
+
+/// Whether a connection begins with HTTP/2; `None`: more has to come to tell. The preface alone is not enough, a client
+/// has to go on with its settings: whoever sends something else is answered in the language that it may know.
+pub fn begins(input: &[u8]) -> Option<bool> {
+    let n = input.len().min(PREFACE.len());
+    // all that HTTP/1 would not refuse yet is its to judge
+    if n < b"PRI * HTTP/2.0".len() || input[..n] != PREFACE[..n] {
+        return Some(false);
+    }
+    let frame = input.get(PREFACE.len()..PREFACE.len() + FRAME)?;
+    Some(matches!(frame, [0, _, _, 4, 0, 0, 0, 0, 0]))
+}
 
 /// Streams of one client at a time.
 const STREAMS: u32 = 128;
@@ -185,12 +199,12 @@ impl Http2 {
         }
     }
 
-    /// Takes no new streams, and ends when those under way have ended.
+    /// Takes no new streams, and ends when those under way have ended; a connection that is only beginning is heard
+    /// first.
     pub fn close(&mut self) {
-        self.is_closing = true;
-        match &mut self.state {
-            State::Open(connection) => connection.graceful_shutdown(),
-            _ => self.state = State::Closed,
+        if let State::Open(connection) = &mut self.state {
+            self.is_closing = true;
+            connection.graceful_shutdown();
         }
     }
 }

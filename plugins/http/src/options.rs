@@ -81,7 +81,7 @@ macro_rules! ignored {
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 28] = [
+const ACTIVE: [OptionRow; 31] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -171,9 +171,25 @@ const ACTIVE: [OptionRow; 28] = [
     OptionRow::value(
         c"https",
         c"take HTTPS clients: ADDRESS,CERTIFICATE,KEY[,CIPHERS[,CLIENT-CA]], the files in PEM form; !CLIENT-CA demands a certificate",
-        |v| store(settings::https(text(v)?), |s, listen| s.listen.push(listen)),
+        |v| store(settings::https("https", text(v)?), |s, listen| s.listen.push(listen)),
     )
     .needs_master(),
+    OptionRow::value(
+        c"https-socket",
+        c"as https, for packets with modifiers of their own",
+        |v| store(settings::https("https-socket", text(v)?), |s, listen| s.listen.push(listen)),
+    )
+    .needs_master(),
+    OptionRow::value(
+        c"https-socket-modifier1",
+        c"which request plugin serves what comes in by https-socket",
+        |v| store(modifier(v)?, |s, n| s.https_socket_modifiers.0 = n),
+    ),
+    OptionRow::value(
+        c"https-socket-modifier2",
+        c"what is asked of that plugin",
+        |v| store(modifier(v)?, |s, n| s.https_socket_modifiers.1 = n),
+    ),
     OptionRow::value(
         c"https2",
         c"the same by names: addr=ADDRESS,cert=FILE,key=FILE[,ciphers=LIST][,clientca=FILE]",

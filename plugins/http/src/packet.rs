@@ -104,8 +104,6 @@ impl Body {
 /// What goes into every packet of a gateway.
 #[derive(Debug)]
 pub struct Stamp {
-    /// Which plugin of the backend is meant.
-    pub modifiers: (u8, u8),
     /// Variables added to every request.
     pub vars: Vec<(Vec<u8>, Vec<u8>)>,
     /// Bytes of the longest body that is passed on.
@@ -115,7 +113,6 @@ pub struct Stamp {
 impl Default for Stamp {
     fn default() -> Self {
         Self {
-            modifiers: (0, 0),
             vars: Vec::new(),
             limit_post: u64::MAX,
         }
@@ -125,6 +122,8 @@ impl Default for Stamp {
 /// What only one client's requests carry.
 #[derive(Debug, Default)]
 pub struct Extra<'a> {
+    /// Which plugin of the backend is meant.
+    pub modifiers: (u8, u8),
     /// The client's certificate.
     pub certificate: Option<&'a Certificate>,
     /// All of it goes along, not only its subject.
@@ -146,7 +145,7 @@ pub fn write(
 ) -> Result<(usize, Body), HttpError> {
     packet.clear();
     let mut sink = Sink {
-        packet: Writer::new(packet, stamp.modifiers.0, stamp.modifiers.1),
+        packet: Writer::new(packet, extra.modifiers.0, extra.modifiers.1),
         is_http2: extra.is_http2,
     };
     cgi::push_vars(head, input, origin, scratch, &mut sink);
@@ -197,7 +196,6 @@ mod tests {
         let mut head = Head::new();
         assert_eq!(parse_head(input, &Limits::default(), &mut head)?, Progress::Complete);
         let stamp = Stamp {
-            modifiers: (5, 7),
             vars: vec![(b"K".to_vec(), b"v".to_vec())],
             limit_post: 20,
         };
@@ -208,7 +206,10 @@ mod tests {
             input,
             &Origin::default(),
             &stamp,
-            &Extra::default(),
+            &Extra {
+                modifiers: (5, 7),
+                ..Extra::default()
+            },
             &mut Scratch::new(),
         )?;
         let header = PacketHeader::parse(*packet.first_chunk().expect("a header"));

@@ -108,6 +108,14 @@ fn proxies(settings: &Settings) -> Option<AllowList> {
     settings.proxy_protocol.then_some(trusted)
 }
 
+/// What the packets of a listening socket ask for.
+fn modifiers(settings: &Settings, listen: &Listen) -> (u8, u8) {
+    match listen.option {
+        "https-socket" => settings.https_socket_modifiers,
+        _ => settings.modifiers,
+    }
+}
+
 /// What is done on a listening socket; reads certificates.
 fn service(settings: &Settings, listen: &Listen) -> Result<Service, HookError> {
     Ok(match &listen.kind {
@@ -203,6 +211,12 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
     };
     let config = Config {
         services: prepared.services.clone(),
+        modifiers: prepared
+            .settings
+            .listen
+            .iter()
+            .map(|l| modifiers(&prepared.settings, l))
+            .collect(),
         ..config(&prepared.settings, &facts)
     };
     Gateway::new(config, listeners, backends)?.run(orders)
@@ -255,6 +269,7 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
     let bytes = |text: &String| text.clone().into_bytes();
     Config {
         services: Vec::new(),
+        modifiers: Vec::new(),
         export_certificate: settings.export_certificate,
         http2: settings.http2,
         proxies: proxies(settings),
@@ -262,7 +277,6 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
         server_name: facts.hostname.clone(),
         name_from_host: settings.name_from_host,
         stamp: Stamp {
-            modifiers: settings.modifiers,
             vars: settings
                 .vars
                 .iter()

@@ -9,11 +9,11 @@ use rsgi_protocol::{cgi, proxy};
 
 use crate::buffer::{HIGH, Pool};
 use crate::channel::{Channel, Fill};
-use crate::http2::{Http2, PREFACE};
+use crate::http2::{self, Http2};
 use crate::packet::Body;
 use crate::reply::{Client, Reply};
 use crate::stream::{Peer, Stream};
-use crate::tls::{Certificate, TlsStream};
+use crate::tls::Certificate;
 
 /// Bytes of a body nobody wants that are read to save the connection.
 const SKIPPED: usize = 256 * 1024;
@@ -136,10 +136,13 @@ impl Session {
         self.channel.socket.stream.tls()?.certificate().map(Rc::new)
     }
 
-    /// Whether the client has begun to speak HTTP/2.
-    pub fn begins_http2(&self) -> bool {
-        let agreed = self.channel.socket.stream.tls().is_some_and(TlsStream::is_http2);
-        agreed || self.is_first && self.channel.input.data().starts_with(PREFACE)
+    /// Whether the client has begun to speak HTTP/2; `None`: more has to come to tell.
+    pub fn begins_http2(&self) -> Option<bool> {
+        match self.channel.socket.stream.tls() {
+            Some(tls) => Some(tls.is_http2()),
+            None if self.is_first => http2::begins(self.channel.input.data()),
+            None => Some(false),
+        }
     }
 
     /// Whether it waits for a request of which nothing has come.

@@ -67,6 +67,8 @@ pub struct Settings {
     pub backends: Vec<String>,
     /// Modifiers of the packets.
     pub modifiers: (u8, u8),
+    /// The same for what comes in by `https-socket`.
+    pub https_socket_modifiers: (u8, u8),
     /// How long a kept connection may be idle; `None`: connections are not kept.
     pub keep_alive: Option<Duration>,
     /// How long neither side may be silent while a request is served.
@@ -98,6 +100,7 @@ impl Default for Settings {
             proxy_protocol: false,
             backends: Vec::new(),
             modifiers: (0, 0),
+            https_socket_modifiers: (0, 0),
             keep_alive: Some(Duration::from_secs(65)),
             timeout: Duration::from_secs(60),
             headers_timeout: Duration::from_secs(60),
@@ -129,8 +132,8 @@ fn client_ca(plan: &mut Plan, text: &str) {
     plan.client_ca = Some(text.trim_start_matches('!').into());
 }
 
-/// `ADDRESS,CERTIFICATE,KEY[,CIPHERS[,CLIENT-CA]]` of `https`.
-pub fn https(text: &str) -> Result<Listen, SettingsError> {
+/// `ADDRESS,CERTIFICATE,KEY[,CIPHERS[,CLIENT-CA]]` of `https` and `https-socket`.
+pub fn https(option: &'static str, text: &str) -> Result<Listen, SettingsError> {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     let (&[address, certificate, key], more) = parts
         .split_first_chunk::<3>()
@@ -151,7 +154,7 @@ pub fn https(text: &str) -> Result<Listen, SettingsError> {
         client_ca(&mut plan, authority);
     }
     Ok(Listen {
-        option: "https",
+        option,
         address: address.to_owned(),
         kind: Kind::Tls(plan),
     })
@@ -258,11 +261,11 @@ mod tests {
         assert_eq!(keep_alive(Some("2")), Ok(Some(Duration::from_secs(2))));
         assert_eq!(keep_alive(Some("0")), Ok(None));
         assert!(keep_alive(Some("soon")).is_err());
-        assert!(https("a:1,c,k").is_ok() && https(":1,c,k,HIGH,!ca.pem").is_ok());
+        assert!(https("https", "a:1,c,k").is_ok() && https("https", ":1,c,k,HIGH,!ca.pem").is_ok());
         for bad in ["a:1", "a:1,c", "a:1,c,", ",c,k", "a,c,k,HIGH,ca,more"] {
-            assert!(https(bad).is_err(), "{bad}");
+            assert!(https("https", bad).is_err(), "{bad}");
         }
-        let short = https(":1,c,k,,!ca.pem").map(|listen| listen.kind);
+        let short = https("https", ":1,c,k,,!ca.pem").map(|listen| listen.kind);
         let long = https2("addr=:1,cert=c,key=k,clientca=!ca.pem,spdy=1").map(|listen| listen.kind);
         assert_eq!(short, long);
         assert!(matches!(long, Ok(Kind::Tls(Plan { client_must: true, .. }))));

@@ -1,6 +1,7 @@
 //! Which Python to embed, and where its library lies: the one of the virtualenv, else the first on PATH that can be
 //! embedded, else /usr/bin/python3. The interpreter itself is asked, so that pyenv shims, links and distributions'
-//! own layouts need no rules here. Runs in the master, once.
+//! own layouts need no rules here; only one that lies as CPython installs itself is known at a glance. Runs in the
+//! master, once.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -136,6 +137,41 @@ fn ask(program: &Path) -> Result<Answers, String> {
     })
 }
 
+/// What an interpreter of the usual layout would answer, without the time that it takes to start: `python3.N` in a
+/// folder `bin`, its standard library and its shared library where they belong. `None`: it must be asked.
+fn recognise(program: &Path) -> Option<Answers> {
+    let real = program.canonicalize().ok()?;
+    let number = real.file_name()?.to_str()?.strip_prefix("python")?;
+    // a letter behind the number is another build: free-threaded, debug
+    let digits = number.strip_prefix("3.")?;
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let base = real
+        .parent()
+        .filter(|bin| bin.ends_with("bin"))?
+        .parent()?
+        .to_path_buf();
+    let answers = Answers {
+        version: number.to_owned(),
+        executable: program.to_path_buf(),
+        libdir: base.join("lib"),
+        soname: String::new(),
+        multiarch: format!("{}-linux-gnu", std::env::consts::ARCH),
+        stdlib: base.join("lib").join(format!("python{number}")),
+        implementation: "cpython".into(),
+        free_threaded: false,
+        base,
+    };
+    let is_usual = answers.stdlib.join("os.py").is_file() && library(&answers).is_ok() && minor(number) >= (3, 9);
+    is_usual.then_some(answers)
+}
+
+/// What an interpreter is; `Err`: it does not say.
+fn know(program: &Path) -> Result<Answers, String> {
+    recognise(program).map_or_else(|| ask(program), Ok)
+}
+
 /// `(3, 11)` of `"3.11.7"`.
 fn minor(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|p| p.parse().unwrap_or(0));
@@ -233,7 +269,7 @@ pub fn in_home(home: &Path, user: Option<User>) -> Result<Interpreter, PythonErr
     let Some(program) = inside.into_iter().find(|p| p.symlink_metadata().is_ok()) else {
         return Err(PythonError::NotAVenv { home: shown });
     };
-    match ask(&program) {
+    match know(&program) {
         Ok(answers) => judge(program, &answers, user),
         Err(cause) => Err(PythonError::Broken {
             program: program.display().to_string(),
@@ -247,7 +283,7 @@ pub fn on_path(path: &OsStr, user: Option<User>) -> Result<(Interpreter, Vec<Pyt
     let mut refused = Vec::new();
     let folders = std::env::split_paths(path).chain([PathBuf::from("/usr/bin")]);
     for program in folders.map(|d| d.join("python3")).filter(|p| p.is_file()) {
-        let Ok(answers) = ask(&program) else { continue };
+        let Ok(answers) = know(&program) else { continue };
         let real = match answers.executable.is_absolute() {
             true => answers.executable.clone(),
             false => program,
@@ -370,6 +406,13 @@ mod tests {
         for entry in std::fs::read_dir(versions).into_iter().flatten().flatten() {
             seen += 1;
             let name = entry.file_name().into_string().unwrap();
+            let program = entry.path().join("bin/python3");
+            if let Some(known) = recognise(&program) {
+                let asked = ask(&program).unwrap();
+                assert_eq!(library(&known), library(&asked));
+                assert_eq!((&known.stdlib, &known.base), (&asked.stdlib, &asked.base));
+                assert_eq!(minor(&known.version), minor(&asked.version));
+            }
             match in_home(&entry.path(), None) {
                 Ok(found) => {
                     assert!(found.library.starts_with(entry.path()), "{found:?}");

@@ -31,12 +31,6 @@ static ROWS: &[OptionSpec] = &[
         "listen on an address, speaking HTTP with kept connections",
         |s, v| bind(s, v, Some(SocketProtocol::Http11)),
     ),
-    parsed(
-        "https-socket",
-        "listen on an address, speaking HTTPS: ADDRESS,CERTIFICATE,KEY",
-        |s, v| bind(s, v, Some(SocketProtocol::Https)),
-    )
-    .later(),
     parsed("fastcgi-socket", "listen on an address, speaking FastCGI", |s, v| {
         bind(s, v, Some(SocketProtocol::FastCgi))
     }),
@@ -99,18 +93,6 @@ static ROWS: &[OptionSpec] = &[
         "second number of requests on HTTP sockets",
         |s, n| s.sockets.http_modifiers.second = n as u8,
     ),
-    modifier(
-        "https-socket-modifier1",
-        "plugin number of requests on HTTPS sockets",
-        |s, n| s.sockets.https_modifiers.first = n as u8,
-    )
-    .later(),
-    modifier(
-        "https-socket-modifier2",
-        "second number of requests on HTTPS sockets",
-        |s, n| s.sockets.https_modifiers.second = n as u8,
-    )
-    .later(),
     modifier(
         "fastcgi-modifier1",
         "plugin number of requests on FastCGI sockets",
@@ -310,16 +292,11 @@ fn share(settings: &mut Settings, value: &str) -> Result<(), String> {
 }
 
 fn socket(value: &str, protocol: Option<SocketProtocol>) -> Result<SocketSpec, String> {
-    let mut parts = value.split(',').map(str::trim);
-    let (address, extra) = match protocol {
-        Some(SocketProtocol::Https) => (parts.next().unwrap_or(""), parts.map(str::to_owned).collect()),
-        _ => (value.trim(), Vec::new()),
-    };
+    let address = value.trim();
     check_address(address)?;
     Ok(SocketSpec {
         address: address.to_owned(),
         protocol,
-        extra,
         // the loader puts the place of the directive
         origin: Origin::CommandLine,
     })

@@ -201,6 +201,11 @@ impl Events {
                         break;
                     };
                     self.adopt(conn);
+                    if self.server.shared.worker_count() > 1 {
+                        // a connection stays with its worker, so that each one counts
+                        self.shared.poll.go_last(socket, 0);
+                        break;
+                    }
                 }
             }
             Ready::Client(index, generation, flags) => {

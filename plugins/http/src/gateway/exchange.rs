@@ -86,6 +86,7 @@ impl Gateway {
         let extra = Extra {
             certificate: session.certificate.as_deref(),
             whole_certificate: self.config.export_certificate,
+            modifiers: self.config.modifiers.get(session.listener).copied().unwrap_or_default(),
             is_http2: session.parent.is_some(),
         };
         let input = session.channel.input.data();

@@ -43,6 +43,7 @@ impl Gateway {
         super::spare(&mut self.heads, session.head.take());
         session.http2 = Some(Box::new(Http2::new(self.config.limits.head)));
         session.phase = Phase::Streams;
+        session.deadline = self.now + self.config.headers_timeout;
         true
     }
 
@@ -52,12 +53,12 @@ impl Gateway {
             return;
         };
         self.driven = Some(key);
-        if self.leaving && !http2.is_closing {
-            http2.close();
-        }
         let (mut open, mut rounds) = (true, 0);
         while open {
             http2.has_rung();
+            if self.leaving && !http2.is_closing {
+                http2.close();
+            }
             let Some(mut moved) = self.move_bytes(key, &http2) else {
                 self.driven = None;
                 self.end_streams(&http2);
@@ -137,14 +138,15 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        match &mut session.http2 {
-            Some(http2) if !http2.is_closing => {
-                http2.close();
+        let is_new = session.http2.as_ref().is_some_and(|http2| !http2.is_closing);
+        if let Some(http2) = session.http2.as_mut().filter(|_| is_new) {
+            http2.close();
+            if http2.is_closing {
                 session.deadline = now + LINGER;
-                self.again.push(key);
+                return self.again.push(key);
             }
-            _ => self.close(key),
         }
+        self.close(key);
     }
 
     /// Bytes between the socket and h2, both ways; whether any moved. `None`: the connection is broken.

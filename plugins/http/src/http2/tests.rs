@@ -12,6 +12,19 @@ fn noise_is_answered_with_an_end() {
 }
 
 #[test]
+fn only_a_whole_beginning_is_one() {
+    let settings = [&PREFACE[..], b"\0\0\x06\x04\0\0\0\0\0"].concat();
+    assert_eq!(begins(&settings), Some(true));
+    for n in 14..settings.len() {
+        assert_eq!(begins(&settings[..n]), None, "{n}");
+    }
+    for other in [&b"PRI * HTTP/2.0\r\nHost: h"[..], b"GET / HTTP/1.1\r\n", b"PRI", b""] {
+        assert_eq!(begins(other), Some(false), "{other:?}");
+    }
+    assert_eq!(begins(&[&PREFACE[..], b"GET / HTTP/1.1"].concat()), Some(false));
+}
+
+#[test]
 fn a_connection_begins_with_settings() {
     let mut http2 = Http2::new(65536);
     http2

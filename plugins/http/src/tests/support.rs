@@ -177,6 +177,7 @@ pub struct Running {
 pub fn config() -> Config {
     Config {
         services: Vec::new(),
+        modifiers: Vec::new(),
         export_certificate: false,
         http2: true,
         proxies: None,

@@ -35,7 +35,6 @@ impl TlsStream {
     }
 
     /// Whether both sides have agreed on HTTP/2.
-    #[allow(dead_code)] // it is not offered yet
     pub fn is_http2(&self) -> bool {
         self.session.alpn_protocol() == Some(b"h2")
     }
