@@ -36,6 +36,18 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The request of this thread's core.
+    ///
+    /// # Safety
+    /// The thread is inside a request hook, and the value does not outlive it.
+    pub unsafe fn current() -> Option<Self> {
+        // SAFETY: the host's function, callable anywhere; the rest by the contract.
+        unsafe {
+            let raw = sys::uwsgi.current_wsgi_req.map(|current| current());
+            raw.filter(|raw| !raw.is_null()).map(|raw| Self::from_raw(raw))
+        }
+    }
+
     /// The C struct, for calls that have no method here.
     pub fn as_ptr(&mut self) -> *mut WsgiRequest {
         self.raw
@@ -121,6 +133,17 @@ impl<'a> Request<'a> {
                 BodyRead::Data(unsafe { std::slice::from_raw_parts(data.cast(), n as usize) })
             }
         }
+    }
+
+    /// The next chunk of a chunked body, whole, waiting so many seconds (0: as configured) or not at all.
+    pub fn read_chunk(&mut self, timeout: i32, waits: bool) -> BodyRead<'_> {
+        let mut len = 0;
+        // SAFETY: `raw` is the host's request; the bytes are good until the next read.
+        let data = unsafe { sys::uwsgi_chunked_read(self.raw, &mut len, timeout, (!waits).into()) };
+        if data.is_null() && std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN) {
+            return BodyRead::Timeout;
+        }
+        self.body(data, if data.is_null() { -1 } else { len as isize })
     }
 
     /// Begins the answer: `"200 OK"`.

@@ -214,3 +214,193 @@ fn python_and_lua_call_each_other() {
     assert_eq!(eval(&server, "uwsgi.call(b'join', b'one', b'two')"), "b'lua:one+two'");
     assert_eq!(eval(&server, "uwsgi.call(b'through', b'py', b'a', b'b')"), "b'py:a+b'");
 }
+
+#[test]
+fn metrics_and_the_queue_are_shared() {
+    let server = setup(&["--metric", "hits", "--queue", "4", "-p", "2"]).start();
+    run(
+        &server,
+        "uwsgi.metric_set('hits', 10) uwsgi.metric_inc('hits') uwsgi.metric_mul('hits', 3) uwsgi.metric_dec('hits', 3)",
+    );
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.metric_get('hits'), uwsgi.metric_div('hits', 2), uwsgi.metric_get('hits')"
+        ),
+        "30 true 15"
+    );
+    run(
+        &server,
+        "uwsgi.metric_set_max('hits', 20) uwsgi.metric_set_max('hits', 2) uwsgi.metric_set_min('hits', 18)",
+    );
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.metric_get('hits'), uwsgi.metric_inc('none'), uwsgi.metric_get('none')"
+        ),
+        "18 nil 0"
+    );
+    run(&server, "for n = 1, 3 do uwsgi.queue_push('m' .. n .. '\\0') end");
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.queue_slot(), uwsgi.queue_pull_slot(), uwsgi.queue_get(1), uwsgi.queue_get(-1)"
+        ),
+        "3 0 m2\0 nil"
+    );
+    assert_eq!(
+        value(&server, "uwsgi.queue_last(), table.concat(uwsgi.queue_last(2), ',')"),
+        "m3\0 m3\0,m2\0"
+    );
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.queue_pull(), uwsgi.queue_pop(), uwsgi.queue_pull(), uwsgi.queue_pull()"
+        ),
+        "m1\0 m3\0 m2\0 nil"
+    );
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.queue_set(2, 'set'), uwsgi.queue_get(2), uwsgi.queue_set(9, 'x')"
+        ),
+        "true set nil"
+    );
+}
+
+#[test]
+fn processes_know_themselves_and_the_master_takes_orders() {
+    let mut server = setup(&["-p", "1", "--alarm", "say log:"]).start();
+    let worker = server.workers()[0].1;
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.mypid(), uwsgi.mywid(), uwsgi.mymid(), uwsgi.pid(), uwsgi.pid(1), uwsgi.i_am_a_spooler()"
+        ),
+        format!("{worker} 1 0 {} {worker} false", server.pid())
+    );
+    assert_eq!(
+        run(
+            &server,
+            "local r, v = uwsgi.mem() return r > 0, v > r, uwsgi.micros() > 1e15"
+        ),
+        "true true true"
+    );
+    run(&server, "uwsgi.setprocname('lua at work')");
+    let title = std::fs::read_to_string(format!("/proc/{worker}/cmdline")).unwrap();
+    assert!(title.starts_with("lua at work"), "{title}");
+    run(&server, "uwsgi.alarm('say', 'from lua')");
+    server.wait_log("from lua", 1);
+    assert!(run(&server, "uwsgi.alarm('none', 'x')").contains("unable to raise the alarm none"));
+    assert_eq!(value(&server, "uwsgi.stop()"), "true");
+    server.wait_exit();
+}
+
+#[test]
+fn parts_of_a_request_and_of_an_answer() {
+    let server = setup(&["-p", "1"]).start();
+    assert_eq!(
+        value(
+            &server,
+            "uwsgi.connection_fd() > 2, uwsgi.async_id(), uwsgi.request_id()"
+        ),
+        "true 0 0"
+    );
+    assert_eq!(value(&server, "uwsgi.request_id()"), "1");
+    assert_eq!(value(&server, "uwsgi.req_input_read()"), "nil");
+    let own = "local r = ... return function(env) uwsgi.start_response('202 Taken', {A = {'1', '2'}})
+        uwsgi.add_headers({B = 3}) return nil, {C = '4'}, uwsgi.req_input_read() end";
+    let server = Setup::new()
+        .file("app.lua", own)
+        .args(["--master", "--lua", "@DIR@/app.lua"]);
+    let server = server
+        .args(["--http-socket", "127.0.0.1:0", "--http-socket-modifier1", "6"])
+        .start();
+    let answer = rsgi_tests::http::post(server.port(), "/", b"the body");
+    let text = format!("{answer:?}");
+    assert_eq!(answer.text(), "the body", "{text}");
+    for part in ["202", "A", "B", "3", "C", "4"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn sockets_of_the_application_speak() {
+    let peer = setup(&[]).start();
+    let server = setup(&[]).start();
+    let ask = format!(
+        "local fd = uwsgi.connect('127.0.0.1:{}', 3)
+         local up = uwsgi.is_connected(fd)
+         uwsgi.send(fd, 'GET /?return%201+1 HTTP/1.0\\r\\n\\r\\n')
+         local can = uwsgi.wait_fd_read(fd, 3)
+         local ready = uwsgi.ready_fd() == fd
+         local text = ''
+         for piece in function() return uwsgi.recv(fd, 100) end do text = text .. piece end
+         uwsgi.close(fd)
+         return up, can, ready, text:match('^HTTP/1.%d (%d+)'), text:match('\\r\\n\\r\\n(.*)'), uwsgi.is_connected(fd)",
+        peer.port()
+    );
+    assert_eq!(run(&server, &ask), "true true true 200 2 false");
+    assert_eq!(value(&server, "uwsgi.connect('127.0.0.1:1', 1)"), "-1");
+    assert!(run(&server, "uwsgi.async_sleep(-1)").contains("the pause -1"));
+    assert!(run(&server, "uwsgi.send(1)").contains("send([descriptor,] text)"));
+}
+
+#[test]
+fn a_mule_runs_the_hook_for_its_messages() {
+    let app =
+        "uwsgi.mule_msg_hook(function(m) uwsgi.log('mule ' .. uwsgi.mymid() .. ' got ' .. m) end)\n".to_owned() + APP;
+    let setup = setup(&["--mule", "--mule", "--farm", "both:1,2", "-p", "1"]).file("app.lua", &app);
+    let mut server = setup.start();
+    assert_eq!(value(&server, "uwsgi.mule_msg('one', 2)"), "true");
+    server.wait_log("mule 2 got one", 1);
+    assert_eq!(
+        value(&server, "uwsgi.mule_msg('two', 'both'), uwsgi.mule_msg('three')"),
+        "true true"
+    );
+    server.wait_log("got two", 1);
+    server.wait_log("got three", 1);
+    assert!(run(&server, "uwsgi.mule_msg('x', 3)").contains("invalid mule number 3"));
+    assert!(run(&server, "uwsgi.mule_msg('x', 'none')").contains("unknown farm none"));
+    assert!(run(&server, "uwsgi.mule_msg_get()").contains("in a mule only"));
+}
+
+#[test]
+fn files_are_run_in_their_order() {
+    let order = "order = (order or '') .. 'pre '";
+    let more = "order = order .. 'more '";
+    let post = "order = order .. 'post '";
+    let fork = "order = order .. 'fork' .. uwsgi.mywid()";
+    let setup = setup(&[
+        "-p",
+        "1",
+        "--lua-postfork-worker",
+        "@DIR@/fork.lua",
+        "--lua-postload",
+        "@DIR@/post.lua",
+    ])
+    .args(["--lua-load", "@DIR@/pre.lua", "--lua-load", "@DIR@/more.lua"])
+    .file("app.lua", &format!("order = order .. 'app '\n{APP}"))
+    .file("pre.lua", order)
+    .file("more.lua", more)
+    .file("post.lua", post)
+    .file("fork.lua", fork);
+    assert_eq!(value(&setup.start(), "order"), "pre more app post fork1");
+}
+
+#[test]
+fn garbage_is_collected_after_so_many_requests() {
+    let server = setup(&["-p", "1", "--lua-gc-freq=2", "--lua-gc-full"]).start();
+    // Lua itself collects nothing: what is seen is the option's work
+    run(&server, "collectgarbage('stop') gone = 0");
+    let make = "setmetatable({}, {__gc = function() gone = gone + 1 end})";
+    let seen: Vec<String> = (0..4).map(|_| run(&server, &format!("{make} return gone"))).collect();
+    assert_eq!(seen, ["0", "1", "1", "3"]);
+    let ended = setup(&["--lua-gc-freq=often"]).run();
+    assert_ne!(ended.code, 0);
+    assert!(
+        ended.output.contains("lua-gc-freq is a number of requests"),
+        "{}",
+        ended.output
+    );
+}

@@ -15,6 +15,37 @@ pub struct State {
     pub lua: Lua,
     /// The WSAPI function.
     pub run: Function,
+    /// What `env.input.read` is in each request.
+    pub read: Function,
+    /// Requests until garbage is collected; `None`: Lua collects as it likes.
+    collect_after: Option<u32>,
+    collect_fully: bool,
+    until_collected: Cell<u32>,
+}
+
+impl State {
+    /// A request is over: collects garbage if it is time for that.
+    ///
+    /// # Errors
+    /// A finalizer has raised one.
+    pub fn collect(&self) -> mlua::Result<()> {
+        let Some(after) = self.collect_after else {
+            return Ok(());
+        };
+        match self.until_collected.get() {
+            left if left > 1 => self.until_collected.set(left - 1),
+            _ => {
+                self.until_collected.set(after);
+                match self.collect_fully {
+                    true => self.lua.gc_collect()?,
+                    false => {
+                        self.lua.gc_step()?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 thread_local! {
@@ -68,7 +99,30 @@ fn load(options: &Options) -> Result<State, HookError> {
         mlua::Value::Table(table) => table.get("run").map_err(|e| failed(path, &e))?,
         _ => lua.globals().get("run").map_err(|e| failed(path, &e))?,
     };
-    Ok(State { lua, run })
+    let read = lua.create_function(api::input_read).map_err(|e| failed(path, &e))?;
+    for file in &options.postload {
+        lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
+    }
+    Ok(State {
+        lua,
+        run,
+        read,
+        collect_after: options.collect_after,
+        collect_fully: options.collect_fully,
+        until_collected: Cell::new(options.collect_after.unwrap_or(0)),
+    })
+}
+
+/// Runs what a worker runs after its fork, in the state of its first thread.
+///
+/// # Errors
+/// A file cannot be run.
+pub fn postfork() -> Result<(), HookError> {
+    for file in &options::get().postfork {
+        let lua = &state()?.lua;
+        lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
+    }
+    Ok(())
 }
 
 /// Loads the application once where the host asks for it, and registers it.

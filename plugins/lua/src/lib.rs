@@ -5,7 +5,7 @@ mod app;
 mod options;
 mod request;
 
-use rsgi_plugin_api::{HookError, Outcome, Plugin, Request, export_plugin, log, sys};
+use rsgi_plugin_api::{HookError, Outcome, Plugin, Request, export_plugin, log, process, sys};
 
 struct LuaPlugin;
 
@@ -25,10 +25,21 @@ impl Plugin for LuaPlugin {
         app::init(modifier1())
     }
 
+    fn post_fork() -> Result<(), HookError> {
+        match process::worker_id() {
+            0 => Ok(()),
+            _ => app::postfork(),
+        }
+    }
+
     fn request(req: &mut Request<'_>) -> Result<Outcome, HookError> {
         req.parse()?;
         let state = app::state()?;
-        match request::serve(&state, req) {
+        let outcome = request::serve(&state, req);
+        if let Err(e) = state.collect() {
+            log::line(&format!("lua: garbage collection: {e}"));
+        }
+        match outcome {
             Ok(()) => Ok(Outcome::Done),
             Err(e) => {
                 let path = String::from_utf8_lossy(req.path_info()).into_owned();
@@ -38,12 +49,24 @@ impl Plugin for LuaPlugin {
         }
     }
 
+    fn post_request(_: &mut Request<'_>) -> Result<(), HookError> {
+        request::over();
+        Ok(())
+    }
+
     fn signal_handler(signal: u8, _: usize) -> Result<(), HookError> {
         api::handle(&app::state()?.lua, signal).map_err(|e| HookError::new(format!("signal {signal}: {e}")))
     }
 
     fn rpc(function: usize, arguments: &[&[u8]]) -> Result<Option<Vec<u8>>, HookError> {
         api::answer(&app::state()?.lua, function, arguments).map_err(|e| HookError::new(e.to_string()))
+    }
+
+    fn mule_msg(message: &[u8]) -> Result<bool, HookError> {
+        if options::get().app.is_none() {
+            return Ok(false);
+        }
+        api::dispatch(&app::state()?.lua, message).map_err(|e| HookError::new(format!("mule_msg_hook: {e}")))
     }
 }
 
@@ -59,5 +82,5 @@ export_plugin! {
     name: c"lua",
     modifier1: 6,
     options: options::TABLE,
-    hooks: [init, init_apps, request, signal_handler, rpc],
+    hooks: [init, init_apps, post_fork, request, post_request, signal_handler, rpc, mule_msg],
 }

@@ -70,7 +70,7 @@ static OWNERS: &[Owner] = &[
     },
     Owner {
         plugin: "lua",
-        names: "lua= lua-gc-freq lua-gc-full lua-load= lua-postfork-worker= lua-postload=",
+        names: "lua= lua-gc-freq? lua-gc-full lua-load= lua-postfork-worker= lua-postload=",
     },
     Owner {
         plugin: "python",

@@ -2,13 +2,22 @@
 
 mod cache;
 mod lock;
+mod metric;
+mod mule;
+mod net;
+mod process;
+mod queue;
+mod request;
 mod rpc;
 mod signal;
 mod websocket;
 
+use crate::request as request_hook;
 use mlua::{Lua, LuaString, Table};
-use rsgi_plugin_api::{HookError, log};
+use rsgi_plugin_api::{HookError, Request, log};
 
+pub use mule::dispatch;
+pub use request::input_read;
 pub use rpc::answer;
 pub use signal::handle;
 
@@ -28,6 +37,12 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
     )?;
     cache::install(lua, &uwsgi)?;
     lock::install(lua, &uwsgi)?;
+    metric::install(lua, &uwsgi)?;
+    mule::install(lua, &uwsgi)?;
+    net::install(lua, &uwsgi)?;
+    process::install(lua, &uwsgi)?;
+    queue::install(lua, &uwsgi)?;
+    request::install(lua, &uwsgi)?;
     rpc::install(lua, &uwsgi)?;
     signal::install(lua, &uwsgi)?;
     websocket::install(lua, &uwsgi)?;
@@ -37,6 +52,14 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
 /// An error of the host as one of Lua.
 fn raised(e: HookError) -> mlua::Error {
     mlua::Error::runtime(e.to_string())
+}
+
+/// Calls `body` with the request that this thread serves.
+fn with_request<T>(what: &str, body: impl FnOnce(&mut Request<'_>) -> mlua::Result<T>) -> mlua::Result<T> {
+    // SAFETY: asked for inside the hook only, and gone when `body` returns.
+    let req = request_hook::serves().then(|| unsafe { Request::current() }).flatten();
+    let mut req = req.ok_or_else(|| mlua::Error::runtime(format!("{what}: this thread serves no request")))?;
+    body(&mut req)
 }
 
 /// How the functions of the table say whether something was done.

@@ -41,12 +41,7 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
 
 /// The request that this core serves.
 fn request() -> mlua::Result<*mut WsgiRequest> {
-    // SAFETY: the host's function, callable anywhere.
-    let request = unsafe { sys::uwsgi.current_wsgi_req.map(|current| current()) };
-    match request {
-        Some(request) if !request.is_null() => Ok(request),
-        _ => Err(Error::runtime("websockets are there only while a request is served")),
-    }
+    super::with_request("websockets", |req| Ok(req.as_ptr()))
 }
 
 fn done(rc: c_int, failed: &str) -> mlua::Result<()> {
