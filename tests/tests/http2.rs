@@ -1,7 +1,7 @@
 //! HTTP/2 of the gateway: curl as the client for what must work, frames written here for what must not.
 
 use rsgi_tests::http::{connect, get};
-use rsgi_tests::{Server, Setup};
+use rsgi_tests::{Server, Setup, wait_for};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -12,6 +12,7 @@ import time
 def application(e, sr):
     path = e["PATH_INFO"]
     if path == "/sleep":
+        open("@DIR@/asleep", "w").close()
         time.sleep(0.4)
     body = ("%s %s %s" % (e["SERVER_PROTOCOL"], e["wsgi.url_scheme"], e["HTTP_HOST"])).encode()
     if path == "/big":
@@ -175,7 +176,9 @@ fn connections_are_told_of_the_end() {
     let mut busy = begun(&server);
     let block = [&b"\x82\x86\x04\x06/sleep"[..], b"\x41\x01h"].concat();
     busy.write_all(&frame(HEADERS, ENDS, 1, &block)).unwrap();
-    std::thread::sleep(Duration::from_millis(150));
+    wait_for("the request to be under way", || {
+        server.dir().join("asleep").exists().then_some(())
+    });
     server.signal(libc::SIGTERM);
     assert!(wait_frame(&mut busy, GOAWAY).is_some());
     let answer = wait_frame(&mut busy, 0).expect("the answer comes all the same");

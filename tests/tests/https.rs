@@ -89,6 +89,45 @@ fn server(setup: Setup, https: &str, args: &[&str]) -> Server {
     server
 }
 
+/// Whether curl can be trusted with several streams at once: 7.88, which Debian 12 has, stalls now and then.
+fn multiplexes() -> bool {
+    let (said, _) = run(Path::new("/"), "curl", &["--version"]);
+    let major = said.split([' ', '.']).nth(1).and_then(|n| n.parse::<u32>().ok());
+    major.is_some_and(|n| n >= 8)
+}
+
+/// Small and large answers over one connection of HTTP/2.
+fn many_at_once(server: &Server, url: &str) {
+    let began = Instant::now();
+    let many = format!("{url}?[1-8]");
+    let sleep = format!("https://127.0.0.1:{}/sleep?[1-4]", server.gateway_port());
+    let (said, ok) = run(
+        server.dir(),
+        "curl",
+        &[
+            "-skZ",
+            "--max-time",
+            "10",
+            "-w",
+            "%{http_version}",
+            &many,
+            "-o",
+            "big_#1",
+            &sleep,
+            "-o",
+            "sleep_#1",
+        ],
+    );
+    assert!(
+        ok && said.matches('2').count() >= 12 && began.elapsed() < Duration::from_secs(5),
+        "{said}"
+    );
+    for i in 1..=8 {
+        let size = std::fs::metadata(server.dir().join(format!("big_{i}"))).unwrap().len();
+        assert_eq!(size, 3_000_000);
+    }
+}
+
 #[test]
 fn requests_over_tls() {
     let setup = Setup::new();
@@ -127,34 +166,8 @@ fn requests_over_tls() {
         ],
     );
     assert!(ok && text.ends_with("2000000"), "{text}");
-    // many at once, small and large, over one connection of HTTP/2
-    let began = Instant::now();
-    let many = format!("{url}?[1-8]");
-    let sleep = format!("https://127.0.0.1:{}/sleep?[1-4]", server.gateway_port());
-    let (said, ok) = run(
-        server.dir(),
-        "curl",
-        &[
-            "-skZ",
-            "--max-time",
-            "10",
-            "-w",
-            "%{http_version}",
-            &many,
-            "-o",
-            "big_#1",
-            &sleep,
-            "-o",
-            "sleep_#1",
-        ],
-    );
-    assert!(
-        ok && said.matches('2').count() >= 12 && began.elapsed() < Duration::from_secs(5),
-        "{said}"
-    );
-    for i in 1..=8 {
-        let size = std::fs::metadata(server.dir().join(format!("big_{i}"))).unwrap().len();
-        assert_eq!(size, 3_000_000);
+    if multiplexes() {
+        many_at_once(&server, &url);
     }
     // the wrong language, then the right one again
     let (said, _) = run(

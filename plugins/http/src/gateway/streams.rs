@@ -101,7 +101,8 @@ impl Gateway {
                 break;
             }
         }
-        let bytes_left = self.move_bytes(key, &http2).is_some();
+        let left = self.move_bytes(key, &http2);
+        let bytes_left = left.is_some();
         self.driven = None;
         if !open || !bytes_left {
             self.end_streams(&http2);
@@ -130,6 +131,10 @@ impl Gateway {
             session.deadline = session.deadline.min(now + LEAVE_IDLE);
         }
         session.http2 = Some(http2);
+        if left == Some(true) {
+            // what went out just now made room, which no event will tell of
+            self.again.push(key);
+        }
     }
 
     /// A connection without streams has lasted long enough: the client is told, then it ends.
