@@ -117,9 +117,10 @@ fn a_task_waits_for_its_time_and_others_do_not() {
 #[test]
 fn a_task_that_is_set_back_is_tried_again_at_the_frequency() {
     let server = with(&["--spooler-frequency", "2", "--spooler-processes", "3"]).start();
+    // before the first try: a note may be seen late, but no try comes early
+    let began = Instant::now();
     let path = spool(&server, "retry=1");
     notes(&server, "retry", 1);
-    let began = Instant::now();
     for n in 0..5 {
         // what wakes them is not what lets them try
         notes(&server, &format!("'n', b'{n}'"), usize::from(n > 0));
@@ -127,7 +128,7 @@ fn a_task_that_is_set_back_is_tried_again_at_the_frequency() {
     }
     notes(&server, "retry", 3);
     let seconds = began.elapsed().as_secs_f64();
-    assert!((2.9..8.0).contains(&seconds), "{seconds}");
+    assert!((2.9..9.0).contains(&seconds), "{seconds}");
     std::fs::write(server.dir().join("enough"), "").expect("the folder is writable");
     wait_for("the end of the task", || (!path.exists()).then_some(()));
     assert!(notes(&server, "retry", 3).len() <= 5);
