@@ -18,6 +18,7 @@ use slab::Slab;
 
 use crate::backend::{Backends, Links};
 use crate::buffer::{HIGH, Pool};
+use crate::channel::Fill;
 use crate::packet::Stamp;
 use crate::session::{HeadStep, Phase, Session};
 use crate::stream::{Listener, Stream};
@@ -500,7 +501,16 @@ impl Gateway {
                 None => {
                     // its settings follow the preface at once
                     session.deadline = session.deadline.min(self.now + LINGER);
-                    return false;
+                    // the parser of HTTP/1 has judged what is here, and reads no more
+                    return match session.channel.fill(&mut self.pool, HIGH) {
+                        Ok(Fill::Nothing) => false,
+                        // more bytes, or an end that the next turn sees
+                        Ok(Fill::Got | Fill::Ended) => true,
+                        Err(_) => {
+                            self.close(key);
+                            false
+                        }
+                    };
                 }
             }
         }
