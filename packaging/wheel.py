@@ -18,7 +18,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PLUGINS = {
     "libhttp_plugin.so": "http_plugin.so",
-    "liblogfile_plugin.so": "logfile_plugin.so",
     "libpython_plugin.so": "python_plugin.so",
     "libpython_abi3.so": "python_abi3.so",
 }

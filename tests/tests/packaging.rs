@@ -38,7 +38,6 @@ fn packagers_find_everything_in_its_place() {
         "include/rsgi/uwsgi.h",
         "lib/pkgconfig/rsgi.pc",
         "lib/rsgi/plugins/http_plugin.so",
-        "lib/rsgi/plugins/logfile_plugin.so",
         "lib/rsgi/plugins/lua_plugin.so",
         "lib/rsgi/plugins/python_plugin.so",
         "lib/rsgi/plugins/python_abi3.so",
