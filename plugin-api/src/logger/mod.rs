@@ -1,6 +1,10 @@
 //! Loggers in Rust: a [`Logger`] writes messages somewhere, [`register`] offers its kind to `--logger KIND:ARGUMENT`.
 //! They are called in the process that delivers lines, by one thread at a time.
 
+mod connection;
+
+pub use connection::Connection;
+
 use crate::abi::{LOGGER_AGAIN, UwsgiLogger};
 use crate::{guard, log, sys};
 use std::ffi::{CStr, c_char};
