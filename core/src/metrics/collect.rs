@@ -6,6 +6,8 @@ use crate::settings::{Collector, Settings, ThresholdSettings};
 use crate::{alarm, say};
 use rsgi_plugin_api::abi::UwsgiMetric;
 use std::ffi::CString;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A function of a plugin or library.
@@ -28,6 +30,24 @@ struct Threshold {
     settings: ThresholdSettings,
     /// When its alarm was raised last.
     raised: Option<Instant>,
+}
+
+/// A number of a plugin, which its metric follows.
+struct Pointer {
+    metric: Metric,
+    from: *const AtomicI64,
+}
+
+// SAFETY: the number lives as long as the process, and is read whole.
+unsafe impl Send for Pointer {}
+
+static POINTERS: Mutex<Vec<Pointer>> = Mutex::new(Vec::new());
+
+/// A metric takes the value of a plugin's number each second; the number stays where it is, in the master or in memory that
+/// all processes share.
+pub fn follow(metric: Metric, from: *const AtomicI64) {
+    let mut all = POINTERS.lock().unwrap_or_else(PoisonError::into_inner);
+    all.push(Pointer { metric, from });
 }
 
 /// All that the master computes.
@@ -132,6 +152,11 @@ impl Collectors {
     /// Computes what is due and looks at the limits.
     pub fn tick(&mut self) {
         let now = Instant::now();
+        for pointer in POINTERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // SAFETY: the header asks for an aligned number that is never freed.
+            let value = unsafe { (*pointer.from).load(Ordering::Relaxed) };
+            pointer.metric.change(Change::Set, value);
+        }
         for collected in self.metrics.iter_mut().filter(|c| c.due <= now) {
             // the master's second is a little longer than one
             collected.due = now + collected.every - Duration::from_millis(500);
