@@ -8,6 +8,7 @@ pub mod http;
 pub mod interpreters;
 pub mod load;
 pub mod python;
+pub mod venv;
 pub mod websocket;
 
 use std::io::Read;
