@@ -23,6 +23,7 @@ mod py;
 mod request;
 mod response;
 mod settings;
+mod waiting;
 
 use bridge::{ExceptionText, Hooks, Start, VERSION};
 use py::Py;

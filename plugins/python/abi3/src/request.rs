@@ -91,7 +91,9 @@ fn run(exchange: &Exchange, app: &mut UwsgiApp) -> i32 {
         (Ok(input), Ok(responder)) => (input, responder),
         _ => return exception::report(exchange),
     };
+    exchange.responder.set(responder.as_ptr());
     let outcome = call(exchange, app, &input, &responder);
+    exchange.responder.set(std::ptr::null_mut());
     // the application may have kept them: they must not reach into the next request
     // SAFETY: instances of the two classes.
     unsafe {
@@ -298,6 +300,9 @@ fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
     loop {
         if exchange.gone.get() {
             return Ok(Sent::Gone);
+        }
+        if exchange.waits.are_there() {
+            exchange.waits.wait()?;
         }
         // SAFETY: an iterator; NULL means the end, or an exception.
         let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {
