@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, response};
+use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, raw, response, surroundings};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
@@ -17,13 +17,19 @@ pub fn serve(req: *mut WsgiRequest) -> i32 {
     if unsafe { sys::uwsgi_parse_vars(req) } != 0 {
         return -1;
     }
+    if raw::is_wanted(req) {
+        return gil::with(|| raw::serve(req));
+    }
     let Some(app) = find_app(req).or_else(|| load_app(req)) else {
         log::line("--- no python application found, check your startup logs for errors ---");
         // SAFETY: as above.
         unsafe { sys::uwsgi_500(req) };
         return UWSGI_OK;
     };
-    gil::with(|| Exchange::new(req).enter(|exchange| run(exchange, app)))
+    gil::with(|| {
+        surroundings::refresh();
+        Exchange::new(req).enter(|exchange| run(exchange, app))
+    })
 }
 
 /// The app of the request's mountpoint, else the default one.
