@@ -17,6 +17,11 @@ def load_paste(path, name, logged):
     return loadapp(path, **({"name": name} if name else {}))
 
 
+def load_pecan(path):
+    from pecan.deploy import deploy
+    return deploy(os.path.abspath(path))
+
+
 def import_by_name(name):
     """--import: a module, or a .py file."""
     if name.endswith(".py"):
@@ -62,6 +67,55 @@ def run_override(path):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, leave)
     return run_main(path)
+
+
+def run_shell(code):
+    """--pyshell: code, or a shell on the terminal; IPython's if it is there. Whether there was a terminal; None when the
+    server's order to leave ended it. The caller puts back the handlers of signals."""
+    import signal
+    try:
+        if not os.isatty(0):
+            return False
+    except OSError:
+        return False
+    # what is shown and typed goes to the terminal, not into the log
+    kept = [os.dup(1), os.dup(2)]
+    os.dup2(0, 1)
+    os.dup2(0, 2)
+    names = {"__name__": "__console__", "uwsgi": __import__("uwsgi")}
+    told = []
+
+    def leave(number, frame):
+        told.append(number)
+        sys.exit(0)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, leave)
+        if code:
+            exec(compile(code, "<pyshell>", "exec", dont_inherit=True), names)
+        else:
+            try:
+                from IPython import start_ipython
+                start_ipython(argv=[], user_ns=names)
+            except ImportError:
+                import code as shell
+                shell.interact(local=names)
+    except SystemExit:
+        pass
+    finally:
+        for number, fd in zip((1, 2), kept):
+            os.dup2(fd, number)
+            os.close(fd)
+    return None if told else True
+
+
+def refresh_environ(pairs):
+    """--reload-os-env: what C code has put into the environment, or taken out of it, since Python looked."""
+    now = dict(pairs)
+    if os.environ._data != now:
+        os.environ._data.clear()
+        os.environ._data.update(now)
 
 
 def watch_modules(seconds, ignored, log, reload):
