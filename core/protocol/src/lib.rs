@@ -32,6 +32,7 @@ pub mod chunked;
 pub mod fastcgi;
 mod field;
 pub mod http1;
+mod pairs;
 pub mod proxy;
 pub mod response;
 pub mod scgi;
@@ -40,3 +41,4 @@ pub mod uwsgi;
 pub mod websocket;
 
 pub use field::{Field, Name, Span};
+pub use pairs::Pair;
