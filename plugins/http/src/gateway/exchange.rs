@@ -6,7 +6,8 @@ use std::io;
 use rsgi_protocol::cgi::Origin;
 use rsgi_protocol::http1::{BodyLength, HttpError};
 
-use super::{Gateway, LINGER, RETRY, SKIP, Subject, TURNS};
+use super::deadlines::{LINGER, SKIP};
+use super::{Gateway, RETRY, Subject, TURNS};
 use crate::backend::Unavailable;
 use crate::buffer::HIGH;
 use crate::channel::Fill;
