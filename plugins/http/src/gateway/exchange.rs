@@ -8,7 +8,7 @@ use rsgi_protocol::http1::{BodyLength, HttpError};
 
 use super::deadlines::{LINGER, SKIP};
 use super::{Gateway, RETRY, Subject, TURNS};
-use crate::backend::Unavailable;
+use crate::backend::{Payload, Unavailable};
 use crate::buffer::HIGH;
 use crate::channel::Fill;
 use crate::packet::{self, Body, Extra};
@@ -31,14 +31,14 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
-        let whole = session.head.as_ref().is_some_and(|head| match head.body {
-            BodyLength::None => true,
-            BodyLength::Fixed(n) => (session.channel.input.len() - head.len) as u64 >= n,
-            BodyLength::Chunked => false,
+        let payload = session.head.as_ref().map_or(Payload::Coming, |head| match head.body {
+            BodyLength::None => Payload::None,
+            BodyLength::Fixed(n) if (session.channel.input.len() - head.len) as u64 >= n => Payload::Here,
+            BodyLength::Fixed(_) | BodyLength::Chunked => Payload::Coming,
         });
         match self
             .links
-            .acquire(self.poll.registry(), |key, id| Subject::Link(key, id).token(), !whole)
+            .acquire(self.poll.registry(), |key, id| Subject::Link(key, id).token(), payload)
         {
             Ok(link) => self.launch(key, link),
             Err(Unavailable::Busy) => {
@@ -393,7 +393,7 @@ impl Gateway {
             Fault::Backend { cause, unread } => {
                 // Sent again only if the first attempt cannot have been seen: on a connection that its worker was
                 // closing, or one that never came to be.
-                let most = self.links.choices().max(2);
+                let most = self.links.attempts();
                 if unread && session.replay > 0 && !session.reply.has_begun && session.attempts < most {
                     self.links.close_stale();
                     self.seek_backend(key)
