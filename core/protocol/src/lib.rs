@@ -31,6 +31,7 @@ pub mod cgi;
 pub mod chunked;
 pub mod fastcgi;
 mod field;
+pub mod forwarded;
 pub mod http1;
 mod pairs;
 pub mod proxy;

@@ -16,6 +16,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::cgi::Scratch;
+use rsgi_protocol::forwarded::Dialect;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits};
 use slab::Slab;
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub http2: bool,
     /// Who may say first who its client is; `None`: nobody does.
     pub proxies: Option<AllowList>,
+    /// Whose word about their clients counts, and in which headers they give it; `None`: nobody was named.
+    pub forwarders: Option<(AllowList, Dialect)>,
     /// What a head may have.
     pub limits: Limits,
     /// SERVER_NAME.

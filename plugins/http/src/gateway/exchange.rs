@@ -4,6 +4,7 @@
 use std::io;
 
 use rsgi_protocol::cgi::Origin;
+use rsgi_protocol::forwarded;
 use rsgi_protocol::http1::{BodyLength, HttpError};
 
 use super::deadlines::{LINGER, SKIP};
@@ -11,7 +12,7 @@ use super::{Gateway, RETRY, Subject, TURNS};
 use crate::backend::{Payload, Unavailable};
 use crate::buffer::HIGH;
 use crate::channel::Fill;
-use crate::packet::{self, Body, Extra};
+use crate::packet::{self, Body, Extra, Vouched};
 use crate::reply::HEAD_LIMIT;
 use crate::session::{Phase, Session};
 
@@ -71,7 +72,24 @@ impl Gateway {
         if session.certificate.is_none() {
             session.certificate = session.shown_certificate();
         }
-        let (address, port) = (filled(&session.peer.address), filled(&session.peer.port));
+        let input = session.channel.input.data();
+        let (forwarded, client) = match &self.config.forwarders {
+            None => (Vouched::Unknown, None),
+            // whoever reaches a unix socket is of this machine
+            Some((trusted, dialect)) if session.peer.address.is_empty() || trusted.names(&session.peer.address) => {
+                let client = forwarded::client(head, input, *dialect, trusted);
+                (Vouched::These(*dialect), Some(client))
+            }
+            Some(_) => (Vouched::Nothing, None),
+        };
+        let (mut address, mut port) = (filled(&session.peer.address), filled(&session.peer.port));
+        if let Some(told) = client.as_ref().and_then(|client| client.address.as_ref()) {
+            address = filled(told);
+            port = client
+                .as_ref()
+                .and_then(|client| client.port.as_deref())
+                .and_then(filled);
+        }
         let origin = Origin {
             server_name: &self.config.server_name,
             server_port: self
@@ -81,7 +99,7 @@ impl Gateway {
             remote_addr: address,
             remote_port: port,
             name_from_host: self.config.name_from_host,
-            https: session.is_secure(),
+            https: session.is_secure() || client.as_ref().and_then(|client| client.is_secure) == Some(true),
             ..Origin::default()
         };
         let extra = Extra {
@@ -89,8 +107,8 @@ impl Gateway {
             whole_certificate: self.config.export_certificate,
             modifiers: self.config.modifiers.get(session.listener).copied().unwrap_or_default(),
             is_http2: session.parent.is_some(),
+            forwarded,
         };
-        let input = session.channel.input.data();
         let written = packet::write(
             &mut self.packet,
             head,
