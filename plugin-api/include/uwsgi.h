@@ -697,8 +697,11 @@ struct uwsgi_logger {
     char *arg;
     struct uwsgi_logger *next;
 };
-/* [master] in on_load or init. func(logger, text, len) gets one line or several, newline at the end, in the process
- * that writes the log (workers, master, or one thread of the master with log-master); it must not call uwsgi_log. */
+#define UWSGI_LOGGER_AGAIN (-2) /* not now: the host keeps the text and calls again, with this text first */
+/* [master] in on_load or init. func(logger, text, len) gets one line, newline at the end, or what an encoder has made of
+ * it, in the process that delivers lines (the master), in a thread of its own once the server runs, one call at a time. It
+ * may take a moment: what waits for it meanwhile is bounded, then dropped and counted. It returns len, or -1: the text goes
+ * to the standard error that the server started with, or UWSGI_LOGGER_AGAIN. It must not fork. */
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
 
 /* ------------------------------------------------------------------------------------------------------------
