@@ -16,6 +16,10 @@ use slab::Slab;
 use crate::channel::Channel;
 use crate::stream::Stream;
 
+/// Requests without a body that lie ready at a server's only core: so it need not sleep between two requests, nor the
+/// gateway between two answers.
+const AHEAD: usize = 8;
+
 /// Where a backend listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -122,6 +126,17 @@ impl Link {
     }
 }
 
+/// The body of a request, as far as the choice of a connection depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// None: until the backend reads it, the request can always be sent again.
+    None,
+    /// All of it is here.
+    Here,
+    /// Some has yet to come and is kept nowhere: the request can be sent once.
+    Coming,
+}
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum Unavailable {
@@ -162,6 +177,15 @@ impl Links {
         }
     }
 
+    /// How often a request may be sent that no backend has read. One that lay ready at a worker that died may meet
+    /// others that die of those before it.
+    pub fn attempts(&self) -> u32 {
+        match &self.backends {
+            Backends::Workers { .. } => 1 + AHEAD as u32,
+            Backends::Nodes(nodes) => (nodes.len() as u32).max(2),
+        }
+    }
+
     /// Whether connections are kept.
     pub fn are_kept(&self) -> bool {
         matches!(self.backends, Backends::Workers { .. })
@@ -186,29 +210,34 @@ impl Links {
         }
     }
 
-    /// A connection for one request. `sure`: the request cannot be sent twice, so a kept connection is looked at first.
+    /// A connection for one request. If that can be sent only once, a kept connection is looked at first.
     ///
     /// A kept connection stays with the worker that took it, and a worker's core serves one request at a time. So a
     /// connection is used only while its worker has a core to spare; else a new one is opened, which a free worker
-    /// takes. When all cores are busy, requests wait here for whichever is free first, not behind a busy one.
+    /// takes. When all cores are busy, requests wait here for whichever is free first, not behind a busy one; unless
+    /// there is one core only, behind which a few may wait as well.
     pub fn acquire(
         &mut self,
         registry: &Registry,
         token: impl Fn(usize, u64) -> Token,
-        sure: bool,
+        payload: Payload,
     ) -> Result<usize, Unavailable> {
         let (workers, cores) = match self.backends {
+            // nobody else could take them
+            Backends::Workers {
+                workers: 1, cores: 1, ..
+            } if payload == Payload::None => (1, AHEAD),
             Backends::Workers { workers, cores, .. } => (workers, cores),
             Backends::Nodes(_) => (0, 0),
         };
         if workers == 0 && self.are_kept() {
-            return self.acquire_unbounded(registry, token, sure);
+            return self.acquire_unbounded(registry, token, payload);
         }
         let mut captive = None;
         for at in (0..self.idle.len()).rev() {
             let key = self.idle[at];
             let Some(link) = self.all.get(key) else { continue };
-            if link.channel.is_half_closed() || (sure && link.channel.socket.stream.is_stale()) {
+            if link.channel.is_half_closed() || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) {
                 self.idle.remove(at);
                 self.all.remove(key);
             } else if workers > 0 && self.requests_of(link.channel.sender()) >= cores {
@@ -238,7 +267,7 @@ impl Links {
         &mut self,
         registry: &Registry,
         token: impl Fn(usize, u64) -> Token,
-        sure: bool,
+        payload: Payload,
     ) -> Result<usize, Unavailable> {
         while let Some(last) = self.idle.len().checked_sub(1) {
             let load = |at: &usize| {
@@ -248,7 +277,10 @@ impl Links {
             let at = [last, 0, last / 2].into_iter().min_by_key(load).unwrap_or(last);
             let Some(key) = self.idle.remove(at) else { break };
             match self.all.get(key) {
-                Some(link) if link.channel.is_half_closed() || (sure && link.channel.socket.stream.is_stale()) => {
+                Some(link)
+                    if link.channel.is_half_closed()
+                        || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) =>
+                {
                     self.all.remove(key);
                 }
                 Some(_) => return Ok(key),

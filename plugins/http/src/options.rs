@@ -5,6 +5,7 @@ use std::ffi::{CStr, OsStr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rsgi_plugin_api::{HookError, OptionRow, OptionTable, log};
+use rsgi_protocol::forwarded::Dialect;
 
 use crate::settings::{self, Kind, Listen, Settings, SettingsError};
 
@@ -81,7 +82,7 @@ macro_rules! ignored {
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 31] = [
+const ACTIVE: [OptionRow; 33] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -221,6 +222,19 @@ const ACTIVE: [OptionRow; 31] = [
         c"http-enable-proxy-protocol",
         c"read PROXY headers (versions 1 and 2) of peers that trusted-proxy names, or of all",
         |v| store(Ok(settings::is_on(optional(v))), |s, on| s.proxy_protocol = on),
+    ),
+    OptionRow::value(
+        c"http-trusted-proxies",
+        c"peers whose X-Forwarded-For and -Proto are believed: ADDRESS[/BITS],...; of others such headers are dropped",
+        |v| {
+            let list = settings::networks(text(v)?, with(|s| s.forwarders.clone()));
+            store(list, |s, list| s.forwarders = list)
+        },
+    ),
+    OptionRow::flag(
+        c"http-forwarded",
+        c"trusted proxies write Forwarded (RFC 7239); X-Forwarded-* is dropped",
+        |_| store(Ok(()), |s, ()| s.dialect = Dialect::Rfc7239),
     ),
     OptionRow::flag(
         c"no-http2",

@@ -273,6 +273,7 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
         export_certificate: settings.export_certificate,
         http2: settings.http2,
         proxies: proxies(settings),
+        forwarders: (!settings.forwarders.is_empty()).then(|| (settings.forwarders.clone(), settings.dialect)),
         limits,
         server_name: facts.hostname.clone(),
         name_from_host: settings.name_from_host,

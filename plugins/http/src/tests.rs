@@ -250,20 +250,32 @@ fn leaving_workers_lose_no_request() {
 
 #[test]
 fn requests_wait_for_a_free_core() {
-    let worker = Worker::start();
-    let gateway = start(
-        config(),
-        Backends::Workers {
-            link: worker.node(),
-            workers: 1,
-            cores: 1,
-        },
-    );
-    let began = Instant::now();
-    let mut clients: Vec<_> = (0..3).map(|_| gateway.connect().send(get("/slow"))).collect();
-    assert!(clients.iter_mut().all(|client| client.answer(false).text() == "slow"));
-    assert!(began.elapsed() >= Duration::from_millis(900));
-    assert_eq!(worker.accepted.load(Ordering::Relaxed), 1);
+    // a core that is the only one has some of them lie ready, but for bodies, which could not be sent again
+    for (cores, request, connections, took) in [
+        (2, get("/slow"), 2, 600),
+        (
+            1,
+            "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx".into(),
+            1,
+            1200,
+        ),
+        (1, get("/slow"), 4, 300),
+    ] {
+        let worker = Worker::start();
+        let gateway = start(
+            config(),
+            Backends::Workers {
+                link: worker.node(),
+                workers: 1,
+                cores,
+            },
+        );
+        let began = Instant::now();
+        let mut clients: Vec<_> = (0..4).map(|_| gateway.connect().send(request.clone())).collect();
+        assert!(clients.iter_mut().all(|client| client.answer(false).text() == "slow"));
+        assert!(began.elapsed() >= Duration::from_millis(took));
+        assert_eq!(worker.accepted.load(Ordering::Relaxed), connections, "{request:?}");
+    }
 }
 
 #[test]

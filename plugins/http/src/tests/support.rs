@@ -181,6 +181,7 @@ pub fn config() -> Config {
         export_certificate: false,
         http2: true,
         proxies: None,
+        forwarders: None,
         limits: Limits::default(),
         server_name: b"box".to_vec(),
         name_from_host: false,
