@@ -400,6 +400,7 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
     }
     let sent = deliver(core, &mut parts);
     core.response.parts = parts;
+    routing::pass_body(core, body, size);
     let raw = core.raw();
     raw.response_size += size as usize;
     sent.map_err(|e| {
@@ -483,6 +484,7 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
         gone_if(core, sent)?;
     }
     core.raw().via = VIA_SENDFILE;
+    core.routing.keep_nothing();
     match core.response.framing {
         Framing::Empty => return Ok(()),
         Framing::Length(due) => {
@@ -619,6 +621,9 @@ pub fn cut(core: &mut Core) {
 pub fn finish(core: &mut Core, complete: bool) -> bool {
     let keep = end_body(core, complete);
     let is_whole = !matches!(core.response.framing, Framing::Length(due) if due > 0);
+    if complete && is_whole && !core.response.gone {
+        routing::store_body(core);
+    }
     if let Some(id) = core.response.fastcgi
         && !core.response.gone
         && core.response.is_sent()
