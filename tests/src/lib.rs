@@ -159,6 +159,7 @@ impl Setup {
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
             .env_remove("VIRTUAL_ENV")
+            .env_remove("PYTHONUNBUFFERED")
             .process_group(0);
         for (key, _) in std::env::vars().filter(|(k, _)| k.starts_with("UWSGI_") || k.starts_with("RSGI_")) {
             command.env_remove(key);
