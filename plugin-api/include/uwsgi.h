@@ -697,8 +697,11 @@ struct uwsgi_logger {
     char *arg;
     struct uwsgi_logger *next;
 };
-/* [master] in on_load or init. func(logger, text, len) gets one line or several, newline at the end, in the process
- * that writes the log (workers, master, or one thread of the master with log-master); it must not call uwsgi_log. */
+#define UWSGI_LOGGER_AGAIN (-2) /* not now: the host keeps the text and calls again, with this text first */
+/* [master] in on_load or init. func(logger, text, len) gets one line, newline at the end, or what an encoder has made of
+ * it, in the process that delivers lines (the master), in a thread of its own once the server runs, one call at a time. It
+ * may take a moment: what waits for it meanwhile is bounded, then dropped and counted. It returns len, or -1: the text goes
+ * to the standard error that the server started with, or UWSGI_LOGGER_AGAIN. It must not fork. */
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
 
 /* ------------------------------------------------------------------------------------------------------------
@@ -1302,6 +1305,15 @@ int rsgi_signal_coalesce(uint8_t signal, int once);
 int rsgi_signal_received(void);
 /* [any] Why this thread's last call for signals returned -1; valid until its next one. */
 const char *rsgi_signal_error(void);
+/* [any] What a file, exec://, fd://, data:// or http:// holds, in memory of malloc(); add_zero 1: with a NUL that *size counts.
+ * The last argument is not used. NULL: it cannot be read, which the log tells. */
+char *uwsgi_open_and_read(char *url, size_t *size, int add_zero, char *magic_table[]);
+/* [request] As set_harakiri(), for this request: in event mode `ready` says RSGI_LATE when the time is over. */
+void rsgi_set_harakiri(struct wsgi_request *, int seconds);
+/* [worker] after rsgi_events_begin(): `seen` is told each signal that the host took from this worker's queues, after its
+ * handler; handled 0: it has none, or that failed. It returns 1 if somebody waited for the signal. handled -1: the worker
+ * leaves, and whoever still waits waits in vain. */
+void rsgi_events_on_signal(int (*seen)(uint8_t signal, int handled));
 
 #ifdef __cplusplus
 }

@@ -409,6 +409,25 @@ fn upgraded_connections_pass_both_ways() {
 }
 
 #[test]
+fn a_replaced_gateway_ends_its_conversations_when_the_server_stops() {
+    let worker = Worker::start();
+    let mut gateway = started(&worker);
+    let mut client = gateway
+        .connect()
+        .send("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_eq!(client.answer(false).status, 101);
+    gateway.order(b"r");
+    client.put("hello");
+    assert_eq!(client.take(5), b"HELLO");
+    let began = Instant::now();
+    gateway.order(b"d");
+    assert!(client.is_closed());
+    assert!(began.elapsed() < Duration::from_secs(4));
+    drop(client);
+    gateway.ended().expect("an orderly end");
+}
+
+#[test]
 fn draining_finishes_what_is_under_way() {
     let worker = Worker::start();
     let mut gateway = started(&worker);

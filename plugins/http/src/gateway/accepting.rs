@@ -131,19 +131,19 @@ impl Gateway {
     /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else, and those who
     /// are on their way are waited for.
     pub(super) fn leave(&mut self, for_all: bool) {
-        if std::mem::replace(&mut self.leaving, true) {
-            return;
+        let is_first = !std::mem::replace(&mut self.leaving, true);
+        if is_first {
+            let streams = self
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.phase == Phase::Streams);
+            self.again.extend(streams.map(|(key, _)| key));
         }
-        let streams = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.phase == Phase::Streams);
-        self.again.extend(streams.map(|(key, _)| key));
-        if for_all {
-            self.last_call = Some(self.now + LAST_CALL);
-            self.stopping = true;
+        if for_all && !std::mem::replace(&mut self.stopping, true) {
+            // one that was replaced before the server stops has no sockets left, but may have conversations
+            self.last_call = is_first.then(|| self.now + LAST_CALL);
             self.end_tunnels();
-        } else {
+        } else if is_first {
             self.stop_accepting(false);
         }
     }
