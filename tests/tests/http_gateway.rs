@@ -269,8 +269,8 @@ fn what_it_cannot_do_is_said() {
         .args(["--http", "127.0.0.1:0", "--http-timeout", "soon"])
         .run();
     assert!(ended.code != 0 && ended.output.contains("soon"), "{}", ended.output);
-    let server = server(&["--http-stats", "127.0.0.1:0"]);
-    assert!(server.log().contains("--http-stats is ignored"));
+    let server = server(&["--http-zerg", "127.0.0.1:0"]);
+    assert!(server.log().contains("--http-zerg is ignored"));
 }
 
 #[test]

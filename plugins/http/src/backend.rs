@@ -1,12 +1,15 @@
 //! Connections to backends: the link to this server's own workers, kept and reused, and foreign uwsgi servers, one
 //! connection per request. Owned by the gateway of one process.
 
+mod nodes;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Registry, Token};
@@ -15,6 +18,8 @@ use slab::Slab;
 
 use crate::channel::Channel;
 use crate::stream::Stream;
+use nodes::Nodes;
+pub use nodes::{Health, Pool};
 
 /// Requests without a body that lie ready at a server's only core: so it need not sleep between two requests, nor the
 /// gateway between two answers.
@@ -92,7 +97,7 @@ pub enum Backends {
         cores: usize,
     },
     /// Foreign uwsgi servers in turn.
-    Nodes(Vec<Node>),
+    Nodes(Pool),
 }
 
 /// A connection to a backend.
@@ -150,40 +155,41 @@ pub enum Unavailable {
 #[derive(Debug)]
 pub struct Links {
     backends: Backends,
+    /// The foreign ones.
+    nodes: Option<Nodes>,
     all: Slab<Link>,
     /// Ready for a request; the last used one is taken first, because its worker is the one that is surely free.
     idle: VecDeque<usize>,
-    next_node: usize,
     last_id: u64,
 }
 
 impl Links {
     /// No connection yet.
     pub fn new(backends: Backends) -> Self {
+        let nodes = match &backends {
+            Backends::Nodes(pool) => Some(Nodes::new(pool.clone())),
+            Backends::Workers { .. } => None,
+        };
         Self {
             backends,
+            nodes,
             all: Slab::new(),
             idle: VecDeque::new(),
-            next_node: 0,
             last_id: 0,
         }
     }
 
     /// How many backends may be tried for one request.
     pub fn choices(&self) -> u32 {
-        match &self.backends {
-            Backends::Workers { .. } => 1,
-            Backends::Nodes(nodes) => nodes.len() as u32,
-        }
+        self.nodes.as_ref().map_or(1, |nodes| nodes.len() as u32)
     }
 
     /// How often a request may be sent that no backend has read. One that lay ready at a worker that died may meet
     /// others that die of those before it.
     pub fn attempts(&self) -> u32 {
-        match &self.backends {
-            Backends::Workers { .. } => 1 + AHEAD as u32,
-            Backends::Nodes(nodes) => (nodes.len() as u32).max(2),
-        }
+        self.nodes
+            .as_ref()
+            .map_or(1 + AHEAD as u32, |nodes| (nodes.len() as u32).max(2))
     }
 
     /// Whether connections are kept.
@@ -204,9 +210,29 @@ impl Links {
     /// The name of the backend of a connection.
     pub fn name(&self, key: usize) -> &str {
         let node = self.all.get(key).map_or(0, |link| link.node);
-        match &self.backends {
-            Backends::Workers { .. } => "the workers",
-            Backends::Nodes(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
+        match &self.nodes {
+            None => "the workers",
+            Some(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
+        }
+    }
+
+    /// The foreign servers, with what is known of them.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Node, &Health)> {
+        self.nodes.iter().flat_map(Nodes::all)
+    }
+
+    /// Connections to backends.
+    pub fn open_count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How connecting ended.
+    pub fn settled(&mut self, key: usize, is_there: bool, now: Instant) {
+        if let (Some(nodes), Some(link)) = (&mut self.nodes, self.all.get(key)) {
+            match is_there {
+                true => nodes.connected(link.node),
+                false => nodes.failed(link.node, now),
+            }
         }
     }
 
@@ -297,11 +323,12 @@ impl Links {
     }
 
     fn open(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token) -> Result<usize, Unavailable> {
-        let (node, at) = match &self.backends {
-            Backends::Workers { link, .. } => (link, 0),
-            Backends::Nodes(nodes) => {
-                self.next_node = (self.next_node + 1) % nodes.len();
-                (&nodes[self.next_node], self.next_node)
+        let at = self.nodes.as_mut().map_or(0, |nodes| nodes.choose(Instant::now()));
+        let node = match (&self.backends, &self.nodes) {
+            (Backends::Workers { link, .. }, _) => link,
+            (Backends::Nodes(pool), nodes) => {
+                let node = nodes.as_ref().and_then(|nodes| nodes.get(at));
+                node.unwrap_or(&pool.nodes[0])
             }
         };
         let entry = self.all.vacant_entry();
@@ -331,7 +358,13 @@ impl Links {
             }
             // The backlog of a unix socket is full.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Unavailable::Busy),
-            Err(e) => Err(Unavailable::Down(node.name.clone(), e)),
+            Err(e) => {
+                let name = node.name.clone();
+                if let Some(nodes) = &mut self.nodes {
+                    nodes.failed(at, Instant::now());
+                }
+                Err(Unavailable::Down(name, e))
+            }
         }
     }
 

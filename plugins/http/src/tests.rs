@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{Address, Backends, Node};
 use crate::gateway::{Config, Service};
 use crate::packet::Stamp;
-use support::{Worker, config, get, logged, start, start_on, started};
+use support::{Worker, config, get, logged, pool, start, start_on, started};
 
 #[test]
 fn connections_are_kept_on_both_sides() {
@@ -215,7 +215,7 @@ fn dead_nodes_are_passed_over() {
         address: Address::Inet(free),
         name: free.to_string(),
     };
-    let gateway = start(config(), Backends::Nodes(vec![dead.clone(), worker.node()]));
+    let gateway = start(config(), pool(vec![dead.clone(), worker.node()]));
     for _ in 0..6 {
         assert_eq!(gateway.ask("/env").status, 200);
     }
@@ -224,7 +224,7 @@ fn dead_nodes_are_passed_over() {
         6,
         "foreign servers get one request per connection"
     );
-    let gateway = start(config(), Backends::Nodes(vec![dead]));
+    let gateway = start(config(), pool(vec![dead]));
     assert!(matches!(gateway.ask("/env").status, 502 | 503));
 }
 
