@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-cache bench-spooler install clean dependencies
+.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-instructions bench-cache bench-spooler install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,8 +51,12 @@ fuzz: ## run each fuzz target for a minute (needs a nightly compiler and cargo-f
 bench-cache: build ## caches under four workers, beside uWSGI if it is installed
 	packaging/bench-cache.sh $(RELEASE)/rsgi $(RELEASE)
 
-bench: build ## requests per second of one worker, with wrk
-	packaging/bench.sh
+bench: build ## HTTP: one worker beside fastwsgi, granian, nginx, uWSGI and others, row by row (10 minutes; needs wrk)
+	tests/bench/peers.sh $(RELEASE)/../peers
+	tests/bench/http.py --rsgi $(RELEASE)/rsgi --peers $(RELEASE)/../peers
+
+bench-instructions: build ## instructions per request against committed bounds (a minute; needs valgrind)
+	tests/bench/instructions.py --rsgi $(RELEASE)/rsgi
 
 bench-spooler: build ## tasks per second of a spooler, beside uWSGI's if it is installed
 	tests/bench/spooler.py --rsgi $(RELEASE)/rsgi

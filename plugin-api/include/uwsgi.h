@@ -1306,6 +1306,15 @@ int rsgi_signal_coalesce(uint8_t signal, int once);
 int rsgi_signal_received(void);
 /* [any] Why this thread's last call for signals returned -1; valid until its next one. */
 const char *rsgi_signal_error(void);
+/* [any] What a file, exec://, fd://, data:// or http:// holds, in memory of malloc(); add_zero 1: with a NUL that *size counts.
+ * The last argument is not used. NULL: it cannot be read, which the log tells. */
+char *uwsgi_open_and_read(char *url, size_t *size, int add_zero, char *magic_table[]);
+/* [request] As set_harakiri(), for this request: in event mode `ready` says RSGI_LATE when the time is over. */
+void rsgi_set_harakiri(struct wsgi_request *, int seconds);
+/* [worker] after rsgi_events_begin(): `seen` is told each signal that the host took from this worker's queues, after its
+ * handler; handled 0: it has none, or that failed. It returns 1 if somebody waited for the signal. handled -1: the worker
+ * leaves, and whoever still waits waits in vain. */
+void rsgi_events_on_signal(int (*seen)(uint8_t signal, int handled));
 
 #ifdef __cplusplus
 }

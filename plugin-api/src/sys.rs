@@ -409,6 +409,14 @@ unsafe extern "C" {
     pub fn rsgi_signal_coalesce(signal: u8, once: c_int) -> c_int;
     pub fn rsgi_signal_received() -> c_int;
     pub fn rsgi_signal_error() -> *const c_char;
+    pub fn uwsgi_open_and_read(
+        url: *mut c_char,
+        size: *mut usize,
+        add_zero: c_int,
+        magic_table: *mut *mut c_char,
+    ) -> *mut c_char;
+    pub fn rsgi_set_harakiri(a0: *mut WsgiRequest, seconds: c_int);
+    pub fn rsgi_events_on_signal(seen: Option<unsafe extern "C" fn(signal: u8, handled: c_int) -> c_int>);
     pub fn uwsgi_websocket_handshake(
         a0: *mut WsgiRequest,
         key: *mut c_char,

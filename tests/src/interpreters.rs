@@ -1,5 +1,6 @@
 //! The Pythons of this machine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,4 +30,20 @@ pub fn ask(python: &Path, question: &str) -> Option<String> {
         .status
         .success()
         .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The Pythons that can be embedded, one of each minor version of 3: its number and its home.
+pub fn embeddable() -> BTreeMap<u32, PathBuf> {
+    let question = "import sys, sysconfig; v = sys.version_info; \
+        print(v[1], sys.base_prefix) if v >= (3, 9) and sysconfig.get_config_var('Py_ENABLE_SHARED') else None";
+    let mut found = BTreeMap::new();
+    for python in all() {
+        let Some(answer) = ask(&python, question) else { continue };
+        if let Some((minor, home)) = answer.split_once(' ')
+            && let Ok(minor) = minor.parse()
+        {
+            found.entry(minor).or_insert_with(|| PathBuf::from(home));
+        }
+    }
+    found
 }

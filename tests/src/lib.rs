@@ -7,7 +7,9 @@
 pub mod http;
 pub mod interpreters;
 pub mod load;
+pub mod pty;
 pub mod python;
+pub mod venv;
 pub mod websocket;
 
 use std::io::Read;
@@ -75,6 +77,7 @@ pub struct Setup {
     args: Vec<String>,
     env: Vec<(String, String)>,
     program: PathBuf,
+    stdin: Stdio,
 }
 
 impl Default for Setup {
@@ -94,6 +97,7 @@ impl Setup {
             args: Vec::new(),
             env: Vec::new(),
             program: program("rsgi"),
+            stdin: Stdio::null(),
         }
     }
 
@@ -124,6 +128,12 @@ impl Setup {
         self
     }
 
+    /// Another standard input than nothing.
+    pub fn stdin(mut self, stdin: Stdio) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
     /// Sets a variable of the environment.
     pub fn env(mut self, key: &str, value: &str) -> Self {
         self.env.push((key.into(), value.into()));
@@ -143,12 +153,13 @@ impl Setup {
         command
             .args(&self.args)
             .current_dir(self.dir.path())
-            .stdin(Stdio::null())
+            .stdin(self.stdin)
             .stdout(file.try_clone().expect("a descriptor is left"))
             .stderr(file)
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
             .env_remove("VIRTUAL_ENV")
+            .env_remove("PYTHONUNBUFFERED")
             .process_group(0);
         for (key, _) in std::env::vars().filter(|(k, _)| k.starts_with("UWSGI_") || k.starts_with("RSGI_")) {
             command.env_remove(key);

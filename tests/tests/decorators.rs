@@ -1,10 +1,12 @@
 //! `uwsgidecorators`: each decorator does in the right process what it is named for.
 
-use rsgi_tests::{Server, Setup, http, wait_for};
+use rsgi_tests::{Server, Setup, http, venv, wait_for};
 
 const APP: &str = r#"
 import os, threading, time, uwsgi
+import uwsgidecorators
 from uwsgidecorators import *
+assert os.environ["DECORATORS"] in uwsgidecorators.get_free_signal.__code__.co_filename
 def note(*words):
     with open("@DIR@/notes", "a") as f:
         f.write(" ".join(map(str, words)) + "\n")
@@ -76,7 +78,21 @@ fn noted(server: &Server, what: &str, count: usize) {
 
 #[test]
 fn each_decorator_does_what_it_is_named_for() {
-    let server = Setup::new()
+    each_does_its_work(Setup::new().env("DECORATORS", "of rsgi"));
+}
+
+/// The file that comes with uWSGI, from PyPI as it is, over our module.
+#[test]
+fn so_do_the_decorators_that_others_wrote() {
+    let Some(venv) = venv::with(&["uwsgidecorators"]) else {
+        return;
+    };
+    let setup = Setup::new().env("DECORATORS", "site-packages");
+    each_does_its_work(setup.args(["--virtualenv", venv::argument(&venv)]));
+}
+
+fn each_does_its_work(setup: Setup) {
+    let server = setup
         .file("watched", "")
         .wsgi(APP)
         .args(["-p", "2", "--enable-threads", "--mules", "3", "--farm", "crew:3"])

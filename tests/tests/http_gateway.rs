@@ -16,6 +16,7 @@ def application(e, sr):
     elif path == "/env":
         body = "\n".join("%s=%s" % (k, v) for k, v in e.items() if isinstance(v, str)).encode("latin1")
     elif path == "/sleep":
+        print("asleep", flush=True)
         time.sleep(1)
     elif path == "/die":
         os._exit(3)
@@ -168,6 +169,30 @@ fn a_worker_that_dies_costs_one_answer() {
 }
 
 #[test]
+fn requests_that_lie_ready_at_a_worker_that_dies_are_served_by_the_next() {
+    let mut server = server(&["--master", "--processes", "1"]);
+    let port = server.gateway_port();
+    let ask = |path: &'static str| std::thread::spawn(move || get(port, path));
+    let slow = ask("/sleep");
+    server.wait_log("asleep", 1);
+    let deadly = [ask("/die"), ask("/die")];
+    let harmless: Vec<_> = (0..12).map(|_| ask("/pid")).collect();
+    let with_body: Vec<_> = (0..3)
+        .map(|_| std::thread::spawn(move || post(port, "/body", b"four")))
+        .collect();
+    assert_eq!(slow.join().unwrap().text(), "hello");
+    for client in deadly {
+        assert_eq!(client.join().unwrap().status, 502);
+    }
+    for client in harmless {
+        assert_eq!(client.join().unwrap().status, 200);
+    }
+    for client in with_body {
+        assert_eq!(client.join().unwrap().text(), "4");
+    }
+}
+
+#[test]
 fn a_gateway_that_dies_is_replaced_and_none_outlives_the_master() {
     let mut server = server(&["--http-processes", "2"]);
     server.wait_log("spawned rsgi http 2", 1);
@@ -244,8 +269,8 @@ fn what_it_cannot_do_is_said() {
         .args(["--http", "127.0.0.1:0", "--http-timeout", "soon"])
         .run();
     assert!(ended.code != 0 && ended.output.contains("soon"), "{}", ended.output);
-    let server = server(&["--http-stats", "127.0.0.1:0"]);
-    assert!(server.log().contains("--http-stats is ignored"));
+    let server = server(&["--http-zerg", "127.0.0.1:0"]);
+    assert!(server.log().contains("--http-zerg is ignored"));
 }
 
 #[test]

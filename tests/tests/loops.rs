@@ -1,13 +1,11 @@
 //! WSGI applications on an event loop: `--gevent` and `--asyncio`, with what waits inside a request.
 //!
-//! gevent comes from the virtualenv of `worker_override`'s packages; where it cannot be installed, that is said.
+//! gevent comes from PyPI; where it cannot be installed, that is said.
 
 use rsgi_tests::http::{self, connect, get, read_response};
 use rsgi_tests::websocket::Client;
-use rsgi_tests::{Server, Setup, build_dir, wait_for};
+use rsgi_tests::{Server, Setup, venv, wait_for};
 use std::io::{BufReader, Read, Write};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
@@ -52,43 +50,14 @@ def application(env, start):
     return [body]
 "#;
 
-fn venv() -> Option<PathBuf> {
-    let dir = build_dir().join("worker-venv");
-    let has = |dir: &PathBuf| {
-        let check = Command::new(dir.join("bin/python"))
-            .args(["-c", "import gevent, greenlet"])
-            .output();
-        check.is_ok_and(|o| o.status.success())
-    };
-    if !has(&dir) {
-        let _ = Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&dir).output();
-        let _ = Command::new(dir.join("bin/python"))
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--timeout",
-                "10",
-                "--retries",
-                "1",
-                "gevent",
-            ])
-            .output();
-    }
-    if !has(&dir) {
-        rsgi_tests::skipped("gevent cannot be installed here");
-        return None;
-    }
-    Some(dir)
-}
-
 fn servers(args: &[&str]) -> Vec<Server> {
-    let Some(venv) = venv() else { return Vec::new() };
+    let Some(venv) = venv::with(&["gevent"]) else {
+        return Vec::new();
+    };
     let start = |engine: &str| {
         let setup = Setup::new()
             .wsgi(APP)
-            .args(["--http", "127.0.0.1:0", "--virtualenv", &venv.display().to_string()]);
+            .args(["--http", "127.0.0.1:0", "--virtualenv", venv::argument(&venv)]);
         let mut server = setup.args([engine, "10"]).args(args.iter().copied()).start();
         server.wait_log("spawned rsgi http", 1);
         server

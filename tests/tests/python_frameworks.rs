@@ -1,65 +1,13 @@
 //! Applications as their own tutorials write them, unmodified, on each way a request can come in: Flask and Django
 //! behind `--http-socket`, `--http`, and nginx with `uwsgi_pass`; OpenTelemetry and a cache library in workers.
 //!
-//! The packages come from a virtualenv in the target folder, made once with pip; without a network the tests say that
-//! they are skipped.
+//! The packages come from PyPI; without a network the tests say that they are skipped.
 
 use rsgi_tests::http::{self, Response};
-use rsgi_tests::{Server, Setup, build_dir, wait_for};
+use rsgi_tests::{Server, Setup, venv, wait_for};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-
-/// A virtualenv with all that these tests serve, or `None`.
-fn venv() -> Option<&'static PathBuf> {
-    static VENV: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = VENV.get_or_init(|| {
-        let dir = build_dir().join("test-venv");
-        let python = dir.join("bin/python");
-        let has_all = || {
-            let check = Command::new(&python)
-                .args(["-c", "import flask, django, cachelib, opentelemetry.sdk"])
-                .stderr(Stdio::null())
-                .status();
-            check.is_ok_and(|s| s.success())
-        };
-        if !has_all() {
-            let base = ["/usr/bin/python3", "python3"].into_iter().find(|p| {
-                Command::new(p)
-                    .args(["-m", "venv"])
-                    .arg(&dir)
-                    .output()
-                    .is_ok_and(|o| o.status.success())
-            })?;
-            eprintln!(
-                "installing Flask, Django, cachelib and OpenTelemetry for {base} into {}",
-                dir.display()
-            );
-            let _ = Command::new(&python)
-                .args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "-q",
-                    "--timeout",
-                    "10",
-                    "--retries",
-                    "1",
-                    "flask",
-                    "django",
-                    "cachelib",
-                    "opentelemetry-sdk",
-                ])
-                .output();
-        }
-        has_all().then_some(dir)
-    });
-    if made.is_none() {
-        rsgi_tests::skipped("Flask, Django, cachelib and OpenTelemetry cannot be installed here");
-    }
-    made.as_ref()
-}
 
 const FLASK: &str = r#"
 import time
@@ -207,8 +155,7 @@ fn flask_works(port: u16, scheme_and_host: &str) {
 
 #[test]
 fn flask_on_each_way_in() {
-    let Some(venv) = venv() else { return };
-    let venv = venv.display().to_string();
+    let Some(venv) = venv::with(&["flask"]) else { return };
     let mut server = Setup::new()
         .file("hello.py", FLASK)
         .args([
@@ -221,7 +168,7 @@ fn flask_on_each_way_in() {
         ])
         .args([
             "--virtualenv",
-            &venv,
+            venv::argument(&venv),
             "--module",
             "hello:app",
             "-p",
@@ -293,7 +240,7 @@ urlpatterns = [
 
 #[test]
 fn django_with_its_admin() {
-    let Some(venv) = venv() else { return };
+    let Some(venv) = venv::with(&["django"]) else { return };
     let setup = Setup::new().file("settings.py", SETTINGS).file("mysite.py", MYSITE);
     let prepare = "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'; django.setup()\n\
         from django.core.management import call_command as c\n\
@@ -305,13 +252,12 @@ fn django_with_its_admin() {
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let venv = venv.display().to_string();
     let server = setup
         .args([
             "--http-socket",
             "127.0.0.1:0",
             "--virtualenv",
-            &venv,
+            venv::argument(&venv),
             "--module",
             "mysite:application",
         ])
@@ -399,10 +345,12 @@ def application(env, start):
 
 #[test]
 fn spans_of_a_preloaded_application_are_exported_by_its_workers() {
-    let Some(venv) = venv() else { return };
+    let Some(venv) = venv::with(&["opentelemetry-sdk"]) else {
+        return;
+    };
     let mut server = Setup::new()
         .wsgi(TELEMETRY)
-        .args(["--virtualenv", venv.to_str().expect("the path is text"), "-p", "2"])
+        .args(["--virtualenv", venv::argument(&venv), "-p", "2"])
         .start();
     let workers = server.wait_workers(2, &[]);
     let mut seen = std::collections::BTreeSet::new();
@@ -434,10 +382,12 @@ application = app
 
 #[test]
 fn a_cache_library_keeps_its_values_in_the_server() {
-    let Some(venv) = venv() else { return };
+    let Some(venv) = venv::with(&["flask", "cachelib"]) else {
+        return;
+    };
     let server = Setup::new()
         .wsgi(CACHED)
-        .args(["--virtualenv", venv.to_str().expect("the path is text"), "-p", "2"])
+        .args(["--virtualenv", venv::argument(&venv), "-p", "2"])
         .args(["--cache2", "name=pages,items=100"])
         .start();
     for count in 1..=20 {

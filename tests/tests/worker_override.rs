@@ -1,64 +1,17 @@
 //! Workers whose loop is not ours: `--python-worker-override` with the servers of `examples/workers`, unmodified and
 //! from PyPI, and `--worker-exec`.
 //!
-//! The packages come from a virtualenv in the target folder, made once with pip; what cannot be installed is skipped by
-//! its name.
+//! The packages come from PyPI; what cannot be installed is skipped by its name.
 
 use rsgi_tests::http::get;
 use rsgi_tests::websocket::Client;
-use rsgi_tests::{Server, Setup, build_dir, wait_for};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use rsgi_tests::{Server, Setup, venv, wait_for};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/workers");
-const PACKAGES: [&str; 6] = ["aiohttp", "uvicorn", "hypercorn", "tornado", "gevent", "gunicorn"];
-
-fn has(python: &PathBuf, package: &str) -> bool {
-    let check = Command::new(python)
-        .args(["-c", &format!("import {package}")])
-        .stderr(Stdio::null())
-        .status();
-    check.is_ok_and(|status| status.success())
-}
-
-/// The virtualenv, if it has this package.
-fn venv(package: &str) -> Option<PathBuf> {
-    static VENV: OnceLock<PathBuf> = OnceLock::new();
-    let dir = VENV.get_or_init(|| {
-        let dir = build_dir().join("worker-venv");
-        let python = dir.join("bin/python");
-        if !PACKAGES.iter().all(|package| has(&python, package)) {
-            let _ = Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&dir).output();
-            eprintln!("installing {PACKAGES:?} into {}", dir.display());
-            for package in PACKAGES {
-                let _ = Command::new(&python)
-                    .args([
-                        "-m",
-                        "pip",
-                        "install",
-                        "-q",
-                        "--timeout",
-                        "10",
-                        "--retries",
-                        "1",
-                        package,
-                    ])
-                    .output();
-            }
-        }
-        dir
-    });
-    if has(&dir.join("bin/python"), package) {
-        return Some(dir.clone());
-    }
-    rsgi_tests::skipped(&format!("{package} cannot be installed here"));
-    None
-}
 
 /// Two workers that run an example.
 fn start(package: &str, extra: &[&str]) -> Option<Server> {
-    let venv = venv(package)?;
+    let venv = venv::with(&[package])?;
     let mut setup = Setup::new().env("PYTHONDONTWRITEBYTECODE", "1");
     for file in ["app.py", "listening.py", &format!("{package}_worker.py")] {
         let text = std::fs::read_to_string(format!("{EXAMPLES}/{file}")).expect("the example is there");
@@ -66,7 +19,7 @@ fn start(package: &str, extra: &[&str]) -> Option<Server> {
     }
     let setup = setup
         .args(["--master", "--processes", "2", "--socket", "127.0.0.1:0"])
-        .args(["--socket", "127.0.0.1:0", "--virtualenv", &venv.display().to_string()])
+        .args(["--socket", "127.0.0.1:0", "--virtualenv", venv::argument(&venv)])
         .args(["--worker-heartbeat", "5"])
         .args(["--python-worker-override", &format!("{package}_worker.py")])
         .args(extra.iter().copied());

@@ -2,6 +2,7 @@
 //! Used by workers, one `Intake` per connection and one `StdinDecoder` per body; no I/O.
 
 use crate::chunked::Event;
+use crate::pairs::{Pair, pairs};
 
 /// Bytes of a record's header.
 pub const HEADER_LEN: usize = 8;
@@ -287,60 +288,33 @@ fn values(content: &[u8]) -> Result<Vec<u8>, FastCgiError> {
 }
 
 /// The name-value pairs of a stream of variables, strictly: the first error ends the iteration.
-#[must_use]
-pub fn parse_params(stream: &[u8]) -> Params<'_> {
-    Params { rest: stream }
+pub fn parse_params(stream: &[u8]) -> impl Iterator<Item = Result<Pair<'_>, FastCgiError>> {
+    pairs(stream, FastCgiError::EmptyKey, |rest| {
+        let (name, value) = (take_length(rest)?, take_length(rest)?);
+        Ok((take_string(rest, name)?, take_string(rest, value)?))
+    })
 }
 
-/// Iterator of [`parse_params`].
-#[derive(Clone, Debug)]
-pub struct Params<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Params<'a> {
-    fn length(&mut self) -> Result<usize, FastCgiError> {
-        match *self.rest {
-            [short, ref rest @ ..] if short < 0x80 => {
-                self.rest = rest;
-                Ok(usize::from(short))
-            }
-            [a, b, c, d, ref rest @ ..] => {
-                self.rest = rest;
-                Ok(u32::from_be_bytes([a & 0x7f, b, c, d]) as usize)
-            }
-            _ => Err(FastCgiError::Truncated),
+/// Takes the length of a name or value off the front.
+fn take_length(from: &mut &[u8]) -> Result<usize, FastCgiError> {
+    match **from {
+        [short, ref rest @ ..] if short < 0x80 => {
+            *from = rest;
+            Ok(usize::from(short))
         }
-    }
-
-    fn string(&mut self, length: usize) -> Result<&'a [u8], FastCgiError> {
-        let (string, rest) = self.rest.split_at_checked(length).ok_or(FastCgiError::Truncated)?;
-        self.rest = rest;
-        Ok(string)
-    }
-
-    fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), FastCgiError> {
-        let (key, value) = (self.length()?, self.length()?);
-        if key == 0 {
-            return Err(FastCgiError::EmptyKey);
+        [a, b, c, d, ref rest @ ..] => {
+            *from = rest;
+            Ok(u32::from_be_bytes([a & 0x7f, b, c, d]) as usize)
         }
-        Ok((self.string(key)?, self.string(value)?))
+        _ => Err(FastCgiError::Truncated),
     }
 }
 
-impl<'a> Iterator for Params<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), FastCgiError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let pair = self.pair();
-        if pair.is_err() {
-            self.rest = &[];
-        }
-        Some(pair)
-    }
+/// Takes a name or value off the front.
+fn take_string<'a>(from: &mut &'a [u8], length: usize) -> Result<&'a [u8], FastCgiError> {
+    let (string, rest) = from.split_at_checked(length).ok_or(FastCgiError::Truncated)?;
+    *from = rest;
+    Ok(string)
 }
 
 /// Takes the body of a request out of its records; one per body.
@@ -426,6 +400,7 @@ impl StdinDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pairs::count;
     use proptest::prelude::*;
 
     fn record(kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8> {
@@ -523,7 +498,6 @@ mod tests {
 
     #[test]
     fn broken_params() {
-        let read = |stream: &[u8]| parse_params(stream).collect::<Result<Vec<_>, _>>().map(|v| v.len());
         for (stream, error) in [
             (&b"\x01"[..], FastCgiError::Truncated),
             (b"\x20\x05abc", FastCgiError::Truncated),
@@ -531,9 +505,9 @@ mod tests {
             (b"\x80\0\0", FastCgiError::Truncated),
             (b"\0\x01x", FastCgiError::EmptyKey),
         ] {
-            assert_eq!(read(stream), Err(error), "{stream:?}");
+            assert_eq!(count(parse_params(stream)), Err(error), "{stream:?}");
         }
-        assert_eq!(read(b"\x01\0a"), Ok(1));
+        assert_eq!(count(parse_params(b"\x01\0a")), Ok(1));
     }
 
     #[test]

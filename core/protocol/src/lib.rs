@@ -31,7 +31,9 @@ pub mod cgi;
 pub mod chunked;
 pub mod fastcgi;
 mod field;
+pub mod forwarded;
 pub mod http1;
+mod pairs;
 pub mod proxy;
 pub mod response;
 pub mod scgi;
@@ -40,3 +42,4 @@ pub mod uwsgi;
 pub mod websocket;
 
 pub use field::{Field, Name, Span};
+pub use pairs::Pair;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::pairs::{Pair, pairs};
+
 /// Why a request is refused; its connection is closed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScgiError {
@@ -49,52 +51,24 @@ pub fn parse_head(input: &[u8], limit: usize) -> Result<Option<Range<usize>>, Sc
 }
 
 /// The variables, strictly: the first error ends the iteration.
-#[must_use]
-pub fn parse_vars(bytes: &[u8]) -> Vars<'_> {
-    Vars { rest: bytes }
+pub fn parse_vars(bytes: &[u8]) -> impl Iterator<Item = Result<Pair<'_>, ScgiError>> {
+    pairs(bytes, ScgiError::EmptyKey, |rest| {
+        Ok((take_string(rest)?, take_string(rest)?))
+    })
 }
 
-/// Iterator of [`parse_vars`].
-#[derive(Clone, Debug)]
-pub struct Vars<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Vars<'a> {
-    fn string(&mut self) -> Result<&'a [u8], ScgiError> {
-        let end = memchr::memchr(0, self.rest).ok_or(ScgiError::Truncated)?;
-        let string = &self.rest[..end];
-        self.rest = &self.rest[end + 1..];
-        Ok(string)
-    }
-
-    fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), ScgiError> {
-        let key = self.string()?;
-        if key.is_empty() {
-            return Err(ScgiError::EmptyKey);
-        }
-        Ok((key, self.string()?))
-    }
-}
-
-impl<'a> Iterator for Vars<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), ScgiError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let pair = self.pair();
-        if pair.is_err() {
-            self.rest = &[];
-        }
-        Some(pair)
-    }
+/// Takes a string and its NUL off the front.
+fn take_string<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], ScgiError> {
+    let end = memchr::memchr(0, from).ok_or(ScgiError::Truncated)?;
+    let string = &from[..end];
+    *from = &from[end + 1..];
+    Ok(string)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pairs::count;
     use proptest::prelude::*;
 
     #[test]
@@ -125,7 +99,6 @@ mod tests {
 
     #[test]
     fn broken_variables() {
-        let read = |bytes: &[u8]| parse_vars(bytes).collect::<Result<Vec<_>, _>>().map(|v| v.len());
         for (bytes, error) in [
             (&b"CONTENT_LENGTH=0"[..], ScgiError::Truncated),
             (b"A\0", ScgiError::Truncated),
@@ -133,9 +106,9 @@ mod tests {
             (b"A\0b\0C", ScgiError::Truncated),
             (b"\0b\0", ScgiError::EmptyKey),
         ] {
-            assert_eq!(read(bytes), Err(error), "{bytes:?}");
+            assert_eq!(count(parse_vars(bytes)), Err(error), "{bytes:?}");
         }
-        assert_eq!(read(b"A\0\0B\0c\0"), Ok(2));
+        assert_eq!(count(parse_vars(b"A\0\0B\0c\0")), Ok(2));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //! Read by workers and by backends of the gateway, written by gateways and clients; no state.
 
 use crate::cgi::VarSink;
+use crate::pairs::{Pair, pairs, pieces};
 
 /// Bytes of the packet header.
 pub const HEADER_LEN: usize = 4;
@@ -52,15 +53,10 @@ pub enum PacketError {
 }
 
 /// The variables of a packet's body, strictly: the first error ends the iteration.
-#[must_use]
-pub fn parse_vars(body: &[u8]) -> Vars<'_> {
-    Vars { rest: body }
-}
-
-/// Iterator of `parse_vars`.
-#[derive(Clone, Debug)]
-pub struct Vars<'a> {
-    rest: &'a [u8],
+pub fn parse_vars(body: &[u8]) -> impl Iterator<Item = Result<Pair<'_>, PacketError>> {
+    pairs(body, PacketError::EmptyKey, |rest| {
+        Ok((take_string(rest)?, take_string(rest)?))
+    })
 }
 
 /// Takes a string off the front.
@@ -73,56 +69,9 @@ fn take_string<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], PacketError> {
     Ok(string)
 }
 
-impl<'a> Vars<'a> {
-    fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), PacketError> {
-        let key = take_string(&mut self.rest)?;
-        if key.is_empty() {
-            return Err(PacketError::EmptyKey);
-        }
-        Ok((key, take_string(&mut self.rest)?))
-    }
-}
-
-impl<'a> Iterator for Vars<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), PacketError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let pair = self.pair();
-        if pair.is_err() {
-            self.rest = &[];
-        }
-        Some(pair)
-    }
-}
-
 /// The strings of a packet's body that is an array (a remote procedure and its arguments), strictly.
-#[must_use]
-pub fn parse_array(body: &[u8]) -> Array<'_> {
-    Array { rest: body }
-}
-
-/// Iterator of `parse_array`.
-#[derive(Clone, Debug)]
-pub struct Array<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Array<'a> {
-    type Item = Result<&'a [u8], PacketError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let string = take_string(&mut self.rest);
-        if string.is_err() {
-            self.rest = &[];
-        }
-        Some(string)
-    }
+pub fn parse_array(body: &[u8]) -> impl Iterator<Item = Result<&[u8], PacketError>> {
+    pieces(body, take_string)
 }
 
 /// A packet whose body is an array, if it fits.

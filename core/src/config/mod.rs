@@ -11,7 +11,7 @@ mod logic;
 pub mod magic;
 mod placeholder;
 mod reader;
-mod scheme;
+pub mod scheme;
 mod toml;
 mod tree;
 mod xml;

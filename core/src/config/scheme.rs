@@ -63,7 +63,11 @@ fn hint(name: &str, error: &io::Error) -> String {
     }
 }
 
-fn read_bytes(name: &str) -> io::Result<Vec<u8>> {
+/// Reads all of it, whatever it is.
+///
+/// # Errors
+/// It is not there, or rsgi does not read from such a place.
+pub fn read_bytes(name: &str) -> io::Result<Vec<u8>> {
     match name.split_once("://") {
         _ if name == "-" => limited(io::stdin().lock()),
         Some(("exec", command)) => exec(command),

@@ -24,6 +24,11 @@ pub unsafe extern "C" fn rsgi_events_begin(hooks: *const RsgiEvents) -> c_int {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn rsgi_events_on_signal(seen: Option<unsafe extern "C" fn(u8, c_int) -> c_int>) {
+    crate::signal::dispatch::tell(seen);
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn rsgi_events_turn() -> c_int {
     events::turn() as c_int
 }

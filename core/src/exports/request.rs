@@ -301,6 +301,13 @@ pub extern "C" fn set_harakiri(seconds: c_int) {
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_set_harakiri(req: *mut WsgiRequest, seconds: c_int) {
+    // SAFETY: the header asks for a request of ours.
+    let core = unsafe { Core::of(req) };
+    core.set_own_time(seconds);
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn rsgi_notify_alive() {
     if worker_id() > 0 {
         crate::worker::beat();

@@ -24,6 +24,30 @@ pub(super) fn new_text(part: &[u8]) -> *mut c_char {
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_open_and_read(
+    url: *mut c_char,
+    size: *mut usize,
+    add_zero: c_int,
+    _magic_table: *mut *mut c_char,
+) -> *mut c_char {
+    // SAFETY: the header asks for a NUL-terminated text.
+    let name = String::from_utf8_lossy(unsafe { text(url) }).into_owned();
+    match crate::config::scheme::read_bytes(&name) {
+        Ok(content) => {
+            if !size.is_null() {
+                // SAFETY: the header asks for a writable place.
+                unsafe { *size = content.len() + usize::from(add_zero != 0) };
+            }
+            new_text(&content)
+        }
+        Err(e) => {
+            crate::say!("cannot read {name}: {e}");
+            std::ptr::null_mut()
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_concat2(a: *mut c_char, b: *mut c_char) -> *mut c_char {
     // SAFETY: the header asks for NUL-terminated texts.
     unsafe { joined(&[text(a), text(b)]) }

@@ -3,6 +3,7 @@
 //! the host knows whose option `--wsgi-file` is without loading every plugin.
 
 use super::loader::LoadError;
+use super::mapped::Mapped;
 use object::elf::FileHeader64;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget, SymbolIndex, elf};
@@ -51,7 +52,7 @@ impl PluginFile {
     /// # Errors
     /// Not a plugin of this ABI: see [`LoadError`].
     pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let data = std::fs::read(path).map_err(|e| LoadError::unreadable(path, &e))?;
+        let data = Mapped::open(path).map_err(|e| LoadError::unreadable(path, &e))?;
         Self::judge(path, &data)
     }
 

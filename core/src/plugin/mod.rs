@@ -5,6 +5,7 @@ pub mod elf;
 pub mod hooks;
 pub mod host;
 pub mod loader;
+mod mapped;
 pub mod registry;
 pub mod search;
 

@@ -2,6 +2,7 @@
 
 pub mod caretaker;
 pub mod fifo;
+pub mod footprint;
 pub mod gateway;
 pub mod handover;
 pub mod harakiri;

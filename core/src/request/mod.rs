@@ -46,6 +46,8 @@ pub struct Core {
     pub response: Response,
     /// In a worker that serves many at once: the place of its connection.
     pub client: usize,
+    /// There: when the application's own time for the request is over, in monotonic seconds.
+    pub late_at: Option<u64>,
     /// There: it was answered; whether completely.
     pub finished: Option<bool>,
     /// What it became, when it was upgraded.
@@ -88,6 +90,7 @@ impl Core {
             routing: RequestRouting::default(),
             response: Response::default(),
             client: usize::MAX,
+            late_at: None,
             finished: None,
             websocket: None,
             outlet: Outlet::default(),
@@ -145,6 +148,7 @@ impl Core {
         self.log_variables.clear();
         self.routing.clear();
         self.websocket = None;
+        self.late_at = None;
         let (id, header, private) = (self.id, self.header, std::ptr::from_mut(self).cast());
         let now = crate::exports::micros();
         // SAFETY: all fields are pointers and integers: zero is valid; the struct is a few hundred bytes.
@@ -180,6 +184,15 @@ impl Core {
     pub fn modifier1(&self) -> u8 {
         // SAFETY: allocated in `new`.
         unsafe { (*self.header).modifier1 }
+    }
+
+    /// The request may last so many seconds from now, whatever the configuration says; 0 or less: no such limit.
+    pub fn set_own_time(&mut self, seconds: i32) {
+        if self.client == usize::MAX {
+            return crate::process::harakiri::set_user_deadline(seconds);
+        }
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        self.late_at = (seconds > 0).then(|| crate::worker::monotonic() + seconds);
     }
 
     /// Sets a variable of the request's log line.

@@ -12,6 +12,11 @@ use rsgi_protocol::{chunked, fastcgi};
 use std::io;
 use std::os::fd::RawFd;
 
+/// `via` of an answer that came out of a file, in the request's log line.
+const VIA_SENDFILE: u16 = 1;
+/// Bytes of a file that are rather copied than sent by a call of their own.
+const SMALL_FILE: u64 = 16 * 1024;
+
 /// How the client learns where the body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Framing {
@@ -399,6 +404,7 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
     }
     let sent = deliver(core, &mut parts);
     core.response.parts = parts;
+    routing::pass_body(core, body, size);
     let raw = core.raw();
     raw.response_size += size as usize;
     sent.map_err(|e| {
@@ -452,10 +458,25 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
     // SAFETY: the header gives the descriptor to us.
     let file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     let size = file.metadata().map_err(ResponseError::Gone)?.len();
-    let mut left = match length {
+    let left = match length {
         0 => size.saturating_sub(position),
         n => n.min(size.saturating_sub(position)),
     };
+    send_part(core, file, position, left)
+}
+
+/// Sends so many bytes of a file that has them. Few of them leave together with the head, in one segment.
+///
+/// # Errors
+/// The client has gone, or the file has become shorter.
+pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: u64) -> Result<(), ResponseError> {
+    if !core.response.is_sent() && left <= SMALL_FILE && !core.response.is_head {
+        let mut bytes = vec![0; left as usize];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, position).map_err(ResponseError::Gone)?;
+        write(core, &[place(&bytes)], true)?;
+        core.raw().via = VIA_SENDFILE;
+        return Ok(());
+    }
     if !core.response.is_sent() {
         complete_head(core, Some(left))?;
         if core.response.replaced {
@@ -466,7 +487,8 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
         core.response.head = head;
         gone_if(core, sent)?;
     }
-    core.raw().via = 1;
+    core.raw().via = VIA_SENDFILE;
+    core.routing.keep_nothing();
     match core.response.framing {
         Framing::Empty => return Ok(()),
         Framing::Length(due) => {
@@ -603,6 +625,9 @@ pub fn cut(core: &mut Core) {
 pub fn finish(core: &mut Core, complete: bool) -> bool {
     let keep = end_body(core, complete);
     let is_whole = !matches!(core.response.framing, Framing::Length(due) if due > 0);
+    if complete && is_whole && !core.response.gone {
+        routing::store_body(core);
+    }
     if let Some(id) = core.response.fastcgi
         && !core.response.gone
         && core.response.is_sent()

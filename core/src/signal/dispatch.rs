@@ -11,6 +11,7 @@ use crate::shared::{CoreSlot, counter, int};
 use crate::unix_signal::{self, Order};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
@@ -19,8 +20,17 @@ const ORDER_CHECK: u16 = 500;
 /// So many handlers run before the caller's loop looks at its other work.
 const BATCH: usize = 16;
 
+/// What an event loop of a plugin is told of each signal: its number, and whether it had a handler.
+type Seen = unsafe extern "C" fn(u8, c_int) -> c_int;
+
 thread_local! {
     static RECEIVED: Cell<i32> = const { Cell::new(-1) };
+    static SEEN: Cell<Option<Seen>> = const { Cell::new(None) };
+}
+
+/// From now on this thread, which has the worker's event loop, tells of each signal that it takes.
+pub fn tell(seen: Option<Seen>) {
+    SEEN.set(seen);
 }
 
 /// The queues that this process takes signals from, its own first.
@@ -78,6 +88,14 @@ pub fn publish_bells(worker: usize) {
     unsafe {
         (*view()).signal_socket = bell(Receiver::AnyWorker);
         (*view()).my_signal_socket = bell(Receiver::Worker(worker));
+    }
+}
+
+/// The worker leaves: whoever waits for a signal in the event loop learns it.
+pub fn tell_leaving() {
+    if let Some(seen) = SEEN.get() {
+        // SAFETY: the plugin's function, in the thread that it gave it in.
+        unsafe { seen(0, -1) };
     }
 }
 
@@ -150,7 +168,9 @@ fn handle(signal: u8, receiver: Receiver) {
         }
     }
     hand::put_down();
-    if !fine {
+    // SAFETY: the plugin's function, in the thread that it gave it in.
+    let is_awaited = SEEN.get().is_some_and(|seen| unsafe { seen(signal, fine.into()) } == 1);
+    if !fine && !is_awaited {
         match receiver {
             Receiver::Spooler => say!("error managing signal {signal} on the spooler"),
             Receiver::Mule(_) | Receiver::AnyMule | Receiver::Farm(_) => {

@@ -58,17 +58,20 @@ fn folders_below(path: &Path) -> Vec<PathBuf> {
 impl Monitor {
     /// Watches the path, and what is below it if asked for; whether it is there.
     fn arm(&mut self, events: &Inotify) -> bool {
-        self.watches.clear();
-        let Ok(watch) = events.add_watch(&self.path, mask()) else {
-            return false;
-        };
-        self.watches.push(watch);
-        if self.recursive {
-            for folder in folders_below(&self.path) {
-                self.watches.extend(events.add_watch(&folder, mask()));
+        let before = std::mem::take(&mut self.watches);
+        if let Ok(watch) = events.add_watch(&self.path, mask()) {
+            self.watches.push(watch);
+            if self.recursive {
+                for folder in folders_below(&self.path) {
+                    self.watches.extend(events.add_watch(&folder, mask()));
+                }
             }
         }
-        true
+        for old in before.iter().filter(|old| !self.watches.contains(old)) {
+            // another monitor that had it too hears of its end, and looks anew
+            let _ = events.rm_watch(*old);
+        }
+        !self.watches.is_empty()
     }
 }
 
@@ -148,7 +151,11 @@ impl Monitors {
         };
         let mut touched = vec![false; self.all.len()];
         let mut anew = vec![false; self.all.len()];
-        let moved_or_gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_IGNORED;
+        // who is replaced loses a link, which is an attribute; its end comes later, and not at all while it is open
+        let maybe_another = AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
+            | AddWatchFlags::IN_IGNORED;
         let arrived = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
         while let Ok(batch) = events.read_events() {
             for event in &batch {
@@ -160,14 +167,10 @@ impl Monitors {
                     touched[at] |= event.mask != AddWatchFlags::IN_IGNORED;
                     let is_self = monitor.watches.first() == Some(&event.wd);
                     anew[at] |= overflow
-                        || (is_self && event.mask.intersects(moved_or_gone))
+                        || (is_self && event.mask.intersects(maybe_another))
                         || (monitor.recursive
                             && event.mask.contains(AddWatchFlags::IN_ISDIR)
                             && event.mask.intersects(arrived));
-                    if is_self && event.mask.contains(AddWatchFlags::IN_MOVE_SELF) {
-                        // the watch would follow what was moved
-                        let _ = events.rm_watch(event.wd);
-                    }
                 }
             }
         }
@@ -258,6 +261,22 @@ mod tests {
         assert_eq!(monitors.expire(), vec![7]);
         fs::write(&file, "and watched").unwrap();
         assert_eq!(monitors.expire(), vec![7]);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_while_somebody_has_it_open_stays_watched() {
+        let folder = Folder::new("open");
+        let (file, other) = (folder.0.join("f"), folder.0.join("tmp"));
+        fs::write(&file, "").unwrap();
+        let mut monitors = Monitors::default();
+        monitors.add(7, file.clone(), 0, false, 0).unwrap();
+        let _reader = fs::File::open(&file).unwrap();
+        fs::write(&other, "x").unwrap();
+        fs::rename(&other, &file).unwrap();
+        assert_eq!(monitors.expire(), vec![7]);
+        fs::write(&file, "new").unwrap();
+        assert_eq!(monitors.expire(), vec![7]);
+        assert!(monitors.expire().is_empty());
     }
 
     #[test]

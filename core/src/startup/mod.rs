@@ -13,7 +13,7 @@ pub mod sockets;
 
 use crate::plugin::hooks as plugin_hooks;
 use crate::process::master::LogPipe;
-use crate::process::{self, Role, gateway, master, reload};
+use crate::process::{self, Role, footprint, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
 use crate::shared::SharedMemory;
@@ -268,12 +268,7 @@ fn run_in_jail(
     }
     daemonize::late(&server.settings, is_reload)?;
 
-    // what the start has used and given back would be part of every worker
-    // SAFETY: takes no pointer; single-threaded here but for threads of applications, which it locks out.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
-    }
+    footprint::trim_heap();
 
     // 7. serve
     if server.settings.processes.master || reload::is_reload() {

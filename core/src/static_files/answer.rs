@@ -7,7 +7,6 @@ use crate::request::{Core, vars};
 use crate::server::server;
 use crate::shared::counter;
 use std::fs::Metadata;
-use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
@@ -135,10 +134,11 @@ fn try_send(core: &mut Core, found: Found) -> Result<(), ResponseError> {
     let zipped = (may_be_gzip && takes_gzip(core))
         .then(|| found.neighbour(".gz"))
         .flatten();
-    let zipped = zipped.filter(|file| file.metadata().is_ok_and(|m| m.is_file()));
+    let zipped = zipped
+        .and_then(|file| Some((file.metadata().ok()?, file)))
+        .filter(|(metadata, _)| metadata.is_file());
     let is_zipped = zipped.is_some();
-    let file = zipped.unwrap_or(found.file);
-    let metadata = file.metadata().map_err(ResponseError::Gone)?;
+    let (metadata, file) = zipped.unwrap_or((found.metadata, found.file));
     let (size, validators) = (metadata.len(), Validators::of(&metadata));
     if let Some(name) = redirect_header() {
         response::start(core, b"200 OK")?;
@@ -202,7 +202,7 @@ fn try_send(core: &mut Core, found: Found) -> Result<(), ResponseError> {
     if length == 0 {
         return response::write(core, &[], true);
     }
-    response::send_file(core, file.into_raw_fd(), first, length)
+    response::send_part(core, file, first, length)
 }
 
 /// The header by which the web server in front is told to send the file (`--file-serve-mode`).

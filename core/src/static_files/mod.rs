@@ -13,9 +13,10 @@ use crate::request::{Core, vars};
 use crate::server::server;
 use crate::settings::StaticFiles;
 use std::ffi::{CString, OsStr};
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 pub use answer::send;
@@ -25,6 +26,7 @@ pub use rules::install;
 /// A file that a path means.
 pub struct Found {
     file: File,
+    metadata: Metadata,
     /// The mapped folder, or the file itself.
     folder: PathBuf,
     /// Where the file lies beneath it.
@@ -33,9 +35,10 @@ pub struct Found {
 
 impl Found {
     /// A file by its own path.
-    pub fn alone(file: File, path: &[u8]) -> Self {
+    pub fn alone(file: File, metadata: Metadata, path: &[u8]) -> Self {
         Self {
             file,
+            metadata,
             folder: PathBuf::from(OsStr::from_bytes(path)),
             rest: Vec::new(),
         }
@@ -111,9 +114,10 @@ fn open(statics: &StaticFiles, folder: &Path, rest: &[u8]) -> Option<Found> {
     if statics.skip_ext.iter().any(|ext| rest.ends_with(ext.as_bytes())) {
         return None;
     }
-    let found = |file, rest: &[u8]| {
+    let found = |file, metadata, rest: &[u8]| {
         Some(Found {
             file,
+            metadata,
             folder: folder.to_path_buf(),
             rest: rest.to_vec(),
         })
@@ -123,12 +127,12 @@ fn open(statics: &StaticFiles, folder: &Path, rest: &[u8]) -> Option<Found> {
     } else {
         open_beneath(folder, rest).or_else(|| open_safe(statics, folder, rest))?
     };
-    let kind = file.metadata().ok()?;
-    if kind.is_file() {
-        return found(file, rest);
+    let metadata = file.metadata().ok()?;
+    if metadata.is_file() {
+        return found(file, metadata, rest);
     }
     // --static-index
-    let mut names = statics.index.iter().filter(|_| kind.is_dir());
+    let mut names = statics.index.iter().filter(|_| metadata.is_dir());
     names.find_map(|name| {
         let mut inside = rest.to_vec();
         if !rest.is_empty() && !rest.ends_with(b"/") {
@@ -136,13 +140,17 @@ fn open(statics: &StaticFiles, folder: &Path, rest: &[u8]) -> Option<Found> {
         }
         inside.extend_from_slice(name.as_bytes());
         let file = open_beneath(folder, &inside)?;
-        file.metadata().ok()?.is_file().then(|| found(file, &inside)).flatten()
+        let metadata = file.metadata().ok()?;
+        let is_file = metadata.is_file();
+        is_file.then(|| found(file, metadata, &inside)).flatten()
     })
 }
 
 /// Opens a path that leads nowhere out of its folder.
 fn open_beneath(folder: &Path, rest: &[u8]) -> Option<File> {
-    let root = File::open(folder).ok()?;
+    // only a place to start from: it is neither read nor listed
+    let root = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(folder);
+    let root = root.ok()?;
     let name = CString::new(rest).ok()?;
     // SAFETY: all fields are integers: zero is valid.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };

@@ -1,12 +1,15 @@
 //! Connections to backends: the link to this server's own workers, kept and reused, and foreign uwsgi servers, one
 //! connection per request. Owned by the gateway of one process.
 
+mod nodes;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Registry, Token};
@@ -15,6 +18,12 @@ use slab::Slab;
 
 use crate::channel::Channel;
 use crate::stream::Stream;
+use nodes::Nodes;
+pub use nodes::{Health, Pool};
+
+/// Requests without a body that lie ready at a server's only core: so it need not sleep between two requests, nor the
+/// gateway between two answers.
+const AHEAD: usize = 8;
 
 /// Where a backend listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +97,7 @@ pub enum Backends {
         cores: usize,
     },
     /// Foreign uwsgi servers in turn.
-    Nodes(Vec<Node>),
+    Nodes(Pool),
 }
 
 /// A connection to a backend.
@@ -122,6 +131,17 @@ impl Link {
     }
 }
 
+/// The body of a request, as far as the choice of a connection depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// None: until the backend reads it, the request can always be sent again.
+    None,
+    /// All of it is here.
+    Here,
+    /// Some has yet to come and is kept nowhere: the request can be sent once.
+    Coming,
+}
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum Unavailable {
@@ -135,31 +155,41 @@ pub enum Unavailable {
 #[derive(Debug)]
 pub struct Links {
     backends: Backends,
+    /// The foreign ones.
+    nodes: Option<Nodes>,
     all: Slab<Link>,
     /// Ready for a request; the last used one is taken first, because its worker is the one that is surely free.
     idle: VecDeque<usize>,
-    next_node: usize,
     last_id: u64,
 }
 
 impl Links {
     /// No connection yet.
     pub fn new(backends: Backends) -> Self {
+        let nodes = match &backends {
+            Backends::Nodes(pool) => Some(Nodes::new(pool.clone())),
+            Backends::Workers { .. } => None,
+        };
         Self {
             backends,
+            nodes,
             all: Slab::new(),
             idle: VecDeque::new(),
-            next_node: 0,
             last_id: 0,
         }
     }
 
     /// How many backends may be tried for one request.
     pub fn choices(&self) -> u32 {
-        match &self.backends {
-            Backends::Workers { .. } => 1,
-            Backends::Nodes(nodes) => nodes.len() as u32,
-        }
+        self.nodes.as_ref().map_or(1, |nodes| nodes.len() as u32)
+    }
+
+    /// How often a request may be sent that no backend has read. One that lay ready at a worker that died may meet
+    /// others that die of those before it.
+    pub fn attempts(&self) -> u32 {
+        self.nodes
+            .as_ref()
+            .map_or(1 + AHEAD as u32, |nodes| (nodes.len() as u32).max(2))
     }
 
     /// Whether connections are kept.
@@ -180,35 +210,60 @@ impl Links {
     /// The name of the backend of a connection.
     pub fn name(&self, key: usize) -> &str {
         let node = self.all.get(key).map_or(0, |link| link.node);
-        match &self.backends {
-            Backends::Workers { .. } => "the workers",
-            Backends::Nodes(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
+        match &self.nodes {
+            None => "the workers",
+            Some(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
         }
     }
 
-    /// A connection for one request. `sure`: the request cannot be sent twice, so a kept connection is looked at first.
+    /// The foreign servers, with what is known of them.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Node, &Health)> {
+        self.nodes.iter().flat_map(Nodes::all)
+    }
+
+    /// Connections to backends.
+    pub fn open_count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How connecting ended.
+    pub fn settled(&mut self, key: usize, is_there: bool, now: Instant) {
+        if let (Some(nodes), Some(link)) = (&mut self.nodes, self.all.get(key)) {
+            match is_there {
+                true => nodes.connected(link.node),
+                false => nodes.failed(link.node, now),
+            }
+        }
+    }
+
+    /// A connection for one request. If that can be sent only once, a kept connection is looked at first.
     ///
     /// A kept connection stays with the worker that took it, and a worker's core serves one request at a time. So a
     /// connection is used only while its worker has a core to spare; else a new one is opened, which a free worker
-    /// takes. When all cores are busy, requests wait here for whichever is free first, not behind a busy one.
+    /// takes. When all cores are busy, requests wait here for whichever is free first, not behind a busy one; unless
+    /// there is one core only, behind which a few may wait as well.
     pub fn acquire(
         &mut self,
         registry: &Registry,
         token: impl Fn(usize, u64) -> Token,
-        sure: bool,
+        payload: Payload,
     ) -> Result<usize, Unavailable> {
         let (workers, cores) = match self.backends {
+            // nobody else could take them
+            Backends::Workers {
+                workers: 1, cores: 1, ..
+            } if payload == Payload::None => (1, AHEAD),
             Backends::Workers { workers, cores, .. } => (workers, cores),
             Backends::Nodes(_) => (0, 0),
         };
         if workers == 0 && self.are_kept() {
-            return self.acquire_unbounded(registry, token, sure);
+            return self.acquire_unbounded(registry, token, payload);
         }
         let mut captive = None;
         for at in (0..self.idle.len()).rev() {
             let key = self.idle[at];
             let Some(link) = self.all.get(key) else { continue };
-            if link.channel.is_half_closed() || (sure && link.channel.socket.stream.is_stale()) {
+            if link.channel.is_half_closed() || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) {
                 self.idle.remove(at);
                 self.all.remove(key);
             } else if workers > 0 && self.requests_of(link.channel.sender()) >= cores {
@@ -238,7 +293,7 @@ impl Links {
         &mut self,
         registry: &Registry,
         token: impl Fn(usize, u64) -> Token,
-        sure: bool,
+        payload: Payload,
     ) -> Result<usize, Unavailable> {
         while let Some(last) = self.idle.len().checked_sub(1) {
             let load = |at: &usize| {
@@ -248,7 +303,10 @@ impl Links {
             let at = [last, 0, last / 2].into_iter().min_by_key(load).unwrap_or(last);
             let Some(key) = self.idle.remove(at) else { break };
             match self.all.get(key) {
-                Some(link) if link.channel.is_half_closed() || (sure && link.channel.socket.stream.is_stale()) => {
+                Some(link)
+                    if link.channel.is_half_closed()
+                        || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) =>
+                {
                     self.all.remove(key);
                 }
                 Some(_) => return Ok(key),
@@ -265,11 +323,12 @@ impl Links {
     }
 
     fn open(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token) -> Result<usize, Unavailable> {
-        let (node, at) = match &self.backends {
-            Backends::Workers { link, .. } => (link, 0),
-            Backends::Nodes(nodes) => {
-                self.next_node = (self.next_node + 1) % nodes.len();
-                (&nodes[self.next_node], self.next_node)
+        let at = self.nodes.as_mut().map_or(0, |nodes| nodes.choose(Instant::now()));
+        let node = match (&self.backends, &self.nodes) {
+            (Backends::Workers { link, .. }, _) => link,
+            (Backends::Nodes(pool), nodes) => {
+                let node = nodes.as_ref().and_then(|nodes| nodes.get(at));
+                node.unwrap_or(&pool.nodes[0])
             }
         };
         let entry = self.all.vacant_entry();
@@ -299,7 +358,13 @@ impl Links {
             }
             // The backlog of a unix socket is full.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Unavailable::Busy),
-            Err(e) => Err(Unavailable::Down(node.name.clone(), e)),
+            Err(e) => {
+                let name = node.name.clone();
+                if let Some(nodes) = &mut self.nodes {
+                    nodes.failed(at, Instant::now());
+                }
+                Err(Unavailable::Down(name, e))
+            }
         }
     }
 

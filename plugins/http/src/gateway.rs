@@ -1,6 +1,9 @@
 //! The event loop of one gateway process: clients come in, each request is paired with a backend, bytes move both ways.
 //! Run by the plugin in the process that the host forked for it, and by the tests; knows no option and no host.
 
+mod accepting;
+mod deadlines;
+mod ending;
 mod exchange;
 mod streams;
 
@@ -13,6 +16,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::cgi::Scratch;
+use rsgi_protocol::forwarded::Dialect;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits};
 use slab::Slab;
 
@@ -21,28 +25,17 @@ use crate::buffer::{HIGH, Pool};
 use crate::channel::Fill;
 use crate::packet::Stamp;
 use crate::session::{HeadStep, Phase, Session};
-use crate::stream::{Listener, Stream};
-use crate::tls::{Context, TlsStream};
+use crate::stats::{Counters, count};
+use crate::stream::Listener;
+use crate::tls::Context;
+use deadlines::{LINGER, SWEEP};
+use ending::spare;
 use exchange::Fault;
 
-/// How often deadlines are looked at.
-const SWEEP: Duration = Duration::from_millis(250);
-/// While leaving, a kept connection that was quiet for so long is closed.
-const LEAVE_IDLE: Duration = Duration::from_secs(1);
-/// How long a server that stops still accepts those whose handshake was under way. Nobody new begins one.
-const LAST_CALL: Duration = Duration::from_millis(100);
-/// How long a client may take to read the last answer.
-const LINGER: Duration = Duration::from_secs(2);
-/// How long a client may take to send the rest of a body nobody wants.
-const SKIP: Duration = Duration::from_secs(5);
 /// When a full backlog is tried again.
 const RETRY: Duration = Duration::from_millis(10);
-/// When accepting is tried again after it failed.
-const STALL: Duration = Duration::from_millis(200);
 /// Turns that one session gets before the others have theirs.
 const TURNS: usize = 16;
-/// Connections accepted in one go.
-const ACCEPTS: usize = 64;
 
 /// What is done on a listening socket.
 #[derive(Clone, Debug)]
@@ -54,6 +47,8 @@ pub enum Service {
     Tls(Box<Context>),
     /// Clients are sent to HTTPS.
     Redirect,
+    /// Whoever connects gets figures.
+    Stats,
 }
 
 /// How a gateway works.
@@ -69,6 +64,8 @@ pub struct Config {
     pub http2: bool,
     /// Who may say first who its client is; `None`: nobody does.
     pub proxies: Option<AllowList>,
+    /// Whose word about their clients counts, and in which headers they give it; `None`: nobody was named.
+    pub forwarders: Option<(AllowList, Dialect)>,
     /// What a head may have.
     pub limits: Limits,
     /// SERVER_NAME.
@@ -87,6 +84,10 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Announced bodies beyond this get 413 instead of 100.
     pub expect_limit: Option<u64>,
+    /// What happens is counted there.
+    pub counters: Counters,
+    /// Where clients come in, for `--http-stats`.
+    pub addresses: Vec<String>,
     /// Where log lines go.
     pub log: fn(&str),
 }
@@ -274,158 +275,6 @@ impl Gateway {
         }
     }
 
-    /// How long the poll may sleep.
-    fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() || !self.accepting.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        let sweep = (!self.sessions.is_empty()).then_some(self.next_sweep);
-        let at = [sweep, self.retry_at, self.last_call].into_iter().flatten().min()?;
-        Some(at.saturating_duration_since(Instant::now()))
-    }
-
-    fn accept(&mut self) {
-        for at in std::mem::take(&mut self.accepting) {
-            let mut more = true;
-            for _ in 0..ACCEPTS {
-                let Some(listener) = self.listeners.get(at) else {
-                    break;
-                };
-                match listener.accept() {
-                    Ok(Some((stream, peer))) => self.open(stream, at, peer),
-                    Ok(None) => {
-                        more = false;
-                        break;
-                    }
-                    Err(e) => {
-                        // Out of descriptors or memory: others must finish first.
-                        // (Or another gateway has taken the socket out of service.)
-                        if e.kind() != io::ErrorKind::InvalidInput {
-                            (self.config.log)(&format!("http: accept(): {e}; trying again in a moment"));
-                        }
-                        self.stalled.push(at);
-                        self.retry_at.get_or_insert(self.now + STALL);
-                        more = false;
-                        break;
-                    }
-                }
-            }
-            if more && at < self.listeners.len() && !self.accepting.contains(&at) {
-                self.accepting.push(at);
-            }
-        }
-    }
-
-    fn open(&mut self, mut stream: Stream, listener: usize, peer: crate::stream::Peer) {
-        let proxies = self.config.proxies.as_ref();
-        let awaits_proxy = proxies.is_some_and(|list| list.lets_speak(&peer.address));
-        if !awaits_proxy {
-            stream = match self.secured(stream, listener, Vec::new()) {
-                Some(stream) => stream,
-                None => return,
-            };
-        }
-        let entry = self.sessions.vacant_entry();
-        let key = entry.key();
-        let id = self.last_id + 1;
-        if let Err(e) = stream.register(self.poll.registry(), Subject::Session(key, id).token()) {
-            (self.config.log)(&format!("http: cannot watch a connection: {e}"));
-            return;
-        }
-        self.last_id = id;
-        let deadline = self.now + self.config.headers_timeout;
-        let mut session = Session::new(self.last_id, stream, listener, peer, self.now, deadline);
-        session.awaits_proxy = awaits_proxy;
-        entry.insert(session);
-    }
-
-    /// The stream of a connection, with TLS over it if its listener has that; `None`: it cannot be, which was said.
-    fn secured(&mut self, stream: Stream, listener: usize, early: Vec<u8>) -> Option<Stream> {
-        let Some(Service::Tls(context)) = self.config.services.get_mut(listener) else {
-            return Some(stream);
-        };
-        let config = context.current(self.now, self.config.log);
-        match TlsStream::new(stream, config, early) {
-            Ok(tls) => Some(Stream::Tls(Box::new(tls))),
-            Err(e) => {
-                (self.config.log)(&format!("https: cannot begin a session: {e}"));
-                None
-            }
-        }
-    }
-
-    /// Reads what a balancer says about its client; whether the session can go on at once.
-    fn read_proxy(&mut self, key: usize) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return false;
-        };
-        match session.read_proxy(&mut self.pool) {
-            HeadStep::Request => {}
-            HeadStep::Wait => return false,
-            HeadStep::Gone => {
-                self.close(key);
-                return false;
-            }
-            HeadStep::Refused(error) => return self.refuse(key, error),
-        }
-        let listener = session.listener;
-        if matches!(self.config.services.get(listener), Some(Service::Tls(_))) {
-            let early = session.channel.input.data().to_vec();
-            session.channel.input.consume(early.len());
-            let stream = std::mem::replace(&mut session.channel.socket.stream, Stream::Part);
-            let Some(stream) = self.secured(stream, listener, early) else {
-                self.close(key);
-                return false;
-            };
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.channel.socket.stream = stream;
-                session.channel.look_again();
-            }
-        }
-        true
-    }
-
-    /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else, and those who
-    /// are on their way are waited for.
-    fn leave(&mut self, for_all: bool) {
-        if std::mem::replace(&mut self.leaving, true) {
-            return;
-        }
-        let streams = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.phase == Phase::Streams);
-        self.again.extend(streams.map(|(key, _)| key));
-        if for_all {
-            self.last_call = Some(self.now + LAST_CALL);
-            self.stopping = true;
-            self.end_tunnels();
-        } else {
-            self.stop_accepting(false);
-        }
-    }
-
-    /// Conversations have no end of their own: workers learn that nothing more will come, and say goodbye to clients.
-    fn end_tunnels(&mut self) {
-        let tunnels = self.sessions.iter().filter(|(_, session)| session.reply.is_tunnel);
-        for key in tunnels.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.advance(key);
-        }
-    }
-
-    fn stop_accepting(&mut self, for_all: bool) {
-        for at in 0..self.listeners.len() {
-            while let Ok(Some((stream, peer))) = self.listeners[at].accept() {
-                self.open(stream, at, peer);
-            }
-        }
-        self.accepting.clear();
-        // The ports stay known, the sockets are closed.
-        for listener in &mut self.listeners {
-            listener.close(for_all);
-        }
-    }
-
     /// Does all that can be done for a session now.
     fn advance(&mut self, key: usize) {
         if let Some(parent) = self.sessions.get(key).and_then(|session| session.parent) {
@@ -548,10 +397,14 @@ impl Gateway {
             return false;
         };
         session.begin_request(keep_alive);
-        if matches!(self.config.services.get(session.listener), Some(Service::Redirect)) {
-            session.redirect(&mut self.pool);
-            session.deadline = self.now + LINGER;
-            return true;
+        match self.config.services.get(session.listener) {
+            Some(Service::Redirect) => {
+                session.redirect(&mut self.pool);
+                session.deadline = self.now + LINGER;
+                return true;
+            }
+            Some(Service::Stats) => return self.show_stats(key, true),
+            _ => count(self.config.counters.requests),
         }
         let length = match session.head.as_ref().map(|head| head.body) {
             Some(BodyLength::Fixed(n)) => n,
@@ -581,9 +434,9 @@ impl Gateway {
         };
         if link.connecting && (link.channel.is_writable() || link.channel.is_hung_up()) {
             link.connecting = false;
-            if let Err(e) = link.channel.socket.stream.connected()
-                && let Some(session) = link.session
-            {
+            let (connected, session) = (link.channel.socket.stream.connected(), link.session);
+            self.links.settled(key, connected.is_ok(), self.now);
+            if let (Err(e), Some(session)) = (connected, session) {
                 self.fail(
                     session,
                     key,
@@ -594,7 +447,6 @@ impl Gateway {
                 );
                 return self.advance(session);
             }
-            let session = link.session;
             if let Some(session) = session.and_then(|key| self.sessions.get_mut(key)) {
                 session.deadline = self.now + self.config.timeout;
             }
@@ -611,136 +463,5 @@ impl Gateway {
             }
             None => {}
         }
-    }
-
-    /// Answers for the backend and ends the connection.
-    fn refuse(&mut self, key: usize, error: HttpError) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return false;
-        };
-        session.replay = 0;
-        session.answer(error, &mut self.pool);
-        session.deadline = self.now + LINGER;
-        true
-    }
-
-    /// Throws away the rest of a body; whether the session can go on at once.
-    fn skip(&mut self, key: usize) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return false;
-        };
-        if session.channel.flush().is_err() {
-            self.close(key);
-            return false;
-        }
-        match session.skip_body(&mut self.pool) {
-            None => false,
-            Some(true) => {
-                session.phase = Phase::Head;
-                session.deadline = self.now + self.config.keep_alive.unwrap_or(LINGER);
-                session.idle_since = self.now;
-                true
-            }
-            Some(false) => {
-                session.phase = Phase::Linger;
-                session.deadline = self.now + LINGER;
-                true
-            }
-        }
-    }
-
-    fn linger(&mut self, key: usize) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return false;
-        };
-        match session.channel.flush() {
-            Err(_) => self.close(key),
-            Ok(moved) => {
-                if moved {
-                    session.deadline = self.now
-                        + if session.channel.output.is_empty() {
-                            LINGER
-                        } else {
-                            self.config.timeout
-                        };
-                }
-                if session.linger(&mut self.pool) {
-                    self.close(key);
-                }
-            }
-        }
-        false
-    }
-
-    /// Ends a connection in the middle of an answer, so that the client cannot take it for whole.
-    fn abort(&mut self, key: usize) {
-        if let Some(session) = self.sessions.get_mut(key) {
-            let _ = session.channel.flush();
-            session.channel.socket.stream.reset_on_close();
-        }
-        self.close(key);
-    }
-
-    /// Ends a session, and with it the backend's connection that serves it.
-    fn close(&mut self, key: usize) {
-        let Some(mut session) = self.sessions.try_remove(key) else {
-            return;
-        };
-        spare(&mut self.heads, session.head.take());
-        if let Some(parent) = session.parent {
-            self.nudge(parent);
-        }
-        if let Some(http2) = session.http2.take() {
-            self.end_streams(&http2);
-        }
-        for queue in [&mut session.channel.input, &mut session.channel.output] {
-            queue.consume(usize::MAX - queue.len());
-        }
-        session.channel.release(&mut self.pool);
-        if let Phase::Exchange(link) = session.phase {
-            self.links.close(link);
-            self.serve_queue();
-        }
-    }
-
-    /// Ends what has lasted too long.
-    fn sweep(&mut self) {
-        let late = |s: &Session, now: Instant, leaving: bool| {
-            s.deadline <= now || (leaving && s.is_idle() && now.duration_since(s.idle_since) >= LEAVE_IDLE)
-        };
-        let (now, leaving) = (self.now, self.leaving);
-        let due: Vec<usize> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| late(s, now, leaving))
-            .map(|(key, _)| key)
-            .collect();
-        for key in due {
-            let Some(session) = self.sessions.get_mut(key) else {
-                continue;
-            };
-            match session.phase {
-                Phase::Head if !session.channel.input.is_empty() => {
-                    self.refuse(key, HttpError::new(408, "the request head took too long"));
-                }
-                Phase::Streams => self.retire(key),
-                Phase::Head | Phase::Skip | Phase::Linger => self.close(key),
-                Phase::Queued => {
-                    (self.config.log)("http: no worker was free in time; the client gets 504");
-                    self.refuse(key, HttpError::new(504, "no worker was free in time"));
-                }
-                Phase::Exchange(link) => self.time_out(key, link),
-            }
-            self.advance(key);
-        }
-        self.heads.truncate(64);
-    }
-}
-
-/// Keeps a head's memory for another session; nothing of a half-read head may stay in it.
-fn spare(heads: &mut Vec<Head>, head: Option<Head>) {
-    if let Some(mut head) = head {
-        head.clear();
-        heads.push(head);
     }
 }

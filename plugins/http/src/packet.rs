@@ -3,6 +3,7 @@
 
 use rsgi_protocol::cgi::{self, Origin, Scratch, VarSink};
 use rsgi_protocol::chunked::{self, Decoder, Event};
+use rsgi_protocol::forwarded::Dialect;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError};
 use rsgi_protocol::uwsgi::Writer;
 
@@ -130,6 +131,31 @@ pub struct Extra<'a> {
     pub whole_certificate: bool,
     /// The client speaks HTTP/2; the head at hand was made from that.
     pub is_http2: bool,
+    /// Which headers about proxies go along.
+    pub forwarded: Vouched,
+}
+
+/// Which headers that proxies write may reach an application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vouched {
+    /// All, whoever wrote them: the operator has not said whom to trust.
+    #[default]
+    Unknown,
+    /// None: the peer is not trusted.
+    Nothing,
+    /// Those of a trusted peer.
+    These(Dialect),
+}
+
+impl Vouched {
+    fn lets(self, variable: &[u8]) -> bool {
+        let is_either = || Dialect::XForwarded.owns(variable) || Dialect::Rfc7239.owns(variable);
+        match self {
+            Self::Unknown => true,
+            Self::Nothing => !is_either(),
+            Self::These(dialect) => dialect.owns(variable) || !is_either(),
+        }
+    }
 }
 
 /// Writes the packet for the head at the front of `input` into `packet`, and behind it the body bytes that are there.
@@ -147,6 +173,7 @@ pub fn write(
     let mut sink = Sink {
         packet: Writer::new(packet, extra.modifiers.0, extra.modifiers.1),
         is_http2: extra.is_http2,
+        forwarded: extra.forwarded,
     };
     cgi::push_vars(head, input, origin, scratch, &mut sink);
     sink.packet.push(b"UWSGI_ROUTER", b"http");
@@ -169,6 +196,7 @@ pub fn write(
 struct Sink<'b> {
     packet: Writer<'b>,
     is_http2: bool,
+    forwarded: Vouched,
 }
 
 impl<'a> VarSink<'a> for Sink<'_> {
@@ -176,6 +204,7 @@ impl<'a> VarSink<'a> for Sink<'_> {
         match key {
             // Answered here, whenever the client waits for it.
             b"HTTP_EXPECT" => {}
+            _ if !self.forwarded.lets(key) => {}
             b"SERVER_PROTOCOL" if self.is_http2 => self.packet.push(key, b"HTTP/2.0"),
             b"HTTP_TRANSFER_ENCODING" => self.packet.push(key, b"chunked"),
             _ => self.packet.push(key, value),

@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rsgi_protocol::allow::{AllowError, AllowList};
+use rsgi_protocol::forwarded::Dialect;
+
 use crate::tls::{KeyPair, Plan};
 
 /// Why an option's value is refused.
@@ -24,6 +27,9 @@ pub enum SettingsError {
     /// Not what `sni` takes.
     #[error("{0:?}: give \"NAME CERTIFICATE,KEY\"; ciphers and client authorities are those of https")]
     Sni(String),
+    /// No list of networks.
+    #[error(transparent)]
+    Networks(#[from] AllowError),
 }
 
 /// What a listening socket is for.
@@ -35,6 +41,8 @@ pub enum Kind {
     Tls(Plan),
     /// Sends clients to HTTPS.
     Redirect,
+    /// Gives figures.
+    Stats,
 }
 
 /// A listening socket.
@@ -65,6 +73,10 @@ pub struct Settings {
     pub proxy_protocol: bool,
     /// Backends of `http-to`, as written; without any, the workers of this server.
     pub backends: Vec<String>,
+    /// Those of `http-fallback`, for when none of these is there.
+    pub fallback: Vec<String>,
+    /// How long a backend that failed is passed over.
+    pub grace: Duration,
     /// Modifiers of the packets.
     pub modifiers: (u8, u8),
     /// The same for what comes in by `https-socket`.
@@ -85,6 +97,10 @@ pub struct Settings {
     pub expect_limit: Option<u64>,
     /// SERVER_NAME is the Host.
     pub name_from_host: bool,
+    /// Proxies whose word about their clients counts.
+    pub forwarders: AllowList,
+    /// In which headers they give it.
+    pub dialect: Dialect,
     /// Failed backends are not logged.
     pub quiet: bool,
 }
@@ -99,6 +115,8 @@ impl Default for Settings {
             http2: true,
             proxy_protocol: false,
             backends: Vec::new(),
+            fallback: Vec::new(),
+            grace: Duration::from_secs(30),
             modifiers: (0, 0),
             https_socket_modifiers: (0, 0),
             keep_alive: Some(Duration::from_secs(65)),
@@ -109,6 +127,8 @@ impl Default for Settings {
             vars: Vec::new(),
             expect_limit: None,
             name_from_host: false,
+            forwarders: AllowList::default(),
+            dialect: Dialect::default(),
             quiet: false,
         }
     }
@@ -236,6 +256,12 @@ pub fn keep_alive(text: Option<&str>) -> Result<Option<Duration>, SettingsError>
         Some("0" | "false" | "no" | "off") => Ok(None),
         Some(text) => seconds(text).map(Some),
     }
+}
+
+/// `ADDRESS[/BITS],...` of `http-trusted-proxies`, behind what was named before.
+pub fn networks(text: &str, mut list: AllowList) -> Result<AllowList, SettingsError> {
+    list.add(text)?;
+    Ok(list)
 }
 
 /// Whether a flag with a value means yes.

@@ -2,6 +2,7 @@
 //! It has no Python symbol of its own, so it loads everywhere and can say what is missing; Python is started only
 //! when something asks for it.
 
+mod areas;
 mod bridge;
 mod discover;
 mod engine;
@@ -15,7 +16,7 @@ use rsgi_plugin_api::{HookError, export, guard, log, sys};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The options that each name one application.
-const APPS: &[&str] = &["wsgi-file", "module", "asgi", "eval", "paste", "paste-logged"];
+const APPS: &[&str] = &["wsgi-file", "module", "asgi", "eval", "paste", "paste-logged", "pecan"];
 
 fn hook<T>(name: &str, failed: T, body: impl FnOnce() -> T) -> T {
     guard::hook("python", name, failed, || Ok::<T, HookError>(body()))
@@ -126,9 +127,9 @@ verdicts! {
 }
 
 unsafe extern "C" fn configure() -> c_int {
-    hook("configure", -1, || match engine::configure() {
-        0 => gunicorn::configure(),
-        failed => failed,
+    hook("configure", -1, || {
+        let steps = [engine::configure, areas::configure, gunicorn::configure];
+        steps.iter().map(|step| step()).find(|code| *code != 0).unwrap_or(0)
     })
 }
 

@@ -17,12 +17,24 @@ pub fn add(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     Ok(())
 }
 
-/// Accepts an option that does nothing yet, and says so once.
-fn not_yet(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+/// `--py-master-check-signals`, which has nothing to do here, and says so.
+fn in_vain(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
     rsgi_plugin_api::log::line(&format!(
-        "*** --{name} is accepted but has no effect in this version ***"
+        "--{name} has no effect: the master reads its Unix signals itself and no handler of Python runs there; \
+         use uwsgi.register_signal() or the hooks of rsgidecorators"
     ));
     add(name, value)
+}
+
+/// So many bytes.
+fn bytes(name: &'static str, value: Option<&OsStr>) -> Result<(), HookError> {
+    match value.and_then(OsStr::to_str).map(str::parse::<u32>) {
+        Some(Ok(1..)) => add(name, value),
+        _ => Err(HookError::new(format!(
+            "--{name} takes a number of bytes, not {:?}",
+            value.unwrap_or_default()
+        ))),
+    }
 }
 
 /// Checks a number at the place where the user can still see which option it was.
@@ -96,6 +108,13 @@ pub fn last(name: &str) -> Option<OsString> {
     let given = GIVEN.lock().unwrap_or_else(|e| e.into_inner());
     let mut found = given.iter().rev().filter(|(n, _)| *n == name);
     found.next().and_then(|(_, v)| v.clone())
+}
+
+/// All values of an option, in order.
+pub fn all(name: &str) -> Vec<OsString> {
+    let given = GIVEN.lock().unwrap_or_else(|e| e.into_inner());
+    let found = given.iter().filter(|(n, _)| *n == name);
+    found.filter_map(|(_, v)| v.clone()).collect()
 }
 
 /// How many of the given options are among these.
@@ -218,15 +237,15 @@ rows! {
     value "ini-paste-logged" = "paste-logged": "the same, with the logging section of the file";
     flag "paste-logger" = "paste-logger": "take the logging section of the paste file";
     value "paste-name" = "paste-name": "section of the paste file";
-    value "pecan" = "pecan" via not_yet: "load a Pecan application";
-    value "python-raw" = "python-raw" via not_yet: "a Python handler for raw sockets";
+    value "pecan" = "pecan": "load a Pecan application from its configuration file";
+    value "python-raw" = "python-raw": "a Python file whose application(fd) serves the connections of --raw-socket";
     value "pymodule-alias" = "pymodule-alias": "name=module or name=file.py: import it and let it go by that name";
     value "post-pymodule-alias" = "post-pymodule-alias": "the same, after the modules of --import";
-    value "py-sharedarea" = "py-sharedarea" via not_yet: "a shared area that Python can write to";
-    flag "py-master-check-signals" = "py-master-check-signals" via not_yet: "run Python's signal handlers in the master";
-    flag "reload-os-env" = "reload-os-env" via not_yet: "refresh os.environ for each request";
-    optional "pyshell" = "pyshell" via not_yet: "an interactive Python in the worker";
-    optional "pyshell-oneshot" = "pyshell-oneshot" via not_yet: "an interactive Python in the first worker, once";
+    value "py-sharedarea" = "py-sharedarea" via bytes: "a shared area of so many bytes";
+    flag "py-master-check-signals" = "py-master-check-signals" via in_vain: "Python's signal handlers in the master; no effect";
+    flag "reload-os-env" = "reload-os-env": "bring os.environ up to date before each request";
+    optional "pyshell" = "pyshell": "an interactive Python on the terminal in worker 1, or this code";
+    optional "pyshell-oneshot" = "pyshell-oneshot": "the same once; when it ends the worker serves";
 }
 
 /// The table that the host reads.

@@ -5,7 +5,7 @@ use super::deadlines::Condemned;
 use super::{Ending, Kind, Master, Then};
 use crate::plugin::hooks;
 use crate::process::harakiri::Missed;
-use crate::process::memory;
+use crate::process::{footprint, memory};
 use crate::say;
 use crate::stats::snapshot::publish_queues;
 
@@ -71,12 +71,13 @@ impl Master {
 
     /// Every worker takes requests: the plugins hear it once per image.
     pub(super) fn say_ready(&mut self) {
-        if !std::mem::replace(&mut self.said_ready, true)
-            && self.closing.is_none()
-            && let Err(refused) = hooks::when_ready()
-        {
+        if std::mem::replace(&mut self.said_ready, true) || self.closing.is_some() {
+            return;
+        }
+        if let Err(refused) = hooks::when_ready() {
             self.end_by_hook(refused);
         }
+        footprint::unmap_startup_code();
     }
 
     /// The hook before the fork of a worker; one that fails ends the server.

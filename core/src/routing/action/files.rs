@@ -8,8 +8,7 @@ use crate::routing::template::Template;
 use crate::say;
 use crate::static_files::{self, Found};
 use std::ffi::OsStr;
-use std::fs::File;
-use std::os::fd::IntoRawFd;
+use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,7 +16,7 @@ pub static ACTIONS: &[Row] = &[
     (&["static"], |a| {
         with_text(a, |core, path| {
             match open(path) {
-                Some(file) => static_files::send(core, Found::alone(file, path)),
+                Some((file, metadata)) => static_files::send(core, Found::alone(file, metadata, path)),
                 None => answer_with(core, b"404"),
             }
             Verdict::Break
@@ -28,13 +27,14 @@ pub static ACTIONS: &[Row] = &[
 ];
 
 /// A regular file. A path with a `..` in it is none: a part of it may be a client's.
-fn open(path: &[u8]) -> Option<File> {
+fn open(path: &[u8]) -> Option<(File, Metadata)> {
     let path = Path::new(OsStr::from_bytes(path));
     if path.components().any(|part| part == Component::ParentDir) {
         return None;
     }
     let file = File::open(path).ok()?;
-    file.metadata().ok()?.is_file().then_some(file)
+    let metadata = file.metadata().ok()?;
+    metadata.is_file().then_some((file, metadata))
 }
 
 /// `filename=PATH,status=200 OK,content_type=TYPE,mime=1,no_content_length=1`, or the path alone.
@@ -63,8 +63,9 @@ fn file(arguments: &str) -> Result<Run, String> {
                 .map(|t| t.as_bytes().to_vec()),
         };
         match open(&path) {
-            Some(file) => {
-                if let Err(e @ ResponseError::Malformed(_)) = send(core, file, &status, kind.as_deref()) {
+            Some((file, metadata)) => {
+                let length = metadata.len();
+                if let Err(e @ ResponseError::Malformed(_)) = send(core, file, length, &status, kind.as_deref()) {
                     say!("route: {e}");
                     core.response.close_after();
                 }
@@ -75,8 +76,7 @@ fn file(arguments: &str) -> Result<Run, String> {
     }))
 }
 
-fn send(core: &mut Core, file: File, status: &[u8], kind: Option<&[u8]>) -> Result<(), ResponseError> {
-    let length = file.metadata().map_err(ResponseError::Gone)?.len();
+fn send(core: &mut Core, file: File, length: u64, status: &[u8], kind: Option<&[u8]>) -> Result<(), ResponseError> {
     let mut line = status.to_vec();
     if line.len() == 3 {
         line.extend_from_slice(b" Routed");
@@ -89,7 +89,7 @@ fn send(core: &mut Core, file: File, status: &[u8], kind: Option<&[u8]>) -> Resu
     if length == 0 {
         return response::write(core, &[place(&[])], true);
     }
-    response::send_file(core, file.into_raw_fd(), 0, length)
+    response::send_part(core, file, 0, length)
 }
 
 /// `filename=PATH` or `unix=SECONDS` since the epoch, `value=SECONDS` more: an `Expires` header.

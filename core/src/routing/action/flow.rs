@@ -64,8 +64,8 @@ pub static ACTIONS: &[Row] = &[
             .trim()
             .parse()
             .map_err(|_| format!("\"{a}\" is no number of seconds"))?;
-        Ok(Box::new(move |_| {
-            crate::process::harakiri::set_user_deadline(seconds);
+        Ok(Box::new(move |core| {
+            core.set_own_time(seconds);
             Verdict::Next
         }))
     }),

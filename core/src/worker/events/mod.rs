@@ -325,6 +325,9 @@ impl Events {
     fn leave(&mut self) -> bool {
         let begins = !self.shared.stopped_accepting.load(Ordering::Acquire);
         super::begin_leaving(&self.shared);
+        if begins {
+            dispatch::tell_leaving();
+        }
         let mut late = Vec::new();
         super::last_call(&self.shared, &mut self.spare, |conn| late.push(conn));
         for conn in late {

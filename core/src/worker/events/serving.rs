@@ -423,7 +423,8 @@ impl Events {
                     return;
                 };
                 let silent = core.websocket.is_some() && websocket::tick(core).is_err();
-                let late = core.websocket.is_none() && harakiri > 0 && age > harakiri;
+                let late = core.websocket.is_none() && harakiri > 0 && age > harakiri
+                    || core.late_at.is_some_and(|at| now >= at);
                 if stuck {
                     core.response.set_gone();
                 }

@@ -4,13 +4,15 @@
 use std::io;
 
 use rsgi_protocol::cgi::Origin;
+use rsgi_protocol::forwarded;
 use rsgi_protocol::http1::{BodyLength, HttpError};
 
-use super::{Gateway, LINGER, RETRY, SKIP, Subject, TURNS};
-use crate::backend::Unavailable;
+use super::deadlines::{LINGER, SKIP};
+use super::{Gateway, RETRY, Subject, TURNS};
+use crate::backend::{Payload, Unavailable};
 use crate::buffer::HIGH;
 use crate::channel::Fill;
-use crate::packet::{self, Body, Extra};
+use crate::packet::{self, Body, Extra, Vouched};
 use crate::reply::HEAD_LIMIT;
 use crate::session::{Phase, Session};
 
@@ -30,14 +32,14 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
-        let whole = session.head.as_ref().is_some_and(|head| match head.body {
-            BodyLength::None => true,
-            BodyLength::Fixed(n) => (session.channel.input.len() - head.len) as u64 >= n,
-            BodyLength::Chunked => false,
+        let payload = session.head.as_ref().map_or(Payload::Coming, |head| match head.body {
+            BodyLength::None => Payload::None,
+            BodyLength::Fixed(n) if (session.channel.input.len() - head.len) as u64 >= n => Payload::Here,
+            BodyLength::Fixed(_) | BodyLength::Chunked => Payload::Coming,
         });
         match self
             .links
-            .acquire(self.poll.registry(), |key, id| Subject::Link(key, id).token(), !whole)
+            .acquire(self.poll.registry(), |key, id| Subject::Link(key, id).token(), payload)
         {
             Ok(link) => self.launch(key, link),
             Err(Unavailable::Busy) => {
@@ -70,7 +72,24 @@ impl Gateway {
         if session.certificate.is_none() {
             session.certificate = session.shown_certificate();
         }
-        let (address, port) = (filled(&session.peer.address), filled(&session.peer.port));
+        let input = session.channel.input.data();
+        let (forwarded, client) = match &self.config.forwarders {
+            None => (Vouched::Unknown, None),
+            // whoever reaches a unix socket is of this machine
+            Some((trusted, dialect)) if session.peer.address.is_empty() || trusted.names(&session.peer.address) => {
+                let client = forwarded::client(head, input, *dialect, trusted);
+                (Vouched::These(*dialect), Some(client))
+            }
+            Some(_) => (Vouched::Nothing, None),
+        };
+        let (mut address, mut port) = (filled(&session.peer.address), filled(&session.peer.port));
+        if let Some(told) = client.as_ref().and_then(|client| client.address.as_ref()) {
+            address = filled(told);
+            port = client
+                .as_ref()
+                .and_then(|client| client.port.as_deref())
+                .and_then(filled);
+        }
         let origin = Origin {
             server_name: &self.config.server_name,
             server_port: self
@@ -80,7 +99,7 @@ impl Gateway {
             remote_addr: address,
             remote_port: port,
             name_from_host: self.config.name_from_host,
-            https: session.is_secure(),
+            https: session.is_secure() || client.as_ref().and_then(|client| client.is_secure) == Some(true),
             ..Origin::default()
         };
         let extra = Extra {
@@ -88,8 +107,8 @@ impl Gateway {
             whole_certificate: self.config.export_certificate,
             modifiers: self.config.modifiers.get(session.listener).copied().unwrap_or_default(),
             is_http2: session.parent.is_some(),
+            forwarded,
         };
-        let input = session.channel.input.data();
         let written = packet::write(
             &mut self.packet,
             head,
@@ -392,7 +411,7 @@ impl Gateway {
             Fault::Backend { cause, unread } => {
                 // Sent again only if the first attempt cannot have been seen: on a connection that its worker was
                 // closing, or one that never came to be.
-                let most = self.links.choices().max(2);
+                let most = self.links.attempts();
                 if unread && session.replay > 0 && !session.reply.has_begun && session.attempts < most {
                     self.links.close_stale();
                     self.seek_backend(key)

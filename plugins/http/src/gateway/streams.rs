@@ -12,7 +12,8 @@ use rsgi_protocol::chunked::{self, Event};
 use rsgi_protocol::http1::Progress;
 use rsgi_protocol::response::parse_response;
 
-use super::{Gateway, LEAVE_IDLE, LINGER, TURNS};
+use super::deadlines::{LEAVE_IDLE, LINGER};
+use super::{Gateway, TURNS};
 use crate::buffer::HIGH;
 use crate::channel::Fill;
 use crate::http2::translate::{self, Framing};

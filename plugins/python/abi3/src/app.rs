@@ -189,6 +189,7 @@ fn find(source: &AppSource) -> Result<Py, Missing> {
             default,
             "the code of --eval".to_owned(),
         ),
+        AppSource::Pecan(path) => return Ok(interpreter::support(c"load_pecan", &[&py::path(path)?])?),
         AppSource::Paste(path, logged) => {
             let name = settings
                 .paste_name

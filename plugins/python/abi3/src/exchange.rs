@@ -1,8 +1,8 @@
 //! One request on its core, from the request hook's entry to its end: what the Python objects of the request
 //! (`wsgi.input`, `start_response`, `write`) refer to, and the calls of the host that may block.
 
-use crate::gil;
-use crate::{exception, green};
+use crate::waiting::Waits;
+use crate::{exception, gil, green};
 use libc::iovec;
 use pyo3_ffi::PyObject;
 use rsgi_plugin_api::abi::WsgiRequest;
@@ -38,6 +38,12 @@ pub struct Exchange {
     pub gone: Flag,
     /// `uwsgi.stop()` was called: the master is told after the answer.
     pub stop: Flag,
+    /// What the application waits for.
+    pub waits: Waits,
+    /// The uWSGI signal that its last `uwsgi.signal_wait()` ended with; -1: none.
+    pub signal: Cell<i32>,
+    /// `start_response`, borrowed while the application runs; for `uwsgi.start_response`.
+    pub responder: Cell<*mut PyObject>,
     /// A thread is inside a read or a write of the host. An application may pass `wsgi.input` to a thread of its own:
     /// one thread at a time reads, one writes, and the request does not end while they do.
     reading: Flag,
@@ -88,6 +94,9 @@ impl Exchange {
             started: Flag::new(),
             gone: Flag::new(),
             stop: Flag::new(),
+            waits: Waits::default(),
+            signal: Cell::new(-1),
+            responder: Cell::new(std::ptr::null_mut()),
             reading: Flag::new(),
             writing: Flag::new(),
         }

@@ -1,5 +1,5 @@
-//! Starts the one interpreter of this process and runs the plugin's own Python half (`support.py`). Called once, in
-//! the process that needs Python first.
+//! Starts the one interpreter of this process and runs the plugin's own Python half (`support.py`, and on occasion
+//! `occasions.py`). Called once, in the process that needs Python first.
 
 use crate::py::{self, Py, PyResult, Raised};
 use crate::{gil, lifecycle, module, settings};
@@ -8,15 +8,22 @@ use rsgi_plugin_api::{log, sys};
 use std::ffi::{CStr, CString, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// The namespace of `support.py`.
+/// The namespace of Python's half.
 static SUPPORT: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 /// The main thread's state as a number, for the log and for `uwsgi.workers()`.
 static MAIN: AtomicPtr<PyThreadState> = AtomicPtr::new(std::ptr::null_mut());
 
-const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("support.py"), "\0").as_bytes()) {
-    Ok(text) => text,
-    Err(_) => panic!("support.py has a NUL inside"),
-};
+/// What each start needs of Python's half, and what is asked for on occasion.
+const SUPPORT_SOURCE: &CStr = source(concat!(include_str!("support.py"), "\0"));
+const OCCASIONS_SOURCE: &CStr = source(concat!(include_str!("occasions.py"), "\0"));
+
+/// A Python source, which ends with the NUL added to it.
+const fn source(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("a Python source has a NUL inside"),
+    }
+}
 
 /// Starts Python; `false` when it refused (said in the log). The GIL is free afterwards.
 pub fn start() -> bool {
@@ -96,15 +103,23 @@ fn set_flag(symbol: &CStr, variable: &CStr, value: c_int) {
 fn load_support() -> PyResult<()> {
     // SAFETY: Python runs and we hold the GIL; the namespace lives for ever.
     unsafe {
-        let code = Py::new(Py_CompileString(SOURCE.as_ptr(), c"<rsgi>".as_ptr(), Py_file_input))?;
         let namespace = Py::new(PyDict_New())?;
         let builtins = Py::new(PyImport_ImportModule(c"builtins".as_ptr()))?;
         py::set_item(&namespace, c"__builtins__", &builtins)?;
         py::set_item(&namespace, c"__name__", &py::string("_rsgi")?)?;
-        Py::new(PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr()))?;
+        run(SUPPORT_SOURCE, &namespace)?;
         SUPPORT.store(namespace.into_ptr(), Ordering::Release);
     }
     Ok(())
+}
+
+/// Runs a source of ours in the namespace.
+fn run(source: &CStr, namespace: &Py) -> PyResult<()> {
+    // SAFETY: Python runs and we hold the GIL.
+    unsafe {
+        let code = Py::new(Py_CompileString(source.as_ptr(), c"<rsgi>".as_ptr(), Py_file_input))?;
+        Py::new(PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr())).map(drop)
+    }
 }
 
 /// `sys.argv`, `sys.path`, the modules we bring along.
@@ -160,15 +175,16 @@ pub fn import(name: &CStr) -> PyResult<Py> {
     unsafe { Py::new(PyImport_ImportModule(name.as_ptr())) }
 }
 
-/// Calls a function of `support.py`.
+/// Calls a function of Python's half.
 pub fn support(function: &CStr, args: &[&Py]) -> PyResult<Py> {
-    let namespace = SUPPORT.load(Ordering::Acquire);
-    if namespace.is_null() {
-        return Err(py::type_error("Python's half of the plugin is not loaded"));
-    }
-    // SAFETY: the namespace dict lives for ever; the lookup borrows.
-    let function = unsafe { Py::borrowed(PyDict_GetItemString(namespace, function.as_ptr())) };
-    function
-        .map_err(|Raised| py::type_error("no such support function"))?
-        .call(args)
+    // SAFETY: NULL or a dict that lives for ever.
+    let namespace = unsafe { Py::borrowed(SUPPORT.load(Ordering::Acquire)) }
+        .map_err(|Raised| py::type_error("Python's half of the plugin is not loaded"))?;
+    // SAFETY: the lookup borrows, and raises nothing.
+    let find = || unsafe { Py::borrowed(PyDict_GetItemString(namespace.as_ptr(), function.as_ptr())) };
+    let function = find().or_else(|Raised| {
+        run(OCCASIONS_SOURCE, &namespace)?;
+        find().map_err(|Raised| py::type_error("no such support function"))
+    })?;
+    function.call(args)
 }

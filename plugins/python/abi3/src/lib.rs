@@ -20,9 +20,13 @@ mod interpreter;
 mod lifecycle;
 mod module;
 mod py;
+mod raw;
 mod request;
 mod response;
 mod settings;
+mod shell;
+mod surroundings;
+mod waiting;
 
 use bridge::{ExceptionText, Hooks, Start, VERSION};
 use py::Py;
@@ -142,6 +146,7 @@ unsafe extern "C" fn init_apps() {
             app::import(&settings.imports);
             app::alias(&settings.late_aliases);
             app::load_configured();
+            raw::load();
         })
     });
 }
@@ -198,6 +203,9 @@ unsafe extern "C" fn rpc(
 
 unsafe extern "C" fn worker() -> c_int {
     guarded("worker", 1, || {
+        if shell::has_ended() {
+            return 1;
+        }
         let Some(script) = &settings::get().worker_override else {
             return gil::with(event_loop);
         };

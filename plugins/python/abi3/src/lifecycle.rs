@@ -67,9 +67,20 @@ pub unsafe extern "C" fn dump_stacks(_fd: c_int) {
     }
 }
 
+/// Whether anything can have registered a hook. Most applications have none, and what Python does in each worker is
+/// memory that each worker has to itself.
+fn has_hooks() -> bool {
+    // SAFETY: we hold the GIL; both calls borrow.
+    unsafe { !PyDict_GetItemString(PyImport_GetModuleDict(), c"rsgidecorators".as_ptr()).is_null() }
+}
+
 /// Asks Python's half which hooks there are, for the places that must not ask each time.
 pub fn refresh() {
+    let has_any = has_hooks();
     let wanted = |name: &CStr| {
+        if !has_any {
+            return false;
+        }
         let name = py::string(&name.to_string_lossy());
         let found = name.and_then(|name| interpreter::support(c"has_hook", &[&name]));
         match found {
@@ -93,12 +104,15 @@ pub fn sees_requests() -> bool {
 }
 
 /// Calls the hooks of a name; an exception is left for the caller.
-fn fire(name: &CStr, numbers: &[c_int]) -> PyResult<Py> {
+fn fire(name: &CStr, numbers: &[c_int]) -> PyResult<()> {
+    if !has_hooks() {
+        return Ok(());
+    }
     let mut args = vec![py::string(&name.to_string_lossy())?];
     for number in numbers {
         args.push(py::int((*number).into())?);
     }
-    interpreter::support(c"fire", &args.iter().collect::<Vec<_>>())
+    interpreter::support(c"fire", &args.iter().collect::<Vec<_>>()).map(drop)
 }
 
 /// The hooks before and after a request; `Err`: a `pre_request` hook raised.
@@ -144,7 +158,7 @@ pub unsafe extern "C" fn moment(moment: Moment, Numbers([first, second, third]):
                 }
             };
             match fire(name, numbers) {
-                Ok(_) => 0,
+                Ok(()) => 0,
                 Err(_) => {
                     exception::print_current();
                     -1
@@ -174,7 +188,7 @@ fn boot(name: &CStr) {
     }
     let done = give_recycle()
         .and_then(|()| fire(name, &[]))
-        .and_then(|_| install_orders());
+        .and_then(|()| install_orders());
     if done.is_err() {
         exception::print_current();
         // SAFETY: an orderly end of this worker, in its main thread.
@@ -217,6 +231,9 @@ fn install_orders() -> PyResult<()> {
 
 /// Python's half gets what ends this worker after its request.
 fn give_recycle() -> PyResult<()> {
+    if !has_hooks() {
+        return Ok(());
+    }
     // SAFETY: the method's row lives for ever.
     let recycle = unsafe {
         Py::new(PyCFunction_NewEx(

@@ -70,6 +70,11 @@ impl Py {
         // SAFETY: a callable (or an exception follows) and a tuple.
         unsafe { Py::new(PyObject_CallObject(self.as_ptr(), tuple.as_ptr())) }
     }
+    /// Calls it with the arguments of another call.
+    pub fn call_with(&self, args: &Args) -> PyResult<Py> {
+        // SAFETY: a callable (or an exception follows) and a tuple, or NULL for no arguments.
+        unsafe { Py::new(PyObject_CallObject(self.as_ptr(), args.0)) }
+    }
     /// Whether it is None.
     pub fn is_none(&self) -> bool {
         // SAFETY: None lives for ever.
@@ -138,6 +143,12 @@ pub fn int(value: i64) -> PyResult<Py> {
 pub fn uint(value: u64) -> PyResult<Py> {
     // SAFETY: plain conversion.
     unsafe { Py::new(PyLong_FromUnsignedLongLong(value)) }
+}
+
+/// A float.
+pub fn float(value: f64) -> PyResult<Py> {
+    // SAFETY: plain conversion.
+    unsafe { Py::new(PyFloat_FromDouble(value)) }
 }
 
 /// A bytes object.
@@ -283,6 +294,12 @@ pub fn overflow_error(text: &str) -> Raised {
     unsafe { raise(PyExc_OverflowError, text) }
 }
 
+/// Raises SystemError.
+pub fn system_error(text: &str) -> Raised {
+    // SAFETY: the class lives for ever.
+    unsafe { raise(PyExc_SystemError, text) }
+}
+
 /// Raises OSError.
 pub fn os_error(text: &str) -> Raised {
     // SAFETY: the class lives for ever.
@@ -399,6 +416,19 @@ impl Args {
         } else {
             Ok(n)
         }
+    }
+    /// Argument `i`, seconds as int or float, in nanoseconds; 0 when it is missing, or no number that has a meaning.
+    pub fn nanoseconds(&self, i: usize) -> PyResult<i64> {
+        let Some(value) = self.get(i) else {
+            return Ok(0);
+        };
+        // SAFETY: a live object.
+        let seconds = unsafe { PyFloat_AsDouble(value.as_ptr()) };
+        // SAFETY: the GIL is held.
+        if seconds == -1.0 && !unsafe { PyErr_Occurred() }.is_null() {
+            return Err(Raised);
+        }
+        Ok((seconds * 1e9).round() as i64)
     }
 }
 

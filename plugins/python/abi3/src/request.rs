@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, response};
+use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, raw, response, surroundings};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
@@ -17,13 +17,19 @@ pub fn serve(req: *mut WsgiRequest) -> i32 {
     if unsafe { sys::uwsgi_parse_vars(req) } != 0 {
         return -1;
     }
+    if raw::is_wanted(req) {
+        return gil::with(|| raw::serve(req));
+    }
     let Some(app) = find_app(req).or_else(|| load_app(req)) else {
         log::line("--- no python application found, check your startup logs for errors ---");
         // SAFETY: as above.
         unsafe { sys::uwsgi_500(req) };
         return UWSGI_OK;
     };
-    gil::with(|| Exchange::new(req).enter(|exchange| run(exchange, app)))
+    gil::with(|| {
+        surroundings::refresh();
+        Exchange::new(req).enter(|exchange| run(exchange, app))
+    })
 }
 
 /// The app of the request's mountpoint, else the default one.
@@ -91,7 +97,9 @@ fn run(exchange: &Exchange, app: &mut UwsgiApp) -> i32 {
         (Ok(input), Ok(responder)) => (input, responder),
         _ => return exception::report(exchange),
     };
+    exchange.responder.set(responder.as_ptr());
     let outcome = call(exchange, app, &input, &responder);
+    exchange.responder.set(std::ptr::null_mut());
     // the application may have kept them: they must not reach into the next request
     // SAFETY: instances of the two classes.
     unsafe {
@@ -298,6 +306,9 @@ fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
     loop {
         if exchange.gone.get() {
             return Ok(Sent::Gone);
+        }
+        if exchange.waits.are_there() {
+            exchange.waits.wait()?;
         }
         // SAFETY: an iterator; NULL means the end, or an exception.
         let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {

@@ -15,6 +15,8 @@ pub enum AppSource {
     Asgi(Vec<u8>),
     /// `--eval`
     Code(Vec<u8>),
+    /// `--pecan`
+    Pecan(Vec<u8>),
     /// `--paste`; the flag: with its logging section
     Paste(Vec<u8>, bool),
 }
@@ -52,6 +54,12 @@ pub struct Settings {
     pub monkey_patch: bool,
     pub early_monkey_patch: bool,
     pub asgi_lifespan: Option<Vec<u8>>,
+    /// The file of `--python-raw`.
+    pub raw: Option<Vec<u8>>,
+    pub shared_areas: bool,
+    pub reload_environ: bool,
+    /// `--pyshell`: what to run, empty for a shell; whether only once.
+    pub shell: Option<(Vec<u8>, bool)>,
     pub autoreload: u32,
     pub autoreload_ignore: Vec<Vec<u8>>,
 }
@@ -106,6 +114,12 @@ impl Settings {
             b"gevent-early-monkey-patch" => self.early_monkey_patch = true,
             b"asgi-loop" => self.asgi_loop = Some(value),
             b"asgi-lifespan" => self.asgi_lifespan = Some(value),
+            b"pecan" => self.apps.push(AppSource::Pecan(value)),
+            b"python-raw" => self.raw = Some(value),
+            b"py-sharedarea" => self.shared_areas = true,
+            b"reload-os-env" => self.reload_environ = true,
+            b"pyshell" => self.shell = Some((value, false)),
+            b"pyshell-oneshot" => self.shell = Some((value, true)),
             b"eval" => self.apps.push(AppSource::Code(value)),
             b"paste" => self.apps.push(AppSource::Paste(value, false)),
             b"paste-logged" => self.apps.push(AppSource::Paste(value, true)),

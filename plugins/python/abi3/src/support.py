@@ -1,10 +1,10 @@
-"""Python's half of the plugin: loading, importing, running scripts, telling why something failed. Runs in a private
-namespace; nothing here is on the path of a request except the text of an exception. What only some servers need is
-imported where it is needed: each module costs every worker memory and every start time."""
-import builtins
+"""Python's half of the plugin, as far as every start needs it: the search path, the modules that come along, loading an
+application. Runs in a private namespace. Each line costs every start time and every worker memory, so what only some
+servers need stands in occasions.py, and modules are imported where they are needed."""
 import os
 import sys
-from importlib.machinery import ModuleSpec
+
+ModuleSpec = type(sys.__spec__)
 
 
 def setup(argv, paths, executable, log):
@@ -85,12 +85,6 @@ def load_module(name):
     return sys.modules[name]
 
 
-def split_module(spec):
-    """'pkg.mod:callable' -> both parts; the second may be empty."""
-    name, _, callable_name = spec.partition(":")
-    return name, callable_name
-
-
 def find_callable(module, name):
     """The application called `name` in a module: 'app', 'obj.app', 'make()', 'make("x")'; None if there is none."""
     if name.endswith(")"):
@@ -101,143 +95,6 @@ def find_callable(module, name):
         if found is None:
             return None
     return found
-
-
-def load_paste(path, name, logged):
-    if logged:
-        try:
-            from paste.script.util.logging_config import fileConfig
-        except ImportError:
-            from logging.config import fileConfig
-        fileConfig(path)
-    from paste.deploy import loadapp
-    path = path if path.startswith(("config:", "egg:")) else "config:" + os.path.abspath(path)
-    return loadapp(path, **({"name": name} if name else {}))
-
-
-def import_by_name(name):
-    """--import: a module, or a .py file."""
-    if name.endswith(".py"):
-        return load_file(name)
-    return load_module(name)
-
-
-def run_main(path, argv=None):
-    """Runs a script as __main__; the exit code it asks for."""
-    import __main__
-    if argv is not None:
-        sys.argv = argv
-    try:
-        with open(path, "rb") as f:
-            source = f.read()
-        __main__.__file__ = path
-        __main__.__builtins__ = builtins
-        exec(compile(source, path, "exec", dont_inherit=True), __main__.__dict__)
-    except SystemExit as e:
-        if e.code is None:
-            return 0
-        if isinstance(e.code, int):
-            return e.code & 255
-        print(e.code, file=sys.stderr, flush=True)
-        return 1
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-        return 1
-    return 0
-
-
-def run_override(path):
-    """The script that serves in place of the request loop. Until it has handlers of its own, the server's orders to
-    leave end it the Python way, with its `finally` blocks and atexit functions."""
-    import signal
-
-    def leave(number, frame):
-        if number in (signal.SIGINT, signal.SIGQUIT):
-            fire("worker_int")
-        sys.exit(0)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, leave)
-    return run_main(path)
-
-
-def watch_modules(seconds, ignored, log, reload):
-    """--py-autoreload: a thread that asks for a reload when the file of a loaded module changes."""
-    import threading
-    import time
-
-    def stamp(path):
-        try:
-            return os.stat(path).st_mtime
-        except OSError:
-            return None
-
-    def watch():
-        seen = {}
-        while True:
-            time.sleep(seconds)
-            for name, module in list(sys.modules.items()):
-                path = getattr(module, "__file__", None)
-                if not path or name in ignored:
-                    continue
-                now = stamp(path)
-                if now is None:
-                    continue
-                if seen.setdefault(path, now) != now:
-                    log("[python-reloader] module/file %s has been modified" % path)
-                    if not reload():
-                        log("[python-reloader] there is no master to reload: start with --master")
-                    return
-
-    threading.Thread(target=watch, name="python-reloader", daemon=True).start()
-
-
-def trace_on_demand(path, log):
-    """--py-tracebacker: whoever connects to the socket reads where each thread of this worker is."""
-    import socket
-    import threading
-    import traceback
-
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-    listener.bind(path)
-    listener.listen(8)
-
-    def report():
-        names = {t.ident: t.name for t in threading.enumerate()}
-        lines = ["*** uWSGI Python tracebacker output ***", ""]
-        for ident, frame in sys._current_frames().items():
-            if ident == threading.get_ident():
-                continue
-            for entry in traceback.extract_stack(frame):
-                lines.append("thread_id = %s filename = %s lineno = %d function = %s line = %s"
-                             % (names.get(ident, ident), entry.filename, entry.lineno, entry.name, entry.line))
-            lines.append("")
-        return "\n".join(lines) + "\n"
-
-    def serve():
-        while True:
-            client, _ = listener.accept()
-            with client:
-                try:
-                    client.sendall(report().encode())
-                except OSError:
-                    pass
-
-    threading.Thread(target=serve, name="python-tracebacker", daemon=True).start()
-    log("[python-tracebacker] thread stacks can be read at %s" % path)
-
-
-def alias_module(spec):
-    """--pymodule-alias name=module, or name=file.py."""
-    name, _, target = spec.partition("=")
-    if not target:
-        raise ValueError("--pymodule-alias wants name=module or name=/path/to/file.py, not %r" % spec)
-    sys.modules[name] = import_by_name(target)
 
 
 def mounted_by_app():
@@ -253,50 +110,6 @@ def mounted_by_app():
         if callable(app):
             found.append((mountpoint, app))
     return found
-
-
-def run_mule(script):
-    """A mule's program: a .py file, or module:function."""
-    if script.endswith(".py"):
-        return run_main(script)
-    name, function = split_module(script)
-    module = load_module(name)
-    if function:
-        found = find_callable(module, function)
-        if not function.endswith(")"):
-            found()
-    return 0
-
-
-def format_exception(kind, value, tb):
-    import traceback
-    if tb is not None and isinstance(kind, type) and not issubclass(kind, SyntaxError):
-        # our own frames are of no use to the reader
-        while tb is not None and tb.tb_frame.f_globals is globals() and tb.tb_next is not None:
-            tb = tb.tb_next
-    return "".join(traceback.format_exception(kind, value, tb))
-
-
-def format_stack(tb):
-    import traceback
-    return "".join(traceback.format_tb(tb))
-
-
-def hint(value, wanted):
-    """What to do about a failed load, in one line; '' when the traceback says it all."""
-    if isinstance(value, ModuleNotFoundError) and value.name:
-        if wanted and (value.name == wanted or wanted.startswith(value.name + ".")):
-            return ("no module %s on sys.path (%s): put its folder there with --pythonpath, or start from it with --chdir"
-                    % (value.name, ":".join(p for p in sys.path if p)))
-        return ("no module named %s in the Python of %s: install it there (%s -m pip install ...), "
-                "or name the virtualenv that has it with --virtualenv"
-                % (value.name, sys.prefix, sys.executable))
-    if isinstance(value, SyntaxError):
-        return ("%s:%s: Python %d.%d does not understand this line"
-                % (value.filename, value.lineno, sys.version_info[0], sys.version_info[1]))
-    if isinstance(value, FileNotFoundError) and value.filename:
-        return "%s does not exist (the current directory is %s)" % (value.filename, os.getcwd())
-    return ""
 
 
 def freeze():
@@ -321,60 +134,6 @@ def finish():
             pass
 
 
-# ---- the life cycle: hooks of rsgidecorators and of a gunicorn configuration, if either is in use
-
-def has_hook(name):
-    hooks = sys.modules.get("rsgidecorators")
-    return hooks is not None and bool(hooks._registry[name])
-
-
-def fire(name, *args):
-    hooks = sys.modules.get("rsgidecorators")
-    if hooks is not None:
-        hooks._fire(name, *args)
-
-
-def give_recycle(function):
-    hooks = sys.modules.get("rsgidecorators")
-    if hooks is not None:
-        hooks._recycle = function
-
-
-def on_order(number, name, leave):
-    """What Python runs when the host says that this worker is to end: the hooks, then the orderly end."""
-    import signal
-
-    def handler(number, frame):
-        code = 1
-        try:
-            fire(name)
-            code = 0 if name == "worker_int" else 1
-        except SystemExit as e:
-            code = e.code if isinstance(e.code, int) else 1
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        leave(code)
-
-    signal.signal(number, handler)
-
-
-def gunicorn_settings(path, fd):
-    """--gunicorn-conf: what the settings of the file mean for the options, written as records of five texts."""
-    import _rsgi_gunicorn
-    conf = _rsgi_gunicorn.Conf(path)
-    records = b"".join(text.replace("\0", "").encode("utf-8", "surrogateescape") + b"\0"
-                       for record in _rsgi_gunicorn.records(conf) for text in record)
-    while records:
-        records = records[os.write(fd, records):]
-
-
-def gunicorn_hooks(path):
-    """--gunicorn-conf: the hooks of the file, and the settings as `cfg` shows them."""
-    import _rsgi_gunicorn
-    _rsgi_gunicorn.Conf(path).install()
-
-
 def is_asgi(app):
     """Whether calling it makes a coroutine: a function with async, or an object whose class has such a __call__."""
     while hasattr(app, "func") and hasattr(app, "keywords"):  # functools.partial
@@ -384,7 +143,3 @@ def is_asgi(app):
         if code is not None and code.co_flags & 0x80:
             return True
     return False
-
-
-async def as_coroutine(awaitable):
-    return await awaitable

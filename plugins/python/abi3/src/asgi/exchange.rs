@@ -122,6 +122,22 @@ impl Exchange {
         unsafe { Py::borrowed((*req).async_environ.cast()) }.map(Self).ok()
     }
 
+    /// The object that holds it.
+    pub fn object(&self) -> &Py {
+        &self.0
+    }
+
+    /// The request behind such an object, until it is over; `None` for any other object, too.
+    pub fn request_of(object: Py) -> Option<*mut WsgiRequest> {
+        let class = CLASS.load(Ordering::Relaxed);
+        // SAFETY: a live object.
+        if class.is_null() || unsafe { Py_TYPE(object.as_ptr()) } != class {
+            return None;
+        }
+        let req = Self(object).state().req.get();
+        (!req.is_null()).then_some(req)
+    }
+
     /// The GIL orders all accesses; no borrow is held over a call of Python.
     fn state(&self) -> &State {
         // SAFETY: an instance of our class, which is only reached through this.

@@ -2,11 +2,14 @@
 //! here a request becomes a scope and a task, and what happens to it becomes messages. Runs as the worker hook, in the
 //! worker's main thread, with the GIL.
 
+mod context;
 mod exchange;
 mod messages;
 mod scope;
 mod task;
 mod waiter;
+
+pub use context::current;
 
 use crate::py::{self, Args, Py, PyResult};
 use crate::{exception, gil, interpreter, request, settings};
@@ -167,6 +170,7 @@ unsafe extern "C" fn begin(_: *mut PyObject, args: *mut PyObject) -> *mut PyObje
             task::prepare(&event_loop, &asyncio, args.int(1, 0)? != 0)?;
             messages::prepare()?;
             exchange::prepare()?;
+            context::prepare()?;
             let mut known = Vec::new();
             for i in 0..PyList_Size(apps.as_ptr()) {
                 let row = PyList_GetItem(apps.as_ptr(), i);
@@ -314,6 +318,7 @@ fn call(req: *mut WsgiRequest, callable: &Py, state: Option<&Py>) -> PyResult<()
     }
     let exchange = Exchange::begin(req, kind)?;
     let (receive, send) = exchange.functions()?;
+    let _inside = context::enter(&exchange)?;
     // SAFETY: live objects; the list ends with NULL.
     let coroutine = unsafe {
         Py::new(PyObject_CallFunctionObjArgs(

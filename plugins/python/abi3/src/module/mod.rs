@@ -14,6 +14,7 @@ pub mod rpc;
 mod sharedarea;
 pub mod signal;
 mod spooler;
+mod wait;
 mod websocket;
 
 pub use mule::dispatch as mule_msg;
@@ -73,6 +74,7 @@ fn make() -> PyResult<Py> {
     let mut rows = process::rows();
     rows.extend(request::rows());
     rows.extend(net::rows());
+    rows.extend(wait::rows());
     rows.extend(websocket::rows());
     rows.extend(signal::rows());
     rows.extend(cache::rows());

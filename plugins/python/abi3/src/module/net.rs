@@ -1,10 +1,14 @@
-//! `uwsgi.*`: small socket calls (connect, send, recv, close) that applications of the async modes use.
+//! `uwsgi.*`: small socket calls (connect, send, recv, close) that applications of the async modes use. In a greenlet
+//! others run while one of them waits.
 
+use super::wait::{self, descriptor};
 use crate::exchange;
 use crate::gil;
+use crate::green;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::sys;
 use std::ffi::CString;
+use std::io::{Error, ErrorKind};
 
 super::functions! {
     connect;
@@ -14,27 +18,37 @@ super::functions! {
     close;
 }
 
-fn descriptor(n: i64) -> PyResult<i32> {
-    i32::try_from(n).map_err(|_| py::value_error("no such descriptor"))
-}
-
 /// `connect(address[, timeout])`: a descriptor, -1 when it failed.
 fn connect(args: &Args) -> PyResult<Py> {
     let address = py::text_bytes(&args.need(0, "connect")?)?;
     let address = CString::new(address).map_err(|_| py::value_error("an address has no NUL"))?;
-    let timeout = descriptor(args.int(1, 0)?)?;
+    let timeout = i32::try_from(args.int(1, 0)?).map_err(|_| py::value_error("too many seconds"))?;
+    let at_once = i32::from(green::is_on());
     // SAFETY: the host reads the address during the call.
-    let fd = gil::released(|| unsafe { sys::uwsgi_connect(address.as_ptr().cast_mut(), timeout, 0) });
+    let fd = gil::released(|| unsafe { sys::uwsgi_connect(address.as_ptr().cast_mut(), timeout, at_once) });
+    if fd >= 0 && green::is_on() {
+        let connected = wait::one(fd, libc::POLLOUT, timeout);
+        if !matches!(connected, Ok(true)) || !has_connected(fd) {
+            // SAFETY: our own descriptor, which nobody knows.
+            unsafe { libc::close(fd) };
+            connected?;
+            return py::int(-1);
+        }
+    }
     py::int(fd.into())
+}
+
+/// Whether the attempt to connect has ended well.
+fn has_connected(fd: i32) -> bool {
+    let (mut error, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: an int and its size.
+    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut len) };
+    rc == 0 && error == 0
 }
 
 fn is_connected(args: &Args) -> PyResult<Py> {
     args.need(0, "is_connected")?;
-    let fd = descriptor(args.int(0, -1)?)?;
-    let (mut error, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
-    // SAFETY: an int and its size.
-    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut len) };
-    Ok(py::boolean(rc == 0 && error == 0))
+    Ok(py::boolean(has_connected(descriptor(args, 0)?)))
 }
 
 /// `send([fd,] bytes)`; without a descriptor to the client.
@@ -46,46 +60,46 @@ fn send(args: &Args) -> PyResult<Py> {
             // SAFETY: the host's request, valid while its exchange lives.
             (unsafe { (*client.req()).fd }, args.need(0, "send")?)
         }
-        _ => (descriptor(args.int(0, -1)?)?, args.need(1, "send")?),
+        _ => (descriptor(args, 0)?, args.need(1, "send")?),
     };
-    let data = py::text_bytes(&data)?;
-    // SAFETY: plain reads of the published view; the buffer outlives the call.
-    let rc = gil::released(|| unsafe {
-        sys::uwsgi_write_nb(
-            fd,
-            data.as_ptr().cast_mut().cast(),
-            data.len(),
-            sys::uwsgi.socket_timeout,
-        )
-    });
-    match rc {
-        0 => Ok(py::boolean(true)),
-        _ => Err(py::os_error("unable to send data")),
+    let mut rest = &py::text_bytes(&data)?[..];
+    while !rest.is_empty() {
+        if !wait::one(fd, libc::POLLOUT, 0)? {
+            return Err(py::os_error("unable to send data: the peer takes nothing"));
+        }
+        match write_now(fd, rest) {
+            Ok(count) => rest = &rest[count..],
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) => return Err(py::os_error(&format!("unable to send data: {e}"))),
+        }
     }
+    Ok(py::boolean(true))
+}
+
+/// Writes what is taken now; only what is no socket may block, as a pipe that is smaller than the data.
+fn write_now(fd: i32, data: &[u8]) -> Result<usize, Error> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    gil::released(|| {
+        // SAFETY: the buffer outlives the call.
+        let mut n = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), flags) };
+        if n < 0 && Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) {
+            // SAFETY: as above.
+            n = unsafe { libc::write(fd, data.as_ptr().cast(), data.len()) };
+        }
+        usize::try_from(n).map_err(|_| Error::last_os_error())
+    })
 }
 
 /// `recv(fd[, n])`: bytes, None when the peer closed or failed.
 fn recv(args: &Args) -> PyResult<Py> {
     args.need(0, "recv")?;
-    let (fd, want) = (
-        descriptor(args.int(0, -1)?)?,
-        args.int(1, 4096)?.clamp(0, 1 << 20) as usize,
-    );
+    let (fd, want) = (descriptor(args, 0)?, args.int(1, 4096)?.clamp(0, 1 << 20) as usize);
+    if !wait::one(fd, libc::POLLIN, 0)? {
+        return Ok(py::none());
+    }
     let mut buffer = vec![0u8; want];
-    let n = gil::released(|| {
-        let mut poll = libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one pollfd; a plain read of the published view; a buffer of `want` bytes.
-        unsafe {
-            match libc::poll(&mut poll, 1, sys::uwsgi.socket_timeout.saturating_mul(1000)) {
-                n if n > 0 => libc::read(fd, buffer.as_mut_ptr().cast(), want),
-                _ => -1,
-            }
-        }
-    });
+    // SAFETY: a buffer of `want` bytes.
+    let n = gil::released(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), want) });
     match usize::try_from(n) {
         Ok(n) if n > 0 => py::bytes(&buffer[..n]),
         _ => Ok(py::none()),
@@ -94,7 +108,7 @@ fn recv(args: &Args) -> PyResult<Py> {
 
 fn close(args: &Args) -> PyResult<Py> {
     args.need(0, "close")?;
-    let fd = descriptor(args.int(0, -1)?)?;
+    let fd = descriptor(args, 0)?;
     // SAFETY: the application's own descriptor.
     unsafe { libc::close(fd) };
     Ok(py::none())

@@ -1,6 +1,7 @@
 //! `uwsgi.*`: who am I, how are the others, and orders to the master.
 
 use crate::exchange;
+use crate::gil;
 use crate::host;
 use crate::interpreter;
 use crate::py::{self, Args, Py, PyResult};
@@ -29,6 +30,11 @@ super::functions! {
     logsize;
     parsefile;
     embedded_data;
+    extract;
+    set_warning_message;
+    i_am_the_lord;
+    lord_scroll;
+    scrolls;
 }
 
 /// The workers' records, 0 is the master.
@@ -246,6 +252,52 @@ fn embedded_data(args: &Args) -> PyResult<Py> {
         "unable to find symbol {}",
         String::from_utf8_lossy(&name)
     )))
+}
+
+/// `extract(source)`: what a file, `exec://`, `fd://`, `data://` or `http://` holds; None when it cannot be read.
+fn extract(args: &Args) -> PyResult<Py> {
+    let source = py::text_bytes(&args.need(0, "extract")?)?;
+    let source = CString::new(source).map_err(|_| py::value_error("a source has no NUL"))?;
+    let mut len = 0usize;
+    let place = gil::released(|| {
+        // SAFETY: the host reads the name during the call; the memory that it gives is ours.
+        unsafe { sys::uwsgi_open_and_read(source.as_ptr().cast_mut(), &mut len, 0, std::ptr::null_mut()) as usize }
+    });
+    if place == 0 {
+        return Ok(py::none());
+    }
+    // SAFETY: the host's memory of so many bytes, from malloc.
+    unsafe {
+        let content = py::bytes(std::slice::from_raw_parts(place as *const u8, len));
+        libc::free(place as *mut std::ffi::c_void);
+        content
+    }
+}
+
+/// `set_warning_message(text)`: the first 80 bytes stand in the log.
+fn set_warning_message(args: &Args) -> PyResult<Py> {
+    let mut text = py::text_bytes(&args.need(0, "set_warning_message")?)?;
+    text.truncate(80);
+    host_log::line(&format!("*** WARNING: {} ***", String::from_utf8_lossy(&text)));
+    Ok(py::boolean(true))
+}
+
+/// `i_am_the_lord(legion)`: rsgi has no legions, so nobody leads one.
+fn i_am_the_lord(args: &Args) -> PyResult<Py> {
+    args.need(0, "i_am_the_lord")?;
+    Ok(py::boolean(false))
+}
+
+/// `lord_scroll(legion)`: nobody's.
+fn lord_scroll(args: &Args) -> PyResult<Py> {
+    args.need(0, "lord_scroll")?;
+    Ok(py::none())
+}
+
+/// `scrolls(legion)`: nobody's.
+fn scrolls(args: &Args) -> PyResult<Py> {
+    args.need(0, "scrolls")?;
+    Ok(py::none())
 }
 
 /// A tuple of one dict per worker.

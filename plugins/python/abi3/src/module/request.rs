@@ -1,10 +1,11 @@
 //! `uwsgi.*`: calls about the request that this thread serves.
 
+use crate::asgi;
 use crate::exchange::{self, Exchange};
 use crate::gil;
-use crate::green;
 use crate::host;
 use crate::py::{self, Args, Py, PyResult};
+use rsgi_plugin_api::abi::WsgiRequest;
 use rsgi_plugin_api::sys;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -18,9 +19,8 @@ super::functions! {
     add_var;
     route;
     sendfile;
-    suspend;
-    async_sleep;
-    green_schedule;
+    start_response;
+    offload;
     set_logvar if host::logvar_add().is_some();
     get_logvar if host::logvar_get().is_some();
     disconnect if host::disconnect().is_some();
@@ -28,18 +28,28 @@ super::functions! {
     chunked_read_nb if host::chunked_read().is_some();
 }
 
-/// The request of this thread, or an error that says there is none.
-fn current<'a>(function: &str) -> PyResult<&'a Exchange> {
+/// The WSGI request of this thread or greenlet, or an error that says there is none.
+pub fn exchange_of<'a>(function: &str) -> PyResult<&'a Exchange> {
     exchange::current().ok_or_else(|| {
-        py::value_error(&format!(
-            "{function}() works only while a request is served, in the thread that serves it"
-        ))
+        let instead = match asgi::current() {
+            Some(_) => "is for WSGI applications: an ASGI application awaits receive() and send()",
+            None => "works only while a request is served, in the thread that serves it",
+        };
+        py::value_error(&format!("{function}() {instead}"))
     })
+}
+
+/// The host's request that is served here, by a WSGI or an ASGI application, or an error that says there is none.
+fn current(function: &str) -> PyResult<*mut WsgiRequest> {
+    match exchange::current() {
+        Some(exchange) => Ok(exchange.req()),
+        None => asgi::current().map_or_else(|| exchange_of(function).map(Exchange::req), Ok),
+    }
 }
 
 fn connection_fd(_: &Args) -> PyResult<Py> {
     // SAFETY: the host's request, valid while its exchange lives.
-    py::int(unsafe { (*current("connection_fd")?.req()).fd }.into())
+    py::int(unsafe { (*current("connection_fd")?).fd }.into())
 }
 
 /// Requests that this core has served.
@@ -57,12 +67,12 @@ fn request_id(_: &Args) -> PyResult<Py> {
 
 fn cl(_: &Args) -> PyResult<Py> {
     // SAFETY: the host's request, valid while its exchange lives.
-    py::uint(unsafe { (*current("cl")?.req()).post_cl } as u64)
+    py::uint(unsafe { (*current("cl")?).post_cl } as u64)
 }
 
 fn log_this_request(_: &Args) -> PyResult<Py> {
     // SAFETY: the host's request, valid while its exchange lives.
-    unsafe { (*current("log_this_request")?.req()).log_this = 1 };
+    unsafe { (*current("log_this_request")?).log_this = 1 };
     Ok(py::none())
 }
 
@@ -70,8 +80,14 @@ fn set_user_harakiri(args: &Args) -> PyResult<Py> {
     args.need(0, "set_user_harakiri")?;
     let seconds = args.int(0, 0)?;
     let seconds = i32::try_from(seconds).map_err(|_| py::value_error("too many seconds"))?;
-    // SAFETY: sets a deadline in our own record.
-    unsafe { sys::set_harakiri(seconds) };
+    let request = exchange::current().map(Exchange::req).or_else(asgi::current);
+    // SAFETY: the host's request that is served here; without one the deadline is that of the process.
+    unsafe {
+        match request {
+            Some(request) => sys::rsgi_set_harakiri(request, seconds),
+            None => sys::set_harakiri(seconds),
+        }
+    }
     Ok(py::none())
 }
 
@@ -82,7 +98,7 @@ fn route(args: &Args) -> PyResult<Py> {
         CString::new(text).map_err(|_| py::value_error("the text contains a NUL"))
     };
     let (action, arguments) = (text(0)?, text(1)?);
-    let request = current("route")?.req();
+    let request = current("route")?;
     // SAFETY: the host's request of this thread and two texts that it copies.
     let rc = unsafe { sys::uwsgi_route_api_func(request, action.as_ptr().cast_mut(), arguments.as_ptr().cast_mut()) };
     py::int(rc.into())
@@ -93,7 +109,7 @@ fn add_var(args: &Args) -> PyResult<Py> {
         py::text_bytes(&args.need(0, "add_var")?)?,
         py::text_bytes(&args.need(1, "add_var")?)?,
     );
-    let request = current("add_var")?.req();
+    let request = current("add_var")?;
     let too_long = || py::value_error("unable to add request var, check your buffer size");
     let (Ok(key_len), Ok(value_len)) = (u16::try_from(key.len()), u16::try_from(value.len())) else {
         return Err(too_long());
@@ -117,7 +133,7 @@ fn add_var(args: &Args) -> PyResult<Py> {
 
 /// `sendfile(path_or_fd[, chunk[, pos[, size]]])`: None when the file cannot be opened.
 fn sendfile(args: &Args) -> PyResult<Py> {
-    let exchange = current("sendfile")?;
+    let exchange = exchange_of("sendfile")?;
     let what = args.need(0, "sendfile")?;
     let (from, len) = (args.int(2, 0)?.max(0), args.int(3, 0)?.max(0));
     let fd = match descriptor(&what)? {
@@ -157,20 +173,16 @@ fn descriptor(what: &Py) -> PyResult<Option<i32>> {
     }
 }
 
-/// Without a loop there is nobody to give the turn to.
-fn suspend(_: &Args) -> PyResult<Py> {
-    if green::is_on() {
-        green::sleep(&py::int(0)?)?;
-    }
-    Ok(py::boolean(true))
+/// `start_response(status, headers)`: that of the request in work, for code that was not given it.
+fn start_response(args: &Args) -> PyResult<Py> {
+    let responder = exchange_of("start_response")?.responder.get();
+    // SAFETY: borrowed while the application runs, which this is called from.
+    unsafe { Py::borrowed(responder)? }.call_with(args)
 }
 
-fn async_sleep(args: &Args) -> PyResult<Py> {
-    green::async_sleep(args)
-}
-
-fn green_schedule(args: &Args) -> PyResult<Py> {
-    suspend(args)
+/// `offload(...)`: uWSGI has the name and does nothing, too.
+fn offload(_: &Args) -> PyResult<Py> {
+    py::bytes(b"")
 }
 
 fn set_logvar(args: &Args) -> PyResult<Py> {
@@ -178,7 +190,7 @@ fn set_logvar(args: &Args) -> PyResult<Py> {
         py::text_bytes(&args.need(0, "set_logvar")?)?,
         py::text_bytes(&args.need(1, "set_logvar")?)?,
     );
-    let request = current("set_logvar")?.req();
+    let request = current("set_logvar")?;
     let (Ok(key_len), Ok(value_len)) = (u8::try_from(key.len()), u8::try_from(value.len())) else {
         return Err(py::value_error(
             "name and value of a log variable have 255 bytes at most",
@@ -201,7 +213,7 @@ fn set_logvar(args: &Args) -> PyResult<Py> {
 
 fn get_logvar(args: &Args) -> PyResult<Py> {
     let key = py::text_bytes(&args.need(0, "get_logvar")?)?;
-    let request = current("get_logvar")?.req();
+    let request = current("get_logvar")?;
     let (Ok(key_len), Some(get)) = (u8::try_from(key.len()), host::logvar_get()) else {
         return Ok(py::none());
     };
@@ -216,17 +228,21 @@ fn get_logvar(args: &Args) -> PyResult<Py> {
 }
 
 fn disconnect(_: &Args) -> PyResult<Py> {
-    let exchange = current("disconnect")?;
+    let request = current("disconnect")?;
     if let Some(disconnect) = host::disconnect() {
-        // SAFETY: the host's request of this core.
-        unsafe { disconnect(exchange.req()) };
-        exchange.gone.set(true);
+        // SAFETY: the host's request that is served here.
+        unsafe { disconnect(request) };
+        if let Some(exchange) = exchange::current() {
+            exchange.gone.set(true);
+        }
     }
     Ok(py::none())
 }
 
 /// `chunked_read([timeout])`: the next chunk of the body, empty at the end.
 fn chunked_read(args: &Args) -> PyResult<Py> {
+    // an event loop must not wait here
+    exchange_of("chunked_read")?;
     let timeout = args.int(0, 0)?.clamp(0, i32::MAX.into()) as i32;
     match chunk("chunked_read", timeout, false)? {
         Some(chunk) => Ok(chunk),
@@ -245,7 +261,7 @@ fn chunked_read_nb(_: &Args) -> PyResult<Py> {
 
 /// `None`: errno tells why there is none.
 fn chunk(function: &str, timeout: i32, at_once: bool) -> PyResult<Option<Py>> {
-    let request = current(function)?.req() as usize;
+    let request = current(function)? as usize;
     let Some(read) = host::chunked_read() else {
         return Ok(None);
     };

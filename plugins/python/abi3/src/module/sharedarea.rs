@@ -2,6 +2,7 @@
 
 use crate::gil;
 use crate::py::{self, Args, Py, PyResult};
+use crate::settings;
 use pyo3_ffi::{PyMemoryView_FromMemory, PyObject};
 use rsgi_plugin_api::sys;
 use std::ffi::{c_char, c_int};
@@ -208,8 +209,11 @@ fn sharedarea_memoryview(args: &Args) -> PyResult<Py> {
     unsafe { Py::new(view) }
 }
 
-/// `sharedarea_object(id)`: areas here belong to no object.
+/// `sharedarea_object(id)`: with `--py-sharedarea` something to write to, as a bytearray is; else there is none.
 fn sharedarea_object(args: &Args) -> PyResult<Py> {
+    if settings::get().shared_areas {
+        return sharedarea_memoryview(args);
+    }
     whole(area(args, "sharedarea_object")?, "sharedarea_object")?;
     Err(py::value_error(
         "the area belongs to no object: ask for sharedarea_memoryview()",

@@ -3,7 +3,7 @@
 
 use crate::py::{self, Args, Py, PyResult};
 use crate::{exception, gil, green};
-use pyo3_ffi::{PyCallable_Check, PyErr_Occurred, PyFloat_AsDouble, PyIndex_Check, PyObject};
+use pyo3_ffi::{PyCallable_Check, PyIndex_Check, PyObject};
 use rsgi_plugin_api::sys;
 use std::ffi::{CStr, CString, c_int, c_void};
 
@@ -188,21 +188,26 @@ fn signal_wait(args: &Args) -> PyResult<Py> {
         0 => -1,
         _ => c_int::from(number(args, 0)?),
     };
+    if green::is_on() {
+        green::signals::wait(u8::try_from(wanted).ok())?;
+        return py::bytes(b"");
+    }
     // SAFETY: callable in any thread; handlers take the GIL themselves.
     match gil::released(|| unsafe { sys::uwsgi_signal_wait(wanted) }) {
         0.. => py::bytes(b""),
         _ => {
-            // SAFETY: the host's text of this thread; the class lives for ever.
-            unsafe {
-                let why = CStr::from_ptr(sys::rsgi_signal_error());
-                Err(py::raise(pyo3_ffi::PyExc_SystemError, &why.to_string_lossy()))
-            }
+            // SAFETY: the host's text of this thread.
+            let why = unsafe { CStr::from_ptr(sys::rsgi_signal_error()) };
+            Err(py::system_error(&why.to_string_lossy()))
         }
     }
 }
 
 /// `signal_received()`
 fn signal_received(_: &Args) -> PyResult<Py> {
+    if let Some(signal) = green::signals::received() {
+        return py::int(signal.into());
+    }
     // SAFETY: callable anywhere.
     py::int(unsafe { sys::rsgi_signal_received() }.into())
 }
@@ -216,22 +221,6 @@ fn signal_coalesce(args: &Args) -> PyResult<Py> {
     done(rc, "unable to coalesce signal")
 }
 
-/// Seconds as nanoseconds, from an int or a float; what cannot be a period becomes 0, which the host refuses.
-fn seconds(args: &Args, i: usize) -> PyResult<i64> {
-    let Some(value) = args.get(i) else {
-        return Ok(0);
-    };
-    // SAFETY: a live object; the error indicator tells a failure from -1.
-    let seconds = unsafe {
-        let seconds = PyFloat_AsDouble(value.as_ptr());
-        if seconds == -1.0 && !PyErr_Occurred().is_null() {
-            return Err(py::Raised);
-        }
-        seconds
-    };
-    Ok((seconds * 1e9).round() as i64)
-}
-
 fn timer(args: &Args, function: &str, period: i64) -> PyResult<Py> {
     let signal = number(args, 0)?;
     let iterations = small(args, 2, 0)?;
@@ -243,7 +232,7 @@ fn timer(args: &Args, function: &str, period: i64) -> PyResult<Py> {
 fn add_timer(args: &Args) -> PyResult<Py> {
     count(args, "add_timer", 2, 3)?;
     number(args, 0)?;
-    timer(args, "unable to add timer", seconds(args, 1)?)
+    timer(args, "unable to add timer", args.nanoseconds(1)?)
 }
 
 /// `add_ms_timer(number, milliseconds[, iterations])`
@@ -256,7 +245,7 @@ fn add_ms_timer(args: &Args) -> PyResult<Py> {
 fn add_rb_timer(args: &Args) -> PyResult<Py> {
     count(args, "add_rb_timer", 2, 3)?;
     number(args, 0)?;
-    timer(args, "unable to add rb_timer", seconds(args, 1)?)
+    timer(args, "unable to add rb_timer", args.nanoseconds(1)?)
 }
 
 /// `add_cron(number, minute, hour, day, month, weekday)`

@@ -1,5 +1,6 @@
 //! `uwsgi.websocket_*`: a conversation inside a WSGI request. Failures are OSErrors with uWSGI's words.
 
+use super::request::exchange_of;
 use crate::exchange;
 use crate::gil;
 use crate::green;
@@ -16,12 +17,7 @@ super::functions! {
 }
 
 fn request(function: &str) -> PyResult<usize> {
-    match exchange::current() {
-        Some(exchange) => Ok(exchange.req() as usize),
-        None => Err(py::value_error(&format!(
-            "{function}() works only while a request is served, in the thread that serves it"
-        ))),
-    }
+    exchange_of(function).map(|exchange| exchange.req() as usize)
 }
 
 /// `websocket_handshake([key[, origin[, protocol]]])`: what is left out is taken from the request.

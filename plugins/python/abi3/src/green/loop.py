@@ -1,5 +1,6 @@
 """The Python half of `--gevent` and `--asyncio`: WSGI requests in greenlets on an event loop. An engine says how a
 greenlet begins, how it waits, and how the loop wakes it; everything here runs in the worker's main thread."""
+import os
 
 
 class Gevent:
@@ -63,6 +64,21 @@ class Gevent:
     def sleep(self, seconds):
         self.gevent.sleep(seconds)
 
+    def wait_descriptors(self, wanted, seconds):
+        waiter = self.waiter()
+        loop = self.hub.loop
+        watchers = [(loop.io(fd, reads + 2 * writes), fd) for fd, reads, writes in wanted]
+        if seconds is not None:
+            watchers.append((loop.timer(seconds), -1))
+        try:
+            for watcher, outcome in watchers:
+                watcher.start(waiter.switch, outcome)
+            return waiter.get()
+        finally:
+            for watcher, _ in watchers:
+                watcher.stop()
+                watcher.close()
+
 
 class Asyncio:
     def __init__(self, turn):
@@ -105,7 +121,10 @@ class Asyncio:
 
     def wait(self, request):
         self.waiting[request] = self.getcurrent()
-        self.main.switch()
+        try:
+            self.main.switch()
+        finally:
+            self.waiting.pop(request, None)
 
     def wake(self, request):
         greenlet = self.waiting.pop(request, None)
@@ -115,12 +134,40 @@ class Asyncio:
     def late(self, request):
         greenlet = self.running.get(request)
         if greenlet:
-            self.waiting.pop(request, None)
             self.loop.call_soon(greenlet.throw, TimeoutError, TimeoutError("the request is over its time (--harakiri)"))
 
     def sleep(self, seconds):
-        self.loop.call_later(seconds, self.getcurrent().switch)
-        self.main.switch()
+        self.until(seconds, [])
+
+    def wait_descriptors(self, wanted, seconds):
+        return self.until(seconds, wanted)
+
+    def until(self, seconds, wanted):
+        me, outcome, copies = self.getcurrent(), [], []
+
+        def ready(fd):
+            if not outcome:
+                outcome.append(fd)
+                me.switch()
+        timer = None if seconds is None else self.loop.call_later(seconds, ready, -1)
+        try:
+            for fd, reads, writes in wanted:
+                # a descriptor of our own: somebody else may have a reader or a writer for the other
+                copies.append(os.dup(fd))
+                if reads:
+                    self.loop.add_reader(copies[-1], ready, fd)
+                if writes:
+                    self.loop.add_writer(copies[-1], ready, fd)
+            while not outcome:
+                self.main.switch()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for copy in copies:
+                self.loop.remove_reader(copy)
+                self.loop.remove_writer(copy)
+                os.close(copy)
+        return outcome[0]
 
 
 ENGINES = {"gevent": Gevent, "asyncio": Asyncio}

@@ -2,9 +2,12 @@
 //! reads bodies before a request begins and keeps what a client does not take, so that only here somebody waits: the
 //! greenlet, while others go on. Runs as the worker hook, in the worker's main thread, with the GIL.
 
+pub mod signals;
+
 use crate::asgi;
 use crate::exchange;
-use crate::py::{self, Args, Py, PyResult};
+use crate::py::{self, Py, PyResult};
+use crate::waiting::Wanted;
 use crate::{exception, gil, interpreter, request, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{RSGI_LATE, RsgiEvents, WsgiRequest};
@@ -12,6 +15,7 @@ use rsgi_plugin_api::{log, sys};
 use std::cell::RefCell;
 use std::ffi::{CStr, c_int};
 use std::mem::ManuallyDrop;
+use std::time::Duration;
 
 /// What a client may leave of an answer before its application waits.
 const MOST_KEPT: usize = 64 * 1024;
@@ -27,6 +31,7 @@ struct Engine {
     late: Py,
     soon: Py,
     sleep: Py,
+    wait_descriptors: Py,
     serve: Py,
 }
 
@@ -49,7 +54,7 @@ static EVENTS: RsgiEvents = RsgiEvents {
 };
 
 /// The name of the module that `interpreter` brings along, and its source.
-pub const HALF: (&CStr, &str) = (c"_rsgi_green", include_str!("green.py"));
+pub const HALF: (&CStr, &str) = (c"_rsgi_green", include_str!("loop.py"));
 
 /// Whether requests run in greenlets.
 pub fn is_on() -> bool {
@@ -99,12 +104,17 @@ pub fn run(engine: &str) {
             late: engine.attr(c"late")?,
             soon: engine.attr(c"soon")?,
             sleep: engine.attr(c"sleep")?,
+            wait_descriptors: engine.attr(c"wait_descriptors")?,
             serve: function(&SERVE)?,
         })));
         // SAFETY: in the worker hook; the struct lives for ever.
         match unsafe { sys::rsgi_events_begin(&EVENTS) } {
             -1 => Err(py::os_error("the host gives no events")),
-            fd => engine.attr(c"run")?.call(&[&py::int(fd.into())?]),
+            fd => {
+                // SAFETY: the host has begun; the function lives for ever.
+                unsafe { sys::rsgi_events_on_signal(Some(signals::seen)) };
+                engine.attr(c"run")?.call(&[&py::int(fd.into())?])
+            }
         }
     })();
     if ran.is_err() {
@@ -159,6 +169,37 @@ pub fn hold_back(req: *mut WsgiRequest) -> PyResult<()> {
         wait(req)?;
     }
     Ok(())
+}
+
+/// Waits under a key until somebody calls [`unpark`] with it.
+fn park(key: i64) -> PyResult<()> {
+    call(|engine| &engine.wait, &[&py::int(key)?]).map(drop)
+}
+
+/// Lets the greenlet go on that waits under a key.
+fn unpark(key: i64) {
+    gil::with(|| told(py::int(key).and_then(|key| call(|engine| &engine.wake, &[&key]))));
+}
+
+/// Waits until one of these descriptors is ready, while others run; `None`: the time is over.
+pub fn wait_descriptors(wanted: &[Wanted], limit: Option<Duration>) -> PyResult<Option<c_int>> {
+    let mut rows = Vec::with_capacity(wanted.len());
+    for (fd, events) in wanted {
+        let has = |event| py::boolean(events & event != 0);
+        rows.push(py::tuple(&[
+            &py::int((*fd).into())?,
+            &has(libc::POLLIN),
+            &has(libc::POLLOUT),
+        ])?);
+    }
+    let seconds = match limit {
+        Some(limit) => py::float(limit.as_secs_f64())?,
+        None => py::none(),
+    };
+    let ready = call(|engine| &engine.wait_descriptors, &[&py::list(&rows)?, &seconds])?;
+    // SAFETY: a live object: the int that the engine returned.
+    let fd = unsafe { PyLong_AsLong(ready.as_ptr()) };
+    Ok(c_int::try_from(fd).ok().filter(|fd| *fd >= 0))
 }
 
 /// Lets others run for so long.
@@ -225,16 +266,4 @@ unsafe extern "C" fn serve(_: *mut PyObject, number: *mut PyObject) -> *mut PyOb
         told(call(|engine| &engine.soon, &[]));
     }
     py::none().into_ptr()
-}
-
-/// `uwsgi.async_sleep(seconds)`
-pub fn async_sleep(args: &Args) -> PyResult<Py> {
-    let seconds = args.need(0, "async_sleep")?;
-    if is_on() {
-        sleep(&seconds)?;
-    } else {
-        let time = interpreter::import(c"time")?;
-        time.attr(c"sleep")?.call(&[&seconds])?;
-    }
-    Ok(py::none())
 }
