@@ -68,6 +68,8 @@ const NOTICES: Token = Token(8);
 const MONITORS: Token = Token(9);
 /// What any process raises an alarm for.
 const ALARMS: Token = Token(10);
+/// How long lines of the log wait for others.
+const LOG_PACE: Duration = Duration::from_millis(2);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -154,6 +156,8 @@ pub struct LogPipe {
     lines: Lines,
     /// More waits than was taken in one turn.
     has_more: bool,
+    /// The last look found something.
+    has_brought: bool,
 }
 
 impl LogPipe {
@@ -164,6 +168,7 @@ impl LogPipe {
             requests,
             lines: Lines::new(settings.log_master_bufsize),
             has_more: false,
+            has_brought: false,
         }
     }
 
@@ -182,6 +187,7 @@ impl LogPipe {
 
     /// Hands on what waits; whether the last writer has gone.
     fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        self.has_brought = false;
         let mut give = |lines: &[u8]| hand_on(lines, self.requests);
         self.has_more = false;
         for _ in 0..32 {
@@ -190,7 +196,10 @@ impl LogPipe {
                     self.lines.finish(&mut give);
                     return true;
                 }
-                Ok(n) => self.lines.take(&buffer[..n], &mut give),
+                Ok(n) => {
+                    self.has_brought = true;
+                    self.lines.take(&buffer[..n], &mut give);
+                }
                 Err(_) => return false,
             }
         }
@@ -245,6 +254,8 @@ struct Master {
     signals: SignalFd,
     /// Those of this image, then those of the image before, while its workers finish.
     log_pipes: Vec<LogPipe>,
+    /// When the log is read again without being woken for it; `None`: a line wakes the master.
+    log_due: Option<Instant>,
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
@@ -363,6 +374,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         poll,
         signals,
         log_pipes,
+        log_due: None,
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
@@ -444,7 +456,7 @@ impl Master {
             let _ = self.poll.poll(&mut events, Some(wait));
             self.read_signals();
             hear_bell();
-            self.drain_log();
+            self.look_at_log();
             self.reap();
             self.settle_generations();
             self.retire_old_mules();
@@ -499,7 +511,7 @@ impl Master {
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
             .chain(self.mule_retries.next())
             .chain(self.spooler_retries.next())
-            .chain(self.log_pipes.iter().filter(|p| p.has_more).map(|_| self.looked))
+            .chain(self.log_due)
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -550,6 +562,30 @@ impl Master {
         } else {
             Err("starting")
         }
+    }
+
+    /// Reads the log when it is due. While lines come they are fetched at a pace: to be woken for each would cost the workers
+    /// more than the lines themselves. The first line after a silence is fetched at once.
+    fn look_at_log(&mut self) {
+        let now = Instant::now();
+        if self.log_due.is_some_and(|due| now < due) {
+            return;
+        }
+        self.drain_log();
+        let registry = self.poll.registry();
+        let is_lively = self.log_pipes.iter().any(|pipe| pipe.has_brought);
+        let has_more = self.log_pipes.iter().any(|pipe| pipe.has_more);
+        for pipe in self.log_pipes.iter().filter(|_| is_lively != self.log_due.is_some()) {
+            let fd = pipe.reader.as_raw_fd();
+            let changed = match is_lively {
+                true => registry.deregister(&mut SourceFd(&fd)),
+                false => registry.register(&mut SourceFd(&fd), LOG, Interest::READABLE),
+            };
+            if let Err(e) = changed {
+                say!("cannot watch the log pipe: {e}");
+            }
+        }
+        self.log_due = is_lively.then(|| if has_more { now } else { now + LOG_PACE });
     }
 
     fn drain_log(&mut self) {
