@@ -424,6 +424,13 @@ impl Gateway {
             }
         }
         session.deadline = self.now + self.config.timeout;
+        if self.links.are_kept() && !self.queue.is_empty() {
+            // what came before goes first, also where one with a body waits for what others need not wait for
+            session.phase = Phase::Queued;
+            self.queue.push_back((key, session.id));
+            self.retry_at.get_or_insert(self.now + RETRY);
+            return false;
+        }
         self.seek_backend(key)
     }
 
