@@ -79,7 +79,7 @@ install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(PLUGINS) $(DESTDIR)$(PREFIX)/include/rsgi \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/rsgi
 	install -m 755 $(RELEASE)/rsgi $(RELEASE)/uwsgiconfig $(DESTDIR)$(BINDIR)/
-	for name in http logfile lua python; do \
+	for name in graylog2 http lua python redislog rsyslog systemd_logger; do \
 	    install -m 644 $(RELEASE)/lib$${name}_plugin.so $(DESTDIR)$(PLUGINS)/$${name}_plugin.so || exit 1; \
 	done
 	install -m 644 $(RELEASE)/libpython_abi3.so $(DESTDIR)$(PLUGINS)/python_abi3.so

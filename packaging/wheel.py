@@ -17,10 +17,13 @@ import zipfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PLUGINS = {
+    "libgraylog2_plugin.so": "graylog2_plugin.so",
     "libhttp_plugin.so": "http_plugin.so",
-    "liblogfile_plugin.so": "logfile_plugin.so",
     "libpython_plugin.so": "python_plugin.so",
     "libpython_abi3.so": "python_abi3.so",
+    "libredislog_plugin.so": "redislog_plugin.so",
+    "librsyslog_plugin.so": "rsyslog_plugin.so",
+    "libsystemd_logger_plugin.so": "systemd_logger_plugin.so",
 }
 PROGRAMS = ["rsgi", "uwsgiconfig"]
 

@@ -697,8 +697,11 @@ struct uwsgi_logger {
     char *arg;
     struct uwsgi_logger *next;
 };
-/* [master] in on_load or init. func(logger, text, len) gets one line or several, newline at the end, in the process
- * that writes the log (workers, master, or one thread of the master with log-master); it must not call uwsgi_log. */
+#define UWSGI_LOGGER_AGAIN (-2) /* not now: the host keeps the text and calls again, with this text first */
+/* [master] in on_load or init. func(logger, text, len) gets one line, newline at the end, or what an encoder has made of
+ * it, in the process that delivers lines (the master), in a thread of its own once the server runs, one call at a time. It
+ * may take a moment: what waits for it meanwhile is bounded, then dropped and counted. It returns len, or -1: the text goes
+ * to the standard error that the server started with, or UWSGI_LOGGER_AGAIN. It must not fork. */
 void uwsgi_register_logger(char *name, ssize_t (*func)(struct uwsgi_logger *, char *, size_t));
 
 /* ------------------------------------------------------------------------------------------------------------
@@ -1121,7 +1124,8 @@ int uwsgi_sharedarea_unlock(int id);
  * Metrics, by name or, with name NULL, by object identifier. Those of the server itself can be read.
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in init or post_init: one more; NULL: there is one of this name, or no room (said in the log). Its value is
- * what is written to *metric->value; collector, value, freq and custom are of no effect. */
+ * what is written to *metric->value. With the collector "ptr" it follows *(int64_t *) value, which the master reads each
+ * second and which is never freed; other collectors, freq and custom are of no effect. */
 struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid, uint8_t type, char *collector, void *value,
                                            uint32_t freq, void *custom);
 int64_t uwsgi_metric_get(char *name, char *oid);          /* [any] 0: also when there is none */

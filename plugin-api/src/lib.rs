@@ -30,6 +30,7 @@ pub mod layout;
 
 pub mod lock;
 pub mod log;
+pub mod logger;
 pub mod metric;
 pub mod mule;
 pub mod net;

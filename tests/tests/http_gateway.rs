@@ -188,7 +188,7 @@ fn requests_that_lie_ready_at_a_worker_that_dies_are_served_by_the_next() {
         assert_eq!(client.join().unwrap().status, 200);
     }
     for client in with_body {
-        assert_eq!(client.join().unwrap().text(), "4");
+        assert_eq!(client.join().unwrap().text(), "4", "{}", server.log());
     }
 }
 
@@ -269,8 +269,8 @@ fn what_it_cannot_do_is_said() {
         .args(["--http", "127.0.0.1:0", "--http-timeout", "soon"])
         .run();
     assert!(ended.code != 0 && ended.output.contains("soon"), "{}", ended.output);
-    let server = server(&["--http-stats", "127.0.0.1:0"]);
-    assert!(server.log().contains("--http-stats is ignored"));
+    let server = server(&["--http-zerg", "127.0.0.1:0"]);
+    assert!(server.log().contains("--http-zerg is ignored"));
 }
 
 #[test]

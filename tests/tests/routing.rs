@@ -38,6 +38,80 @@ fn head_of(answer: &str) -> &str {
 }
 
 #[test]
+fn caches_answer_and_are_filled() {
+    let server = serve(
+        &[
+            "cache2 = name=pages,items=10,blocksize=4096",
+            "cache2 = name=numbers,items=10",
+            "route-if = incache:key=/in,name=pages addheader:X-In: yes",
+            "route = ^/set cacheset:key=greeting,value=hello ${QUERY_STRING},name=pages,expires=60",
+            "route = ^/greeting cache:key=greeting,name=pages,content_type=text/x-hello,content_encoding=identity",
+            "route = ^/n cacheinc:key=n,value=3,name=numbers",
+            "route = ^/n cachemul:key=n,value=2,name=numbers",
+            "route = ^/(c|status|in|big)/? cache:key=${QUERY_STRING}${PATH_INFO},name=pages,mime=1",
+            "route = ^/(c|status|in|big)/? cachestore:key=${QUERY_STRING}${PATH_INFO},name=pages",
+        ],
+        |s| s.args(["--enable-metrics"]),
+    );
+    let first = get(&server, "/c/x.css?1", "");
+    assert!(
+        first.contains("X-App: here") && first.contains("QUERY_STRING=1"),
+        "{first}"
+    );
+    // a cached answer has the body, and headers of the rule's making
+    let second = get(&server, "/c/x.css?1", "X-H: other\r\n");
+    assert!(
+        second.contains("Content-Type: text/css\r\n") && !second.contains("X-App"),
+        "{second}"
+    );
+    assert!(second.ends_with(first.split("\r\n\r\n").nth(1).unwrap()), "{second}");
+    assert!(get(&server, "/c/x.css?2", "").contains("QUERY_STRING=2"));
+    // neither what failed is kept, nor what HEAD leaves out, nor what is too large
+    for _ in 0..2 {
+        assert!(get(&server, "/status/503", "").contains("X-App: here"));
+        let long = "b".repeat(5000);
+        assert!(get(&server, &format!("/big?{long}"), "").contains("X-App: here"));
+        let head = raw(&server, "HEAD /c/head HTTP/1.0\r\nHost: h\r\n\r\n");
+        assert!(head.contains("X-App: here"), "{head}");
+    }
+    assert!(!get(&server, "/in", "").contains("X-In"));
+    assert!(get(&server, "/in", "").contains("X-In: yes"));
+    assert!(!get(&server, "/greeting", "").contains("hello"));
+    get(&server, "/set?you", "");
+    let greeting = get(&server, "/greeting", "");
+    assert!(
+        greeting.ends_with("\r\n\r\nhello you") && greeting.contains("Expires: "),
+        "{greeting}"
+    );
+    assert!(
+        greeting.contains("Content-Type: text/x-hello\r\nContent-Encoding: identity"),
+        "{greeting}"
+    );
+}
+
+#[test]
+fn rules_about_caches_need_one() {
+    for (rule, why) in [
+        ("route-run = cache:key=x", "add cache2"),
+        ("route-run = cachestore:key=x,name=pages", "add cache2 = name=pages"),
+        ("route-run = cacheset:value=x", "key is missing"),
+        ("route-run = cache:key=x,colour=red", "there are key, name"),
+    ] {
+        let ini = format!(
+            "[uwsgi]\n{}\n{rule}\n",
+            if why.starts_with("add") {
+                ""
+            } else {
+                "cache2 = name=a,items=10"
+            }
+        );
+        let setup = Setup::new().wsgi(APP).file("r.ini", &ini);
+        let ended = setup.args(["--ini", "@DIR@/r.ini"]).run();
+        assert!(ended.code > 0 && ended.output.contains(why), "{}", ended.output);
+    }
+}
+
+#[test]
 fn patterns_groups_and_variables() {
     let server = serve(
         &[

@@ -103,7 +103,7 @@ pub fn check(settings: &Settings) -> Result<(), StartupError> {
 /// What the system refused at the start.
 pub fn run_alone(settings: &Settings) -> Result<i32, StartupError> {
     process::set_role(process::Role::Emperor);
-    crate::log::sink::deliver_here(crate::log::sink::any());
+    crate::log::sink::deliver_here(settings.logging.log_master);
     let code = run(settings, true)?;
     hooks::run(&settings.hooks.as_user_atexit);
     if settings.paths.vacuum {

@@ -2,9 +2,11 @@
 //!
 //! What a client sent never reaches the log with control characters in it.
 
+use super::encoder::iso;
+use super::json;
 use super::request::{clean, micros, text};
 use crate::process;
-use crate::request::{Core, vars};
+use crate::request::{Core, tracing, vars};
 use crate::server::{server, worker_id};
 use rsgi_plugin_api::abi::WsgiRequest;
 use std::ffi::CStr;
@@ -24,6 +26,29 @@ enum Piece {
     Metric(String),
     /// A name of none of ours: what the application set under it (`uwsgi.set_logvar`).
     LogVariable(Vec<u8>),
+}
+
+/// `log-format = combined`: the form of Apache, which most readers of logs know.
+const COMBINED: &str =
+    r#"%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(rsize) "%(referer)" "%(uagent)""#;
+/// `log-format = common`: the same, shorter.
+const COMMON: &str = r#"%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(rsize)"#;
+/// `log-json`
+const JSON: &str = concat!(
+    r#"{"time":"%(iso)","method":"%(method)","uri":"%(uri)","protocol":"%(proto)","host":"%(host)","addr":"%(addr)","#,
+    r#""user":"%(user)","referer":"%(referer)","user_agent":"%(uagent)","status":%(status),"size":%(rsize),"#,
+    r#""micros":%(micros),"request_id":"%(request_id)","trace_id":"%(trace_id)","worker":%(wid),"core":%(core),"pid":%(pid)}"#
+);
+
+/// How a text of a client is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    /// Without control characters.
+    Text,
+    /// Between quotes, whose end it must not forge.
+    Quoted,
+    /// In a string of JSON.
+    Json,
 }
 
 /// The names that a template knows by itself.
@@ -68,6 +93,10 @@ enum Field {
     WriteErrors,
     ReadErrors,
     IoErrors,
+    IsoTime,
+    RequestId,
+    TraceId,
+    SpanId,
 }
 
 impl Field {
@@ -112,6 +141,10 @@ impl Field {
             "werr" => Self::WriteErrors,
             "rerr" => Self::ReadErrors,
             "ioerr" => Self::IoErrors,
+            "iso" => Self::IsoTime,
+            "request_id" => Self::RequestId,
+            "trace_id" => Self::TraceId,
+            "span_id" => Self::SpanId,
             _ => return None,
         })
     }
@@ -127,48 +160,48 @@ impl Field {
 /// A template, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFormat {
-    pieces: Vec<Piece>,
+    pieces: Vec<(Piece, Escape)>,
     /// Some piece tells how large the process is.
     needs_memory: bool,
 }
 
 impl LogFormat {
-    /// Reads a template. `%(` without its bracket is text, and so is every other use of `%`.
+    /// Reads a template, or the name of one. `%(` without its bracket is text, and so is every other use of `%`.
     pub fn parse(template: &str) -> Self {
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once("%(") {
-            let Some((name, behind)) = after.split_once(')') else {
-                break;
-            };
-            plain.push_str(before);
-            if !plain.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut plain).into_bytes()));
-            }
-            pieces.push(match Field::of(name) {
-                Some(field) => Piece::Field(field),
-                None => match (name.strip_prefix("var."), name.strip_prefix("metric.")) {
-                    (Some(variable), _) => Piece::Variable(variable.into()),
-                    (None, Some(metric)) => Piece::Metric(metric.into()),
-                    (None, None) => Piece::LogVariable(name.into()),
-                },
-            });
-            rest = behind;
+        let template = match template {
+            "combined" => COMBINED,
+            "common" => COMMON,
+            other => other,
+        };
+        let (pieces, needs_memory) = read(template);
+        // between quotes, maybe with others, as "%(method) %(uri) %(proto)"
+        let is_quoted = |n: usize| pieces[..n].iter().map(quotes).sum::<usize>() % 2 == 1;
+        let escape = |n| if is_quoted(n) { Escape::Quoted } else { Escape::Text };
+        let escapes: Vec<Escape> = (0..pieces.len()).map(escape).collect();
+        Self {
+            pieces: pieces.into_iter().zip(escapes).collect(),
+            needs_memory,
         }
-        plain.push_str(rest);
-        if !plain.is_empty() {
-            pieces.push(Piece::Text(plain.into_bytes()));
+    }
+
+    /// Reads a template of JSON: whatever is filled in is escaped.
+    fn parse_json(template: &str) -> Self {
+        let (pieces, needs_memory) = read(if template.is_empty() { JSON } else { template });
+        Self {
+            pieces: pieces.into_iter().map(|piece| (piece, Escape::Json)).collect(),
+            needs_memory,
         }
-        let needs_memory = pieces.iter().any(|p| matches!(p, Piece::Field(f) if f.is_memory()));
-        Self { pieces, needs_memory }
     }
 
     /// The template of the configuration, if there is one.
     pub fn configured() -> Option<&'static Self> {
         static FORMAT: OnceLock<Option<LogFormat>> = OnceLock::new();
         FORMAT
-            .get_or_init(|| server().settings.logging.log_format.as_deref().map(Self::parse))
+            .get_or_init(|| {
+                let settings = &server().settings.logging;
+                let json = settings.log_json.as_deref().map(Self::parse_json);
+                json.or_else(|| settings.log_format.as_deref().map(Self::parse))
+            })
             .as_ref()
     }
 
@@ -176,20 +209,63 @@ impl LogFormat {
     pub fn fill(&self, line: &mut Vec<u8>, req: &WsgiRequest) {
         let wanted = self.needs_memory && server().settings.limits.memory_report;
         let memory = wanted.then(|| process::memory(std::process::id())).flatten();
-        for piece in &self.pieces {
+        for (piece, escape) in &self.pieces {
+            let escape = *escape;
             match piece {
                 Piece::Text(text) => line.extend_from_slice(text),
-                Piece::Field(field) => fill(*field, line, req, memory.unwrap_or_default()),
-                Piece::Variable(name) => or_dash(line, vars::find(req, name).unwrap_or_default()),
+                Piece::Field(field) => fill(*field, line, req, memory.unwrap_or_default(), escape),
+                Piece::Variable(name) => or_dash(line, vars::find(req, name).unwrap_or_default(), escape),
                 Piece::Metric(name) => match crate::metrics::value(name, "") {
                     Some(value) => line.extend_from_slice(value.to_string().as_bytes()),
-                    None => line.push(b'-'),
+                    None => or_dash(line, b"", escape),
                 },
-                // SAFETY: the request is ours, finished, and this thread's.
-                Piece::LogVariable(name) => or_dash(line, unsafe { log_variable(req, name) }.unwrap_or_default()),
+                Piece::LogVariable(name) => {
+                    // SAFETY: the request is ours, finished, and this thread's.
+                    let value = unsafe { log_variable(req, name) };
+                    or_dash(line, value.unwrap_or_default(), escape);
+                }
             }
         }
         line.push(b'\n');
+    }
+}
+
+/// The pieces of a template, and whether one of them tells how large the process is.
+fn read(template: &str) -> (Vec<Piece>, bool) {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("%(") {
+        let Some((name, behind)) = after.split_once(')') else {
+            break;
+        };
+        plain.push_str(before);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut plain).into_bytes()));
+        }
+        pieces.push(match Field::of(name) {
+            Some(field) => Piece::Field(field),
+            None => match (name.strip_prefix("var."), name.strip_prefix("metric.")) {
+                (Some(variable), _) => Piece::Variable(variable.into()),
+                (None, Some(metric)) => Piece::Metric(metric.into()),
+                (None, None) => Piece::LogVariable(name.into()),
+            },
+        });
+        rest = behind;
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain.into_bytes()));
+    }
+    let needs_memory = pieces.iter().any(|p| matches!(p, Piece::Field(f) if f.is_memory()));
+    (pieces, needs_memory)
+}
+
+/// The quotes in what stands between variables.
+fn quotes(piece: &Piece) -> usize {
+    match piece {
+        Piece::Text(text) => text.iter().filter(|b| **b == b'"').count(),
+        _ => 0,
     }
 }
 
@@ -204,24 +280,47 @@ pub unsafe fn log_variable<'a>(req: &'a WsgiRequest, name: &[u8]) -> Option<&'a 
     Some(value)
 }
 
-fn or_dash(line: &mut Vec<u8>, part: &[u8]) {
-    clean(line, if part.is_empty() { b"-" } else { part });
+fn or_dash(line: &mut Vec<u8>, part: &[u8], escape: Escape) {
+    match escape {
+        Escape::Json => json::escape(line, part),
+        _ if part.is_empty() => line.push(b'-'),
+        Escape::Text => clean(line, part),
+        Escape::Quoted => {
+            for part in part.split_inclusive(|b| matches!(b, b'"' | b'\\')) {
+                match part.split_last() {
+                    Some((sign @ (b'"' | b'\\'), before)) => {
+                        clean(line, before);
+                        line.extend_from_slice(&[b'\\', *sign]);
+                    }
+                    _ => clean(line, part),
+                }
+            }
+        }
+    }
 }
 
-fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_size): (u64, u64)) {
+fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_size): (u64, u64), escape: Escape) {
+    let mut or_dash = |part: &[u8]| or_dash(line, part, escape);
     let settings = &server().settings.logging;
     let start = req.start_of_request_in_sec as i64;
     // SAFETY: `uh` points at the request's own header record.
     let header = unsafe { req.uh.read_unaligned() };
     let number: u64 = match field {
-        Field::Uri => return or_dash(line, text(req.uri, req.uri_len)),
-        Field::Method => return or_dash(line, text(req.method, req.method_len)),
-        Field::User => return or_dash(line, text(req.remote_user, req.remote_user_len)),
-        Field::Address => return or_dash(line, super::request::address(req)),
-        Field::Host => return or_dash(line, text(req.host, req.host_len)),
-        Field::Protocol => return or_dash(line, text(req.protocol, req.protocol_len)),
-        Field::UserAgent => return or_dash(line, text(req.user_agent, req.user_agent_len)),
-        Field::Referer => return or_dash(line, text(req.referer, req.referer_len)),
+        Field::Uri => return or_dash(text(req.uri, req.uri_len)),
+        Field::Method => return or_dash(text(req.method, req.method_len)),
+        Field::User => return or_dash(text(req.remote_user, req.remote_user_len)),
+        Field::Address => return or_dash(super::request::address(req)),
+        Field::Host => return or_dash(text(req.host, req.host_len)),
+        Field::Protocol => return or_dash(text(req.protocol, req.protocol_len)),
+        Field::UserAgent => return or_dash(text(req.user_agent, req.user_agent_len)),
+        Field::Referer => return or_dash(text(req.referer, req.referer_len)),
+        Field::RequestId => return or_dash(tracing::request_id(req)),
+        Field::TraceId => return or_dash(tracing::trace(req).map_or(b"", |t| t.trace_id)),
+        Field::SpanId => return or_dash(tracing::trace(req).map_or(b"", |t| t.parent_id)),
+        Field::IsoTime => {
+            let micros = (req.start_of_request % 1_000_000) as u32;
+            return iso(line, start, micros);
+        }
         Field::LocalTime => return date(line, c"%d/%b/%Y:%H:%M:%S %z", start),
         Field::FormattedTime => {
             let format = super::stamp_format().filter(|_| settings.logformat_strftime);
@@ -274,7 +373,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn pieces(template: &str) -> Vec<Piece> {
-        LogFormat::parse(template).pieces
+        LogFormat::parse(template)
+            .pieces
+            .into_iter()
+            .map(|(piece, _)| piece)
+            .collect()
     }
 
     #[test]
@@ -292,6 +395,30 @@ mod tests {
         );
         assert_eq!(pieces("100%% (x) %(open"), [Piece::Text(b"100%% (x) %(open".to_vec())]);
         assert!(LogFormat::parse("%(rssM)").needs_memory && !LogFormat::parse("%(uri)").needs_memory);
+    }
+
+    fn escaped(template: &str, part: &[u8]) -> String {
+        let mut line = Vec::new();
+        for (piece, escape) in LogFormat::parse(template).pieces {
+            match piece {
+                Piece::Text(text) => line.extend(text),
+                _ => or_dash(&mut line, part, escape),
+            }
+        }
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn quotes_of_a_client_do_not_end_those_of_the_template() {
+        assert_eq!(
+            escaped(r#"%(uri) "%(uri)" %(uri)"#, br#"a"b\"#),
+            r#"a"b\ "a\"b\\" a"b\"#
+        );
+        assert_eq!(
+            escaped(r#""%(method) %(uri) x" %(uri)"#, b"a\"\n"),
+            r#""a\"\x0a a\"\x0a x" a"\x0a"#
+        );
+        assert_eq!(escaped("%(uri)", b""), "-");
     }
 
     proptest! {

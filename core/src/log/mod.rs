@@ -3,18 +3,42 @@
 //! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
 
 pub mod builtin;
+pub mod encoder;
 pub mod format;
+pub mod json;
+pub mod lines;
+mod msgpack;
+mod queue;
 pub mod request;
 pub mod rotate;
+mod routes;
 pub mod sink;
+pub mod standard;
+
+pub use queue::{begin_threads, lost};
 
 use std::fmt::Arguments;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
 /// The strftime format of `--log-date`, NUL-terminated.
 static STAMP: OnceLock<std::ffi::CString> = OnceLock::new();
 /// The same without what separates it from the message.
 static STAMP_FORMAT: OnceLock<std::ffi::CString> = OnceLock::new();
+
+/// Messages are JSON objects (`--log-json`).
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Each message of this process is a JSON object from now on.
+pub fn write_json() {
+    AS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// A message as an object; one that is an object stays as it is.
+fn object(message: &[u8]) -> Vec<u8> {
+    static FORM: LazyLock<encoder::Encoder> = LazyLock::new(encoder::Encoder::object);
+    FORM.encode(message.to_vec())
+}
 
 /// Puts a time stamp in front of each message of the server (`--log-date[=strftime format]`).
 pub fn stamp_lines(format: Option<&str>) {
@@ -41,6 +65,9 @@ pub fn line(text: &str) {
 
 /// Writes a message of the server, stamped if `--log-date` says so.
 pub fn write(message: &[u8]) {
+    if AS_JSON.load(Ordering::Relaxed) {
+        return sink::write(&object(message));
+    }
     match STAMP.get() {
         Some(format) => {
             let mut stamped = strftime(format, crate::exports::now()).into_bytes();
@@ -53,7 +80,7 @@ pub fn write(message: &[u8]) {
 
 /// Writes a message with a time stamp in any case.
 pub fn write_stamped(message: &[u8]) {
-    if STAMP.get().is_some() {
+    if STAMP.get().is_some() || AS_JSON.load(Ordering::Relaxed) {
         return write(message);
     }
     let mut stamped = strftime(c"%a %b %d %H:%M:%S %Y - ", crate::exports::now()).into_bytes();

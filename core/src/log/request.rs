@@ -2,9 +2,12 @@
 
 use super::format::LogFormat;
 use crate::server::{server, worker_id};
+use pcre2::bytes::Regex;
 use rsgi_plugin_api::abi::WsgiRequest;
+use rsgi_protocol::allow::AllowList;
 use std::cell::RefCell;
 use std::io::Write;
+use std::sync::OnceLock;
 
 /// `via` of an answer that the kernel sent from a file.
 const VIA_SENDFILE: u16 = 1;
@@ -19,10 +22,13 @@ pub fn wanted(req: &WsgiRequest) -> bool {
     if req.do_not_log != 0 {
         return false;
     }
+    let status = req.status;
+    if req.log_this == 0 && status < 400 && is_excepted(&log.log_except, req) {
+        return false;
+    }
     if req.log_this != 0 || !log.disable_logging {
         return true;
     }
-    let status = req.status;
     (log.log_4xx && (400..500).contains(&status))
         || (log.log_5xx && (500..600).contains(&status))
         || (log.log_slow.is_some_and(|ms| micros(req) >= u64::from(ms) * 1000))
@@ -30,6 +36,18 @@ pub fn wanted(req: &WsgiRequest) -> bool {
         || (log.log_sendfile && req.via == VIA_SENDFILE)
         || (log.log_ioerror && req.read_errors + req.write_errors > 0)
         || (log.log_big.is_some_and(|n| req.response_size as u64 >= n))
+}
+
+/// Whether the path is one of `--log-except`: probes that are no news while they succeed.
+fn is_excepted(patterns: &[String], req: &WsgiRequest) -> bool {
+    static EXCEPT: OnceLock<Vec<Regex>> = OnceLock::new();
+    if patterns.is_empty() {
+        return false;
+    }
+    // looked at when the option was read
+    let all = EXCEPT.get_or_init(|| patterns.iter().filter_map(|text| Regex::new(text).ok()).collect());
+    let path = text(req.path_info, req.path_info_len);
+    all.iter().any(|pattern| pattern.is_match(path).unwrap_or(false))
 }
 
 /// How long the request took.
@@ -76,11 +94,34 @@ pub fn write_line(req: &mut WsgiRequest) {
 
 /// The client's address, or the one it was forwarded for (`--log-x-forwarded-for`).
 pub(super) fn address(req: &WsgiRequest) -> &[u8] {
-    let forwarded = server().settings.logging.log_x_forwarded_for;
-    let forwarded = forwarded.then(|| crate::request::vars::find(req, b"HTTP_X_FORWARDED_FOR"));
-    forwarded
-        .flatten()
-        .unwrap_or(text(req.remote_addr, req.remote_addr_len))
+    let settings = &server().settings;
+    let peer = text(req.remote_addr, req.remote_addr_len);
+    if !settings.logging.log_x_forwarded_for {
+        return peer;
+    }
+    let forwarded = crate::request::vars::find(req, b"HTTP_X_FORWARDED_FOR");
+    forwarded.map_or(peer, |list| {
+        forwarded_for(&settings.sockets.trusted_proxies, peer, list)
+    })
+}
+
+/// The client in a list of forwarded addresses. With `--trusted-proxy` only what such a proxy says counts: the last address
+/// that is none of theirs; without, the list as it came.
+fn forwarded_for<'a>(trusted: &AllowList, peer: &'a [u8], list: &'a [u8]) -> &'a [u8] {
+    let is_trusted = |address: &[u8]| std::str::from_utf8(address).is_ok_and(|a| trusted.names(a));
+    if trusted.is_empty() {
+        return list;
+    }
+    if !peer.is_empty() && !is_trusted(peer) {
+        return peer;
+    }
+    let mut addresses = list
+        .split(|b| *b == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|a| !a.is_empty());
+    let first = addresses.clone().next();
+    let client = addresses.rfind(|address| !is_trusted(address));
+    client.or(first).unwrap_or(peer)
 }
 
 fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
@@ -145,4 +186,28 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
 
 fn app_text(id: i32) -> i32 {
     id.max(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_say_who_the_client_is() {
+        let mut trusted = AllowList::default();
+        let ask = |trusted: &AllowList, peer: &str, list: &str| {
+            String::from_utf8(forwarded_for(trusted, peer.as_bytes(), list.as_bytes()).to_vec()).unwrap()
+        };
+        assert_eq!(ask(&trusted, "1.1.1.1", "9.9.9.9, x"), "9.9.9.9, x");
+        trusted.add("10.0.0.0/8").unwrap();
+        for (peer, list, client) in [
+            ("1.1.1.1", "9.9.9.9", "1.1.1.1"),
+            ("10.0.0.1", "6.6.6.6, 9.9.9.9, 10.0.0.2", "9.9.9.9"),
+            ("10.0.0.1", "10.0.0.3,10.0.0.2", "10.0.0.3"),
+            ("10.0.0.1", " , ", "10.0.0.1"),
+            ("", "9.9.9.9", "9.9.9.9"),
+        ] {
+            assert_eq!(ask(&trusted, peer, list), client, "{peer} {list}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The log file that the server itself writes (`--logto`, `--daemonize`): moved aside when it has grown
 //! (`--log-maxsize`), or opened anew after somebody else has moved it. The master does both.
 
-use super::sink;
+use super::{sink, standard};
 use crate::say;
 use crate::settings::Logging;
 use std::fs::{File, OpenOptions, Permissions};
@@ -13,6 +13,14 @@ use std::sync::{Mutex, PoisonError};
 /// The file, absolute: the server may change its folder.
 static PATH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
+/// Whose log files are (`--logfile-chown`), if not those of the user who opens them.
+static OWNER: Mutex<Option<(Option<u32>, Option<u32>)>> = Mutex::new(None);
+
+/// Log files belong to the user that the server becomes.
+pub fn give_to(uid: Option<u32>, gid: Option<u32>) {
+    *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some((uid, gid));
+}
+
 fn path() -> Option<PathBuf> {
     PATH.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -23,7 +31,7 @@ pub fn remember(target: &str) {
 }
 
 /// Whether a descriptor is the file that has this name now.
-pub fn is_in_place(fd: i32, name: &str) -> bool {
+pub fn is_in_place(fd: i32, name: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     // SAFETY: the caller's descriptor is open.
     let open = nix::sys::stat::fstat(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) });
@@ -42,6 +50,9 @@ pub fn open(target: &Path, settings: &Logging) -> std::io::Result<File> {
     if let Some(mode) = settings.logfile_chmod {
         file.set_permissions(Permissions::from_mode(mode))?;
     }
+    if let Some((uid, gid)) = *OWNER.lock().unwrap_or_else(PoisonError::into_inner) {
+        std::os::unix::fs::fchown(&file, uid, gid)?;
+    }
     Ok(file)
 }
 
@@ -50,7 +61,7 @@ pub fn reopen(settings: &Logging) {
     let Some(path) = path() else {
         return say!("there is no log file to open anew: --logto names one");
     };
-    match open(&path, settings).and_then(|file| sink::redirect(file.as_fd())) {
+    match open(&path, settings).and_then(|file| standard::redirect(file.as_fd())) {
         Ok(()) => say!("the log goes on in {}", path.display()),
         // the old descriptor stays: better a log in the wrong file than none
         Err(e) => say!("cannot open the log anew: {}: {e}", path.display()),
@@ -66,8 +77,10 @@ pub fn rotate(settings: &Logging) {
         Some(name) => PathBuf::from(name),
         None => PathBuf::from(format!("{}.{}", path.display(), crate::exports::now())),
     };
-    let size = sink::size().unwrap_or(0);
+    let size = standard::size().unwrap_or(0);
     say!("logsize: {size}, triggering rotation to {}...", backup.display());
+    // what was written before it stands in the file that is moved away
+    sink::settle();
     match std::fs::rename(&path, &backup) {
         Ok(()) => reopen(settings),
         Err(e) => say!("cannot rotate the log: {} to {}: {e}", path.display(), backup.display()),
@@ -78,7 +91,7 @@ pub fn rotate(settings: &Logging) {
 pub fn check(settings: &Logging) {
     if let Some(most) = settings.log_maxsize
         && path().is_some()
-        && sink::size().is_some_and(|size| size > most)
+        && standard::size().is_some_and(|size| size > most)
     {
         rotate(settings);
     }

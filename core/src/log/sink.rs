@@ -1,34 +1,57 @@
 //! Where log lines end: standard error, or the loggers that `--logger` and `--req-logger` name.
 //!
-//! Loggers come from plugins (`uwsgi_register_logger`). With any logger configured, standard output and error of
-//! all processes are a pipe into the master, so that also what applications print reaches the loggers.
+//! Loggers come from plugins (`uwsgi_register_logger`) and from [`super::builtin`]. With any logger configured, standard
+//! output and error of all processes are a pipe into the master, so that also what applications print reaches the loggers.
 
 use super::builtin;
-use crate::settings::LogSink;
+use super::encoder::{Encoder, Rule};
+use super::queue::{self, Held, Sink};
+use super::routes::{Routes, Way};
+use super::standard;
+use crate::plugin::registry;
+use crate::settings::{LogSink, Logging};
 use rsgi_plugin_api::abi::UwsgiLogger;
-use std::cell::Cell;
 use std::ffi::{CString, c_char};
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The function of a logger.
 pub type LoggerFn = unsafe extern "C" fn(*mut UwsgiLogger, *mut c_char, usize) -> isize;
 
-/// A logger in use.
-struct Sink {
-    record: *mut UwsgiLogger,
-    func: LoggerFn,
-    requests: bool,
+/// How long the end waits for loggers that have not taken their lines.
+const LAST_WAIT: Duration = Duration::from_secs(3);
+
+/// Kinds of loggers whose plugin has another name.
+const PLUGINS: &[(&str, &str)] = &[
+    ("redis", "redislog"),
+    ("systemd", "systemd_logger"),
+    ("gelf", "graylog2"),
+    ("graylog", "graylog2"),
+];
+
+/// The way of one kind of lines.
+struct Stream {
+    routes: Routes,
+    /// The loggers of lines that no rule leads anywhere.
+    defaults: Vec<usize>,
+    /// The steps for each logger.
+    encoders: Vec<Vec<Encoder>>,
 }
 
-// SAFETY: the record is used under the lock only.
-unsafe impl Send for Sink {}
+/// All that is configured.
+struct Delivery {
+    sinks: Vec<Sink>,
+    lines: Stream,
+    requests: Stream,
+}
 
 static KNOWN: Mutex<Vec<(Vec<u8>, LoggerFn)>> = Mutex::new(Vec::new());
-static SINKS: Mutex<Vec<Sink>> = Mutex::new(Vec::new());
-/// This process hands lines to the sinks itself (the master); all others write to the pipe.
+static DELIVERY: OnceLock<Delivery> = OnceLock::new();
+/// This process hands lines to the loggers itself (the master); all others write to the pipe.
 static DELIVERS: AtomicBool = AtomicBool::new(false);
+/// Where a worker writes request lines when they take a way of their own; −1: where all else goes.
+static REQUESTS: AtomicI32 = AtomicI32::new(-1);
 
 /// A plugin offers a kind of logger.
 pub fn register(name: &[u8], func: LoggerFn) {
@@ -41,32 +64,54 @@ pub fn register(name: &[u8], func: LoggerFn) {
 /// The kinds of loggers there are.
 pub fn kinds() -> Vec<String> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let own = builtin::LOGGERS.iter().map(|(name, _)| (*name).to_owned());
+    let own = builtin::names().map(str::to_owned);
     let offered = known.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
     let mut all: Vec<String> = own.collect();
     all.extend(offered.filter(|name| builtin::find(name).is_none()));
     all
 }
 
-/// Puts a configured logger to work.
-///
-/// # Errors
-/// No plugin offers that kind.
-pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
+fn offered(kind: &str) -> Option<LoggerFn> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let offered = known
+    let found = known.iter().find(|(name, _)| name == kind.as_bytes());
+    found.map(|(_, func)| *func)
+}
+
+/// The function of a kind, and whether it is one of our own; a plugin that brings the kind is loaded if it lies in its
+/// folder.
+fn function(kind: &str) -> Result<(LoggerFn, bool), String> {
+    if let Some(func) = offered(kind) {
+        return Ok((func, false));
+    }
+    if let Some(func) = builtin::find(kind) {
+        return Ok((func, true));
+    }
+    let plugin = PLUGINS
         .iter()
-        .find(|(n, _)| n == sink.kind.as_bytes())
-        .map(|(_, func)| *func);
-    let Some(func) = offered.or_else(|| builtin::find(&sink.kind)) else {
-        drop(known);
-        let all = kinds().join(", ");
-        return Err(format!(
-            "unable to find logger {} (loaded loggers: {all}; load its plugin with --plugin)",
-            sink.kind
-        ));
-    };
+        .find(|(name, _)| *name == kind)
+        .map_or(kind, |(_, plugin)| *plugin);
+    let is_name = plugin
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let loaded = is_name && registry::load(plugin).is_ok();
+    loaded
+        .then(|| offered(kind))
+        .flatten()
+        .map(|f| (f, false))
+        .ok_or_else(|| {
+            format!(
+                "unable to find logger {kind} (loaded loggers: {}; load its plugin with --plugin)",
+                kinds().join(", ")
+            )
+        })
+}
+
+fn open(sink: &LogSink, encoders: Vec<Encoder>) -> Result<Sink, String> {
+    let (func, is_own) = function(&sink.kind)?;
     let text = |t: &str| CString::new(t).unwrap_or_default().into_raw();
+    if is_own {
+        builtin::check(&sink.kind, &sink.argument).map_err(|e| format!("logger {sink}: {e}"))?;
+    }
     // SAFETY: all fields are pointers, integers and plain structs: zero is valid.
     let mut record: UwsgiLogger = unsafe { std::mem::zeroed() };
     record.name = text(&sink.kind);
@@ -75,16 +120,120 @@ pub fn add(sink: &LogSink, requests: bool) -> Result<(), String> {
     record.func = Some(func);
     record.fd = -1;
     let record = Box::into_raw(Box::new(record));
-    SINKS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(Sink { record, func, requests });
-    Ok(())
+    let takes_streams = is_own && builtin::takes_streams(&sink.kind);
+    Ok(Sink::new(sink.to_string(), record, func, takes_streams, encoders))
 }
 
-/// Whether any logger is configured.
-pub fn any() -> bool {
-    !SINKS.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+/// The steps for one logger, in their order.
+fn encoders(settings: &Logging, requests: bool, logger: &LogSink) -> Result<Vec<Encoder>, String> {
+    let (option, rules) = match requests {
+        false => ("log-encoder", &settings.log_encoder),
+        true => ("log-req-encoder", &settings.log_req_encoder),
+    };
+    let mut all = Vec::new();
+    if settings.log_json.is_some() {
+        all.push(Encoder::object());
+    }
+    for text in rules {
+        let rule = Rule::parse(text).map_err(|e| format!("{option} \"{text}\": {e}"))?;
+        if rule.logger.is_none() || rule.logger == logger.name {
+            all.push(rule.encoder);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether request lines go another way than all others, so that they need a pipe of their own.
+fn tells_requests_apart(settings: &Logging) -> bool {
+    let lists = [
+        &settings.log_req_route,
+        &settings.log_req_encoder,
+        &settings.log_req_drain,
+        &settings.log_req_filter,
+    ];
+    !settings.req_logger.is_empty() || lists.into_iter().any(|list| !list.is_empty())
+}
+
+fn routes(settings: &Logging, requests: bool, loggers: &[LogSink]) -> Result<Routes, String> {
+    let find = |name: &str| {
+        let named = |n: &usize| loggers[*n].name.as_deref() == Some(name);
+        (0..loggers.len()).filter(named).collect()
+    };
+    let mut all = Routes::default();
+    let s = settings;
+    let (drain, filter, route) = match requests {
+        false => (&s.log_drain, &s.log_filter, &s.log_route),
+        true => (&s.log_req_drain, &s.log_req_filter, &s.log_req_route),
+    };
+    let infix = if requests { "log-req-" } else { "log-" };
+    for text in drain {
+        all.drain(&format!("{infix}drain"), text)?;
+    }
+    for text in filter {
+        all.filter(&format!("{infix}filter"), text)?;
+    }
+    for text in route {
+        all.route(&format!("{infix}route"), text, find)?;
+    }
+    Ok(all)
+}
+
+/// Makes the loggers that are configured.
+///
+/// # Errors
+/// A kind, a name, a pattern or an encoder is not known; one line.
+pub fn install(settings: &Logging) -> Result<(), String> {
+    let mut loggers: Vec<LogSink> = settings.logger.iter().chain(&settings.req_logger).cloned().collect();
+    let own = settings.logger.len();
+    let unnamed = |range: std::ops::Range<usize>, loggers: &[LogSink]| -> Vec<usize> {
+        range.filter(|n| loggers[*n].name.is_none()).collect()
+    };
+    let mut lines = unnamed(0..own, &loggers);
+    let mut requests = unnamed(own..loggers.len(), &loggers);
+    if lines.is_empty() {
+        // what no rule leads to a named logger is not lost
+        lines.push(loggers.len());
+        loggers.push(LogSink::parse("stdio"));
+    }
+    if requests.is_empty() {
+        requests.clone_from(&lines);
+    }
+    for (option, rules) in [
+        ("log-encoder", &settings.log_encoder),
+        ("log-req-encoder", &settings.log_req_encoder),
+    ] {
+        for text in rules {
+            let name = Rule::parse(text).ok().and_then(|rule| rule.logger);
+            if let Some(name) = name.filter(|name| loggers.iter().all(|l| l.name.as_ref() != Some(name))) {
+                return Err(format!("unable to find logger {name} ({option} \"{text}\")"));
+            }
+        }
+    }
+    let all = |is_request: bool| -> Result<Vec<Vec<Encoder>>, String> {
+        let each = loggers.iter().map(|logger| encoders(settings, is_request, logger));
+        each.collect()
+    };
+    let (of_lines, of_requests) = (all(false)?, all(true)?);
+    let sinks = loggers.iter().enumerate().map(|(n, logger)| {
+        // what is said of lost lines is said in the form of the others
+        let notice = encoders(settings, n >= own && n < own + settings.req_logger.len(), logger)?;
+        open(logger, notice)
+    });
+    let delivery = Delivery {
+        sinks: sinks.collect::<Result<_, _>>()?,
+        lines: Stream {
+            routes: routes(settings, false, &loggers)?,
+            defaults: lines,
+            encoders: of_lines,
+        },
+        requests: Stream {
+            routes: routes(settings, true, &loggers)?,
+            defaults: requests,
+            encoders: of_requests,
+        },
+    };
+    let _ = DELIVERY.set(delivery);
+    Ok(())
 }
 
 /// This process delivers lines to the loggers from now on (`true`), or leaves that to the master.
@@ -97,22 +246,13 @@ pub fn write(message: &[u8]) {
     if DELIVERS.load(Ordering::Acquire) {
         deliver(message, false);
     } else {
-        stderr(message);
+        standard::stderr(message);
     }
 }
 
-thread_local! {
-    /// This thread is inside a logger, under the lock.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Where a worker writes request lines when they have loggers of their own; −1: where all else goes.
-static REQUESTS: AtomicI32 = AtomicI32::new(-1);
-
-/// Whether request lines have loggers of their own (`--req-logger`).
-pub fn has_request_sinks() -> bool {
-    let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
-    sinks.iter().any(|s| s.requests)
+/// Whether request lines take a way of their own (`--req-logger`, `--log-req-route` ...).
+pub fn has_request_pipe(settings: &Logging) -> bool {
+    tells_requests_apart(settings)
 }
 
 /// Request lines go into this pipe from now on.
@@ -124,109 +264,74 @@ pub fn set_request_pipe(writer: std::io::PipeWriter) {
 pub fn write_request(line: &[u8]) {
     match REQUESTS.load(Ordering::Acquire) {
         _ if DELIVERS.load(Ordering::Acquire) => deliver(line, true),
-        fd if fd >= 0 => write_all(fd, line),
-        _ => stderr(line),
+        fd if fd >= 0 => standard::write_all(fd, line),
+        _ => standard::stderr(line),
     }
 }
 
-/// Hands a message to the loggers; request lines to those of `--req-logger` if there are any. What a logger itself
-/// has to say, mostly that it cannot log, goes to the original standard error.
-pub fn deliver(message: &[u8], request: bool) {
-    if INSIDE.get() {
-        return original(message);
-    }
-    let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let own = request && sinks.iter().any(|s| s.requests);
-    let mut taken = false;
-    for sink in sinks.iter().filter(|s| s.requests == own) {
-        INSIDE.set(true);
-        // SAFETY: the record is ours and used under the lock; the function only reads the message.
-        let written = unsafe { (sink.func)(sink.record, message.as_ptr().cast_mut().cast(), message.len()) };
-        INSIDE.set(false);
-        taken |= written >= 0;
-    }
-    if !taken {
-        original(message);
+/// Hands whole lines to their loggers. What a logger itself has to say, mostly that it cannot log, goes to the original
+/// standard error.
+pub fn deliver(lines: &[u8], are_requests: bool) {
+    match DELIVERY.get() {
+        Some(delivery) if !queue::is_inside() => delivery.take(lines, are_requests),
+        _ => standard::original(lines),
     }
 }
 
-/// Standard error as it was before the pipe took its place; −1: it was not replaced.
-static ORIGINAL: AtomicI32 = AtomicI32::new(-1);
-
-/// Keeps standard error, before a pipe takes its place.
-pub fn keep_stderr() {
-    // SAFETY: a plain duplicate.
-    ORIGINAL.store(unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 3) }, Ordering::Release);
-}
-
-/// Where the log of this process ends when it does not go through a pipe.
-pub(super) fn last() -> i32 {
-    match ORIGINAL.load(Ordering::Acquire) {
-        fd if fd >= 0 => fd,
-        _ => 2,
-    }
-}
-
-/// Bytes of the file that the log goes to; `None`: it is no file.
-pub fn size() -> Option<u64> {
-    // SAFETY: descriptor 2, or our own duplicate of it, is open.
-    let fd = unsafe { BorrowedFd::borrow_raw(last()) };
-    let stat = nix::sys::stat::fstat(fd).ok()?;
-    let is_file = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    is_file.then(|| stat.st_size.unsigned_abs())
-}
-
-/// The log goes to another file from now on. Processes that run already follow only if their lines come through the
-/// pipe (`--log-master`).
-///
-/// # Errors
-/// The system refuses.
-pub fn redirect(file: BorrowedFd<'_>) -> std::io::Result<()> {
-    let own = ORIGINAL.load(Ordering::Acquire);
-    let places = if own >= 0 {
-        vec![(own, libc::O_CLOEXEC)]
-    } else {
-        vec![(1, 0), (2, 0)]
-    };
-    for (fd, flags) in places {
-        // SAFETY: all descriptors are open.
-        if unsafe { libc::dup3(file.as_raw_fd(), fd, flags) } < 0 {
-            return Err(std::io::Error::last_os_error());
+impl Delivery {
+    fn take(&'static self, lines: &[u8], are_requests: bool) {
+        let stream = if are_requests { &self.requests } else { &self.lines };
+        if stream.routes.is_empty() {
+            for n in &stream.defaults {
+                self.give(stream, *n, lines);
+            }
+            return;
+        }
+        for line in lines.split_inclusive(|b| *b == b'\n') {
+            match stream.routes.way(line) {
+                Way::Dropped => {}
+                Way::To(loggers) => loggers.for_each(|n| self.give(stream, n, line)),
+                Way::Unrouted => stream.defaults.iter().for_each(|n| self.give(stream, *n, line)),
+            }
         }
     }
-    Ok(())
-}
 
-/// Before this image is replaced: standard output and error are what they were before the pipe.
-pub fn give_back_stderr() {
-    let fd = ORIGINAL.load(Ordering::Acquire);
-    if fd >= 0 {
-        for standard in [1, 2] {
-            // SAFETY: both descriptors are open.
-            unsafe { libc::dup2(fd, standard) };
+    /// Lines for one logger, in its form.
+    fn give(&'static self, stream: &Stream, n: usize, lines: &[u8]) {
+        let (sink, encoders) = (&self.sinks[n], &stream.encoders[n]);
+        if encoders.is_empty() && sink.takes_streams {
+            return sink.push(lines);
+        }
+        for line in lines.split_inclusive(|b| *b == b'\n') {
+            if encoders.is_empty() {
+                sink.push(line);
+            } else {
+                sink.push(&encoders.iter().fold(line.to_vec(), |line, e| e.encode(line)));
+            }
         }
     }
 }
 
-/// In the process that reads the pipe: descriptor 2 would lead back to it.
-pub(super) fn original(message: &[u8]) {
-    write_all(last(), message);
+fn own_sinks() -> &'static [Sink] {
+    let delivers = DELIVERS.load(Ordering::Acquire);
+    DELIVERY.get().filter(|_| delivers).map_or(&[], |d| &d.sinks)
 }
 
-/// Descriptor 2.
-pub fn stderr(message: &[u8]) {
-    write_all(2, message);
+/// For a fork: no lock of a logger is taken in the child. The parent drops what it gets, the child forgets it.
+pub fn hold() -> Held {
+    queue::hold(own_sinks())
 }
 
-pub(super) fn write_all(fd: i32, mut message: &[u8]) {
-    while !message.is_empty() {
-        // SAFETY: pointer and length describe `message`.
-        let n = unsafe { libc::write(fd, message.as_ptr().cast(), message.len()) };
-        match n {
-            n if n > 0 => message = &message[n as usize..],
-            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
-            // nowhere to say that the log is gone
-            _ => return,
-        }
+/// Waits a moment until the loggers have taken all that was written.
+pub fn settle() {
+    let end = Instant::now() + LAST_WAIT / 3;
+    for sink in own_sinks() {
+        sink.settle(end);
     }
+}
+
+/// The process ends or becomes another image: waits, not for ever, until the loggers have taken all lines.
+pub fn finish() {
+    let end = Instant::now() + LAST_WAIT;
+    own_sinks().iter().for_each(|sink| sink.finish(end));
 }

@@ -10,7 +10,7 @@ mod explain;
 mod help;
 mod load;
 mod man;
-mod parse;
+pub(crate) mod parse;
 mod plugin_host;
 mod resolve;
 mod spec;

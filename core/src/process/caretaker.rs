@@ -6,6 +6,7 @@
 use super::handover::Handover;
 use super::reload::{self, Spares};
 use super::trial::Trial;
+use crate::log::lines::Lines;
 use crate::{say, unix_signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -29,7 +30,7 @@ struct Caretaker {
 /// Takes care until the end of the server; `code`: with what the start of this image failed.
 pub fn run(code: i32) -> ! {
     unix_signal::block_master();
-    crate::log::sink::give_back_stderr();
+    crate::log::standard::give_back_stderr();
     let Some((handover, spares)) = reload::take_back() else {
         std::process::exit(code)
     };
@@ -105,12 +106,15 @@ impl Caretaker {
     }
 
     fn drain_logs(&self) {
-        let mut buffer = [0u8; 16 * 1024];
+        let mut buffer = [0u8; 64 * 1024];
         for fd in self.log_pipes() {
+            let mut lines = Lines::new(0);
+            let mut give = |whole: &[u8]| crate::log::sink::deliver(whole, false);
             // SAFETY: as above; the pipes never block.
             while let Ok(n @ 1..) = nix::unistd::read(unsafe { BorrowedFd::borrow_raw(fd) }, &mut buffer) {
-                crate::log::sink::deliver(&buffer[..n], false);
+                lines.take(&buffer[..n], &mut give);
             }
+            lines.finish(&mut give);
         }
     }
 

@@ -79,6 +79,7 @@ pub fn exit(code: i32) -> ! {
         Role::Master => crate::startup::at_end(),
         Role::Gateway | Role::Trial | Role::Emperor => {}
     }
+    crate::log::sink::finish();
     // SAFETY: flushes C streams of plugins and ends; destructors of a forked copy of the master must not run.
     unsafe {
         libc::fflush(std::ptr::null_mut());

@@ -10,19 +10,23 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// Forks; the hooks of request plugins run on both sides. `None` in the child.
 fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
     hooks::pre_uwsgi_fork();
+    let loggers = crate::log::sink::hold();
     // SAFETY: the master is single-threaded; the child goes on as a full process of ours, as the hooks expect.
     match unsafe { fork() } {
         Ok(ForkResult::Parent { child }) => {
+            drop(loggers);
             hooks::post_uwsgi_fork(0);
             Ok(Some(child))
         }
         Ok(ForkResult::Child) => {
+            // the threads of the loggers are the master's
+            std::mem::forget(loggers);
+            crate::log::sink::deliver_here(false);
             set_role(role);
             publish_process(worker);
             if server().settings.processes.no_orphans {
                 let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
             }
-            crate::log::sink::deliver_here(false);
             crate::stats::server::leave_to_parent();
             crate::emperor::link::leave_to_parent();
             if let Err(e) = crate::startup::privileges::drop_in_child(&server().settings) {
@@ -33,6 +37,7 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             Ok(None)
         }
         Err(e) => {
+            drop(loggers);
             hooks::post_uwsgi_fork(0);
             Err(e)
         }

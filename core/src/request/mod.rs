@@ -6,6 +6,7 @@
 pub mod body;
 pub mod outlet;
 pub mod response;
+pub mod tracing;
 pub mod vars;
 pub mod websocket;
 

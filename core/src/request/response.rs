@@ -1,7 +1,7 @@
 //! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
-use super::{Core, place, websocket};
+use super::{Core, place, tracing, websocket};
 use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
@@ -257,6 +257,10 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
         // checked when the options were read
         let _ = header(core, name.trim().as_bytes(), value.trim().as_bytes());
     }
+    if server().settings.logging.request_id && !tracing::has_id(&core.response.head) {
+        let id = tracing::request_id(core.raw()).to_vec();
+        let _ = header(core, b"X-Request-Id", &id);
+    }
     let response = &mut core.response;
     let head = &mut response.head;
     if core.routing.are_headers_disabled() {
@@ -400,6 +404,7 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
     }
     let sent = deliver(core, &mut parts);
     core.response.parts = parts;
+    routing::pass_body(core, body, size);
     let raw = core.raw();
     raw.response_size += size as usize;
     sent.map_err(|e| {
@@ -483,6 +488,7 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
         gone_if(core, sent)?;
     }
     core.raw().via = VIA_SENDFILE;
+    core.routing.keep_nothing();
     match core.response.framing {
         Framing::Empty => return Ok(()),
         Framing::Length(due) => {
@@ -619,6 +625,9 @@ pub fn cut(core: &mut Core) {
 pub fn finish(core: &mut Core, complete: bool) -> bool {
     let keep = end_body(core, complete);
     let is_whole = !matches!(core.response.framing, Framing::Length(due) if due > 0);
+    if complete && is_whole && !core.response.gone {
+        routing::store_body(core);
+    }
     if let Some(id) = core.response.fastcgi
         && !core.response.gone
         && core.response.is_sent()

@@ -1,5 +1,6 @@
 //! What `route-if` asks: files, comparisons of texts and numbers, addresses, and what plugins offer.
 
+use super::action::cache;
 use super::plugin;
 use super::template::Template;
 use crate::request::Core;
@@ -43,6 +44,7 @@ static CONDITIONS: &[(&[&str], Build)] = &[
     (&["islowerequal", "<="], |a| numbers(a, |a, b| a <= b)),
     (&["regexp", "re"], regexp),
     (&["ipv4in", "ipv6in"], network),
+    (&["incache"], cache::is_there),
 ];
 
 /// Parses `NAME:ARGUMENTS`.

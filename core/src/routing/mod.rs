@@ -3,6 +3,7 @@
 
 mod action;
 mod condition;
+mod keeping;
 pub mod plugin;
 mod rule;
 mod template;
@@ -12,10 +13,12 @@ use crate::request::Core;
 use crate::say;
 use crate::settings::{RouteChain, Routing};
 use crate::shared::counter;
+use keeping::Keeping;
 use rule::Rule;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+pub use keeping::{pass as pass_body, store as store_body};
 pub use rule::Verdict;
 
 /// `via` of an answer that a rule made, in the request's log line.
@@ -38,6 +41,8 @@ pub struct RequestRouting {
     at_answer: bool,
     /// The answer's head leaves as the application made it.
     headers_disabled: bool,
+    /// The answer's body goes into a cache.
+    keeping: Option<Keeping>,
 }
 
 impl RequestRouting {
@@ -50,12 +55,18 @@ impl RequestRouting {
         self.removed.clear();
         self.at_answer = false;
         self.headers_disabled = false;
+        self.keeping = None;
     }
 
     /// A group of the last match; empty: it took no part.
     fn group(&self, n: usize) -> &[u8] {
         let span = self.groups.get(n).copied().flatten();
         span.map_or(&[], |(from, to)| &self.subject[from..to])
+    }
+
+    /// The body leaves in a way that shows nothing of it: it is not stored.
+    pub fn keep_nothing(&mut self) {
+        self.keeping = None;
     }
 
     /// Whether the answer has no head at all.

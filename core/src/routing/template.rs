@@ -78,6 +78,11 @@ impl Template {
         }
     }
 
+    /// Whether it is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The text for a request.
     pub fn fill(&self, core: &mut Core) -> Vec<u8> {
         let mut out = Vec::new();

@@ -28,6 +28,15 @@ impl LogSink {
     }
 }
 
+impl std::fmt::Display for LogSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name} ")?;
+        }
+        write!(f, "{}:{}", self.kind, self.argument)
+    }
+}
+
 /// A rule for lines of the log, in the order of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlarmLog {
@@ -71,10 +80,8 @@ pub struct Logging {
     pub daemonize2: Option<String>,
     /// The master writes the log of all processes.
     pub log_master: bool,
-    /// Bytes the master reads at once.
+    /// Bytes of the longest line that is kept whole; 0: the server's limit.
     pub log_master_bufsize: usize,
-    /// A thread of the master writes.
-    pub threaded_logger: bool,
     /// Sinks of all lines.
     pub logger: Vec<LogSink>,
     /// Sinks of request lines.
@@ -87,12 +94,24 @@ pub struct Logging {
     pub log_drain: Vec<String>,
     /// Lines that match are kept, others dropped.
     pub log_filter: Vec<String>,
-    /// `encoder[:argument] [sink]`
+    /// Request lines that match are dropped.
+    pub log_req_drain: Vec<String>,
+    /// Request lines that match are kept, others dropped.
+    pub log_req_filter: Vec<String>,
+    /// `ENCODER[:LOGGER] ARGUMENT`
     pub log_encoder: Vec<String>,
     /// The same for request lines.
     pub log_req_encoder: Vec<String>,
     /// The template of request lines.
     pub log_format: Option<String>,
+    /// Lines are JSON objects: `Some("")` for requests of the default form, else by this template.
+    pub log_json: Option<String>,
+    /// Each request has an id.
+    pub request_id: bool,
+    /// Each request has a trace context.
+    pub traceparent: bool,
+    /// No lines of requests whose path matches, unless they failed.
+    pub log_except: Vec<String>,
     /// The template also goes through strftime.
     pub logformat_strftime: bool,
     /// Date before the server's lines: `Some("")` is the default form, else a strftime format.

@@ -14,6 +14,10 @@ use std::sync::{Mutex, PoisonError};
 /// The log file cannot be opened, or the system refuses to fork.
 pub fn early(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
     let logging = &settings.logging;
+    if logging.logfile_chown && nix::unistd::geteuid().is_root() {
+        let (uid, gid) = super::privileges::future_owner(settings)?;
+        log::rotate::give_to(uid, gid);
+    }
     if is_reload {
         if logging.log_reopen
             && let Some(target) = logging.logto.as_ref().or(logging.daemonize.as_ref())
@@ -87,7 +91,7 @@ fn open_log(settings: &Settings, target: &str) -> Result<(), StartupError> {
         file.set_len(0)?;
     }
     log::rotate::remember(target);
-    Ok(log::sink::redirect(file.as_fd())?)
+    Ok(log::standard::redirect(file.as_fd())?)
 }
 
 fn cannot_open(target: &str, e: &std::io::Error) -> StartupError {
@@ -104,7 +108,7 @@ fn open_udp_log(target: &str) -> Result<(), StartupError> {
     socket
         .connect(target)
         .map_err(|e| StartupError::new(format!("logto {target}: {e}")))?;
-    Ok(log::sink::redirect(socket.as_fd())?)
+    Ok(log::standard::redirect(socket.as_fd())?)
 }
 
 /// Pidfiles that were opened while the process could still be root, by their path.

@@ -66,6 +66,9 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     let trial = process::role() == Role::Trial;
     let is_reload = reload::is_reload();
 
+    if settings.logging.log_json.is_some() {
+        log::write_json();
+    }
     // 1. the world around the process
     if !trial && !is_reload {
         let problems = preflight::problems(&settings);
@@ -129,7 +132,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if settings.plugins.cheaper_algo_list {
         list("cheaper algorithms", &process::scaling::ALGORITHMS);
     }
-    configure_loggers(&settings)?;
+    log::sink::install(&settings.logging).map_err(StartupError::new)?;
     plugin_hooks::init();
     if let Some((address, why)) = gateway::failed() {
         let place = preflight::place_of_value(&settings, &address);
@@ -201,6 +204,8 @@ fn run_in_jail(
     let cores = cores.max(settings.processes.async_cores as usize);
     let shared = SharedMemory::map(workers, cores, with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
+    crate::stats::histogram::prepare(workers)
+        .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     let shape = settings.background.receivers(workers, cores);
     signal::install(shape, &settings.background)
@@ -208,7 +213,6 @@ fn run_in_jail(
     if !trial {
         daemonize::pidfiles(&settings)?;
     }
-    let loggers = log::sink::any();
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);
     let server = server::install(Server::new(settings, bound, shared));
@@ -219,16 +223,15 @@ fn run_in_jail(
 
     // 5. the log pipe: from here on, what applications print reaches the loggers too
     let mut log_pipes = Vec::new();
-    if (loggers || server.settings.logging.log_master) && server.settings.processes.master && !trial {
-        log_pipes.push(LogPipe {
-            reader: pipe_standard_output()?,
-            requests: false,
-        });
-        if log::sink::has_request_sinks() {
+    let logging = &server.settings.logging;
+    if logging.log_master && server.settings.processes.master && !trial {
+        log_pipes.push(LogPipe::new(pipe_standard_output()?, false, logging));
+        if log::sink::has_request_pipe(logging) {
             let (reader, writer) = std::io::pipe()?;
             server::set_nonblocking(reader.as_raw_fd());
+            log::standard::widen(&writer);
             log::sink::set_request_pipe(writer);
-            log_pipes.push(LogPipe { reader, requests: true });
+            log_pipes.push(LogPipe::new(reader, true, logging));
         }
     }
     if !trial {
@@ -248,6 +251,8 @@ fn run_in_jail(
     })?;
     crate::static_files::install(&server.settings.statics).map_err(StartupError::new)?;
     crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
+    metrics::collect::check(&server.settings).map_err(StartupError::new)?;
+    crate::stats::push::check(&server.settings).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }
@@ -308,7 +313,7 @@ pub fn may_fall_back() -> bool {
 pub fn fall_back(config: &str) {
     say!("!!! rsgi (pid: {}) exited with status 1 !!!", std::process::id());
     say!("!!! Fallback config to {config} !!!");
-    log::sink::give_back_stderr();
+    log::standard::give_back_stderr();
     let failed = reload::exec_with(config);
     say!("cannot run the binary again: {failed}");
 }
@@ -370,15 +375,6 @@ fn dlopen(library: &str) -> Result<(), StartupError> {
     }
 }
 
-fn configure_loggers(settings: &Settings) -> Result<(), StartupError> {
-    for (sinks, requests) in [(&settings.logging.logger, false), (&settings.logging.req_logger, true)] {
-        for sink in sinks {
-            log::sink::add(sink, requests).map_err(StartupError::new)?;
-        }
-    }
-    Ok(())
-}
-
 /// `--plugins-list`
 fn list_plugins() {
     let registry = crate::plugin::registry::registry();
@@ -410,7 +406,8 @@ fn list(what: &str, names: &[impl std::fmt::Display]) {
 /// Standard output and error become the writing end of a pipe that the master reads.
 fn pipe_standard_output() -> Result<std::io::PipeReader, StartupError> {
     let (reader, writer) = std::io::pipe()?;
-    log::sink::keep_stderr();
+    log::standard::widen(&writer);
+    log::standard::keep_stderr();
     for fd in [1, 2] {
         // SAFETY: both descriptors are open; 1 and 2 are standard output and error.
         if unsafe { libc::dup2(writer.as_raw_fd(), fd) } < 0 {
@@ -544,7 +541,8 @@ pub fn vacuum() {
 /// What belongs to an orderly end and must also happen before an exec.
 pub fn before_exec() {
     hooks::run(&server().settings.hooks.as_user_atexit);
-    log::sink::give_back_stderr();
+    log::sink::finish();
+    log::standard::give_back_stderr();
 }
 
 /// The configuration as SIGUSR1 shows it.

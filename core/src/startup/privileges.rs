@@ -79,6 +79,15 @@ fn group(text: &str, place: &str) -> Result<Gid, StartupError> {
     }
 }
 
+/// The numbers of the user and group that the server becomes, as far as they are configured.
+///
+/// # Errors
+/// There is no such user or group.
+pub fn future_owner(settings: &Settings) -> Result<(Option<u32>, Option<u32>), StartupError> {
+    let identity = Identity::of(settings)?;
+    Ok((identity.uid.map(Uid::as_raw), identity.gid.map(Gid::as_raw)))
+}
+
 /// `--immediate-uid` and `--immediate-gid`.
 ///
 /// # Errors

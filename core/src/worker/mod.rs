@@ -102,7 +102,7 @@ pub fn describe_on_signal() {
             line.text(b" since ");
             line.number(since.unsigned_abs());
             line.text(b"\n");
-            crate::log::sink::stderr(&line.bytes[..line.len]);
+            crate::log::standard::stderr(&line.bytes[..line.len]);
         }
     }
 }
@@ -116,7 +116,7 @@ pub fn describe_for_stacks() -> i32 {
     line.text(b" (pid: ");
     line.number(u64::from(pid));
     line.text(b") ***\n");
-    crate::log::sink::stderr(&line.bytes[..line.len]);
+    crate::log::standard::stderr(&line.bytes[..line.len]);
     pid as i32
 }
 

@@ -16,6 +16,9 @@ pub union UwsgiSockaddr {
     pub sa_un: sockaddr_un,
 }
 
+/// `UWSGI_LOGGER_AGAIN`.
+pub const LOGGER_AGAIN: isize = -2;
+
 /// `struct uwsgi_logger`.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -14,7 +14,7 @@ mod stamp;
 pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
-pub use logger::{UwsgiLogger, UwsgiSockaddr};
+pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};

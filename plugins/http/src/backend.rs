@@ -1,12 +1,15 @@
 //! Connections to backends: the link to this server's own workers, kept and reused, and foreign uwsgi servers, one
 //! connection per request. Owned by the gateway of one process.
 
+mod nodes;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Registry, Token};
@@ -15,6 +18,8 @@ use slab::Slab;
 
 use crate::channel::Channel;
 use crate::stream::Stream;
+use nodes::Nodes;
+pub use nodes::{Health, Pool};
 
 /// Requests without a body that lie ready at a server's only core: so it need not sleep between two requests, nor the
 /// gateway between two answers.
@@ -92,7 +97,7 @@ pub enum Backends {
         cores: usize,
     },
     /// Foreign uwsgi servers in turn.
-    Nodes(Vec<Node>),
+    Nodes(Pool),
 }
 
 /// A connection to a backend.
@@ -108,6 +113,8 @@ pub struct Link {
     pub connecting: bool,
     /// The backend has closed its receiving side: no more of the body goes there, but an answer may still come.
     pub refuses_body: bool,
+    /// The request that it serves has a body. Nothing may be sent that its worker could take first, and die of.
+    pub is_alone: bool,
     /// Tells it from others that had the same key.
     pub id: u64,
     /// Which node it goes to.
@@ -150,40 +157,41 @@ pub enum Unavailable {
 #[derive(Debug)]
 pub struct Links {
     backends: Backends,
+    /// The foreign ones.
+    nodes: Option<Nodes>,
     all: Slab<Link>,
     /// Ready for a request; the last used one is taken first, because its worker is the one that is surely free.
     idle: VecDeque<usize>,
-    next_node: usize,
     last_id: u64,
 }
 
 impl Links {
     /// No connection yet.
     pub fn new(backends: Backends) -> Self {
+        let nodes = match &backends {
+            Backends::Nodes(pool) => Some(Nodes::new(pool.clone())),
+            Backends::Workers { .. } => None,
+        };
         Self {
             backends,
+            nodes,
             all: Slab::new(),
             idle: VecDeque::new(),
-            next_node: 0,
             last_id: 0,
         }
     }
 
     /// How many backends may be tried for one request.
     pub fn choices(&self) -> u32 {
-        match &self.backends {
-            Backends::Workers { .. } => 1,
-            Backends::Nodes(nodes) => nodes.len() as u32,
-        }
+        self.nodes.as_ref().map_or(1, |nodes| nodes.len() as u32)
     }
 
     /// How often a request may be sent that no backend has read. One that lay ready at a worker that died may meet
     /// others that die of those before it.
     pub fn attempts(&self) -> u32 {
-        match &self.backends {
-            Backends::Workers { .. } => 1 + AHEAD as u32,
-            Backends::Nodes(nodes) => (nodes.len() as u32).max(2),
-        }
+        self.nodes
+            .as_ref()
+            .map_or(1 + AHEAD as u32, |nodes| (nodes.len() as u32).max(2))
     }
 
     /// Whether connections are kept.
@@ -204,13 +212,33 @@ impl Links {
     /// The name of the backend of a connection.
     pub fn name(&self, key: usize) -> &str {
         let node = self.all.get(key).map_or(0, |link| link.node);
-        match &self.backends {
-            Backends::Workers { .. } => "the workers",
-            Backends::Nodes(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
+        match &self.nodes {
+            None => "the workers",
+            Some(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
         }
     }
 
-    /// A connection for one request. If that can be sent only once, a kept connection is looked at first.
+    /// The foreign servers, with what is known of them.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Node, &Health)> {
+        self.nodes.iter().flat_map(Nodes::all)
+    }
+
+    /// Connections to backends.
+    pub fn open_count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How connecting ended.
+    pub fn settled(&mut self, key: usize, is_there: bool, now: Instant) {
+        if let (Some(nodes), Some(link)) = (&mut self.nodes, self.all.get(key)) {
+            match is_there {
+                true => nodes.connected(link.node),
+                false => nodes.failed(link.node, now),
+            }
+        }
+    }
+
+    /// A connection for one request. For one with a body, which is not sent again, a kept connection is looked at first.
     ///
     /// A kept connection stays with the worker that took it, and a worker's core serves one request at a time. So a
     /// connection is used only while its worker has a core to spare; else a new one is opened, which a free worker
@@ -226,18 +254,22 @@ impl Links {
             // nobody else could take them
             Backends::Workers {
                 workers: 1, cores: 1, ..
-            } if payload == Payload::None => (1, AHEAD),
+            } if payload == Payload::None && !self.serves_alone() => (1, AHEAD),
             Backends::Workers { workers, cores, .. } => (workers, cores),
             Backends::Nodes(_) => (0, 0),
         };
         if workers == 0 && self.are_kept() {
             return self.acquire_unbounded(registry, token, payload);
         }
+        let most = workers * cores;
+        if most > 0 && self.all.len() - self.idle.len() >= most {
+            return Err(Unavailable::Busy);
+        }
         let mut captive = None;
         for at in (0..self.idle.len()).rev() {
             let key = self.idle[at];
             let Some(link) = self.all.get(key) else { continue };
-            if link.channel.is_half_closed() || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) {
+            if link.channel.is_half_closed() || (payload != Payload::None && link.channel.socket.stream.is_stale()) {
                 self.idle.remove(at);
                 self.all.remove(key);
             } else if workers > 0 && self.requests_of(link.channel.sender()) >= cores {
@@ -246,10 +278,6 @@ impl Links {
                 self.idle.remove(at);
                 return Ok(key);
             }
-        }
-        let most = workers * cores;
-        if most > 0 && self.all.len() - self.idle.len() >= most {
-            return Err(Unavailable::Busy);
         }
         if let Some(key) = captive
             .filter(|_| self.all.len() >= most)
@@ -279,7 +307,7 @@ impl Links {
             match self.all.get(key) {
                 Some(link)
                     if link.channel.is_half_closed()
-                        || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) =>
+                        || (payload != Payload::None && link.channel.socket.stream.is_stale()) =>
                 {
                     self.all.remove(key);
                 }
@@ -290,6 +318,11 @@ impl Links {
         self.open(registry, token)
     }
 
+    /// Whether a request with a body is being served.
+    fn serves_alone(&self) -> bool {
+        self.all.iter().any(|(_, link)| link.session.is_some() && link.is_alone)
+    }
+
     /// How many requests a worker is serving for us.
     fn requests_of(&self, worker: Option<i32>) -> usize {
         let serves = |link: &Link| link.session.is_some() && link.channel.sender() == worker;
@@ -297,11 +330,12 @@ impl Links {
     }
 
     fn open(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token) -> Result<usize, Unavailable> {
-        let (node, at) = match &self.backends {
-            Backends::Workers { link, .. } => (link, 0),
-            Backends::Nodes(nodes) => {
-                self.next_node = (self.next_node + 1) % nodes.len();
-                (&nodes[self.next_node], self.next_node)
+        let at = self.nodes.as_mut().map_or(0, |nodes| nodes.choose(Instant::now()));
+        let node = match (&self.backends, &self.nodes) {
+            (Backends::Workers { link, .. }, _) => link,
+            (Backends::Nodes(pool), nodes) => {
+                let node = nodes.as_ref().and_then(|nodes| nodes.get(at));
+                node.unwrap_or(&pool.nodes[0])
             }
         };
         let entry = self.all.vacant_entry();
@@ -324,6 +358,7 @@ impl Links {
                     head: ResponseHead::new(),
                     connecting: !is_there,
                     refuses_body: false,
+                    is_alone: false,
                     id,
                     node: at,
                 });
@@ -331,7 +366,13 @@ impl Links {
             }
             // The backlog of a unix socket is full.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Unavailable::Busy),
-            Err(e) => Err(Unavailable::Down(node.name.clone(), e)),
+            Err(e) => {
+                let name = node.name.clone();
+                if let Some(nodes) = &mut self.nodes {
+                    nodes.failed(at, Instant::now());
+                }
+                Err(Unavailable::Down(name, e))
+            }
         }
     }
 
@@ -343,16 +384,12 @@ impl Links {
         }
     }
 
-    /// A connection has broken: kept ones that have too, most likely of the same worker, must not be tried next.
-    pub fn close_stale(&mut self) {
-        let all = &mut self.all;
-        self.idle.retain(|key| {
-            let lives = all.get(*key).is_some_and(|link| !link.channel.socket.stream.is_stale());
-            if !lives {
-                all.try_remove(*key);
-            }
-            lives
-        });
+    /// A connection has broken. Kept ones may be of the same worker, which closes them one after the other as it dies:
+    /// none of them is tried next.
+    pub fn forget_kept(&mut self) {
+        for key in std::mem::take(&mut self.idle) {
+            self.all.try_remove(key);
+        }
     }
 
     /// Ends a connection.

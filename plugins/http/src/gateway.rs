@@ -25,6 +25,7 @@ use crate::buffer::{HIGH, Pool};
 use crate::channel::Fill;
 use crate::packet::Stamp;
 use crate::session::{HeadStep, Phase, Session};
+use crate::stats::{Counters, count};
 use crate::stream::Listener;
 use crate::tls::Context;
 use deadlines::{LINGER, SWEEP};
@@ -46,6 +47,8 @@ pub enum Service {
     Tls(Box<Context>),
     /// Clients are sent to HTTPS.
     Redirect,
+    /// Whoever connects gets figures.
+    Stats,
 }
 
 /// How a gateway works.
@@ -81,6 +84,10 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Announced bodies beyond this get 413 instead of 100.
     pub expect_limit: Option<u64>,
+    /// What happens is counted there.
+    pub counters: Counters,
+    /// Where clients come in, for `--http-stats`.
+    pub addresses: Vec<String>,
     /// Where log lines go.
     pub log: fn(&str),
 }
@@ -390,10 +397,14 @@ impl Gateway {
             return false;
         };
         session.begin_request(keep_alive);
-        if matches!(self.config.services.get(session.listener), Some(Service::Redirect)) {
-            session.redirect(&mut self.pool);
-            session.deadline = self.now + LINGER;
-            return true;
+        match self.config.services.get(session.listener) {
+            Some(Service::Redirect) => {
+                session.redirect(&mut self.pool);
+                session.deadline = self.now + LINGER;
+                return true;
+            }
+            Some(Service::Stats) => return self.show_stats(key, true),
+            _ => count(self.config.counters.requests),
         }
         let length = match session.head.as_ref().map(|head| head.body) {
             Some(BodyLength::Fixed(n)) => n,
@@ -413,6 +424,13 @@ impl Gateway {
             }
         }
         session.deadline = self.now + self.config.timeout;
+        if self.links.are_kept() && !self.queue.is_empty() {
+            // what came before goes first, also where one with a body waits for what others need not wait for
+            session.phase = Phase::Queued;
+            self.queue.push_back((key, session.id));
+            self.retry_at.get_or_insert(self.now + RETRY);
+            return false;
+        }
         self.seek_backend(key)
     }
 
@@ -423,9 +441,9 @@ impl Gateway {
         };
         if link.connecting && (link.channel.is_writable() || link.channel.is_hung_up()) {
             link.connecting = false;
-            if let Err(e) = link.channel.socket.stream.connected()
-                && let Some(session) = link.session
-            {
+            let (connected, session) = (link.channel.socket.stream.connected(), link.session);
+            self.links.settled(key, connected.is_ok(), self.now);
+            if let (Err(e), Some(session)) = (connected, session) {
                 self.fail(
                     session,
                     key,
@@ -436,7 +454,6 @@ impl Gateway {
                 );
                 return self.advance(session);
             }
-            let session = link.session;
             if let Some(session) = session.and_then(|key| self.sessions.get_mut(key)) {
                 session.deadline = self.now + self.config.timeout;
             }

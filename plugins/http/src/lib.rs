@@ -14,6 +14,7 @@ mod reply;
 mod session;
 #[cfg_attr(test, allow(dead_code))] // read by `plugin`, which needs a host to link against
 mod settings;
+mod stats;
 mod stream;
 mod tls;
 

@@ -55,6 +55,17 @@ fn address(value: Value<'_>) -> Result<(), HookError> {
     listen(value, "http", Kind::Plain)
 }
 
+fn stats(value: Value<'_>) -> Result<(), HookError> {
+    let text = text(value)?;
+    // figures are for this machine unless another address is given, as those of --stats
+    let address = match text.strip_prefix(':') {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    let (option, kind) = ("http-stats", Kind::Stats);
+    store(Ok(Listen { option, address, kind }), |s, listen| s.listen.push(listen))
+}
+
 fn timeout(value: Value<'_>) -> Result<(), HookError> {
     store(settings::seconds(text(value)?), |s, t| s.timeout = t)
 }
@@ -82,7 +93,7 @@ macro_rules! ignored {
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 33] = [
+const ACTIVE: [OptionRow; 38] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -95,6 +106,24 @@ const ACTIVE: [OptionRow; 33] = [
         c"hand requests to this uwsgi server instead of our workers; several take turns",
         |v| store(Ok(text(v)?.to_owned()), |s, node| s.backends.push(node)),
     ),
+    OptionRow::value(
+        c"http-fallback",
+        c"hand requests to this uwsgi server while none of http-to is there; several take turns",
+        |v| store(Ok(text(v)?.to_owned()), |s, node| s.fallback.push(node)),
+    ),
+    OptionRow::value(
+        c"http-gracetime",
+        c"seconds for which a server of http-to that did not answer is passed over (30)",
+        |v| store(settings::seconds(text(v)?), |s, t| s.grace = t),
+    ),
+    OptionRow::value(
+        c"http-stats",
+        c"give the figures of the gateways on this address, as JSON",
+        stats,
+    )
+    .needs_master(),
+    OptionRow::value(c"http-stats-server", c"another name of http-stats", stats).needs_master(),
+    OptionRow::value(c"http-ss", c"another name of http-stats", stats).needs_master(),
     OptionRow::value(c"http-modifier1", c"which request plugin the packets ask for", |v| {
         store(modifier(v)?, |s, n| s.modifiers.0 = n)
     }),
@@ -244,22 +273,17 @@ const ACTIVE: [OptionRow; 33] = [
 ];
 
 /// Rows that are only known.
-const IGNORED: [OptionRow; 28] = ignored! {
+const IGNORED: [OptionRow; 23] = ignored! {
     flag c"http-auto-gzip",
     value c"http-buffer-size",
     value c"http-gid",
     value c"http-uid",
-    value c"http-stats",
-    value c"http-stats-server",
-    value c"http-ss",
     value c"http-subscription-server",
     value c"http-subscription-fallback-key",
     value c"http-resubscribe",
     flag c"http-backend-http",
     flag c"http-cheap",
     value c"http-events",
-    value c"http-fallback",
-    value c"http-gracetime",
     value c"http-harakiri",
     flag c"http-manage-rtsp",
     flag c"http-manage-source",

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::fd::{AsFd, RawFd};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicI64;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -10,11 +11,12 @@ use rsgi_plugin_api::{HookError, Plugin, export_plugin, log, sys};
 use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::http1::Limits;
 
-use crate::backend::{Address, Backends, Node};
+use crate::backend::{Address, Backends, Node, Pool};
 use crate::gateway::{Config, Gateway, Order, Orders, Service};
 use crate::options::{OPTIONS, settings as configured};
 use crate::packet::Stamp;
 use crate::settings::{self, Kind, Listen, Settings};
+use crate::stats::Counters;
 use crate::stream::Listener;
 use crate::tls::Context;
 
@@ -26,53 +28,78 @@ struct Prepared {
     services: Vec<Service>,
     backends: Backends,
     settings: Settings,
+    counters: Counters,
 }
 
 static PREPARED: OnceLock<Prepared> = OnceLock::new();
 
 impl Plugin for Http {
     fn init() -> Result<(), HookError> {
-        let mut settings = configured();
-        if settings.listen.is_empty() {
-            return Ok(());
-        }
-        // while the keys' files may still be read
-        let services = settings
-            .listen
-            .iter()
-            .map(|listen| service(&settings, listen))
-            .collect::<Result<Vec<_>, _>>()?;
-        let sockets = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-        settings.proxy_protocol |= host_options(c"enable-proxy-protocol")
-            .last()
-            .is_some_and(|value| settings::is_on(Some(value.as_str()).filter(|text| !text.is_empty())));
-        let backends = if settings.backends.is_empty() {
-            // The number of cores is known when the gateway starts.
-            Backends::Workers {
-                link: link()?,
-                workers: 0,
-                cores: 0,
-            }
-        } else {
-            let nodes = settings.backends.iter().map(|text| {
-                Node::parse(text)
-                    .map_err(|e| HookError::new(format!("http-to = {text}: {e}; give host:port, a path or @name")))
-            });
-            Backends::Nodes(nodes.collect::<Result<_, _>>()?)
-        };
-        let processes = settings.processes;
-        let _ = PREPARED.set(Prepared {
-            sockets,
-            services,
-            backends,
-            settings,
-        });
-        for _ in 0..processes {
-            // SAFETY: the name is static; the function runs in a process of its own, and the data is not used.
-            unsafe { sys::register_gateway(c"http".as_ptr().cast_mut(), Some(run), std::ptr::null_mut()) };
+        if let Err(e) = prepare() {
+            // going on would mean a server that its clients do not find
+            log::line(&e.to_string());
+            // SAFETY: in the master, before anything was forked.
+            unsafe { sys::uwsgi_exit(1) }
         }
         Ok(())
     }
+}
+
+/// Binds, reads keys, and asks for the gateway processes.
+fn prepare() -> Result<(), HookError> {
+    let mut settings = configured();
+    if settings.listen.iter().all(|listen| listen.kind == Kind::Stats) {
+        return match settings.listen.first() {
+            None => Ok(()),
+            Some(_) => Err(HookError::new(
+                "http-stats: there is no gateway to tell of; add http = ADDRESS",
+            )),
+        };
+    }
+    // while the keys' files may still be read
+    let services = settings
+        .listen
+        .iter()
+        .map(|listen| service(&settings, listen))
+        .collect::<Result<Vec<_>, _>>()?;
+    let sockets = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    settings.proxy_protocol |= host_options(c"enable-proxy-protocol")
+        .last()
+        .is_some_and(|value| settings::is_on(Some(value.as_str()).filter(|text| !text.is_empty())));
+    let backends = if settings.backends.is_empty() {
+        // The number of cores is known when the gateway starts.
+        Backends::Workers {
+            link: link()?,
+            workers: 0,
+            cores: 0,
+        }
+    } else {
+        Backends::Nodes(Pool {
+            nodes: nodes("http-to", &settings.backends)?,
+            fallback: nodes("http-fallback", &settings.fallback)?,
+            grace: settings.grace,
+        })
+    };
+    if settings.backends.is_empty() && !settings.fallback.is_empty() {
+        return Err(HookError::new(
+            "http-fallback stands in for the servers of http-to, and there are none; add http-to = ADDRESS",
+        ));
+    }
+    let counters = counters(&settings);
+
+    let processes = settings.processes;
+    let _ = PREPARED.set(Prepared {
+        sockets,
+        services,
+        backends,
+        settings,
+        counters,
+    });
+    for _ in 0..processes {
+        // SAFETY: the name is static; the function runs in a process of its own, and the data is not used.
+        unsafe { sys::register_gateway(c"http".as_ptr().cast_mut(), Some(run), std::ptr::null_mut()) };
+    }
+    Ok(())
 }
 
 export_plugin! { http_plugin: Http, name: c"http", modifier1: 0, options: OPTIONS, hooks: [init] }
@@ -108,6 +135,46 @@ fn proxies(settings: &Settings) -> Option<AllowList> {
     settings.proxy_protocol.then_some(trusted)
 }
 
+/// The addresses of an option's servers.
+fn nodes(option: &str, texts: &[String]) -> Result<Vec<Node>, HookError> {
+    let nodes = texts.iter().map(|text| {
+        Node::parse(text)
+            .map_err(|e| HookError::new(format!("{option} = {text}: {e}; give host:port, a path or @name")))
+    });
+    nodes.collect()
+}
+
+/// The metrics, in the order of the counters.
+const METRICS: [&str; 4] = [
+    "gateway.http.connections",
+    "gateway.http.requests",
+    "gateway.http.refused",
+    "gateway.http.failures",
+];
+
+/// Counters that all gateway processes share, as metrics, if anybody wants to know them.
+fn counters(settings: &Settings) -> Counters {
+    let shows = settings.listen.iter().any(|listen| listen.kind == Kind::Stats);
+    if !shows && host_options(c"enable-metrics").is_empty() {
+        return Counters::own();
+    }
+    let made = METRICS.map(|name| {
+        let name = CString::new(name).ok()?;
+        let (none, nothing) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: in init; the host copies the name, and its record lives as long as the process, as does the value.
+        unsafe {
+            let metric = sys::uwsgi_register_metric(name.as_ptr().cast_mut(), none, 0, none, nothing, 0, nothing);
+            let metric = metric.as_ref()?;
+            Some(AtomicI64::from_ptr(metric.value))
+        }
+    });
+    match made {
+        [Some(a), Some(b), Some(c), Some(d)] => Counters::at([a, b, c, d]),
+        // the host has said why
+        _ => Counters::own(),
+    }
+}
+
 /// What the packets of a listening socket ask for.
 fn modifiers(settings: &Settings, listen: &Listen) -> (u8, u8) {
     match listen.option {
@@ -121,6 +188,7 @@ fn service(settings: &Settings, listen: &Listen) -> Result<Service, HookError> {
     Ok(match &listen.kind {
         Kind::Plain => Service::Plain,
         Kind::Redirect => Service::Redirect,
+        Kind::Stats => Service::Stats,
         Kind::Tls(plan) => {
             let (context, remark) = Context::load(settings.plan(plan))
                 .map_err(|e| HookError::new(format!("{} = {}: {e}", listen.option, listen.address)))?;
@@ -217,6 +285,7 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
             .iter()
             .map(|l| modifiers(&prepared.settings, l))
             .collect(),
+        counters: prepared.counters,
         ..config(&prepared.settings, &facts)
     };
     Gateway::new(config, listeners, backends)?.run(orders)
@@ -294,6 +363,13 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
         headers_timeout: settings.headers_timeout,
         connect_timeout: settings.connect_timeout,
         expect_limit: settings.expect_limit,
+        counters: Counters::own(),
+        addresses: settings
+            .listen
+            .iter()
+            .filter(|listen| listen.kind != Kind::Stats)
+            .map(|listen| listen.address.clone())
+            .collect(),
         log: if settings.quiet { |_| {} } else { log::line },
     }
 }

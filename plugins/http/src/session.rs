@@ -299,6 +299,22 @@ impl Session {
         self.phase = Phase::Linger;
     }
 
+    /// Queues a document, after which the connection ends.
+    pub fn show(&mut self, document: &str, over_http: bool, pool: &mut Pool) {
+        if over_http {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                document.len()
+            );
+            self.channel.output.append(pool, head.as_bytes());
+        }
+        if !self.client.is_head {
+            self.channel.output.append(pool, document.as_bytes());
+        }
+        self.wants_close = false;
+        self.phase = Phase::Linger;
+    }
+
     /// Queues an answer of the gateway itself, after which the connection ends.
     pub fn answer(&mut self, error: HttpError, pool: &mut Pool) {
         self.wants_close = false;

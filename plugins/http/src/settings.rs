@@ -41,6 +41,8 @@ pub enum Kind {
     Tls(Plan),
     /// Sends clients to HTTPS.
     Redirect,
+    /// Gives figures.
+    Stats,
 }
 
 /// A listening socket.
@@ -71,6 +73,10 @@ pub struct Settings {
     pub proxy_protocol: bool,
     /// Backends of `http-to`, as written; without any, the workers of this server.
     pub backends: Vec<String>,
+    /// Those of `http-fallback`, for when none of these is there.
+    pub fallback: Vec<String>,
+    /// How long a backend that failed is passed over.
+    pub grace: Duration,
     /// Modifiers of the packets.
     pub modifiers: (u8, u8),
     /// The same for what comes in by `https-socket`.
@@ -109,6 +115,8 @@ impl Default for Settings {
             http2: true,
             proxy_protocol: false,
             backends: Vec::new(),
+            fallback: Vec::new(),
+            grace: Duration::from_secs(30),
             modifiers: (0, 0),
             https_socket_modifiers: (0, 0),
             keep_alive: Some(Duration::from_secs(65)),

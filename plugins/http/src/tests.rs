@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{Address, Backends, Node};
 use crate::gateway::{Config, Service};
 use crate::packet::Stamp;
-use support::{Worker, config, get, logged, start, start_on, started};
+use support::{Worker, config, get, logged, pool, start, start_on, started};
 
 #[test]
 fn connections_are_kept_on_both_sides() {
@@ -215,7 +215,7 @@ fn dead_nodes_are_passed_over() {
         address: Address::Inet(free),
         name: free.to_string(),
     };
-    let gateway = start(config(), Backends::Nodes(vec![dead.clone(), worker.node()]));
+    let gateway = start(config(), pool(vec![dead.clone(), worker.node()]));
     for _ in 0..6 {
         assert_eq!(gateway.ask("/env").status, 200);
     }
@@ -224,7 +224,7 @@ fn dead_nodes_are_passed_over() {
         6,
         "foreign servers get one request per connection"
     );
-    let gateway = start(config(), Backends::Nodes(vec![dead]));
+    let gateway = start(config(), pool(vec![dead]));
     assert!(matches!(gateway.ask("/env").status, 502 | 503));
 }
 
@@ -406,6 +406,25 @@ fn upgraded_connections_pass_both_ways() {
     }
     client.stream.shutdown(Shutdown::Write).expect("open");
     assert!(client.is_closed());
+}
+
+#[test]
+fn a_replaced_gateway_ends_its_conversations_when_the_server_stops() {
+    let worker = Worker::start();
+    let mut gateway = started(&worker);
+    let mut client = gateway
+        .connect()
+        .send("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_eq!(client.answer(false).status, 101);
+    gateway.order(b"r");
+    client.put("hello");
+    assert_eq!(client.take(5), b"HELLO");
+    let began = Instant::now();
+    gateway.order(b"d");
+    assert!(client.is_closed());
+    assert!(began.elapsed() < Duration::from_secs(4));
+    drop(client);
+    gateway.ended().expect("an orderly end");
 }
 
 #[test]

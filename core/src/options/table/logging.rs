@@ -32,10 +32,11 @@ static ROWS: &[OptionSpec] = &[
         s.logging.log_master = on
     })
     .master(),
-    bytes("log-master-bufsize", "bytes that the master reads at once", |s, n| {
-        s.logging.log_master_bufsize = n as usize
-    })
-    .later(),
+    bytes(
+        "log-master-bufsize",
+        "bytes of the longest line that is kept in one piece",
+        |s, n| s.logging.log_master_bufsize = n as usize,
+    ),
     no_effect(
         "log-master-stream",
         No,
@@ -48,11 +49,8 @@ static ROWS: &[OptionSpec] = &[
     ),
     flag(
         "threaded-logger",
-        "write the log from a thread of the master",
-        |s, on| {
-            s.logging.threaded_logger = on;
-            s.logging.log_master |= on;
-        },
+        "let the master write the log; each logger has a thread in any case",
+        |s, on| s.logging.log_master |= on,
     )
     .master(),
     text("logger", "a sink of all lines: [NAME ]LOGGER:ARGUMENT", |s, v| {
@@ -70,36 +68,98 @@ static ROWS: &[OptionSpec] = &[
     )
     .aliases(&["logger-req"])
     .master(),
-    text("log-route", "lines that match go to a sink: NAME REGEXP", |s, v| {
-        s.logging.log_route.push(v.into())
-    })
-    .later(),
+    text(
+        "log-route",
+        "lines that match go to the loggers of a name: NAME REGEXP",
+        |s, v| {
+            s.logging.log_route.push(v.into());
+            s.logging.log_master = true;
+        },
+    )
+    .master(),
     text(
         "log-req-route",
-        "request lines that match go to a sink: NAME REGEXP",
-        |s, v| s.logging.log_req_route.push(v.into()),
+        "request lines that match go to the loggers of a name: NAME REGEXP",
+        |s, v| {
+            s.logging.log_req_route.push(v.into());
+            s.logging.log_master = true;
+        },
     )
-    .later(),
+    .master(),
     text("log-drain", "drop lines that match", |s, v| {
-        s.logging.log_drain.push(v.into())
+        s.logging.log_drain.push(v.into());
+        s.logging.log_master = true;
     })
-    .later(),
+    .master(),
+    text("log-req-drain", "drop request lines that match", |s, v| {
+        s.logging.log_req_drain.push(v.into());
+        s.logging.log_master = true;
+    })
+    .master(),
     text("log-filter", "keep only lines that match", |s, v| {
-        s.logging.log_filter.push(v.into())
+        s.logging.log_filter.push(v.into());
+        s.logging.log_master = true;
     })
-    .later(),
+    .master(),
+    text("log-req-filter", "keep only request lines that match", |s, v| {
+        s.logging.log_req_filter.push(v.into());
+        s.logging.log_master = true;
+    })
+    .master(),
     text(
         "log-encoder",
-        "change lines on their way: ENCODER[:ARGUMENT][ SINK]",
-        |s, v| s.logging.log_encoder.push(v.into()),
+        "change lines on their way, one step after the other: ENCODER[:LOGGER] ARGUMENT",
+        |s, v| {
+            s.logging.log_encoder.push(v.into());
+            s.logging.log_master = true;
+        },
     )
-    .later()
+    .master()
     .template(),
-    text("log-req-encoder", "change request lines on their way", |s, v| {
-        s.logging.log_req_encoder.push(v.into())
-    })
-    .later()
+    text(
+        "log-req-encoder",
+        "change request lines on their way: ENCODER[:LOGGER] ARGUMENT",
+        |s, v| {
+            s.logging.log_req_encoder.push(v.into());
+            s.logging.log_master = true;
+        },
+    )
+    .master()
     .template(),
+    optional(
+        "log-json",
+        "each line is a JSON object; a value is the template of request lines, whose variables are escaped",
+        |s, v| {
+            s.logging.log_json = match v.map(|v| (v, parse::boolean(v))) {
+                Some((_, Some(false))) => None,
+                None | Some((_, Some(true))) => Some(String::new()),
+                Some((template, None)) => Some(template.to_owned()),
+            };
+            s.logging.log_master |= s.logging.log_json.is_some();
+        },
+    )
+    .master()
+    .template(),
+    flag(
+        "request-id",
+        "give each request an X-Request-Id, or keep that of a trusted proxy, and send it back",
+        |s, on| s.logging.request_id = on,
+    )
+    .aliases(&["log-request-id"]),
+    flag(
+        "traceparent",
+        "give each request a trace context (W3C) if it brings none, and its parts as TRACE_ID and SPAN_ID",
+        |s, on| s.logging.traceparent = on,
+    ),
+    parsed(
+        "log-except",
+        "no lines of requests whose path matches, unless they failed (status 400 and above)",
+        |s, v| {
+            pcre2::bytes::Regex::new(v).map_err(|e| e.to_string())?;
+            s.logging.log_except.push(v.into());
+            Ok(())
+        },
+    ),
     optional("log-syslog", "write to syslog, under this name", |s, v| {
         let sink = LogSink::parse(&format!("syslog:{}", v.unwrap_or("rsgi")));
         s.logging.logger.push(sink);
@@ -108,7 +168,7 @@ static ROWS: &[OptionSpec] = &[
     .master(),
     text(
         "log-format",
-        "template of request lines, with %(uri), %(status) and so on",
+        "template of request lines, with %(uri), %(status) and so on; or one of the names combined, common",
         |s, v| s.logging.log_format = Some(v.into()),
     )
     .aliases(&["logformat"])
@@ -194,8 +254,7 @@ static ROWS: &[OptionSpec] = &[
     }),
     flag("logfile-chown", "log files belong to the user of uid", |s, on| {
         s.logging.logfile_chown = on
-    })
-    .later(),
+    }),
     text(
         "alarm",
         "an alarm: NAME KIND:ARGUMENT (cmd, signal, mule, log)",

@@ -27,10 +27,13 @@ use super::scaling::ScalingPolicy;
 use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
 use crate::emperor::link::EmperorLink;
+use crate::log::lines::Lines;
 use crate::plugin::hooks;
 use crate::server::Server;
+use crate::settings::Logging;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
+use crate::stats::push::Pushers;
 use crate::stats::server::StatsServer;
 use crate::{alarm, cache, log, metrics, say, startup, unix_signal};
 use daemons::AttachedDaemon;
@@ -145,38 +148,66 @@ struct Process {
 /// A pipe into which other processes write their log.
 pub struct LogPipe {
     /// The end of the master; never blocks.
-    pub reader: std::io::PipeReader,
-    /// Request lines, which have loggers of their own.
-    pub requests: bool,
+    reader: std::io::PipeReader,
+    /// Request lines, which take a way of their own.
+    requests: bool,
+    lines: Lines,
+    /// More waits than was taken in one turn.
+    has_more: bool,
 }
 
 impl LogPipe {
+    /// Around the end of the master, which does not block.
+    pub fn new(reader: std::io::PipeReader, requests: bool, settings: &Logging) -> Self {
+        Self {
+            reader,
+            requests,
+            lines: Lines::new(settings.log_master_bufsize),
+            has_more: false,
+        }
+    }
+
     /// The name under which it is handed to the next image.
     fn name(requests: bool) -> &'static str {
         if requests { "request log pipe" } else { "log pipe" }
     }
 
     /// That of the image before.
-    fn inherited(requests: bool) -> Option<Self> {
+    fn inherited(requests: bool, settings: &Logging) -> Option<Self> {
         let fd = reload::inherited_socket(Self::name(requests))?;
         // SAFETY: the image before left this descriptor for us.
         let reader = unsafe { OwnedFd::from_raw_fd(fd) }.into();
-        Some(Self { reader, requests })
+        Some(Self::new(reader, requests, settings))
     }
 
     /// Hands on what waits; whether the last writer has gone.
     fn drain(&mut self, buffer: &mut [u8]) -> bool {
-        loop {
+        let mut give = |lines: &[u8]| hand_on(lines, self.requests);
+        self.has_more = false;
+        for _ in 0..32 {
             match self.reader.read(buffer) {
-                Ok(0) => return true,
-                Ok(n) => {
-                    log::sink::deliver(&buffer[..n], self.requests);
-                    alarm::see_lines(&buffer[..n]);
+                Ok(0) => {
+                    self.lines.finish(&mut give);
+                    return true;
                 }
+                Ok(n) => self.lines.take(&buffer[..n], &mut give),
                 Err(_) => return false,
             }
         }
+        // the others get their turn first; the system does not tell again of what it has told
+        self.has_more = true;
+        false
     }
+
+    fn tick(&mut self) {
+        self.lines.tick(&mut |lines| hand_on(lines, self.requests));
+    }
+}
+
+/// Lines of other processes.
+fn hand_on(lines: &[u8], requests: bool) {
+    log::sink::deliver(lines, requests);
+    alarm::see_lines(lines);
 }
 
 /// How the server ends.
@@ -265,6 +296,10 @@ struct Master {
     sources: SignalSources,
     caches: cache::Keeper,
     queue_synced: Instant,
+    /// Statistics that go out by themselves; there are none before the forks of the start.
+    pushers: Option<Pushers>,
+    /// Metrics that are made of others, and limits.
+    collectors: metrics::collect::Collectors,
     metric_files: metrics::files::MetricFiles,
     crons: Vec<crons::CommandCron>,
 }
@@ -295,7 +330,9 @@ impl WayBack {
 /// What the system refused at the start.
 pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Result<i32> {
     for requests in [false, true] {
-        log_pipes.extend(std::iter::from_fn(|| LogPipe::inherited(requests)));
+        log_pipes.extend(std::iter::from_fn(|| {
+            LogPipe::inherited(requests, &server.settings.logging)
+        }));
     }
     let handover = reload::take();
     let is_reload = handover.is_some();
@@ -362,6 +399,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         sources,
         caches: cache::Keeper::new(),
         queue_synced: Instant::now(),
+        pushers: None,
+        collectors: metrics::collect::Collectors::configured(&server.settings),
         metric_files: metrics::files::MetricFiles::default(),
         crons: crons::configured(&server.settings),
     };
@@ -391,6 +430,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     master.start_spoolers();
     master.start_daemons();
     startup::notify::started();
+    log::begin_threads();
+    master.pushers = Some(Pushers::configured(&server.settings));
     Ok(master.run())
 }
 
@@ -458,6 +499,7 @@ impl Master {
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
             .chain(self.mule_retries.next())
             .chain(self.spooler_retries.next())
+            .chain(self.log_pipes.iter().filter(|p| p.has_more).map(|_| self.looked))
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -467,6 +509,13 @@ impl Master {
         let mut stats = std::mem::take(&mut self.stats);
         stats.serve(self.poll.registry(), STATS, || self.snapshot());
         self.stats = stats;
+    }
+
+    fn push_stats(&mut self) {
+        if let Some(mut pushers) = self.pushers.take() {
+            pushers.tick(self.server, self.overloaded, || self.snapshot());
+            self.pushers = Some(pushers);
+        }
     }
 
     fn snapshot(&self) -> StatsSnapshot<'_> {
@@ -507,6 +556,11 @@ impl Master {
         let mut buffer = [0u8; 64 * 1024];
         // those of this image never end: the master itself could write into them
         self.log_pipes.retain_mut(|pipe| !pipe.drain(&mut buffer));
+    }
+
+    /// Text that has waited long for its newline goes on without.
+    fn tick_log(&mut self) {
+        self.log_pipes.iter_mut().for_each(LogPipe::tick);
     }
 }
 

@@ -26,6 +26,9 @@ impl Master {
         publish_queues(self.server);
         self.caches.tick(&self.server.settings);
         self.sync_queue();
+        self.tick_log();
+        self.collectors.tick();
+        self.push_stats();
         self.metric_files.tick(self.server, self.overloaded);
         self.check_backlogs();
         hooks::master_cycle();

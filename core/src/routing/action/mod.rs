@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+pub mod cache;
 mod files;
 mod flow;
 mod request;
@@ -26,6 +27,7 @@ fn tables() -> impl Iterator<Item = &'static Row> {
         rewrite::ACTIONS,
         files::ACTIONS,
         auth::ACTIONS,
+        cache::ACTIONS,
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Gateway, Service, Subject};
 use crate::session::{HeadStep, Phase, Session};
+use crate::stats::count;
 use crate::stream::{Peer, Stream};
 use crate::tls::TlsStream;
 
@@ -13,6 +14,8 @@ use crate::tls::TlsStream;
 const LAST_CALL: Duration = Duration::from_millis(100);
 /// When accepting is tried again after it failed.
 const STALL: Duration = Duration::from_millis(200);
+/// How long a client of `--http-stats` may take to begin a request.
+const SILENCE: Duration = Duration::from_millis(100);
 /// Connections accepted in one go.
 const ACCEPTS: usize = 64;
 
@@ -51,7 +54,8 @@ impl Gateway {
 
     pub(super) fn open(&mut self, mut stream: Stream, listener: usize, peer: Peer) {
         let proxies = self.config.proxies.as_ref();
-        let awaits_proxy = proxies.is_some_and(|list| list.lets_speak(&peer.address));
+        let is_stats = matches!(self.config.services.get(listener), Some(Service::Stats));
+        let awaits_proxy = !is_stats && proxies.is_some_and(|list| list.lets_speak(&peer.address));
         if !awaits_proxy {
             stream = match self.secured(stream, listener, Vec::new()) {
                 Some(stream) => stream,
@@ -69,6 +73,12 @@ impl Gateway {
         let deadline = self.now + self.config.headers_timeout;
         let mut session = Session::new(self.last_id, stream, listener, peer, self.now, deadline);
         session.awaits_proxy = awaits_proxy;
+        if is_stats {
+            // whoever says nothing reads the document
+            session.deadline = self.now + SILENCE;
+        } else {
+            count(self.config.counters.connections);
+        }
         entry.insert(session);
     }
 
@@ -121,19 +131,19 @@ impl Gateway {
     /// Takes what the kernel has already accepted for us, then no more; `for_all`: nor does anybody else, and those who
     /// are on their way are waited for.
     pub(super) fn leave(&mut self, for_all: bool) {
-        if std::mem::replace(&mut self.leaving, true) {
-            return;
+        let is_first = !std::mem::replace(&mut self.leaving, true);
+        if is_first {
+            let streams = self
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.phase == Phase::Streams);
+            self.again.extend(streams.map(|(key, _)| key));
         }
-        let streams = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.phase == Phase::Streams);
-        self.again.extend(streams.map(|(key, _)| key));
-        if for_all {
-            self.last_call = Some(self.now + LAST_CALL);
-            self.stopping = true;
+        if for_all && !std::mem::replace(&mut self.stopping, true) {
+            // one that was replaced before the server stops has no sockets left, but may have conversations
+            self.last_call = is_first.then(|| self.now + LAST_CALL);
             self.end_tunnels();
-        } else {
+        } else if is_first {
             self.stop_accepting(false);
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rsgi_protocol::http1::HttpError;
 
-use super::Gateway;
+use super::{Gateway, Service};
 use crate::session::{Phase, Session};
 
 /// How often deadlines are looked at.
@@ -44,7 +44,11 @@ impl Gateway {
             let Some(session) = self.sessions.get_mut(key) else {
                 continue;
             };
+            let is_stats = matches!(self.config.services.get(session.listener), Some(Service::Stats));
             match session.phase {
+                Phase::Head if is_stats && session.channel.input.is_empty() => {
+                    self.show_stats(key, false);
+                }
                 Phase::Head if !session.channel.input.is_empty() => {
                     self.refuse(key, HttpError::new(408, "the request head took too long"));
                 }

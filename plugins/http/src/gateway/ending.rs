@@ -6,14 +6,32 @@ use rsgi_protocol::http1::{Head, HttpError};
 use super::Gateway;
 use super::deadlines::LINGER;
 use crate::session::Phase;
+use crate::stats;
 
 impl Gateway {
+    /// Answers with the figures of this gateway, as HTTP if that was asked for, and ends the connection.
+    pub(super) fn show_stats(&mut self, key: usize, over_http: bool) -> bool {
+        let (config, sessions) = (&self.config, self.sessions.len());
+        let document = stats::document(&config.counters, sessions, &config.addresses, &self.links);
+        let Some(session) = self.sessions.get_mut(key) else {
+            return false;
+        };
+        session.show(&document, over_http, &mut self.pool);
+        session.deadline = self.now + LINGER;
+        true
+    }
+
     /// Answers for the backend and ends the connection.
     pub(super) fn refuse(&mut self, key: usize, error: HttpError) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
         session.replay = 0;
+        let counters = &self.config.counters;
+        stats::count(match error.status() {
+            502.. => counters.failures,
+            _ => counters.refused,
+        });
         session.answer(error, &mut self.pool);
         session.deadline = self.now + LINGER;
         true

@@ -14,9 +14,10 @@ use rsgi_protocol::chunked::{Decoder, Event};
 use rsgi_protocol::http1::Limits;
 use rsgi_protocol::uwsgi::{HEADER_LEN, PacketHeader, parse_vars};
 
-use crate::backend::{Address, Backends, Node};
+use crate::backend::{Address, Backends, Node, Pool};
 use crate::gateway::{Config, Gateway, Order, Orders};
 use crate::packet::Stamp;
+use crate::stats::Counters;
 use crate::stream::Listener;
 
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -174,6 +175,15 @@ pub struct Running {
     pub thread: Option<JoinHandle<io::Result<()>>>,
 }
 
+/// Foreign servers in turn.
+pub fn pool(nodes: Vec<Node>) -> Backends {
+    Backends::Nodes(Pool {
+        nodes,
+        fallback: Vec::new(),
+        grace: Duration::from_secs(30),
+    })
+}
+
 pub fn config() -> Config {
     Config {
         services: Vec::new(),
@@ -191,6 +201,8 @@ pub fn config() -> Config {
         headers_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(2),
         expect_limit: None,
+        counters: Counters::own(),
+        addresses: Vec::new(),
         log: |line| LOG.lock().expect("no test panics with it").push(line.to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 
 mod app;
 mod asgi;
+mod autoreload;
 // half of it is for the other side
 #[allow(dead_code)]
 #[path = "../../src/bridge.rs"]

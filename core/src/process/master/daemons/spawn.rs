@@ -114,6 +114,20 @@ pub(super) fn daemon(spec: &Daemon, owner: &Owner, honour_stdin: bool) -> nix::R
 
 /// Forks, on demand into a new pid namespace. `None` in the child.
 fn fork_daemon(new_pids: bool) -> nix::Result<Option<Pid>> {
+    let loggers = crate::log::sink::hold();
+    let forked = fork_bare(new_pids);
+    match forked {
+        // the threads of the loggers are the master's
+        Ok(None) => {
+            std::mem::forget(loggers);
+            crate::log::sink::deliver_here(false);
+        }
+        _ => drop(loggers),
+    }
+    forked
+}
+
+fn fork_bare(new_pids: bool) -> nix::Result<Option<Pid>> {
     if new_pids {
         let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
         // SAFETY: without a stack of its own the call is a fork; the master is single-threaded, the child execs or ends.

@@ -12,7 +12,7 @@ mod waiter;
 pub use context::current;
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{exception, gil, interpreter, request, settings};
+use crate::{autoreload, exception, gil, interpreter, request, settings};
 use exchange::Exchange;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{RsgiEvents, UwsgiApp, WsgiRequest};
@@ -270,6 +270,11 @@ unsafe extern "C" fn on_ready(req: *mut WsgiRequest, what: c_int) {
 }
 
 fn serve(req: *mut WsgiRequest) {
+    if autoreload::stands_in(req) {
+        // SAFETY: the host's request.
+        unsafe { sys::rsgi_events_finish(req, 1) };
+        return;
+    }
     let Some(app) = request::find_app(req) else {
         log::line("--- no python application found, check your startup logs for errors ---");
         // SAFETY: the host's request.

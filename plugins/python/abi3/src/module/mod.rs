@@ -22,7 +22,7 @@ pub use process::{own_record, stop_now};
 pub use spooler::dispatch as spool_task;
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{input, interpreter, settings};
+use crate::{autoreload, input, interpreter, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::sys;
 use std::ffi::{CStr, c_char};
@@ -273,7 +273,7 @@ pub fn refresh() {
     }
 }
 
-/// The threads of ours that a worker has: `--py-tracebacker`, and `--py-autoreload` in worker 1, for all.
+/// The threads of ours that a worker has: `--py-tracebacker` and `--py-autoreload`.
 pub fn start_helpers() -> PyResult<()> {
     let settings = settings::get();
     // SAFETY: a plain read of the published view.
@@ -284,12 +284,7 @@ pub fn start_helpers() -> PyResult<()> {
         let path = [socket.as_slice(), worker.to_string().as_bytes()].concat();
         interpreter::support(c"trace_on_demand", &[&py::path(&path)?, &log])?;
     }
-    if settings.autoreload > 0 && worker == 1 {
-        let ignored = interpreter::list(settings.autoreload_ignore.iter().map(Vec::as_slice))?;
-        let seconds = py::int(settings.autoreload.into())?;
-        interpreter::support(c"watch_modules", &[&seconds, &ignored, &log, &module.attr(c"reload")?])?;
-    }
-    Ok(())
+    autoreload::start(worker, &log, module.attr(c"reload")?)
 }
 
 /// `uwsgi.env`: the environ of the request in work, where there is only one at a time.
