@@ -15,7 +15,6 @@ mod exchange;
 mod file_wrapper;
 mod gil;
 mod green;
-mod host;
 mod input;
 mod interpreter;
 mod lifecycle;

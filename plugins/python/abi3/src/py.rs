@@ -2,6 +2,7 @@
 //! Everything here needs the GIL.
 
 use pyo3_ffi::*;
+use rsgi_plugin_api::HookError;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr::{NonNull, null_mut};
 
@@ -280,6 +281,16 @@ pub fn type_error(text: &str) -> Raised {
 pub fn value_error(text: &str) -> Raised {
     // SAFETY: the class lives for ever.
     unsafe { raise(PyExc_ValueError, text) }
+}
+
+/// What the host refused, as a ValueError with its words.
+pub fn told<T>(result: Result<T, HookError>) -> PyResult<T> {
+    result.map_err(|error| value_error(&error.to_string()))
+}
+
+/// `True`, or `None` for what was not done: uWSGI's functions answer so.
+pub fn true_or_none(is_so: bool) -> Py {
+    if is_so { boolean(true) } else { none() }
 }
 
 /// Raises RuntimeError.

@@ -22,7 +22,7 @@ pub use process::{own_record, stop_now};
 pub use spooler::dispatch as spool_task;
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{autoreload, host, input, interpreter, settings};
+use crate::{autoreload, input, interpreter, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::sys;
 use std::ffi::{CStr, c_char};
@@ -135,9 +135,7 @@ fn attributes(dict: &Py) -> PyResult<()> {
             set(c"mode", Ok(mode))?;
         }
         set(c"opt", Ok(options))?;
-        if host::magic().is_some() {
-            set(c"magic_table", magic_table())?;
-        }
+        set(c"magic_table", magic_table())?;
         set(c"sockets", sockets())?;
         set(c"applications", Ok(py::none()))?;
         set(c"env", Ok(py::none()))?;
@@ -219,13 +217,10 @@ unsafe fn options() -> PyResult<Py> {
 fn magic_table() -> PyResult<Py> {
     // SAFETY: a new dict.
     let dict = unsafe { Py::new(PyDict_New())? };
-    let Some(magic) = host::magic() else {
-        return Ok(dict);
-    };
     let mut buffer = [0u8; 4096];
     for letter in (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z') {
         // SAFETY: the host writes at most so many bytes and returns how many.
-        let len = unsafe { magic(letter as c_char, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let len = unsafe { sys::rsgi_magic(letter as c_char, buffer.as_mut_ptr().cast(), buffer.len()) };
         let Some(value) = usize::try_from(len).ok().and_then(|n| buffer.get(..n)) else {
             continue;
         };
