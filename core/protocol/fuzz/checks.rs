@@ -212,8 +212,7 @@ pub fn forwarded_client(data: &[u8]) {
             let client = forwarded::client(&head, &request, dialect, &trusted);
             let address = client.address.as_ref().map(|text| text.parse::<std::net::IpAddr>());
             assert!(address.is_none_or(|parsed| parsed.is_ok()));
-            // a quote that the client opens hides what follows, as in a list of one entry
-            if !end.is_empty() && !text.contains(&b'"') {
+            if !end.is_empty() {
                 assert_eq!(client.address.as_deref(), Some("192.0.2.1"));
             }
         }
