@@ -311,7 +311,7 @@ fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
             return Ok(Sent::Gone);
         }
         if exchange.waits.are_there() {
-            exchange.waits.wait()?;
+            exchange.waits.wait(exchange.req())?;
         }
         // SAFETY: an iterator; NULL means the end, or an exception.
         let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {
