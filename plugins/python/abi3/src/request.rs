@@ -150,8 +150,7 @@ fn answer(exchange: &Exchange, app: &UwsgiApp, environ: Py, responder: &Py) -> i
         Ok(result) => result,
         Err(_) => return exception::report(exchange),
     };
-    let sent = send(exchange, &result);
-    let code = match &sent {
+    let code = match send(exchange, &result) {
         Ok(Sent::Whole) => UWSGI_OK,
         Ok(Sent::Gone) => gone(exchange),
         Ok(Sent::NotStarted) => not_started(exchange),
