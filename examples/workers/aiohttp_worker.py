@@ -31,7 +31,8 @@ async def main():
     app.router.add_get("/echo", echo)
     runner = web.AppRunner(app, shutdown_timeout=30)
     await runner.setup()
-    for sock in sockets():
+    listening = sockets()
+    for sock in listening:
         await web.SockSite(runner, sock).start()
     leave = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -44,7 +45,10 @@ async def main():
             await asyncio.wait_for(leave.wait(), 1)
         except asyncio.TimeoutError:
             pass
-    await runner.cleanup()  # no more connections; those in work get their answers
+    for sock in listening:
+        loop.remove_reader(sock)  # no more connections; a server that is closed would drop those just accepted
+    await asyncio.sleep(0.1)
+    await runner.cleanup()  # those in work get their answers
 
 
 asyncio.run(main())

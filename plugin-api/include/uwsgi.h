@@ -1124,7 +1124,8 @@ int uwsgi_sharedarea_unlock(int id);
  * Metrics, by name or, with name NULL, by object identifier. Those of the server itself can be read.
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in init or post_init: one more; NULL: there is one of this name, or no room (said in the log). Its value is
- * what is written to *metric->value; collector, value, freq and custom are of no effect. */
+ * what is written to *metric->value. With the collector "ptr" it follows *(int64_t *) value, which the master reads each
+ * second and which is never freed; other collectors, freq and custom are of no effect. */
 struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid, uint8_t type, char *collector, void *value,
                                            uint32_t freq, void *custom);
 int64_t uwsgi_metric_get(char *name, char *oid);          /* [any] 0: also when there is none */

@@ -4,6 +4,7 @@
 //! Build the workspace first (`make test` does): the binary and the plugins are taken from the target folder that
 //! the test itself runs from.
 
+pub mod certificate;
 pub mod http;
 pub mod interpreters;
 pub mod load;
@@ -159,6 +160,7 @@ impl Setup {
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
             .env_remove("VIRTUAL_ENV")
+            .env_remove("PYTHONUNBUFFERED")
             .process_group(0);
         for (key, _) in std::env::vars().filter(|(k, _)| k.starts_with("UWSGI_") || k.starts_with("RSGI_")) {
             command.env_remove(key);

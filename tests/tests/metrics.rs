@@ -104,9 +104,12 @@ fn plugins_make_metrics_and_log_lines_tell_them() {
     let source = r#"
 #include <uwsgi.h>
 static struct uwsgi_metric *m;
+static int64_t cycles = 70;
+static void cycle() { if (cycles < 72) cycles++; }
 static int init() {
     m = uwsgi_register_metric("mine", "7.7", UWSGI_METRIC_GAUGE, NULL, NULL, 0, NULL);
     *m->value = 40;
+    uwsgi_register_metric("followed", NULL, UWSGI_METRIC_GAUGE, "ptr", &cycles, 1, NULL);
     return uwsgi_register_metric("mine", NULL, 0, NULL, NULL, 0, NULL) != NULL;
 }
 static void fork_() {
@@ -117,7 +120,7 @@ static void fork_() {
     uwsgi_metric_inc("mine", NULL, 2);
     uwsgi_log("METRIC %d %d %d %d\n", n, (int) uwsgi.metrics_cnt, (int) uwsgi_metric_get(NULL, "7.7"), (int) *m->value);
 }
-struct uwsgi_plugin measurer_plugin = { .name = "measurer", .init = init, .post_fork = fork_ };
+struct uwsgi_plugin measurer_plugin = { .name = "measurer", .init = init, .post_fork = fork_, .master_cycle = cycle };
 "#;
     let setup = Setup::new().wsgi(EVAL_APP);
     let plugin = build_plugin(setup.dir(), "measurer.c", source).display().to_string();
@@ -133,8 +136,11 @@ struct uwsgi_plugin measurer_plugin = { .name = "measurer", .init = init, .post_
             "LINE %(metric.mine) %(metric.no)",
         ])
         .start();
-    server.wait_log("METRIC 2 2 42 42", 1);
+    server.wait_log("METRIC 3 3 42 42", 1);
     assert!(server.log().contains("there is a metric \"mine\" already"));
     assert_eq!(eval(&server, "uwsgi.metric_get('mine')"), "42");
     server.wait_log("LINE 42 -", 1);
+    wait_for("the followed number", || {
+        (eval(&server, "uwsgi.metric_get('followed')") == "72").then_some(())
+    });
 }

@@ -288,3 +288,43 @@ fn the_tracebacker_tells_where_the_threads_are() {
         "{text}"
     );
 }
+
+/// A module in C as the manual of Python has it, compiled by hand.
+const SPAM: &str = r#"
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+static PyObject *spam_length(PyObject *self, PyObject *args) {
+    const char *text;
+    if (!PyArg_ParseTuple(args, "s", &text)) return NULL;
+    return PyLong_FromSize_t(strlen(text));
+}
+static PyMethodDef methods[] = {{"length", spam_length, METH_VARARGS, "bytes of a text"}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "spam", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_spam(void) { return PyModule_Create(&module); }
+"#;
+
+#[test]
+fn a_module_in_c_is_imported_by_every_python() {
+    let mut tried = 0;
+    for (minor, home) in interpreters::embeddable() {
+        let include = home.join(format!("include/python3.{minor}"));
+        if !include.join("Python.h").is_file() {
+            rsgi_tests::skipped(&format!("{} has no Python.h", home.display()));
+            continue;
+        }
+        tried += 1;
+        let setup = Setup::new().file("spammify.c", SPAM).wsgi(
+            "import spam\ndef application(env, start):\n    start('200 OK', [])\n    return [b'%d' % spam.length('spam')]\n",
+        );
+        let built = Command::new("gcc")
+            .args(["spammify.c", "-fPIC", "-shared", "-o", "spam.so", "-I"])
+            .arg(&include)
+            .current_dir(setup.dir())
+            .output()
+            .expect("gcc runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let server = setup.args(["--home", &home.display().to_string(), "-p", "2"]).start();
+        assert_eq!(server.get("/").text(), "4", "3.{minor}");
+    }
+    assert!(tried > 0, "no Python of this machine has its header");
+}

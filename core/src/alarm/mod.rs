@@ -125,6 +125,11 @@ pub fn install(settings: &Logging) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether there is an alarm of this name.
+pub fn is_known(name: &str) -> bool {
+    ALARMS.get().is_some_and(|alarms| place(&alarms.list, name).is_some())
+}
+
 /// Raises an alarm from any process; longer messages are cut.
 ///
 /// # Errors

@@ -19,8 +19,8 @@ pub unsafe extern "C" fn uwsgi_register_metric(
     name: *mut c_char,
     oid: *mut c_char,
     kind: u8,
-    _collector: *mut c_char,
-    _value: *mut c_void,
+    collector: *mut c_char,
+    value: *mut c_void,
     _freq: u32,
     _custom: *mut c_void,
 ) -> *mut UwsgiMetric {
@@ -32,7 +32,14 @@ pub unsafe extern "C" fn uwsgi_register_metric(
         _ => MetricKind::Counter,
     };
     match metrics::register(name, oid, kind, 0) {
-        Ok(metric) => metric.item(),
+        Ok(metric) => {
+            // SAFETY: the header asks for NULL or a NUL-terminated text.
+            let is_pointer = !collector.is_null() && unsafe { super::text(collector) } == b"ptr";
+            if is_pointer && !value.is_null() {
+                metrics::collect::follow(metric, value.cast());
+            }
+            metric.item()
+        }
         Err(e) => {
             crate::say!("unable to register a metric: {e}");
             std::ptr::null_mut()

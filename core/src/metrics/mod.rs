@@ -1,7 +1,8 @@
 //! Metrics: numbers by name. Those of the operator (`--metric`) and of plugins lie in memory that all processes share and
 //! that the next image takes over; those of the server itself are looked up when somebody asks (`stats::metrics`).
-//! [`files`] mirrors all of them into a directory.
+//! [`files`] mirrors all of them into a directory, [`collect`] computes those that are made of others.
 
+pub mod collect;
 pub mod files;
 
 use crate::locks;
@@ -99,7 +100,8 @@ pub fn prepare(settings: &Settings) -> Result<(), MetricError> {
             &wanted.oid,
             wanted.kind,
             restored.unwrap_or(wanted.initial),
-        )?;
+        )?
+        .reset_after_push(wanted.reset_after_push);
     }
     Ok(())
 }
@@ -222,6 +224,21 @@ pub fn value(name: &str, oid: &str) -> Option<i64> {
 }
 
 impl Metric {
+    /// It begins anew whenever it was pushed.
+    fn reset_after_push(self, resets: bool) {
+        // SAFETY: the record that was made for this metric, in the single-threaded start.
+        unsafe { (*self.item).reset_after_push = u8::from(resets) };
+    }
+
+    /// It was pushed: it begins anew if it is one that does.
+    pub fn pushed(&self) {
+        // SAFETY: records live as long as the process; a plugin may have changed the field before.
+        let (resets, initial) = unsafe { ((*self.item).reset_after_push != 0, (*self.item).initial_value) };
+        if resets {
+            self.change(Change::Set, initial);
+        }
+    }
+
     /// Its value now.
     pub fn value(&self) -> i64 {
         self.value.load(Ordering::Relaxed)

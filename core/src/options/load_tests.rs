@@ -433,7 +433,7 @@ fn contradictions_are_found() {
 
 #[test]
 fn what_has_no_effect_is_said_once() {
-    let run = ini("carbon = a:1\ncarbon = b:1\nksm = 1\n");
+    let run = ini("subscribe-to = a:1\nsubscribe-to = b:1\nksm = 1\n");
     let lines: Vec<_> = run
         .plugins
         .said
@@ -441,7 +441,10 @@ fn what_has_no_effect_is_said_once() {
         .filter(|l| l.contains("no effect") || l.contains("nothing to do"))
         .collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert_eq!(run.settings().values("carbon").collect::<Vec<_>>(), ["a:1", "b:1"]);
+    assert_eq!(
+        run.settings().values("subscribe-to").collect::<Vec<_>>(),
+        ["a:1", "b:1"]
+    );
 }
 
 mod random {

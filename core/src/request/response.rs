@@ -1,7 +1,7 @@
 //! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
-use super::{Core, place, websocket};
+use super::{Core, place, tracing, websocket};
 use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
@@ -257,6 +257,10 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
         let (name, value) = header_line.split_once(':').unwrap_or((header_line, ""));
         // checked when the options were read
         let _ = header(core, name.trim().as_bytes(), value.trim().as_bytes());
+    }
+    if server().settings.logging.request_id && !tracing::has_id(&core.response.head) {
+        let id = tracing::request_id(core.raw()).to_vec();
+        let _ = header(core, b"X-Request-Id", &id);
     }
     let response = &mut core.response;
     let head = &mut response.head;

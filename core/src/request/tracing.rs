@@ -1,8 +1,11 @@
 //! Who asked, through all services: the W3C trace context (`traceparent`) and the id of a request. Read for log lines, made
 //! for requests that have none (`--request-id`, `--traceparent`); in the worker, before rules and plugins see the request.
 
-use super::vars;
+use super::{Core, vars};
+use crate::log::request::text;
+use crate::server::server;
 use rsgi_plugin_api::abi::WsgiRequest;
+use std::cell::Cell;
 
 /// The longest id that is taken from a client.
 const LONGEST_ID: usize = 128;
@@ -52,10 +55,67 @@ pub fn request_id(req: &WsgiRequest) -> &[u8] {
     vars::find(req, b"HTTP_X_REQUEST_ID").unwrap_or_default()
 }
 
+/// Whether the lines of an answer's head name an id already.
+pub fn has_id(head: &[u8]) -> bool {
+    const NAME: &[u8] = b"x-request-id:";
+    let is_it = |line: &[u8]| {
+        line.get(..NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    };
+    head.split(|b| *b == b'\n').any(is_it)
+}
+
 /// Whether an id may go into logs and answers as it came.
 pub fn is_fine_id(id: &[u8]) -> bool {
     let is_fine = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b);
     (1..=LONGEST_ID).contains(&id.len()) && id.iter().all(is_fine)
+}
+
+/// Gives a request what it lacks: an id, a trace context; and the parts of the context as variables.
+pub fn complete(core: &mut Core) {
+    let settings = &server().settings;
+    if settings.logging.request_id {
+        let raw = core.raw();
+        let peer = String::from_utf8_lossy(text(raw.remote_addr, raw.remote_addr_len));
+        let is_trusted = settings.sockets.trusted_proxies.lets_speak(&peer);
+        if !(is_trusted && is_fine_id(request_id(raw))) {
+            let id = format!("{:016x}{:016x}", random(), random());
+            vars::set(core, b"HTTP_X_REQUEST_ID", id.as_bytes());
+        }
+    }
+    if settings.logging.traceparent {
+        if trace(core.raw()).is_none() {
+            // recorded: whoever asked for it wants to see it
+            let context = format!("00-{:016x}{:016x}-{:016x}-01", random(), random() | 1, random() | 1);
+            vars::set(core, b"HTTP_TRACEPARENT", context.as_bytes());
+        }
+        let parts = trace(core.raw()).map(|t| [t.trace_id.to_vec(), t.parent_id.to_vec()]);
+        if let Some([trace_id, span_id]) = parts {
+            vars::set(core, b"TRACE_ID", &trace_id);
+            vars::set(core, b"SPAN_ID", &span_id);
+        }
+    }
+}
+
+/// A number that no other request has; not for secrets.
+fn random() -> u64 {
+    thread_local! {
+        static STATE: Cell<u64> = const { Cell::new(0) };
+    }
+    let mut state = STATE.get();
+    if state == 0 {
+        // SAFETY: a place of that size; when the system has nothing random yet, the clock and the thread must do.
+        let got = unsafe { libc::getrandom((&raw mut state).cast(), size_of::<u64>(), libc::GRND_NONBLOCK) };
+        if got != size_of::<u64>() as isize {
+            state = crate::exports::micros() ^ u64::from(std::process::id()) << 40 ^ (&raw const state).addr() as u64;
+        }
+    }
+    // SplitMix64: all 2^64 numbers in an order that depends on the first
+    state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    STATE.set(state);
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -93,6 +153,19 @@ mod tests {
         for wrong in [&b""[..], &[b'x'; 129], b"a b", b"a\"b", b"a\nb", "\u{fc}".as_bytes()] {
             assert!(!is_fine_id(wrong));
         }
+    }
+
+    #[test]
+    fn numbers_do_not_repeat() {
+        let mut all: Vec<u64> = (0..10_000).map(|_| random()).collect();
+        all.extend(
+            std::thread::spawn(|| (0..10_000).map(|_| random()).collect::<Vec<_>>())
+                .join()
+                .unwrap(),
+        );
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 20_000);
     }
 
     proptest! {

@@ -42,6 +42,7 @@ pub fn digest(core: &mut Core) {
     if server().settings.apps.manage_script_name {
         split_script_name(core, script, path);
     }
+    super::tracing::complete(core);
     let raw = core.raw();
     if raw.appid.is_null() {
         raw.appid = raw.script_name;

@@ -106,6 +106,10 @@ pub struct Logging {
     pub log_format: Option<String>,
     /// Lines are JSON objects: `Some("")` for requests of the default form, else by this template.
     pub log_json: Option<String>,
+    /// Each request has an id.
+    pub request_id: bool,
+    /// Each request has a trace context.
+    pub traceparent: bool,
     /// No lines of requests whose path matches, unless they failed.
     pub log_except: Vec<String>,
     /// The template also goes through strftime.

@@ -33,7 +33,7 @@ pub use reload::{Reload, ReloadStrategy};
 pub use routing::{RouteChain, RouteLine, RouteSubject, RouteTest, Routing};
 pub use sockets::{Modifiers, SocketProtocol, SocketSpec, Sockets};
 pub use statics::{StaticFiles, StaticMap};
-pub use stats::{MetricKind, MetricSettings, Stats};
+pub use stats::{Collector, MetricKind, MetricSettings, Stats, ThresholdSettings};
 pub use storage::{CacheSettings, Storage};
 
 /// Everything that was configured.

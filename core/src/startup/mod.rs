@@ -204,6 +204,8 @@ fn run_in_jail(
     let cores = cores.max(settings.processes.async_cores as usize);
     let shared = SharedMemory::map(workers, cores, with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
+    crate::stats::histogram::prepare(workers)
+        .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     let shape = settings.background.receivers(workers, cores);
     signal::install(shape, &settings.background)
@@ -249,6 +251,8 @@ fn run_in_jail(
     })?;
     crate::static_files::install(&server.settings.statics).map_err(StartupError::new)?;
     crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
+    metrics::collect::check(&server.settings).map_err(StartupError::new)?;
+    crate::stats::push::check(&server.settings).map_err(StartupError::new)?;
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }

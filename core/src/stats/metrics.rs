@@ -102,7 +102,12 @@ pub fn each(server: &Server, overloaded: u64, take: &mut dyn FnMut(Row)) {
     m.worker(0, &all);
     for (w, id) in workers.iter().zip(1..) {
         m.worker(id, w);
-        for core in 0..shared.core_count() {
+        let cores = if server.settings.stats.metrics_no_cores {
+            0
+        } else {
+            shared.core_count()
+        };
+        for core in 0..cores {
             // SAFETY: a copy of a record in shared memory.
             let c = unsafe { shared.core(id, core).read_volatile() };
             for (number, name, value) in [

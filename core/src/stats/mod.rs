@@ -2,9 +2,11 @@
 //! and readiness (`--health`).
 
 pub mod answer;
+pub mod histogram;
 pub mod json;
 pub mod metrics;
 mod prometheus;
+pub mod push;
 pub mod server;
 pub mod snapshot;
 

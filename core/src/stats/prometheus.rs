@@ -1,8 +1,8 @@
 //! The figures as Prometheus reads them (text format 0.0.4). Names are those of the exporter that people use with
 //! uWSGI, so that dashboards go on working; what it does not have is named in its manner.
 
-use super::StatsSnapshot;
 use super::snapshot::{queue_of, status};
+use super::{StatsSnapshot, histogram};
 use crate::cache::CacheFigures;
 use rsgi_plugin_api::abi::UwsgiWorker;
 use std::fmt::{Display, Write};
@@ -189,6 +189,14 @@ impl StatsSnapshot<'_> {
             let count = workers.iter().filter(|w| status(w) == state).count();
             t.value("uwsgi_workers_status", &[("status", state)], count);
         }
+        self.saturation(&mut t);
+        durations(&mut t);
+        t.single(
+            "uwsgi_log_lines_lost_total",
+            "counter",
+            "Log lines dropped because their logger was too slow.",
+            crate::log::lost(),
+        );
         for (name, kind, help, figure) in FIGURES {
             t.metric(name, kind, help);
             for w in &workers {
@@ -210,6 +218,64 @@ impl StatsSnapshot<'_> {
             }
         }
         t.0.into_bytes()
+    }
+}
+
+impl StatsSnapshot<'_> {
+    /// How much of what there is is in use: 1 is all of it, and whoever comes then waits.
+    fn saturation(&self, t: &mut Text) {
+        let server = self.server;
+        let running = self.workers().into_iter().filter(|w| w.pid > 0);
+        let (workers, busy) = running.fold((0, 0), |(n, busy), w| (n + 1, busy + u64::from(w.busy.unsigned_abs())));
+        let slots = workers * server.shared.core_count() as u64;
+        t.single(
+            "uwsgi_request_slots",
+            "gauge",
+            "Requests that can be served at once.",
+            slots,
+        );
+        t.single(
+            "uwsgi_request_slots_busy_ratio",
+            "gauge",
+            "Share of them in use.",
+            busy as f64 / slots.max(1) as f64,
+        );
+        let fill = |(waiting, most): (u32, u32)| f64::from(waiting) / f64::from(most.max(1));
+        let fullest = server.sockets.iter().map(|s| fill(queue_of(s))).fold(0.0, f64::max);
+        t.single(
+            "uwsgi_listen_queue_fill_ratio",
+            "gauge",
+            "How full the queue of the fullest socket is.",
+            fullest,
+        );
+        t.single(
+            "uwsgi_overloaded_seconds_total",
+            "counter",
+            "Seconds in which no worker was idle.",
+            self.overloaded,
+        );
+    }
+}
+
+/// How long requests took.
+fn durations(t: &mut Text) {
+    const NAME: &str = "uwsgi_request_duration_seconds";
+    t.metric(
+        NAME,
+        "histogram",
+        "How long requests took, by the class of their status.",
+    );
+    for (class, durations) in histogram::durations().iter().enumerate() {
+        let status = format!("{}xx", class + 1);
+        let mut sum = 0;
+        let bounds = histogram::BOUNDS.iter().map(|(_, text)| *text).chain(["+Inf"]);
+        for (bound, count) in bounds.zip(durations.buckets) {
+            sum += count;
+            t.value(&format!("{NAME}_bucket"), &[("status", &status), ("le", bound)], sum);
+        }
+        let seconds = durations.micros as f64 / 1e6;
+        t.value(&format!("{NAME}_sum"), &[("status", &status)], seconds);
+        t.value(&format!("{NAME}_count"), &[("status", &status)], sum);
     }
 }
 

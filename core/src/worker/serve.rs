@@ -613,7 +613,7 @@ pub(super) fn after(core: &mut Core) {
     let raw = core.raw();
     let sent = (raw.headers_size + raw.response_size) as u64;
     let took = raw.end_of_request.saturating_sub(raw.start_of_request);
-    let (write_errors, read_errors, app) = (raw.write_errors, raw.read_errors, raw.app_id);
+    let (write_errors, read_errors, app, status) = (raw.write_errors, raw.read_errors, raw.app_id, raw.status);
     // SAFETY: records in shared memory; the core's own are written by this thread only.
     unsafe {
         (*core_counters).requests += 1;
@@ -630,6 +630,7 @@ pub(super) fn after(core: &mut Core) {
             procname::state(State::Idle);
         }
     }
+    crate::stats::histogram::count(crate::server::worker_id(), status, took);
     crate::apps::count_request(app);
     routing::finish(core);
     let (id, slot) = (core.id, core.slot);

@@ -140,6 +140,17 @@ static ROWS: &[OptionSpec] = &[
     )
     .master()
     .template(),
+    flag(
+        "request-id",
+        "give each request an X-Request-Id, or keep that of a trusted proxy, and send it back",
+        |s, on| s.logging.request_id = on,
+    )
+    .aliases(&["log-request-id"]),
+    flag(
+        "traceparent",
+        "give each request a trace context (W3C) if it brings none, and its parts as TRACE_ID and SPAN_ID",
+        |s, on| s.logging.traceparent = on,
+    ),
     parsed(
         "log-except",
         "no lines of requests whose path matches, unless they failed (status 400 and above)",

@@ -19,10 +19,9 @@ pub fn find(name: &str) -> Option<&'static Refusal> {
 
 static REFUSED: &[Refusal] = &[
     Refusal {
-        reason: "it belongs to uWSGI's plugin carbon, which rsgi does not have",
-        instead: "use stats and a collector",
-        names: "carbon-freq carbon-hostname-dots carbon-id carbon-idle-avg carbon-max-retry carbon-name-resolve \
-                carbon-no-workers carbon-resolve-names carbon-retry-delay carbon-timeout carbon-use-metrics",
+        reason: "a lot that a carbon server does not take is replaced by the next",
+        instead: "use carbon and carbon-freq",
+        names: "carbon-idle-avg carbon-max-retry carbon-retry-delay carbon-timeout",
     },
     Refusal {
         reason: "jails, copies of namespaces and second processes are made from outside",
@@ -111,14 +110,9 @@ static REFUSED: &[Refusal] = &[
         names: "worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
     },
     Refusal {
-        reason: "it belongs to uWSGI's plugin rsyslog, which rsgi does not have",
-        instead: "use log-syslog or a UDP logto",
+        reason: "lines go to a syslog server whole",
+        instead: "use logger = rsyslog:tcp://HOST:PORT for long ones",
         names: "rsyslog-packet-size rsyslog-split-messages",
-    },
-    Refusal {
-        reason: "this part of the metrics is not in rsgi",
-        instead: "use stats",
-        names: "alarm-metric metric-alarm metric-threshold metrics-no-cores",
     },
     Refusal {
         reason: "the size of a mule's message cannot be set here",
@@ -196,16 +190,6 @@ static REFUSED: &[Refusal] = &[
         instead: "use static-map, static-expires and static-gzip",
         names: "static-expires-mtime static-expires-path-info static-expires-path-info-mtime static-expires-type-mtime \
                 static-expires-uri-mtime static-gzip-dir static-gzip-ext static-gzip-prefix static-gzip-suffix",
-    },
-    Refusal {
-        reason: "this part of the statistics is not in rsgi",
-        instead: "use stats",
-        names: "stats-pusher-default-freq stats-pushers-default-freq",
-    },
-    Refusal {
-        reason: "it belongs to uWSGI's plugin stats_pusher_statsd, which rsgi does not have",
-        instead: "use stats and a collector",
-        names: "statsd-all-gauges statsd-no-workers",
     },
     Refusal {
         reason: "this part of subscriptions is not in rsgi",

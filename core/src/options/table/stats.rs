@@ -1,9 +1,10 @@
 //! Statistics and metrics.
 
 use super::values::pairs;
-use crate::options::spec::ArgKind::Required;
-use crate::options::spec::{Group, OptionSpec, flag, later, parsed, path, text};
-use crate::settings::{MetricKind, MetricSettings};
+use crate::options::parse;
+use crate::options::spec::ArgKind::No;
+use crate::options::spec::{Group, OptionSpec, flag, no_effect, number, parsed, path, text};
+use crate::settings::{Collector, MetricKind, MetricSettings, ThresholdSettings};
 
 pub static GROUP: Group = Group {
     title: "Statistics and metrics",
@@ -37,13 +38,74 @@ static ROWS: &[OptionSpec] = &[
     flag("stats-no-metrics", "without the metrics", |s, on| {
         s.stats.no_metrics = on
     }),
-    text("stats-push", "push statistics to a sink", |s, v| {
-        s.stats.push.push(v.into())
+    text(
+        "stats-push",
+        "push statistics: statsd:, dogstatsd:, carbon:, socket: with an ADDRESS[,PREFIX], or file:PATH",
+        |s, v| {
+            s.stats.push.push(v.into());
+            s.stats.metrics = true;
+        },
+    )
+    .master(),
+    number("stats-pusher-default-freq", "seconds between two pushes", |s, n| {
+        s.stats.push_freq = Some(n)
     })
-    .master()
-    .later(),
-    later("carbon", Required, "push statistics to a carbon server"),
-    later("carbon-root", Required, "first part of the names in carbon"),
+    .aliases(&["stats-pushers-default-freq"]),
+    flag("statsd-all-gauges", "push counters as gauges, too", |s, on| {
+        s.stats.statsd_all_gauges = on
+    }),
+    flag("statsd-no-workers", "push no metrics of single workers", |s, on| {
+        s.stats.push_no_workers = on
+    }),
+    text("carbon", "push metrics to a carbon server: HOST:PORT", |s, v| {
+        s.stats.carbon.push(v.into());
+        s.stats.metrics = true;
+    })
+    .master(),
+    number("carbon-freq", "seconds between two lots for carbon", |s, n| {
+        s.stats.carbon_freq = Some(n)
+    }),
+    text("carbon-root", "first part of the names in carbon", |s, v| {
+        s.stats.carbon_root = Some(v.into())
+    }),
+    text(
+        "carbon-id",
+        "the instance in the names of carbon, not its socket",
+        |s, v| s.stats.carbon_id = Some(v.into()),
+    ),
+    text(
+        "carbon-hostname-dots",
+        "what stands for dots in the host's name in carbon, not an underscore",
+        |s, v| s.stats.carbon_hostname_dots = Some(v.into()),
+    ),
+    flag("carbon-no-workers", "push no metrics of single workers", |s, on| {
+        s.stats.push_no_workers = on
+    }),
+    no_effect("carbon-use-metrics", No, "nothing to do: carbon gets the metrics"),
+    no_effect(
+        "carbon-name-resolve",
+        No,
+        "nothing to do: names are looked up at the start",
+    ),
+    no_effect(
+        "carbon-resolve-names",
+        No,
+        "nothing to do: names are looked up at the start",
+    ),
+    flag("metrics-no-cores", "no metrics of single cores", |s, on| {
+        s.stats.metrics_no_cores = on
+    }),
+    parsed(
+        "metric-threshold",
+        "act when a metric reaches a value: key=NAME,value=N,alarm=NAME,rate=SECONDS,reset=N,msg=TEXT",
+        |s, v| {
+            s.stats.thresholds.push(threshold(v)?);
+            s.stats.metrics = true;
+            Ok(())
+        },
+    )
+    .aliases(&["metric-alarm", "alarm-metric"])
+    .master(),
     flag("enable-metrics", "show metrics in the statistics", |s, on| {
         s.stats.metrics = on
     })
@@ -76,7 +138,44 @@ static ROWS: &[OptionSpec] = &[
     .aliases(&["metric-dir-restore"]),
 ];
 
-/// `NAME` or `name=NAME,type=gauge,initial_value=0,oid=1.2`
+fn whole(key: &str, value: &str) -> Result<i64, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{key}: \"{value}\" is no whole number"))
+}
+
+fn seconds(key: &str, value: &str) -> Result<u64, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{key}: \"{value}\" is no number of seconds"))
+}
+
+/// `key=NAME,value=N,alarm=NAME`
+fn threshold(value: &str) -> Result<ThresholdSettings, String> {
+    let mut new = ThresholdSettings::default();
+    let mut limit = None;
+    for (key, value) in pairs(value)? {
+        match key.as_str() {
+            "key" => new.key = value,
+            "value" => limit = Some(whole(&key, &value)?),
+            "alarm" => new.alarm = value,
+            "rate" => new.rate = seconds(&key, &value)?,
+            "reset" => new.reset = Some(whole(&key, &value)?),
+            "msg" => new.message = value,
+            other => {
+                return Err(format!(
+                    "unknown key \"{other}\" of a threshold: known are key, value, alarm, rate, reset, msg"
+                ));
+            }
+        }
+    }
+    match (limit, new.key.is_empty()) {
+        (Some(value), false) => Ok(ThresholdSettings { value, ..new }),
+        _ => Err("a threshold needs a metric and a value: key=NAME,value=N".into()),
+    }
+}
+
+/// `NAME`, or pairs such as `name=NAME,type=gauge,collector=sum,children=a;b`.
 fn metric(value: &str) -> Result<MetricSettings, String> {
     if !value.contains('=') {
         return Ok(MetricSettings {
@@ -85,6 +184,7 @@ fn metric(value: &str) -> Result<MetricSettings, String> {
         });
     }
     let mut metric = MetricSettings::default();
+    let (mut collector, mut argument, mut number) = (None, None, None);
     for (key, value) in pairs(value)? {
         match key.as_str() {
             "name" => metric.name = value,
@@ -94,28 +194,68 @@ fn metric(value: &str) -> Result<MetricSettings, String> {
                     "counter" => MetricKind::Counter,
                     "gauge" => MetricKind::Gauge,
                     "absolute" => MetricKind::Absolute,
-                    other => return Err(format!("type: \"{other}\" is none of counter, gauge, absolute")),
+                    "alias" => MetricKind::Alias,
+                    other => {
+                        return Err(format!("type: \"{other}\" is none of counter, gauge, absolute, alias"));
+                    }
                 }
             }
-            "initial_value" | "initial" => {
-                metric.initial = value
-                    .parse()
-                    .map_err(|_| format!("{key}: \"{value}\" is no whole number"))?;
+            "initial_value" | "initial" => metric.initial = whole(&key, &value)?,
+            "collector" => collector = Some(value),
+            "children" => metric.children = value.split(';').map(|n| n.trim().to_owned()).collect(),
+            "alias" => {
+                metric.kind = MetricKind::Alias;
+                metric.children = vec![value];
             }
-            "collector" | "children" | "alias" | "arg1" | "arg1n" | "freq" | "reset_after_push" => {
-                return Err(format!(
-                    "{key}: metrics are not collected in this version: set them with uwsgi.metric_set() or from a plugin"
-                ));
+            "arg1" => argument = Some(value),
+            "arg1n" => number = Some(whole(&key, &value)?),
+            "freq" => metric.freq = seconds(&key, &value)?,
+            "reset_after_push" => {
+                metric.reset_after_push =
+                    parse::boolean(&value).ok_or_else(|| format!("{key}: \"{value}\" is neither true nor false"))?
             }
             other => {
                 return Err(format!(
-                    "unknown key \"{other}\" of a metric: known are name, type, initial_value, oid"
+                    "unknown key \"{other}\" of a metric: known are name, type, initial_value, oid, collector, children, alias, arg1, arg1n, freq, reset_after_push"
                 ));
             }
         }
     }
-    match metric.name.is_empty() {
-        true => Err("a metric needs a name: name=NAME".into()),
+    if metric.name.is_empty() {
+        return Err("a metric needs a name: name=NAME".into());
+    }
+    let text = |what: &str| {
+        argument
+            .clone()
+            .ok_or_else(|| format!("this collector needs {what}: arg1=..."))
+    };
+    metric.collector = match collector.as_deref() {
+        None if metric.kind == MetricKind::Alias => Some(Collector::Sum),
+        // its value is written by whoever holds the pointer
+        None | Some("ptr") => None,
+        Some("file") => {
+            let word =
+                usize::try_from(number.unwrap_or(0)).map_err(|_| "arg1n: words are counted from 0".to_owned())?;
+            Some(Collector::File(text("a file")?, word))
+        }
+        Some("sum") => Some(Collector::Sum),
+        Some("avg") => Some(Collector::Average),
+        Some("accumulator") => Some(Collector::Accumulator),
+        Some("adder") => Some(Collector::Adder(number.unwrap_or(0))),
+        Some("multiplier") => Some(Collector::Multiplier(number.unwrap_or(0))),
+        Some("func") => Some(Collector::Function(text("the name of a function")?)),
+        Some(other) => {
+            return Err(format!(
+                "collector: \"{other}\" is none of ptr, file, sum, avg, accumulator, adder, multiplier, func"
+            ));
+        }
+    };
+    let needs_children = !matches!(
+        metric.collector,
+        None | Some(Collector::File(..) | Collector::Function(_))
+    );
+    match needs_children && metric.children.is_empty() {
+        true => Err("this collector needs metrics to look at: children=NAME;NAME".into()),
         false => Ok(metric),
     }
 }
@@ -135,12 +275,38 @@ mod tests {
         for (text, what) in [
             ("type=gauge", "needs a name"),
             ("name=a,type=b", "\"b\" is none of"),
-            ("name=a,collector=sum", "not collected"),
+            ("name=a,collector=sum", "children="),
+            ("name=a,collector=file", "needs a file"),
+            ("name=a,collector=magic", "\"magic\""),
+            ("name=a,collector=file,arg1=/x,arg1n=-1", "from 0"),
             ("name=a,colour=red", "\"colour\""),
             ("name=a,initial_value=x", "no whole number"),
         ] {
             let said = metric(text).unwrap_err();
             assert!(said.contains(what), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn collectors_and_thresholds_are_pairs() {
+        let read = metric("name=a,collector=adder,children=b; c,arg1n=-4,freq=5,reset_after_push=1").unwrap();
+        assert_eq!(read.collector, Some(Collector::Adder(-4)));
+        assert_eq!(
+            (read.children.as_slice(), read.freq, read.reset_after_push),
+            (&["b".to_owned(), "c".to_owned()][..], 5, true)
+        );
+        assert_eq!(metric("name=a,alias=b").unwrap().kind, MetricKind::Alias);
+        let read = threshold("key=a.b,value=-5,alarm=x,rate=30,reset=0,msg=too\\, many").unwrap();
+        assert_eq!(
+            (read.value, read.reset, read.rate, read.message.as_str()),
+            (-5, Some(0), 30, "too, many")
+        );
+        for (text, what) in [
+            ("key=a", "key=NAME,value=N"),
+            ("value=1", "key=NAME"),
+            ("key=a,value=x", "whole number"),
+        ] {
+            assert!(threshold(text).unwrap_err().contains(what), "{text}");
         }
     }
 }

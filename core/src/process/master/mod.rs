@@ -33,6 +33,7 @@ use crate::server::Server;
 use crate::settings::Logging;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
+use crate::stats::push::Pushers;
 use crate::stats::server::StatsServer;
 use crate::{alarm, cache, log, metrics, say, startup, unix_signal};
 use daemons::AttachedDaemon;
@@ -295,6 +296,10 @@ struct Master {
     sources: SignalSources,
     caches: cache::Keeper,
     queue_synced: Instant,
+    /// Statistics that go out by themselves; there are none before the forks of the start.
+    pushers: Option<Pushers>,
+    /// Metrics that are made of others, and limits.
+    collectors: metrics::collect::Collectors,
     metric_files: metrics::files::MetricFiles,
     crons: Vec<crons::CommandCron>,
 }
@@ -394,6 +399,8 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         sources,
         caches: cache::Keeper::new(),
         queue_synced: Instant::now(),
+        pushers: None,
+        collectors: metrics::collect::Collectors::configured(&server.settings),
         metric_files: metrics::files::MetricFiles::default(),
         crons: crons::configured(&server.settings),
     };
@@ -424,6 +431,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     master.start_daemons();
     startup::notify::started();
     log::begin_threads();
+    master.pushers = Some(Pushers::configured(&server.settings));
     Ok(master.run())
 }
 
@@ -501,6 +509,13 @@ impl Master {
         let mut stats = std::mem::take(&mut self.stats);
         stats.serve(self.poll.registry(), STATS, || self.snapshot());
         self.stats = stats;
+    }
+
+    fn push_stats(&mut self) {
+        if let Some(mut pushers) = self.pushers.take() {
+            pushers.tick(self.server, self.overloaded, || self.snapshot());
+            self.pushers = Some(pushers);
+        }
     }
 
     fn snapshot(&self) -> StatsSnapshot<'_> {

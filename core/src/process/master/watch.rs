@@ -27,6 +27,8 @@ impl Master {
         self.caches.tick(&self.server.settings);
         self.sync_queue();
         self.tick_log();
+        self.collectors.tick();
+        self.push_stats();
         self.metric_files.tick(self.server, self.overloaded);
         self.check_backlogs();
         hooks::master_cycle();

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, raw, response, surroundings};
+use crate::{autoreload, environ, exception, file_wrapper, gil, input, lifecycle, module, raw, response, surroundings};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
@@ -19,6 +19,9 @@ pub fn serve(req: *mut WsgiRequest) -> i32 {
     }
     if raw::is_wanted(req) {
         return gil::with(|| raw::serve(req));
+    }
+    if autoreload::stands_in(req) {
+        return UWSGI_OK;
     }
     let Some(app) = find_app(req).or_else(|| load_app(req)) else {
         log::line("--- no python application found, check your startup logs for errors ---");

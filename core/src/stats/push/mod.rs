@@ -1,0 +1,317 @@
+//! Statistics that go out by themselves (`--stats-push`, `--carbon`). The master looks at the figures when a push is due, a
+//! thread sends them: a server that hangs delays nobody, and the next lot replaces the one that it did not take.
+
+mod form;
+
+use super::StatsSnapshot;
+use super::metrics as built_in;
+use crate::server::Server;
+use crate::settings::{MetricKind, Settings};
+use crate::{metrics, say};
+use form::Row;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Seconds between two pushes when nothing else is said.
+const FREQUENCY: u64 = 3;
+/// The same for carbon, whose files have a point a minute.
+const CARBON_FREQUENCY: u64 = 60;
+/// How long a server may take to connect, and for its lot.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Lots that may wait.
+const WAITING: usize = 16;
+
+/// What a sink is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Statsd,
+    Dogstatsd,
+    Carbon,
+    /// The document of the statistics server.
+    Json,
+}
+
+/// Where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Udp(SocketAddr),
+    UnixDatagrams(String),
+    Tcp(SocketAddr),
+    File { path: String, separator: Vec<u8> },
+}
+
+#[derive(Debug)]
+struct Target {
+    label: String,
+    kind: Kind,
+    place: Place,
+    /// In front of names, or of the document.
+    prefix: String,
+    every: Duration,
+    due: Instant,
+    /// What counters had when they were pushed last; `None`: never.
+    before: Option<HashMap<String, i64>>,
+}
+
+struct Lot {
+    label: String,
+    place: Place,
+    packets: Vec<Vec<u8>>,
+}
+
+/// All sinks.
+pub struct Pushers {
+    targets: Vec<Target>,
+    sender: Option<SyncSender<Lot>>,
+    is_behind: bool,
+}
+
+fn resolve(address: &str, default_port: u16) -> Result<SocketAddr, String> {
+    let whole = match address.rsplit_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_ok() => address.to_owned(),
+        _ => format!("{address}:{default_port}"),
+    };
+    let mut found = whole.to_socket_addrs().map_err(|e| format!("\"{address}\": {e}"))?;
+    found.next().ok_or_else(|| format!("\"{address}\" has no address"))
+}
+
+/// `file:PATH`, or `file:path=PATH,separator=TEXT`.
+fn file(argument: &str) -> Result<Place, String> {
+    let (mut path, mut separator) = (argument.to_owned(), "\n".to_owned());
+    if argument.starts_with("path=") || argument.contains(",path=") {
+        for part in argument.split(',') {
+            match part.split_once('=') {
+                Some(("path", value)) => path = value.to_owned(),
+                Some(("separator", value)) => separator = value.replace("\\n", "\n").replace("\\t", "\t"),
+                _ => return Err(format!("unknown \"{part}\": known are path, separator")),
+            }
+        }
+    }
+    match path.is_empty() {
+        true => Err("no path: give file:/run/stats.json".into()),
+        false => Ok(Place::File {
+            path,
+            separator: separator.into(),
+        }),
+    }
+}
+
+fn target(text: &str, settings: &Settings) -> Result<Target, String> {
+    let (name, argument) = text.split_once(':').unwrap_or((text, ""));
+    let (address, prefix) = argument.split_once(',').unwrap_or((argument, ""));
+    let datagrams = |port| match address.starts_with(['/', '@']) {
+        true => Ok(Place::UnixDatagrams(address.to_owned())),
+        false => resolve(address, port).map(Place::Udp),
+    };
+    let (kind, place) = match name {
+        "statsd" => (Kind::Statsd, datagrams(8125)?),
+        "dogstatsd" => (Kind::Dogstatsd, datagrams(8125)?),
+        "carbon" => (Kind::Carbon, Place::Tcp(resolve(address, 2003)?)),
+        "socket" => (Kind::Json, datagrams(0)?),
+        "file" => (Kind::Json, file(argument)?),
+        other => {
+            return Err(format!(
+                "\"{other}\" is none of statsd, dogstatsd, carbon, socket, file"
+            ));
+        }
+    };
+    let prefix = match kind {
+        Kind::Carbon => form::carbon_prefix(settings),
+        Kind::Json if matches!(place, Place::File { .. }) => String::new(),
+        _ if prefix.is_empty() && kind != Kind::Json => "rsgi".into(),
+        _ => prefix.to_owned(),
+    };
+    let stats = &settings.stats;
+    let every = match kind {
+        Kind::Carbon => stats.carbon_freq.unwrap_or(CARBON_FREQUENCY),
+        _ => stats.push_freq.unwrap_or(FREQUENCY),
+    };
+    Ok(Target {
+        label: text.to_owned(),
+        kind,
+        place,
+        prefix,
+        every: Duration::from_secs(every.max(1)),
+        due: Instant::now(),
+        before: None,
+    })
+}
+
+fn targets(settings: &Settings) -> Result<Vec<Target>, String> {
+    let carbon = settings.stats.carbon.iter().map(|a| format!("carbon:{a}"));
+    let all = settings.stats.push.iter().cloned().chain(carbon);
+    all.map(|text| target(&text, settings).map_err(|e| format!("stats-push {text}: {e}")))
+        .collect()
+}
+
+/// Whether the configuration can work.
+///
+/// # Errors
+/// One line.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    targets(settings).map(drop)
+}
+
+impl Pushers {
+    /// Those of the configuration; in the master, after the forks of the start.
+    pub fn configured(settings: &Settings) -> Self {
+        // looked at in the start; a name that has lost its address meanwhile is said
+        let targets = targets(settings).unwrap_or_else(|e| {
+            say!("{e}");
+            Vec::new()
+        });
+        let sender = (!targets.is_empty()).then(|| {
+            let (sender, lots) = sync_channel(WAITING);
+            let thread = std::thread::Builder::new().name("pusher".into());
+            if let Err(e) = thread.spawn(move || send_all(&lots)) {
+                say!("stats-push: no thread for it: {e}");
+            }
+            sender
+        });
+        Self {
+            targets,
+            sender,
+            is_behind: false,
+        }
+    }
+
+    /// Pushes what is due.
+    pub fn tick<'s>(&mut self, server: &Server, overloaded: u64, snapshot: impl Fn() -> StatsSnapshot<'s>) {
+        let now = Instant::now();
+        let Some(sender) = &self.sender else { return };
+        if self.targets.iter().all(|target| target.due > now) {
+            return;
+        }
+        let rows = rows(server, overloaded);
+        for target in self.targets.iter_mut().filter(|target| target.due <= now) {
+            // the master's second is a little longer than one
+            target.due = now + target.every - Duration::from_millis(500);
+            let packets = match target.kind {
+                Kind::Json => vec![[target.prefix.as_bytes(), &snapshot().to_json()].concat()],
+                Kind::Carbon => vec![form::carbon(&rows, &target.prefix, crate::exports::now())],
+                Kind::Statsd | Kind::Dogstatsd => {
+                    let with_tags = target.kind == Kind::Dogstatsd;
+                    let gauges = server.settings.stats.statsd_all_gauges;
+                    let changes = form::changes(&rows, target.before.as_ref(), gauges);
+                    let values = rows.iter().map(|row| (row.name.clone(), row.value));
+                    target.before = Some(values.collect());
+                    form::statsd(&changes, &target.prefix, with_tags)
+                }
+            };
+            let lot = Lot {
+                label: target.label.clone(),
+                place: target.place.clone(),
+                packets,
+            };
+            match sender.try_send(lot) {
+                Ok(()) => self.is_behind = false,
+                Err(TrySendError::Full(lot)) if !self.is_behind => {
+                    self.is_behind = true;
+                    say!("stats-push: too slow, lots are left out ({})", lot.label);
+                }
+                Err(_) => {}
+            }
+        }
+        metrics::all().iter().for_each(metrics::Metric::pushed);
+    }
+}
+
+/// All metrics now.
+fn rows(server: &Server, overloaded: u64) -> Vec<Row> {
+    let no_workers = server.settings.stats.push_no_workers;
+    let mut rows = Vec::new();
+    let mut put = |name: &str, kind: MetricKind, value: i64| {
+        let is_worker = name.starts_with("worker.") && !name.starts_with("worker.0.");
+        if !(no_workers && is_worker) {
+            let is_counter = kind == MetricKind::Counter;
+            rows.push(Row {
+                name: name.to_owned(),
+                is_counter,
+                value,
+            });
+        }
+    };
+    built_in::each(server, overloaded, &mut |row| put(row.name, row.kind, row.value as i64));
+    metrics::all().iter().for_each(|m| put(m.name, m.kind, m.value()));
+    rows
+}
+
+/// The thread's life.
+fn send_all(lots: &Receiver<Lot>) {
+    let mut failed = Vec::new();
+    while let Ok(lot) = lots.recv() {
+        match send(&lot) {
+            Ok(()) if failed.contains(&lot.label) => {
+                failed.retain(|label| *label != lot.label);
+                say!("stats-push {}: works again", lot.label);
+            }
+            Err(e) if !failed.contains(&lot.label) => {
+                say!("stats-push {}: {e}", lot.label);
+                failed.push(lot.label);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn send(lot: &Lot) -> io::Result<()> {
+    match &lot.place {
+        Place::Udp(address) => {
+            let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            let socket = UdpSocket::bind(any)?;
+            for packet in &lot.packets {
+                socket.send_to(packet, address)?;
+            }
+        }
+        Place::UnixDatagrams(path) => {
+            let socket = UnixDatagram::unbound()?;
+            socket.set_write_timeout(Some(PATIENCE))?;
+            for packet in &lot.packets {
+                socket.send_to(packet, path)?;
+            }
+        }
+        Place::Tcp(address) => {
+            let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            for packet in &lot.packets {
+                stream.write_all(packet)?;
+            }
+        }
+        Place::File { path, separator } => {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.create(true).append(true).mode(0o640).open(path)?;
+            for packet in &lot.packets {
+                file.write_all(&[packet.as_slice(), separator].concat())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sinks_are_a_kind_and_an_address() {
+        let read = |text: &str| target(text, &Settings::default());
+        let statsd = read("statsd:127.0.0.1,shop").unwrap();
+        assert_eq!(statsd.place, Place::Udp(([127, 0, 0, 1], 8125).into()));
+        assert_eq!((statsd.kind, statsd.prefix.as_str()), (Kind::Statsd, "shop"));
+        let file = read("file:path=/f,separator=--\\n").unwrap().place;
+        assert!(matches!(file, Place::File { path, separator } if path == "/f" && separator == b"--\n"));
+        for (text, said) in [
+            ("statsdd:1", "none of statsd"),
+            ("file:", "no path"),
+            ("file:path=/f,colour=red", "\"colour=red\""),
+            ("carbon:", ""),
+        ] {
+            assert!(read(text).unwrap_err().contains(said), "{text}");
+        }
+    }
+}
