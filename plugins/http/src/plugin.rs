@@ -366,6 +366,7 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
         headers_timeout: settings.headers_timeout,
         connect_timeout: settings.connect_timeout,
         expect_limit: settings.expect_limit,
+        auto_gzip: settings.auto_gzip,
         counters: Counters::own(),
         addresses: settings
             .listen
