@@ -6,6 +6,7 @@ use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
 use crate::server::{SocketProtocol, server};
+use crate::worker::offload;
 use libc::iovec;
 use rsgi_protocol::http1::HttpError;
 use rsgi_protocol::{chunked, fastcgi};
@@ -561,13 +562,18 @@ fn send_records(core: &mut Core, id: u16, parts: &[iovec]) -> io::Result<()> {
 fn deliver_file(core: &mut Core, file: std::fs::File, mut position: i64, mut left: u64) -> io::Result<()> {
     let fd = core.conn().fd();
     let Some(id) = core.response.fastcgi else {
-        return core.outlet.send_file(fd, file, position, left);
+        // bytes of a next request would be waited for in vain: only a core looks at them
+        let is_last = offload::is_on()
+            && core.response.framing == Framing::Length(0)
+            && core.body.is_consumed()
+            && core.conn().buffered().is_empty();
+        return core.outlet.send_file(fd, file, position, left, is_last);
     };
     while left > 0 {
         let n = left.min(fastcgi::MAX_CONTENT as u64);
         let header = fastcgi::stdout_header(id, n as u16);
         core.outlet.send(fd, &mut [place(&header)])?;
-        core.outlet.send_file(fd, file.try_clone()?, position, n)?;
+        core.outlet.send_file(fd, file.try_clone()?, position, n, false)?;
         position += n as i64;
         left -= n;
     }

@@ -2,7 +2,7 @@
 //! that it does not is shown in place of every answer until it is mended, since a developer looks there and not into the
 //! log. The watching itself is in `occasions.py`.
 
-use crate::py::{self, Args, Py, PyResult};
+use crate::py::{self, Args, Function, Py, PyResult};
 use crate::{interpreter, settings};
 use libc::{IN_CLOEXEC, IN_CLOSE_WRITE, IN_MOVED_TO, IN_NONBLOCK};
 use pyo3_ffi::*;
@@ -22,22 +22,8 @@ const HEADERS: [(&[u8], &[u8]); 2] = [
 static IS_SHOWN: AtomicBool = AtomicBool::new(false);
 static PAGE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static WATCH: Row = Row(py::method(c"watch_folder", watch_folder, METH_VARARGS));
-static SHOW: Row = Row(py::method(c"show", show, METH_VARARGS));
-
-fn function(row: &'static Row) -> PyResult<Py> {
-    // SAFETY: the method's row lives for ever.
-    unsafe {
-        Py::new(PyCFunction_NewEx(
-            (&raw const row.0).cast_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        ))
-    }
-}
+static WATCH: Function = Function::new(py::method(c"watch_folder", watch_folder, METH_VARARGS));
+static SHOW: Function = Function::new(py::method(c"show", show, METH_VARARGS));
 
 /// Begins to watch, in a worker; worker 1 asks for the reloads, for all.
 pub fn start(worker: i32, log: &Py, reload: Py) -> PyResult<()> {
@@ -63,8 +49,8 @@ pub fn start(worker: i32, log: &Py, reload: Py) -> PyResult<()> {
             log,
             &reload,
             &py::int(events.into())?,
-            &function(&WATCH)?,
-            &function(&SHOW)?,
+            &WATCH.object()?,
+            &SHOW.object()?,
         ],
     )
     .map(drop)

@@ -4,7 +4,7 @@
 use pyo3_ffi::*;
 use rsgi_plugin_api::HookError;
 use std::ffi::{CStr, c_char, c_int};
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 
 unsafe extern "C" {
     /// Part of every CPython we support, though listed in the stable ABI only since 3.10.
@@ -381,6 +381,43 @@ pub const fn method(name: &'static CStr, function: PyCFunction, flags: c_int) ->
         ml_meth: PyMethodDefPointer { PyCFunction: function },
         ml_flags: flags,
         ml_doc: std::ptr::null(),
+    }
+}
+
+/// A function of ours that is an object of Python's, with the row that it points back to.
+pub struct Function(PyMethodDef);
+
+// SAFETY: never written after the build.
+unsafe impl Sync for Function {}
+
+impl Function {
+    /// Described by a row.
+    pub const fn new(row: PyMethodDef) -> Self {
+        Self(row)
+    }
+
+    /// A new object of it, without a `self`.
+    pub fn object(&'static self) -> PyResult<Py> {
+        // SAFETY: the row lives for ever, and nobody writes to it; NULL is no self.
+        unsafe {
+            Py::new(PyCFunction_NewEx(
+                (&raw const self.0).cast_mut(),
+                null_mut(),
+                null_mut(),
+            ))
+        }
+    }
+
+    /// A new object of it that holds its `self`.
+    pub fn bound(&'static self, to: &Py) -> PyResult<Py> {
+        // SAFETY: as above.
+        unsafe {
+            Py::new(PyCFunction_NewEx(
+                (&raw const self.0).cast_mut(),
+                to.as_ptr(),
+                null_mut(),
+            ))
+        }
     }
 }
 
