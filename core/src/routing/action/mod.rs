@@ -5,6 +5,7 @@ mod auth;
 pub mod cache;
 mod files;
 mod flow;
+mod proxy;
 mod request;
 mod rewrite;
 
@@ -28,6 +29,7 @@ fn tables() -> impl Iterator<Item = &'static Row> {
         files::ACTIONS,
         auth::ACTIONS,
         cache::ACTIONS,
+        proxy::ACTIONS,
     ]
     .into_iter()
     .flatten()
