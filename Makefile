@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler cache-kills lint abi-check fuzz bench bench-instructions bench-cache bench-spooler install clean dependencies
+.PHONY: help build run test soak soak-spooler cache-kills log-load lint abi-check fuzz bench bench-instructions bench-cache bench-spooler install clean dependencies
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,10 @@ soak-spooler: ## run 10 000 tasks while those who run and enqueue them are kille
 
 cache-kills: ## kill 2000 processes inside caches and check all that is left
 	RSGI_KILLS=1000 $(CARGO) test -p rsgi-core --locked cache::tests::processes -- --nocapture
+
+log-load: ## 100 000 requests with hostile bytes in each logged field (a few minutes)
+	$(CARGO) build --workspace --locked
+	RSGI_LOG_REQUESTS=100000 $(CARGO) test -p rsgi-tests --locked --test log_load -- --nocapture
 
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check

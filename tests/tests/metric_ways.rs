@@ -190,7 +190,9 @@ fn statsd_and_dogstatsd_get_what_was_added() {
     eval(&server, "uwsgi.metric_set('sold', 41)");
     let sum = |socket: &UdpSocket, name: &str| {
         let mut sum = 0;
+        let end = std::time::Instant::now() + rsgi_tests::PATIENCE;
         while sum < 41 {
+            assert!(std::time::Instant::now() < end, "{name}: {sum}");
             let mut packet = [0u8; 65536];
             let n = socket.recv(&mut packet).expect("a datagram");
             assert!(n <= 1400);

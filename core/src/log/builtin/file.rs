@@ -200,25 +200,47 @@ impl Logger for LogFile {
         Self::parse(argument)
     }
 
-    fn write(&mut self, message: &[u8]) -> Result<(), LoggerError> {
-        let refused = |path: &Path, e: io::Error| LoggerError::Refused(format!("{}: {e}", path.display()));
-        let path = self.path.clone();
-        self.file().map_err(|e| refused(&path, e))?;
-        if self.is_due(message.len())
+    fn write(&mut self, mut message: &[u8]) -> Result<(), LoggerError> {
+        while !message.is_empty() {
+            let written = self.write_part(message);
+            let refused = |e: io::Error| LoggerError::Refused(format!("{}: {e}", self.path.display()));
+            message = &message[written.map_err(refused)?..];
+        }
+        Ok(())
+    }
+}
+
+impl LogFile {
+    /// Writes the lines that this file has room for, at least one; how many bytes that is.
+    fn write_part(&mut self, message: &[u8]) -> io::Result<usize> {
+        self.file()?;
+        let first = message
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(message.len(), |at| at + 1);
+        if self.is_due(first)
             && let Err(e) = self.rotate()
         {
             // better a file that is too large than none
-            let text = format!("logger file:{}: cannot move it aside: {e}\n", path.display());
+            let text = format!("logger file:{}: cannot move it aside: {e}\n", self.path.display());
             if self.trouble.as_ref() != Some(&text) {
                 super::standard::original(text.as_bytes());
                 self.trouble = Some(text);
             }
         }
-        let file = self.file().map_err(|e| refused(&path, e))?;
-        file.write_all(message).map_err(|e| refused(&path, e))?;
-        self.size += message.len() as u64;
+        self.file()?;
+        let room = self.most.map_or(u64::MAX, |most| most.saturating_sub(self.size));
+        let fitting = &message[..usize::try_from(room).unwrap_or(usize::MAX).min(message.len())];
+        let whole = match fitting.len() == message.len() {
+            true => message.len(),
+            false => fitting.iter().rposition(|b| *b == b'\n').map_or(first, |at| at + 1),
+        };
+        if let Some(file) = &mut self.file {
+            file.write_all(&message[..whole])?;
+        }
+        self.size += whole as u64;
         self.current = self.period_of(crate::exports::now());
-        Ok(())
+        Ok(whole)
     }
 }
 
@@ -255,9 +277,10 @@ mod tests {
         let path = folder.path().join("l");
         let argument = format!("logfile={},maxsize=10,keep=2,compress=1", path.display());
         let mut file = LogFile::parse(&argument).unwrap();
-        for n in 0..5 {
+        for n in 0..3 {
             file.write(format!("line {n}\n").as_bytes()).unwrap();
         }
+        file.write(b"line 3\nline 4\n").unwrap();
         assert_eq!(read(&path), "line 4\n");
         let mut texts = Vec::new();
         for n in 1..=3 {

@@ -431,7 +431,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
     master.start_daemons();
     startup::notify::started();
     log::begin_threads();
-    master.pushers = Some(Pushers::configured(&server.settings));
+    master.pushers = Some(Pushers::configured(server));
     Ok(master.run())
 }
 

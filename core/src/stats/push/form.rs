@@ -14,8 +14,8 @@ pub struct Row {
     pub value: i64,
 }
 
-/// What statsd is told: gauges as they are, counters by what was added since the last time. The first time that is unknown.
-pub fn changes(rows: &[Row], before: Option<&HashMap<String, i64>>, all_gauges: bool) -> Vec<Row> {
+/// What statsd is told: gauges as they are, counters by what was added since the last time.
+pub fn changes(rows: &[Row], before: &HashMap<String, i64>, all_gauges: bool) -> Vec<Row> {
     let change = |row: &Row| {
         if !row.is_counter || all_gauges {
             return Some(Row {
@@ -23,7 +23,7 @@ pub fn changes(rows: &[Row], before: Option<&HashMap<String, i64>>, all_gauges: 
                 ..row.clone()
             });
         }
-        let last = before?.get(&row.name).copied().unwrap_or(0);
+        let last = before.get(&row.name).copied().unwrap_or(0);
         // a counter that was set back begins anew
         let value = if row.value >= last { row.value - last } else { row.value };
         (value != 0).then(|| Row { value, ..row.clone() })
@@ -116,11 +116,10 @@ mod tests {
             row("reset", true, 2),
             row("g", false, -1),
         ];
-        assert_eq!(changes(&rows, None, false), [row("g", false, -1)]);
         let before = HashMap::from([("c".into(), 4), ("same".into(), 3), ("reset".into(), 9)]);
         let told = [row("c", true, 3), row("reset", true, 2), row("g", false, -1)];
-        assert_eq!(changes(&rows, Some(&before), false), told);
-        assert_eq!(changes(&rows, Some(&before), true)[0], row("c", false, 7));
+        assert_eq!(changes(&rows, &before, false), told);
+        assert_eq!(changes(&rows, &before, true)[0], row("c", false, 7));
     }
 
     #[test]

@@ -54,8 +54,8 @@ struct Target {
     prefix: String,
     every: Duration,
     due: Instant,
-    /// What counters had when they were pushed last; `None`: never.
-    before: Option<HashMap<String, i64>>,
+    /// What counters had when they were pushed last.
+    before: HashMap<String, i64>,
 }
 
 struct Lot {
@@ -138,7 +138,7 @@ fn target(text: &str, settings: &Settings) -> Result<Target, String> {
         prefix,
         every: Duration::from_secs(every.max(1)),
         due: Instant::now(),
-        before: None,
+        before: HashMap::new(),
     })
 }
 
@@ -159,12 +159,17 @@ pub fn check(settings: &Settings) -> Result<(), String> {
 
 impl Pushers {
     /// Those of the configuration; in the master, after the forks of the start.
-    pub fn configured(settings: &Settings) -> Self {
+    pub fn configured(server: &Server) -> Self {
         // looked at in the start; a name that has lost its address meanwhile is said
-        let targets = targets(settings).unwrap_or_else(|e| {
+        let mut targets = targets(&server.settings).unwrap_or_else(|e| {
             say!("{e}");
             Vec::new()
         });
+        // what was counted before a reload was told before it
+        if !targets.is_empty() {
+            let now = values(&rows(server, 0));
+            targets.iter_mut().for_each(|target| target.before.clone_from(&now));
+        }
         let sender = (!targets.is_empty()).then(|| {
             let (sender, lots) = sync_channel(WAITING);
             let thread = std::thread::Builder::new().name("pusher".into());
@@ -197,9 +202,8 @@ impl Pushers {
                 Kind::Statsd | Kind::Dogstatsd => {
                     let with_tags = target.kind == Kind::Dogstatsd;
                     let gauges = server.settings.stats.statsd_all_gauges;
-                    let changes = form::changes(&rows, target.before.as_ref(), gauges);
-                    let values = rows.iter().map(|row| (row.name.clone(), row.value));
-                    target.before = Some(values.collect());
+                    let changes = form::changes(&rows, &target.before, gauges);
+                    target.before = values(&rows);
                     form::statsd(&changes, &target.prefix, with_tags)
                 }
             };
@@ -219,6 +223,10 @@ impl Pushers {
         }
         metrics::all().iter().for_each(metrics::Metric::pushed);
     }
+}
+
+fn values(rows: &[Row]) -> HashMap<String, i64> {
+    rows.iter().map(|row| (row.name.clone(), row.value)).collect()
 }
 
 /// All metrics now.

@@ -150,8 +150,7 @@ fn answer(exchange: &Exchange, app: &UwsgiApp, environ: Py, responder: &Py) -> i
         Ok(result) => result,
         Err(_) => return exception::report(exchange),
     };
-    let sent = send(exchange, &result);
-    let code = match &sent {
+    let code = match send(exchange, &result) {
         Ok(Sent::Whole) => UWSGI_OK,
         Ok(Sent::Gone) => gone(exchange),
         Ok(Sent::NotStarted) => not_started(exchange),
@@ -311,7 +310,7 @@ fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
             return Ok(Sent::Gone);
         }
         if exchange.waits.are_there() {
-            exchange.waits.wait()?;
+            exchange.waits.wait(exchange.req())?;
         }
         // SAFETY: an iterator; NULL means the end, or an exception.
         let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {

@@ -18,6 +18,7 @@ mod wait;
 mod websocket;
 
 pub use mule::dispatch as mule_msg;
+pub use net::deliver;
 pub use process::{own_record, stop_now};
 pub use spooler::dispatch as spool_task;
 

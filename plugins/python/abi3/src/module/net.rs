@@ -51,7 +51,12 @@ fn send(args: &Args) -> PyResult<Py> {
         }
         _ => (descriptor(args, 0)?, args.need(1, "send")?),
     };
-    let mut rest = &py::text_bytes(&data)?[..];
+    deliver(fd, &py::text_bytes(&data)?)?;
+    Ok(py::boolean(true))
+}
+
+/// Writes everything, waiting up to `--socket-timeout` for the peer to take some.
+pub fn deliver(fd: i32, mut rest: &[u8]) -> PyResult<()> {
     while !rest.is_empty() {
         if !wait::one(fd, libc::POLLOUT, 0)? {
             return Err(py::os_error("unable to send data: the peer takes nothing"));
@@ -62,7 +67,7 @@ fn send(args: &Args) -> PyResult<Py> {
             Err(e) => return Err(py::os_error(&format!("unable to send data: {e}"))),
         }
     }
-    Ok(py::boolean(true))
+    Ok(())
 }
 
 /// Writes what is taken now; only what is no socket may block, as a pipe that is smaller than the data.

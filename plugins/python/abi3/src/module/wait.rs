@@ -57,7 +57,7 @@ fn ready_fd(_: &Args) -> PyResult<Py> {
 /// `suspend()`: waits for what was noted; without that others have a turn, where there is a loop.
 fn suspend(_: &Args) -> PyResult<Py> {
     match crate::exchange::current() {
-        Some(exchange) if exchange.waits.are_there() => exchange.waits.wait()?,
+        Some(exchange) if exchange.waits.are_there() => exchange.waits.wait(exchange.req())?,
         _ if green::is_on() => green::sleep(&py::int(0)?)?,
         _ => {}
     }
