@@ -133,6 +133,17 @@ mod tests {
         assert_eq!(names.len(), count);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_arguments_are_read_or_refused(
+            arguments in "([a-z_]{1,10}[=,:;/?]|[ -~]|\\$\\{|é){0,20}", condition in "[a-z]{1,8}:?[ -~]{0,20}") {
+            for (names, _) in tables() {
+                let _ = parse(&format!("{}:{arguments}", names[0]), &Record::default());
+            }
+            let _ = crate::routing::condition::parse(&condition);
+        }
+    }
+
     #[test]
     fn an_unknown_one_gets_the_nearest_name() {
         let why = parse("redirekt:/x", &Record::default()).err().unwrap();
