@@ -606,9 +606,15 @@ pub fn plain(core: &mut Core, status: &str, body: &str) {
         // what failed may have left a request half done: the client begins anew
         core.response.close_after();
     }
+    // words of another kind than the status' own say something that no page could
+    let page = status.ends_with(body).then(|| routing::page(status)).flatten();
+    let (kind, body): (&[u8], _) = match &page {
+        Some(page) => (b"text/html", page.as_slice()),
+        None => (b"text/plain", body.as_bytes()),
+    };
     let answered = start(core, status.as_bytes())
-        .and_then(|()| header(core, b"Content-Type", b"text/plain"))
-        .and_then(|()| write(core, &[place(body.as_bytes())], true));
+        .and_then(|()| header(core, b"Content-Type", kind))
+        .and_then(|()| write(core, &[place(body)], true));
     if answered.is_err() {
         core.response.close_after();
     }
