@@ -25,7 +25,7 @@ run: build ## build and serve an example at http://127.0.0.1:9090
 test: ## build and run all tests
 	@packaging/dependencies.sh test
 	$(CARGO) build --workspace --locked
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 soak: ## kill each process in turn, a hundred times under load (a few minutes)
 	$(CARGO) build --workspace --locked

@@ -1309,6 +1309,8 @@ const char *rsgi_signal_error(void);
 /* [any] What a file, exec://, fd://, data:// or http:// holds, in memory of malloc(); add_zero 1: with a NUL that *size counts.
  * The last argument is not used. NULL: it cannot be read, which the log tells. */
 char *uwsgi_open_and_read(char *url, size_t *size, int add_zero, char *magic_table[]);
+/* [request] 1: a message came whole with others before it: the socket will not become readable for it. */
+int rsgi_websocket_waits(struct wsgi_request *);
 /* [request] As set_harakiri(), for this request: in event mode `ready` says RSGI_LATE when the time is over. */
 void rsgi_set_harakiri(struct wsgi_request *, int seconds);
 /* [worker] after rsgi_events_begin(): `seen` is told each signal that the host took from this worker's queues, after its

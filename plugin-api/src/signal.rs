@@ -58,20 +58,15 @@ pub fn raise(signal: u8) -> Result<(), HookError> {
     answer(unsafe { sys::uwsgi_signal_send(-1, signal) })
 }
 
-/// Raises a signal in another instance.
+/// Raises a signal in another instance; `false`: it refused.
 ///
 /// # Errors
-/// Nobody answers there, or the signal was refused.
-pub fn raise_at(address: &[u8], signal: u8) -> Result<(), HookError> {
+/// Nobody answers there.
+pub fn raise_at(address: &[u8], signal: u8) -> Result<bool, HookError> {
     let address = text::to_host(address, "the address")?;
     // SAFETY: the host copies the address.
-    match unsafe { sys::uwsgi_remote_signal_send(address.as_ptr().cast_mut(), signal) } {
-        0 => Err(HookError::new(format!(
-            "node {} rejected signal {signal}",
-            address.to_string_lossy()
-        ))),
-        rc => answer(rc),
-    }
+    let rc = unsafe { sys::uwsgi_remote_signal_send(address.as_ptr().cast_mut(), signal) };
+    answer(rc).map(|()| rc > 0)
 }
 
 /// Waits for a signal (`None`: any) and runs the handlers of all that come; the one it ended with.

@@ -434,6 +434,7 @@ unsafe extern "C" {
     pub fn rsgi_request_body_read_nb(a0: *mut WsgiRequest, data: *mut *mut c_char) -> isize;
     pub fn rsgi_request_body_is_read(a0: *mut WsgiRequest) -> c_int;
     pub fn rsgi_websocket_accept(a0: *mut WsgiRequest) -> c_int;
+    pub fn rsgi_websocket_waits(a0: *mut WsgiRequest) -> c_int;
     pub fn rsgi_websocket_read(a0: *mut WsgiRequest, data: *mut *mut c_char, len: *mut usize) -> c_int;
     pub fn rsgi_websocket_close(a0: *mut WsgiRequest, code: c_int, reason: *const c_char, len: usize);
     pub fn rsgi_events_begin(hooks: *const RsgiEvents) -> c_int;

@@ -4,6 +4,7 @@
 //! Build the workspace first (`make test` does): the binary and the plugins are taken from the target folder that
 //! the test itself runs from.
 
+pub mod certificate;
 pub mod http;
 pub mod interpreters;
 pub mod load;

@@ -54,6 +54,23 @@ impl Client {
     /// # Panics
     /// The server has gone.
     pub fn send(&mut self, first: u8, payload: &[u8]) {
+        self.write(&Self::frame(first, payload));
+    }
+
+    /// Sends texts in one piece.
+    ///
+    /// # Panics
+    /// The server has gone.
+    pub fn send_all(&mut self, texts: &[&[u8]]) {
+        let frames: Vec<Vec<u8>> = texts.iter().map(|text| Self::frame(0x81, text)).collect();
+        self.write(&frames.concat());
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).expect("the server reads");
+    }
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![first];
         match payload.len() {
             n @ 0..=125 => frame.push(0x80 | n as u8),
@@ -69,7 +86,7 @@ impl Client {
         let key = [1u8, 2, 3, 4];
         frame.extend_from_slice(&key);
         frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-        self.reader.get_mut().write_all(&frame).expect("the server reads");
+        frame
     }
 
     /// The next frame; `None`: the server has closed.

@@ -92,7 +92,7 @@ fn so_do_the_decorators_that_others_wrote() {
 }
 
 fn each_does_its_work(setup: Setup) {
-    let server = setup
+    let mut server = setup
         .file("watched", "")
         .wsgi(APP)
         .args(["-p", "2", "--enable-threads", "--mules", "3", "--farm", "crew:3"])
@@ -102,6 +102,7 @@ fn each_does_its_work(setup: Setup) {
         noted(&server, &format!("postfork {process}"), 1);
     }
     noted(&server, "second worker2", 1);
+    server.wait_log("[uwsgi-fs] registered monitor for", 1);
     assert_eq!(http::get(server.port(), "/").text(), "7 limited");
     // an exception is a reason to try again
     noted(&server, "spool spooler 1 B", 2);

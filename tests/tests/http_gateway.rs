@@ -188,7 +188,7 @@ fn requests_that_lie_ready_at_a_worker_that_dies_are_served_by_the_next() {
         assert_eq!(client.join().unwrap().status, 200);
     }
     for client in with_body {
-        assert_eq!(client.join().unwrap().text(), "4");
+        assert_eq!(client.join().unwrap().text(), "4", "{}", server.log());
     }
 }
 

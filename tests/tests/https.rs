@@ -1,5 +1,6 @@
 //! HTTPS of the gateway, with the clients that people use: curl, and Python's ssl.
 
+use rsgi_tests::certificate;
 use rsgi_tests::{Server, Setup, wait_for};
 use std::path::Path;
 use std::process::Command;
@@ -26,34 +27,6 @@ fn run(dir: &Path, program: &str, args: &[&str]) -> (String, bool) {
     let out = out.unwrap_or_else(|e| panic!("{program}: {e}"));
     let text = [out.stdout, out.stderr].concat();
     (String::from_utf8_lossy(&text).into_owned(), out.status.success())
-}
-
-/// `NAME.crt` and `NAME.key` in a folder.
-fn certificate(dir: &Path, name: &str) {
-    let (key, crt, subject) = (
-        format!("{name}.key"),
-        format!("{name}.crt"),
-        format!("/O=Test/CN={name}"),
-    );
-    let args = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        &subject,
-        "-keyout",
-        &key,
-        "-out",
-        &crt,
-    ];
-    let (said, ok) = run(dir, "openssl", &args);
-    assert!(ok, "{said}");
 }
 
 fn curl(server: &Server, args: &[&str]) -> (String, bool) {
@@ -131,7 +104,7 @@ fn many_at_once(server: &Server, url: &str) {
 #[test]
 fn requests_over_tls() {
     let setup = Setup::new();
-    certificate(setup.dir(), "one");
+    certificate::make(setup.dir(), "one");
     let server = server(setup, "127.0.0.1:0,one.crt,one.key", &["--threads", "2"]);
     let (text, ok) = curl(&server, &["--http1.1"]);
     assert!(ok && text.contains("HTTPS=on\nwsgi.url_scheme=https\n"), "{text}");
@@ -183,7 +156,7 @@ fn requests_over_tls() {
 fn certificates_by_name_are_renewed_without_a_restart() {
     let setup = Setup::new();
     for name in ["main", "named", "wild", "later"] {
-        certificate(setup.dir(), name);
+        certificate::make(setup.dir(), name);
     }
     let folder = setup.dir().join("sni");
     std::fs::create_dir(&folder).unwrap();
@@ -235,7 +208,7 @@ fn certificates_by_name_are_renewed_without_a_restart() {
 fn clients_show_certificates() {
     let setup = Setup::new();
     for name in ["server", "ca", "stranger"] {
-        certificate(setup.dir(), name);
+        certificate::make(setup.dir(), name);
     }
     // without extensions it would be a certificate of the first version, which nobody takes any more
     let setup = setup.file("client.ext", "basicConstraints=CA:FALSE\n");
@@ -295,7 +268,7 @@ fn clients_show_certificates() {
 #[test]
 fn sockets_of_that_name_have_modifiers_of_their_own() {
     let setup = Setup::new();
-    certificate(setup.dir(), "one");
+    certificate::make(setup.dir(), "one");
     let setup = setup
         .file("app.py", APP)
         .args(["--master", "--wsgi-file", "@DIR@/app.py"]);
@@ -316,7 +289,7 @@ fn sockets_of_that_name_have_modifiers_of_their_own() {
 #[test]
 fn plain_clients_are_sent_to_https() {
     let setup = Setup::new();
-    certificate(setup.dir(), "one");
+    certificate::make(setup.dir(), "one");
     let setup = setup
         .file("app.py", APP)
         .args(["--master", "--wsgi-file", "@DIR@/app.py"]);
@@ -341,8 +314,8 @@ fn plain_clients_are_sent_to_https() {
 fn what_cannot_be_used_ends_the_start_with_the_files_name() {
     let setup = || {
         let setup = Setup::new();
-        certificate(setup.dir(), "one");
-        certificate(setup.dir(), "two");
+        certificate::make(setup.dir(), "one");
+        certificate::make(setup.dir(), "two");
         setup.file("empty.pem", "")
     };
     for (https, says) in [

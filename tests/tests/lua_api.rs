@@ -171,8 +171,8 @@ fn locks_exclude_and_are_told() {
         ),
         "false false"
     );
-    assert!(run(&server, "uwsgi.lock(3)").contains("invalid lock number 3"));
-    assert!(run(&server, "uwsgi.unlock(-1)").contains("invalid lock number -1"));
+    assert!(run(&server, "uwsgi.lock(3)").contains("Invalid lock number 3"));
+    assert!(run(&server, "uwsgi.unlock(-1)").contains("Invalid lock number -1"));
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn a_mule_runs_the_hook_for_its_messages() {
     server.wait_log("got three", 1);
     assert!(run(&server, "uwsgi.mule_msg('x', 3)").contains("invalid mule number 3"));
     assert!(run(&server, "uwsgi.mule_msg('x', 'none')").contains("unknown farm none"));
-    assert!(run(&server, "uwsgi.mule_msg_get()").contains("in a mule only"));
+    assert!(run(&server, "uwsgi.mule_msg_get()").contains("only in a mule"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! PROXY headers: who may write them, on which sockets, and what becomes of wrong ones.
 
+use rsgi_tests::certificate;
 use rsgi_tests::http::{Response, exchange, read_response};
 use rsgi_tests::{Server, Setup};
 use std::io::{BufReader, Write};
@@ -77,22 +78,7 @@ fn nobody_else_is_believed() {
 #[test]
 fn the_header_stands_before_tls() {
     let setup = Setup::new().file("app.py", APP);
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            "/CN=x",
-        ])
-        .args(["-keyout", "x.key", "-out", "x.crt"])
-        .current_dir(setup.dir())
-        .output();
-    assert!(made.expect("openssl").status.success());
+    certificate::make(setup.dir(), "x");
     let setup = setup.args([
         "--master",
         "--wsgi-file",

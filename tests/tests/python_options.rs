@@ -7,11 +7,18 @@ use rsgi_tests::{Setup, python, venv, wait_for};
 use std::io::{Read, Write};
 
 const RAW: &str = r#"
-import os, uwsgi
+import uwsgi
+def parts(fd):
+    yield b"one,"
+    uwsgi.send(fd, b"two,")
+    yield b"three"
 def application(fd):
-    word = os.read(fd, 100)
+    word = uwsgi.recv(fd, 100)
     if word == b"raise": raise ValueError("raised-in-raw")
-    os.write(fd, b"worker %d read " % uwsgi.worker_id() + word)
+    if word == b"parts": return parts(fd)
+    if word == b"late": return (1 / 0 for _ in range(1))
+    if word == b"bytes": return b"whole"
+    uwsgi.send(fd, b"worker %d read " % uwsgi.worker_id() + word)
 "#;
 
 #[test]
@@ -28,6 +35,9 @@ fn a_function_serves_raw_connections() {
         answer
     };
     assert_eq!(say("hello"), "worker 1 read hello");
+    assert_eq!(say("parts"), "one,two,three");
+    assert_eq!(say("bytes"), "whole");
+    assert_eq!(say("late"), "");
     assert_eq!(say("raise"), "");
     assert_eq!(say("again"), "worker 1 read again");
     server.wait_log("ValueError: raised-in-raw", 1);

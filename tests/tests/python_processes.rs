@@ -162,11 +162,59 @@ fn a_changed_module_is_reloaded() {
     let mut server = Setup::new()
         .file("part.py", "TEXT = b'old'\n")
         .wsgi("import part\ndef application(env, start):\n    start('200 OK', [])\n    return [part.TEXT]\n")
+        .args([
+            "--py-autoreload",
+            "1",
+            "--pythonpath",
+            "@DIR@",
+            "--disable-logging",
+            "-p",
+            "2",
+        ])
+        .start();
+    assert_eq!(server.get("/").text(), "old");
+    let part = server.dir().join("part.py");
+    let becomes = |server: &rsgi_tests::Server, wanted: &str| {
+        wait_for(wanted, || {
+            Some(server.get("/")).filter(|answer| answer.text().contains(wanted))
+        })
+    };
+    wait_for("the watcher", || {
+        std::fs::write(&part, "TEXT = b'newer'\n").unwrap();
+        server.log().contains("part.py has been modified").then_some(())
+    });
+    becomes(&server, "newer");
+    // a mistake is shown by each worker, and costs nothing but the answers meanwhile
+    std::fs::write(&part, "TEXT = b'<b>' b'newest'\ndef (:\n").unwrap();
+    let page = becomes(&server, "Python does not understand");
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (500, Some("text/html; charset=utf-8"))
+    );
+    assert!(page.text().contains("part.py&quot;, line 2"), "{}", page.text());
+    server.wait_log("part.py:2: Python 3", 1);
+    std::fs::write(&part, "TEXT = b'newest'\n").unwrap();
+    becomes(&server, "newest");
+}
+
+#[test]
+fn a_change_is_found_where_the_file_system_tells_nothing() {
+    let mut server = Setup::new()
+        .file("part.py", "TEXT = b'old'\n")
+        .wsgi("import part\ndef application(env, start):\n    start('200 OK', [])\n    return [part.TEXT]\n")
         .args(["--py-autoreload", "1", "--pythonpath", "@DIR@", "--disable-logging"])
         .start();
     assert_eq!(server.get("/").text(), "old");
-    std::thread::sleep(std::time::Duration::from_millis(1200));
-    std::fs::write(server.dir().join("part.py"), "TEXT = b'newer'\n").unwrap();
-    server.wait_log("part.py has been modified", 1);
-    wait_for("the new text", || (server.get("/").text() == "newer").then_some(()));
+    // the watcher has seen it by then; a time that is set is no write
+    server.wait_log("spawned rsgi worker 1", 1);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(server.dir().join("part.py"))
+        .unwrap();
+    let mut past = std::time::SystemTime::now();
+    wait_for("the change", || {
+        past -= std::time::Duration::from_secs(10);
+        file.set_modified(past).unwrap();
+        server.log().contains("part.py has been modified").then_some(())
+    });
 }

@@ -73,9 +73,7 @@ def chat():
                 uwsgi.websocket_send(b"news:" + os.read(r, 100))
             else:
                 said = uwsgi.websocket_recv_nb()
-                while said:
-                    uwsgi.websocket_send(b"said:" + said)
-                    said = uwsgi.websocket_recv_nb()
+                if said: uwsgi.websocket_send(b"said:" + said)
     except OSError:
         return b""
 
@@ -147,6 +145,9 @@ fn a_websocket_and_another_descriptor_share_a_wait() {
             assert_eq!(get(port, &format!("/news?{word}")).text(), "None", "{name}");
             assert_eq!(client.text(), format!("news:{word}"), "{name}");
         }
+        // both are read at once, and asked for one by one
+        client.send_all(&[b"three", b"four"]);
+        assert_eq!([client.text(), client.text()], ["said:three", "said:four"], "{name}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! What must hold for any bytes; run by the fuzz targets and, over their corpora, by a plain test.
 
+use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::cgi::{self, Origin, Scratch};
 use rsgi_protocol::chunked::{self, Decoder, Event};
 use rsgi_protocol::fastcgi::{Intake, StdinDecoder, Step, parse_params};
+use rsgi_protocol::forwarded::{self, Dialect};
 use rsgi_protocol::http1::{Head, Limits, Progress, parse_head};
 use rsgi_protocol::proxy;
 use rsgi_protocol::response::{ResponseHead, parse_response};
@@ -189,5 +191,30 @@ pub fn proxy_header(data: &[u8]) {
     if let Ok(proxy::Header::Whole { len, client }) = proxy::parse(data) {
         assert_eq!(proxy::parse(&data[..len]), Ok(proxy::Header::Whole { len, client }));
         assert_eq!(proxy::parse(&data[..len - 1]), Ok(proxy::Header::Partial));
+    }
+}
+
+/// A client is at an address or unknown, and what it says of itself gets nowhere past what the proxy says.
+pub fn forwarded_client(data: &[u8]) {
+    let mut trusted = AllowList::default();
+    assert_eq!(trusted.add("10.0.0.0/8,fd00::/8"), Ok(()));
+    let text: Vec<u8> = data.iter().copied().filter(|b| (b' '..0x7f).contains(b)).collect();
+    for (dialect, name, last) in [
+        (Dialect::XForwarded, &b"X-Forwarded-For: "[..], &b", 192.0.2.1"[..]),
+        (Dialect::Rfc7239, b"Forwarded: ", b", for=192.0.2.1"),
+    ] {
+        for end in [&b""[..], last] {
+            let request = [b"GET / HTTP/1.1\r\nHost: h\r\n", name, &text, end, b"\r\n\r\n"].concat();
+            let mut head = Head::new();
+            if parse_head(&request, &Limits::default(), &mut head) != Ok(Progress::Complete) {
+                continue;
+            }
+            let client = forwarded::client(&head, &request, dialect, &trusted);
+            let address = client.address.as_ref().map(|text| text.parse::<std::net::IpAddr>());
+            assert!(address.is_none_or(|parsed| parsed.is_ok()));
+            if !end.is_empty() {
+                assert_eq!(client.address.as_deref(), Some("192.0.2.1"));
+            }
+        }
     }
 }

@@ -50,20 +50,38 @@ pub fn client(head: &Head, buf: &[u8], dialect: Dialect, trusted: &AllowList) ->
 }
 
 /// The values of all fields of a name as one list, last entry first.
-fn backwards<'a>(head: &'a Head, buf: &'a [u8], name: Name) -> impl Iterator<Item = &'a [u8]> {
+fn backwards<'a>(
+    head: &'a Head,
+    buf: &'a [u8],
+    name: Name,
+    entries: fn(&'a [u8], u8) -> Vec<&'a [u8]>,
+) -> impl Iterator<Item = &'a [u8]> {
     let fields = head.fields.iter().rev().filter(move |field| field.known == name);
-    fields.flat_map(|field| entries(field.value.of(buf), b',').into_iter().rev())
+    fields.flat_map(move |field| entries(field.value.of(buf), b',').into_iter().rev())
 }
 
-/// What stands between separators that are not within quotes.
-fn entries(text: &[u8], separator: u8) -> Vec<&[u8]> {
+/// What stands between separators.
+fn plain(text: &[u8], separator: u8) -> Vec<&[u8]> {
+    filled(text.split(|&byte| byte == separator))
+}
+
+/// What stands between separators that are not within quotes. A quote that nobody closes is a client's, and does not
+/// hide what a proxy wrote behind it.
+fn quotable(text: &[u8], separator: u8) -> Vec<&[u8]> {
     let (mut quoted, mut escaped) = (false, false);
-    let parts = text.split(|&byte| {
+    let parts = filled(text.split(|&byte| {
         let is_escaped = escaped;
         escaped = quoted && !is_escaped && byte == b'\\';
         quoted ^= byte == b'"' && !is_escaped;
         byte == separator && !quoted
-    });
+    }));
+    match quoted {
+        true => plain(text, separator),
+        false => parts,
+    }
+}
+
+fn filled<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
     parts
         .map(<[u8]>::trim_ascii)
         .filter(|entry| !entry.is_empty())
@@ -72,12 +90,12 @@ fn entries(text: &[u8], separator: u8) -> Vec<&[u8]> {
 
 fn x_forwarded(head: &Head, buf: &[u8], trusted: &AllowList) -> Client {
     let mut client = Client::default();
-    for entry in backwards(head, buf, Name::XForwardedFor) {
+    for entry in backwards(head, buf, Name::XForwardedFor, plain) {
         if !client.is_at(entry) || !client.is_one_of(trusted) {
             break;
         }
     }
-    let last = |name| backwards(head, buf, name).next();
+    let last = |name| backwards(head, buf, name, plain).next();
     client.is_secure = last(Name::XForwardedProto)
         .map(|scheme| scheme.eq_ignore_ascii_case(b"https"))
         .or_else(|| last(Name::XForwardedSsl).map(|word| word.eq_ignore_ascii_case(b"on") || word == b"1"));
@@ -86,9 +104,9 @@ fn x_forwarded(head: &Head, buf: &[u8], trusted: &AllowList) -> Client {
 
 fn rfc7239(head: &Head, buf: &[u8], trusted: &AllowList) -> Client {
     let mut client = Client::default();
-    for entry in backwards(head, buf, Name::Forwarded) {
+    for entry in backwards(head, buf, Name::Forwarded, quotable) {
         let mut is_known = false;
-        for pair in entries(entry, b';') {
+        for pair in quotable(entry, b';') {
             let Some(equals) = pair.iter().position(|&byte| byte == b'=') else {
                 continue;
             };
@@ -228,9 +246,9 @@ mod tests {
             ("Forwarded: for=203.0.113.9, host=\"a,for=192.0.2.1\"\r\n", "", "", None),
             (
                 "Forwarded: for=203.0.113.9, proto=\"a\\\",for=192.0.2.1\r\n",
+                "192.0.2.1",
                 "",
-                "",
-                Some(false),
+                None,
             ),
             ("X-Forwarded-For: 192.0.2.1\r\n", "", "", None),
         ] {
@@ -250,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn a_client_does_not_get_past_the_proxy(story in "[ -!#-~]{0,60}") {
+        fn a_client_does_not_get_past_the_proxy(story in "[ -~]{0,60}") {
             let written = format!("X-Forwarded-For: {story}, 192.0.2.1\r\n");
             prop_assert_eq!(told(Dialect::XForwarded, &written).0, "192.0.2.1");
             let written = format!("Forwarded: {story}, for=192.0.2.1\r\n");

@@ -29,6 +29,7 @@
 pub mod allow;
 pub mod cgi;
 pub mod chunked;
+pub mod coding;
 pub mod fastcgi;
 mod field;
 pub mod forwarded;

@@ -243,6 +243,35 @@ fn close(payload: &[u8]) -> Result<Event<'_>, WebsocketError> {
     }
 }
 
+/// Whether a message, or the end of the conversation, is whole in these bytes, which begin with a frame. Nothing is
+/// checked: a broken frame is told when it is decoded.
+pub fn has_message(mut input: &[u8]) -> bool {
+    while let Some((first, size)) = whole_frame(input) {
+        let is_ping_or_pong = matches!(first & 0x0f, 9 | 10);
+        if !is_ping_or_pong && first & 0x80 != 0 {
+            return true;
+        }
+        input = &input[size..];
+    }
+    false
+}
+
+/// The first byte of the frame that these bytes begin with, and its size; `None`: it is not whole.
+fn whole_frame(input: &[u8]) -> Option<(u8, usize)> {
+    let (first, second) = (*input.first()?, *input.get(1)?);
+    let (payload, head) = match second & 0x7f {
+        126 => (usize::from(u16::from_be_bytes(*input.get(2..)?.first_chunk()?)), 4),
+        127 => (
+            usize::try_from(u64::from_be_bytes(*input.get(2..)?.first_chunk()?)).ok()?,
+            10,
+        ),
+        length => (usize::from(length), 2),
+    };
+    let mask = if second & 0x80 == 0 { 0 } else { 4 };
+    let size = payload.checked_add(head + mask)?;
+    (input.len() >= size).then_some((first, size))
+}
+
 /// Whether a close code may stand in a frame.
 #[must_use]
 pub fn is_sendable(code: u16) -> bool {
@@ -381,6 +410,48 @@ mod tests {
         Decoder::new(1000)
             .decode(&mut bytes.to_vec())
             .map(|(used, event)| format!("{used} {event:?}"))
+    }
+
+    proptest! {
+        #[test]
+        fn whole_messages_are_seen_before_they_are_decoded(
+            frames in prop::collection::vec((prop::sample::select(&[0x81u8, 0x82, 0x89, 0x8a][..]), 0usize..300), 0..5),
+            cut in 0usize..40,
+        ) {
+            let mut bytes = Vec::new();
+            for (first, length) in &frames {
+                // what a ping carries is short
+                let length = if *first >= 0x88 { length % 126 } else { *length };
+                bytes.extend(frame(*first, &vec![b'x'; length]));
+            }
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            let seen = has_message(&bytes);
+            let (mut decoder, mut at, mut found) = (Decoder::new(1000), 0, false);
+            while !found {
+                match decoder.decode(&mut bytes[at..]).expect("the frames are sound") {
+                    (_, Event::More(_)) => break,
+                    (used, event) => {
+                        found = matches!(event, Event::Text(_) | Event::Binary(_));
+                        at += used;
+                    }
+                }
+            }
+            prop_assert_eq!(seen, found);
+        }
+
+        #[test]
+        fn nothing_is_too_strange_to_look_for_a_message(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = has_message(&bytes);
+        }
+    }
+
+    #[test]
+    fn an_end_and_the_last_part_are_waited_for_too() {
+        assert!(has_message(&frame(0x88, b"")) && !has_message(&frame(0x01, b"a")) && !has_message(b""));
+        assert!(has_message(&[frame(0x01, b"a"), frame(0x80, b"b")].concat()));
+        assert!(!has_message(&[
+            0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0
+        ]));
     }
 
     #[test]

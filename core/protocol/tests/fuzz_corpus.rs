@@ -11,7 +11,7 @@ mod checks;
 /// A target's name and what it checks.
 type Check = (&'static str, fn(&[u8]));
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("http1_head", checks::http1_head),
     ("chunked_body", checks::chunked_body),
     ("uwsgi_vars", checks::uwsgi_vars),
@@ -20,6 +20,7 @@ const CHECKS: [Check; 8] = [
     ("fastcgi_records", checks::fastcgi_records),
     ("scgi_head", checks::scgi_head),
     ("proxy_header", checks::proxy_header),
+    ("forwarded_client", checks::forwarded_client),
 ];
 
 /// The seeds of one target.

@@ -206,3 +206,9 @@ pub unsafe extern "C" fn rsgi_request_body_is_read(req: *mut WsgiRequest) -> c_i
     // SAFETY: the header asks for a request of ours.
     unsafe { c_int::from(Core::of(req).body.is_at_end()) }
 }
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_websocket_waits(req: *mut WsgiRequest) -> c_int {
+    // SAFETY: the header asks for a request of ours.
+    unsafe { c_int::from(websocket::has_message(Core::of(req))) }
+}

@@ -1,6 +1,7 @@
 //! The `msgpack` encoder: a line as a MessagePack value, by a list of items such as `map:2|str:text|msg|str:time|unix`.
 
 use super::encoder::{bare, now};
+use rmp::encode;
 use std::ffi::CString;
 
 /// An item.
@@ -34,8 +35,8 @@ impl Packer {
                 "str" => put_str(&mut fixed, argument.as_bytes()),
                 "bin" => put_bin(&mut fixed, argument.as_bytes()),
                 "int" => put_int(&mut fixed, argument.parse().map_err(|_| wrong())?),
-                "map" => put_size(&mut fixed, 0x80, 0xde, argument.parse().map_err(|_| wrong())?),
-                "array" => put_size(&mut fixed, 0x90, 0xdc, argument.parse().map_err(|_| wrong())?),
+                "map" => drop(encode::write_map_len(&mut fixed, argument.parse().map_err(|_| wrong())?)),
+                "array" => drop(encode::write_array_len(&mut fixed, argument.parse().map_err(|_| wrong())?)),
                 "nil" => fixed.push(0xc0),
                 "false" => fixed.push(0xc2),
                 "true" => fixed.push(0xc3),
@@ -78,56 +79,18 @@ impl Packer {
     }
 }
 
-/// The head of a map or array; as large as one may be.
-fn put_size(out: &mut Vec<u8>, small: u8, large: u8, count: u16) {
-    if count < 16 {
-        out.push(small | count as u8);
-    } else {
-        out.push(large);
-        out.extend_from_slice(&count.to_be_bytes());
-    }
-}
-
 /// A string is valid UTF-8, or readers refuse it.
 fn put_str(out: &mut Vec<u8>, text: &[u8]) {
-    let text = String::from_utf8_lossy(text);
-    let text = text.as_bytes();
-    match text.len() {
-        n @ 0..=31 => out.push(0xa0 | n as u8),
-        n => put_len(out, 0xd9, n),
-    }
-    out.extend_from_slice(text);
+    // writing to memory cannot fail, here and below
+    let _ = encode::write_str(out, &String::from_utf8_lossy(text));
 }
 
 fn put_bin(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_len(out, 0xc4, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-/// A length in one, two or four bytes, which is what the codes at `code` and behind it announce.
-fn put_len(out: &mut Vec<u8>, code: u8, len: usize) {
-    match len {
-        0..=0xff => out.extend_from_slice(&[code, len as u8]),
-        0x100..=0xffff => {
-            out.push(code + 1);
-            out.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        _ => {
-            out.push(code + 2);
-            out.extend_from_slice(&(len as u32).to_be_bytes());
-        }
-    }
+    let _ = encode::write_bin(out, bytes);
 }
 
 fn put_int(out: &mut Vec<u8>, number: i64) {
-    match number {
-        0..=127 => out.push(number as u8),
-        -32..=-1 => out.push(number as u8),
-        _ => {
-            out.push(0xd3);
-            out.extend_from_slice(&number.to_be_bytes());
-        }
-    }
+    let _ = encode::write_sint(out, number);
 }
 
 #[cfg(test)]
@@ -142,7 +105,7 @@ mod tests {
     fn values_are_those_of_the_specification() {
         assert_eq!(pack("map:1|str:m|msg", "hi\n"), b"\x81\xa1m\xa2hi");
         assert_eq!(pack("array:2|msgnl|nil", "a\n"), b"\x92\xa2a\n\xc0");
-        assert_eq!(pack("int:5|int:-3|int:300", ""), b"\x05\xfd\xd3\0\0\0\0\0\0\x01\x2c");
+        assert_eq!(pack("int:5|int:-3|int:300", ""), b"\x05\xfd\xcd\x01\x2c");
         assert_eq!(pack("bin:ab|true|false", ""), b"\xc4\x02ab\xc3\xc2");
         assert_eq!(pack("map:16", ""), b"\xde\0\x10");
         assert_eq!(&pack("msg", &"x".repeat(300))[..3], b"\xda\x01\x2c");

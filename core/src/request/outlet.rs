@@ -13,7 +13,7 @@ use std::os::fd::{AsRawFd, RawFd};
 const JOINED: usize = 64 * 1024;
 
 /// What a file still has to give.
-struct FilePart {
+pub struct FilePart {
     file: File,
     offset: i64,
     left: u64,
@@ -31,6 +31,8 @@ pub struct Outlet {
     kept: Option<VecDeque<Part>>,
     /// The client took some of it, or something was kept for the first time, since somebody asked.
     moved: bool,
+    /// What somebody else may send, because the answer ends with it.
+    rest: Option<FilePart>,
 }
 
 impl Outlet {
@@ -38,7 +40,7 @@ impl Outlet {
     pub fn keeping() -> Self {
         Self {
             kept: Some(VecDeque::new()),
-            moved: false,
+            ..Self::default()
         }
     }
 
@@ -83,13 +85,23 @@ impl Outlet {
         Ok(())
     }
 
-    /// Sends so many bytes of a file.
+    /// What is left of a file that ended the answer, for somebody else to send.
+    pub fn take_rest(&mut self) -> Option<FilePart> {
+        self.rest.take()
+    }
+
+    /// Sends so many bytes of a file. `is_last`: nothing follows, and what the client does not take at once may be sent
+    /// by somebody else, see [`Self::take_rest`].
     ///
     /// # Errors
     /// The client has gone, or the file is shorter than that.
-    pub fn send_file(&mut self, fd: RawFd, file: File, offset: i64, left: u64) -> io::Result<()> {
+    pub fn send_file(&mut self, fd: RawFd, file: File, offset: i64, left: u64, is_last: bool) -> io::Result<()> {
         let mut part = FilePart { file, offset, left };
         match &mut self.kept {
+            None if is_last => {
+                self.rest = (!part.send(fd)?).then_some(part);
+                Ok(())
+            }
             None => {
                 while !part.send(fd)? {
                     wait::writable(fd, socket_limit())?;
@@ -148,8 +160,16 @@ impl Outlet {
 }
 
 impl FilePart {
+    /// How many bytes are left.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Sends what the client takes now; whether that was all.
-    fn send(&mut self, fd: RawFd) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// The client has gone, or the file is shorter than it was.
+    pub fn send(&mut self, fd: RawFd) -> io::Result<bool> {
         while self.left > 0 {
             let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(1 << 30);
             // SAFETY: both descriptors are open; the offset is ours.
@@ -235,7 +255,7 @@ mod tests {
         outlet
             .send(fd, &mut [place(&[b'a'; 500_000]), place(b"b")])
             .expect("there");
-        outlet.send_file(fd, file, 100_000, 200_000).expect("there");
+        outlet.send_file(fd, file, 100_000, 200_000, false).expect("there");
         outlet.send(fd, &mut [place(b"c")]).expect("there");
         assert!(outlet.kept() > 200_000);
         let reader = std::thread::spawn(move || {

@@ -6,6 +6,7 @@ use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
 use crate::server::{SocketProtocol, server};
+use crate::worker::offload;
 use libc::iovec;
 use rsgi_protocol::http1::HttpError;
 use rsgi_protocol::{chunked, fastcgi};
@@ -561,13 +562,18 @@ fn send_records(core: &mut Core, id: u16, parts: &[iovec]) -> io::Result<()> {
 fn deliver_file(core: &mut Core, file: std::fs::File, mut position: i64, mut left: u64) -> io::Result<()> {
     let fd = core.conn().fd();
     let Some(id) = core.response.fastcgi else {
-        return core.outlet.send_file(fd, file, position, left);
+        // bytes of a next request would be waited for in vain: only a core looks at them
+        let is_last = offload::is_on()
+            && core.response.framing == Framing::Length(0)
+            && core.body.is_consumed()
+            && core.conn().buffered().is_empty();
+        return core.outlet.send_file(fd, file, position, left, is_last);
     };
     while left > 0 {
         let n = left.min(fastcgi::MAX_CONTENT as u64);
         let header = fastcgi::stdout_header(id, n as u16);
         core.outlet.send(fd, &mut [place(&header)])?;
-        core.outlet.send_file(fd, file.try_clone()?, position, n)?;
+        core.outlet.send_file(fd, file.try_clone()?, position, n, false)?;
         position += n as i64;
         left -= n;
     }
@@ -600,9 +606,15 @@ pub fn plain(core: &mut Core, status: &str, body: &str) {
         // what failed may have left a request half done: the client begins anew
         core.response.close_after();
     }
+    // words of another kind than the status' own say something that no page could
+    let page = status.ends_with(body).then(|| routing::page(status)).flatten();
+    let (kind, body): (&[u8], _) = match &page {
+        Some(page) => (b"text/html", page.as_slice()),
+        None => (b"text/plain", body.as_bytes()),
+    };
     let answered = start(core, status.as_bytes())
-        .and_then(|()| header(core, b"Content-Type", b"text/plain"))
-        .and_then(|()| write(core, &[place(body.as_bytes())], true));
+        .and_then(|()| header(core, b"Content-Type", kind))
+        .and_then(|()| write(core, &[place(body)], true));
     if answered.is_err() {
         core.response.close_after();
     }

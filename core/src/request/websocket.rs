@@ -292,6 +292,12 @@ pub fn send(core: &mut Core, is_text: bool, payload: &[u8]) -> Result<(), Socket
     frame(core, opcode, payload)
 }
 
+/// Whether a message was read whole with others before it, so that no event of the socket will announce it.
+pub fn has_message(core: &Core) -> bool {
+    let socket = core.websocket.as_ref();
+    socket.is_some_and(|socket| rsgi_protocol::websocket::has_message(&socket.input[socket.at..]))
+}
+
 /// Says goodbye, once.
 pub fn close(core: &mut Core, code: u16, reason: &str) {
     if let Some(socket) = core.websocket.as_mut().filter(|socket| socket.closed.is_none()) {

@@ -6,6 +6,7 @@ use crate::request::response::{self, ResponseError};
 use crate::request::{Core, vars};
 use crate::server::server;
 use crate::shared::counter;
+use rsgi_protocol::coding::takes_gzip;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -112,26 +113,12 @@ fn part_of(range: &[u8], size: u64) -> Part {
     }
 }
 
-/// Whether the client takes gzip (RFC 9110 12.5.3): it is named without a weight of zero.
-fn takes_gzip(core: &mut Core) -> bool {
-    let list = header(core, b"HTTP_ACCEPT_ENCODING").unwrap_or_default();
-    let list = String::from_utf8_lossy(list).to_ascii_lowercase();
-    list.split(',').any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let is_gzip = matches!(parts.next(), Some("gzip" | "x-gzip"));
-        let weight = parts
-            .find_map(|p| p.strip_prefix("q="))
-            .map_or(1.0, |q| q.parse().unwrap_or(0.0));
-        is_gzip && weight > 0.0
-    })
-}
-
 fn try_send(core: &mut Core, found: Found) -> Result<(), ResponseError> {
     let path = found.path();
     let path = path.as_os_str().as_bytes();
     let kind = mime::type_of(path);
     let may_be_gzip = rules::prefers_gzip(path);
-    let zipped = (may_be_gzip && takes_gzip(core))
+    let zipped = (may_be_gzip && header(core, b"HTTP_ACCEPT_ENCODING").is_some_and(takes_gzip))
         .then(|| found.neighbour(".gz"))
         .flatten();
     let zipped = zipped

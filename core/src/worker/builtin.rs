@@ -39,7 +39,7 @@ pub fn reads_packet(packet: PacketHeader) -> bool {
     };
     let is_raw = match packet.modifier1 {
         RPC => !matches!(packet.modifier2, RPC_PATH | RPC_XML),
-        CACHE => packet.modifier2 == cache_packet::KEY,
+        CACHE => matches!(packet.modifier2, cache_packet::KEY | cache_packet::KEY_OR_NOT),
         _ => false,
     };
     is_raw && is_free()

@@ -7,21 +7,28 @@ use rsgi_protocol::uwsgi::{PacketHeader, Writer, parse_vars};
 
 /// modifier2: the packet is a key, the answer its value behind a header.
 pub const KEY: u8 = 0;
+/// modifier2: the packet has the key in the variable `key`, the answer is the bare value.
+const KEY_IN_VARIABLE: u8 = 3;
+/// modifier2: the packet is a key, and the header of the answer says whether there is one.
+pub const KEY_OR_NOT: u8 = 5;
 
 /// Answers; who asks for what is not there gets nothing.
 pub fn answer(core: &mut Core, modifier2: u8) {
     let out = match modifier2 {
-        KEY => value_of_key(core),
+        KEY => value_of_key(core, KEY),
+        KEY_OR_NOT => Some(value_of_key(core, 1).unwrap_or_else(|| vec![CACHE, 0, 0, 0])),
+        KEY_IN_VARIABLE => anywhere::get(b"", variable(core, b"key")).map(|(value, _)| value),
         COMMAND => command(core),
         other => {
-            crate::say!("modifier1 111 with modifier2 {other} is not in this version: ask with 0 or 17");
+            crate::say!("modifier1 111 with modifier2 {other} is not in this version: ask with 0, 3, 5 or 17");
             None
         }
     };
     response::alone(core, &out.unwrap_or_default());
 }
 
-fn value_of_key(core: &Core) -> Option<Vec<u8>> {
+/// The value whose key is the packet, behind a header with this modifier2.
+fn value_of_key(core: &Core, modifier2: u8) -> Option<Vec<u8>> {
     // SAFETY: an entry of the request in work, which stays in the connection's buffer.
     let key = unsafe { bytes_of(&core.packet) };
     let (value, _) = anywhere::get(b"", key)?;
@@ -29,18 +36,21 @@ fn value_of_key(core: &Core) -> Option<Vec<u8>> {
         modifier1: CACHE,
         // one that a header cannot say ends with the connection
         size: u16::try_from(value.len()).unwrap_or(0),
-        modifier2: KEY,
+        modifier2,
     };
     Some([&header.to_bytes()[..], &value].concat())
 }
 
+/// A variable of the packet; empty: there is none.
+fn variable<'a>(core: &Core, name: &[u8]) -> &'a [u8] {
+    // SAFETY: as above; the buffer outlives the request that is answered here.
+    let packet: &'a [u8] = unsafe { &*std::ptr::from_ref(bytes_of(&core.packet)) };
+    let mut pairs = parse_vars(packet).filter_map(Result::ok);
+    pairs.find(|(key, _)| *key == name).map_or(&[][..], |(_, value)| value)
+}
+
 fn command(core: &mut Core) -> Option<Vec<u8>> {
-    // SAFETY: as above.
-    let packet = unsafe { bytes_of(&core.packet) };
-    let var = |name: &[u8]| {
-        let mut pairs = parse_vars(packet).filter_map(Result::ok);
-        pairs.find(|(key, _)| *key == name).map_or(&[][..], |(_, value)| value)
-    };
+    let var = |name: &[u8]| variable(core, name);
     let number = |name: &[u8]| std::str::from_utf8(var(name)).ok().and_then(|n| n.parse::<u64>().ok());
     let (cache, key) = (var(b"cache"), var(b"key"));
     // a cache elsewhere is asked by whoever wants it

@@ -5,6 +5,7 @@ mod cache_packet;
 pub mod connection;
 pub mod events;
 mod exec;
+pub mod offload;
 pub mod poll;
 pub mod serve;
 
@@ -241,17 +242,21 @@ fn is_mapped(server: &Server, number: usize, id: usize) -> bool {
 
 fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
     let cores = server.shared.core_count();
-    let shared = match Cores::new(server, id, cores, bell.as_fd()) {
-        Ok(shared) => shared,
+    let shared: &'static Cores = match Cores::new(server, id, cores, bell.as_fd()) {
+        // threads that send files outlive every scope
+        Ok(shared) => Box::leak(Box::new(shared)),
         Err(e) => {
             say!("worker {id}: cannot watch its sockets: {e}");
             process::exit(1)
         }
     };
+    if let Err(e) = offload::start(server.settings.statics.offload_threads, &shared.poll) {
+        say!("worker {id}: cannot start the threads that send files: {e}");
+        process::exit(1)
+    }
     ready(server, id);
     std::thread::scope(|scope| {
         for core in 1..cores {
-            let shared = &shared;
             let stack = server.settings.processes.thread_stack_size;
             let mut builder = std::thread::Builder::new().name(format!("core {core}"));
             if stack > 0 {
@@ -266,7 +271,7 @@ fn serve(server: &'static Server, id: usize, bell: &OwnedFd) {
                 process::exit(1)
             }
         }
-        core_loop(&shared, 0);
+        core_loop(shared, 0);
         if unix_signal::order() == Order::Stop {
             hooks::worker_int();
             // threads inside requests are not waited for: stop means now

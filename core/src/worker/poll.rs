@@ -255,6 +255,15 @@ impl Poll {
         }
     }
 
+    /// Watches a connection no more, which lives on elsewhere.
+    pub fn let_go(&self, connection: &mut Connection) {
+        if connection.token.is_some() {
+            // SAFETY: the connection keeps the descriptor open.
+            let _ = self.epoll.delete(unsafe { BorrowedFd::borrow_raw(connection.fd()) });
+        }
+        self.release(connection);
+    }
+
     /// Gives the place of a connection back; it is closed when the result is dropped.
     pub fn release(&self, connection: &mut Connection) {
         if let Some(index) = connection.token.take() {

@@ -2,8 +2,10 @@
 
 use super::builtin;
 use super::connection::{Connection, Received};
+use super::offload::{self, Job};
 use super::poll::Poll;
 use crate::plugin::hooks;
+use crate::request::outlet::FilePart;
 use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::routing;
@@ -21,6 +23,8 @@ use std::sync::atomic::Ordering;
 
 /// A body that nobody read is skipped up to this size to keep the connection.
 pub(super) const SKIP: usize = 256 * 1024;
+/// `via` of an answer whose end another thread sends, in the request's log line.
+const VIA_OFFLOAD: u16 = 3;
 /// How often a plugin may ask to be called again for one request.
 const MOST_SWITCHES: i32 = 1_000_000;
 
@@ -32,6 +36,8 @@ enum Next {
     Close,
     /// It is over, and the client must first get the chance to read the answer.
     Linger,
+    /// The rest of a file is for another thread to send; whether the connection is parked after that.
+    Offload(FilePart, bool),
 }
 
 /// What the buffer holds.
@@ -60,6 +66,15 @@ pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare
             poll.park(conn, super::monotonic());
         }
         Next::Close => poll.forget(conn),
+        Next::Offload(rest, keeps) => {
+            conn.release_buffer(spare);
+            poll.let_go(&mut conn);
+            offload::give(Job {
+                connection: conn,
+                rest,
+                keeps,
+            });
+        }
         Next::Linger => {
             poll.release(&mut conn);
             conn.linger();
@@ -472,9 +487,18 @@ fn one(core: &mut Core) -> Next {
         };
         keep &= skipped;
     }
+    let rest = core.outlet.take_rest();
+    if rest.is_some() {
+        core.raw().via = VIA_OFFLOAD;
+        // SAFETY: the record of this core in shared memory.
+        unsafe { counter(&raw mut (*core.counters).offloaded_requests) }.fetch_add(1, Ordering::Relaxed);
+    }
     after(core);
     // only now: what is given back lands where the request's variables lie
     core.body.end(conn);
+    if let Some(rest) = rest {
+        return Next::Offload(rest, keep);
+    }
     match (keep, skipped) {
         (true, _) => Next::Park,
         (false, false) if !core.response.is_gone() => Next::Linger,

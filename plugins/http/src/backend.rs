@@ -113,6 +113,8 @@ pub struct Link {
     pub connecting: bool,
     /// The backend has closed its receiving side: no more of the body goes there, but an answer may still come.
     pub refuses_body: bool,
+    /// The request that it serves has a body. Nothing may be sent that its worker could take first, and die of.
+    pub is_alone: bool,
     /// Tells it from others that had the same key.
     pub id: u64,
     /// Which node it goes to.
@@ -236,7 +238,7 @@ impl Links {
         }
     }
 
-    /// A connection for one request. If that can be sent only once, a kept connection is looked at first.
+    /// A connection for one request. For one with a body, which is not sent again, a kept connection is looked at first.
     ///
     /// A kept connection stays with the worker that took it, and a worker's core serves one request at a time. So a
     /// connection is used only while its worker has a core to spare; else a new one is opened, which a free worker
@@ -252,18 +254,22 @@ impl Links {
             // nobody else could take them
             Backends::Workers {
                 workers: 1, cores: 1, ..
-            } if payload == Payload::None => (1, AHEAD),
+            } if payload == Payload::None && !self.serves_alone() => (1, AHEAD),
             Backends::Workers { workers, cores, .. } => (workers, cores),
             Backends::Nodes(_) => (0, 0),
         };
         if workers == 0 && self.are_kept() {
             return self.acquire_unbounded(registry, token, payload);
         }
+        let most = workers * cores;
+        if most > 0 && self.all.len() - self.idle.len() >= most {
+            return Err(Unavailable::Busy);
+        }
         let mut captive = None;
         for at in (0..self.idle.len()).rev() {
             let key = self.idle[at];
             let Some(link) = self.all.get(key) else { continue };
-            if link.channel.is_half_closed() || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) {
+            if link.channel.is_half_closed() || (payload != Payload::None && link.channel.socket.stream.is_stale()) {
                 self.idle.remove(at);
                 self.all.remove(key);
             } else if workers > 0 && self.requests_of(link.channel.sender()) >= cores {
@@ -272,10 +278,6 @@ impl Links {
                 self.idle.remove(at);
                 return Ok(key);
             }
-        }
-        let most = workers * cores;
-        if most > 0 && self.all.len() - self.idle.len() >= most {
-            return Err(Unavailable::Busy);
         }
         if let Some(key) = captive
             .filter(|_| self.all.len() >= most)
@@ -305,7 +307,7 @@ impl Links {
             match self.all.get(key) {
                 Some(link)
                     if link.channel.is_half_closed()
-                        || (payload == Payload::Coming && link.channel.socket.stream.is_stale()) =>
+                        || (payload != Payload::None && link.channel.socket.stream.is_stale()) =>
                 {
                     self.all.remove(key);
                 }
@@ -314,6 +316,11 @@ impl Links {
             }
         }
         self.open(registry, token)
+    }
+
+    /// Whether a request with a body is being served.
+    fn serves_alone(&self) -> bool {
+        self.all.iter().any(|(_, link)| link.session.is_some() && link.is_alone)
     }
 
     /// How many requests a worker is serving for us.
@@ -351,6 +358,7 @@ impl Links {
                     head: ResponseHead::new(),
                     connecting: !is_there,
                     refuses_body: false,
+                    is_alone: false,
                     id,
                     node: at,
                 });
@@ -376,16 +384,12 @@ impl Links {
         }
     }
 
-    /// A connection has broken: kept ones that have too, most likely of the same worker, must not be tried next.
-    pub fn close_stale(&mut self) {
-        let all = &mut self.all;
-        self.idle.retain(|key| {
-            let lives = all.get(*key).is_some_and(|link| !link.channel.socket.stream.is_stale());
-            if !lives {
-                all.try_remove(*key);
-            }
-            lives
-        });
+    /// A connection has broken. Kept ones may be of the same worker, which closes them one after the other as it dies:
+    /// none of them is tried next.
+    pub fn forget_kept(&mut self) {
+        for key in std::mem::take(&mut self.idle) {
+            self.all.try_remove(key);
+        }
     }
 
     /// Ends a connection.

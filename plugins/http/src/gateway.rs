@@ -84,6 +84,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Announced bodies beyond this get 413 instead of 100.
     pub expect_limit: Option<u64>,
+    /// Answers are compressed whose applications ask for it.
+    pub auto_gzip: bool,
     /// What happens is counted there.
     pub counters: Counters,
     /// Where clients come in, for `--http-stats`.
@@ -396,7 +398,7 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
-        session.begin_request(keep_alive);
+        session.begin_request(keep_alive, self.config.auto_gzip);
         match self.config.services.get(session.listener) {
             Some(Service::Redirect) => {
                 session.redirect(&mut self.pool);
@@ -424,6 +426,13 @@ impl Gateway {
             }
         }
         session.deadline = self.now + self.config.timeout;
+        if self.links.are_kept() && !self.queue.is_empty() {
+            // what came before goes first, also where one with a body waits for what others need not wait for
+            session.phase = Phase::Queued;
+            self.queue.push_back((key, session.id));
+            self.retry_at.get_or_insert(self.now + RETRY);
+            return false;
+        }
         self.seek_backend(key)
     }
 

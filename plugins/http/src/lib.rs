@@ -8,6 +8,7 @@ mod backend;
 mod buffer;
 mod channel;
 mod gateway;
+mod gzip;
 mod http2;
 mod packet;
 mod reply;

@@ -93,7 +93,7 @@ macro_rules! ignored {
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 38] = [
+const ACTIVE: [OptionRow; 39] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -182,6 +182,11 @@ const ACTIVE: [OptionRow; 38] = [
         c"http-auto-chunked",
         c"always on: answers without a length are sent in chunks",
         always_on,
+    ),
+    OptionRow::flag(
+        c"http-auto-gzip",
+        c"compress answers without a length that have the header uWSGI-Encoding: gzip, for clients that take it",
+        |_| store(Ok(()), |s, ()| s.auto_gzip = true),
     ),
     OptionRow::flag(
         c"http-raw-body",
@@ -273,8 +278,7 @@ const ACTIVE: [OptionRow; 38] = [
 ];
 
 /// Rows that are only known.
-const IGNORED: [OptionRow; 23] = ignored! {
-    flag c"http-auto-gzip",
+const IGNORED: [OptionRow; 22] = ignored! {
     value c"http-buffer-size",
     value c"http-gid",
     value c"http-uid",

@@ -62,7 +62,15 @@ fn prepare() -> Result<(), HookError> {
         .iter()
         .map(|listen| service(&settings, listen))
         .collect::<Result<Vec<_>, _>>()?;
-    let sockets = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let sockets = settings
+        .listen
+        .iter()
+        .map(bind)
+        .collect::<Result<Option<Vec<_>>, _>>()?;
+    let Some(sockets) = sockets else {
+        // the host knows why, says it with its place, and ends the start
+        return Ok(());
+    };
     settings.proxy_protocol |= host_options(c"enable-proxy-protocol")
         .last()
         .is_some_and(|value| settings::is_on(Some(value.as_str()).filter(|text| !text.is_empty())));
@@ -200,18 +208,13 @@ fn service(settings: &Settings, listen: &Listen) -> Result<Service, HookError> {
     })
 }
 
-fn bind(listen: &Listen) -> Result<RawFd, HookError> {
+/// The socket of an address; `None`: the host could not make it.
+fn bind(listen: &Listen) -> Result<Option<RawFd>, HookError> {
     let address = listen.address.as_str();
     let text = CString::new(address).map_err(|_| HookError::new("http: NUL in an address"))?;
     // SAFETY: a NUL-terminated address.
-    match unsafe { sys::rsgi_gateway_bind(text.as_ptr()) } {
-        fd if fd >= 0 => Ok(fd),
-        // The host has said why.
-        _ => Err(HookError::new(format!(
-            "{} = {address}: cannot listen there",
-            listen.option
-        ))),
-    }
+    let fd = unsafe { sys::rsgi_gateway_bind(text.as_ptr()) };
+    Ok((fd >= 0).then_some(fd))
 }
 
 fn link() -> Result<Node, HookError> {
@@ -363,6 +366,7 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
         headers_timeout: settings.headers_timeout,
         connect_timeout: settings.connect_timeout,
         expect_limit: settings.expect_limit,
+        auto_gzip: settings.auto_gzip,
         counters: Counters::own(),
         addresses: settings
             .listen

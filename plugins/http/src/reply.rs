@@ -1,12 +1,13 @@
 //! A backend's answer on its way to the client: the head rewritten for the client's connection, the body framed for it.
 //! Called by the gateway whenever bytes of a backend are there; the gateway decides what happens at the end.
 
-use rsgi_protocol::Field;
 use rsgi_protocol::chunked::{self, Decoder, Event};
 use rsgi_protocol::http1::{HttpError, Progress, Version};
 use rsgi_protocol::response::{ResponseBody, ResponseError, ResponseHead, is_hop_field, parse_response};
+use rsgi_protocol::{Field, Name};
 
 use crate::buffer::{Buffer, Pool};
+use crate::gzip::Gzip;
 
 /// Bytes of a response head; workers write at most 64 KiB.
 pub const HEAD_LIMIT: usize = 128 * 1024;
@@ -28,6 +29,8 @@ pub enum Framing {
         /// The client gets chunks.
         chunk: bool,
     },
+    /// Compressed on the way, in chunks.
+    Gzip(Box<Gzip>),
     /// The whole answer has been passed on.
     Done,
 }
@@ -41,6 +44,20 @@ pub struct Client {
     pub is_http10: bool,
     /// The connection stays, if the framing allows it.
     pub keep: bool,
+    /// Answers that ask for it are compressed.
+    pub gzip: Compress,
+}
+
+/// Whether bodies are compressed that their application flags so (`--http-auto-gzip`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// The gateway does not look at the flag.
+    #[default]
+    Never,
+    /// The client does not take it.
+    Refused,
+    /// It does.
+    Taken,
 }
 
 /// Why an answer cannot be passed on.
@@ -145,6 +162,14 @@ impl Reply {
                 }
                 input.consume(n);
             }
+            Framing::Gzip(gzip) => {
+                let passed = gzip.pass(input.data(), output, pool);
+                let (used, done) = passed.map_err(ReplyError::Chunks)?;
+                input.consume(used);
+                if done {
+                    self.framing = Framing::Done;
+                }
+            }
             Framing::UntilClose { chunk } => {
                 if *chunk && before > 0 {
                     output.append(pool, chunked::encode_head(before, &mut size));
@@ -161,9 +186,14 @@ impl Reply {
 
     /// The backend has closed: `true` if that is a proper end of the answer.
     pub fn end(&mut self, output: &mut Buffer, pool: &mut Pool) -> bool {
-        match self.framing {
+        match &mut self.framing {
+            Framing::Gzip(gzip) if !gzip.is_chunked() => {
+                gzip.end(output, pool);
+                self.framing = Framing::Done;
+                true
+            }
             Framing::UntilClose { chunk } => {
-                if chunk {
+                if *chunk {
                     output.append(pool, chunked::LAST_CHUNK);
                 }
                 self.framing = Framing::Done;
@@ -194,6 +224,15 @@ impl Reply {
                 chunk: !client.is_http10 && !self.is_tunnel,
             },
         };
+        let is_flagged = client.gzip != Compress::Never && head.fields.iter().any(|field| is_flag(field, input));
+        if is_flagged && client.gzip == Compress::Taken && head.status == 200 && !is_encoded(head) {
+            match self.framing {
+                Framing::Chunked(_) => self.framing = Framing::Gzip(Box::new(Gzip::new(true))),
+                Framing::UntilClose { chunk: true } => self.framing = Framing::Gzip(Box::new(Gzip::new(false))),
+                _ => {}
+            }
+        }
+        let is_gzip = matches!(self.framing, Framing::Gzip(_));
         let framed = !matches!(
             self.framing,
             Framing::Dechunked(_) | Framing::UntilClose { chunk: false }
@@ -211,15 +250,23 @@ impl Reply {
         };
         put(version.as_bytes());
         put(&input[version.as_bytes().len()..head.fields_at]);
-        if self.is_tunnel || !head.has_hop_fields {
+        if self.is_tunnel || !head.has_hop_fields && !is_flagged {
             put(&input[head.fields_at..head.len - 2]);
         } else {
             head.fields
                 .iter()
-                .filter(|field| !is_hop_field(field.known))
+                .filter(|field| !(is_hop_field(field.known) || is_flagged && is_flag(field, input)))
+                // a tag names the bytes that the application made
+                .filter(|field| !(is_gzip && field.name.of(input).eq_ignore_ascii_case(b"etag")))
                 .for_each(|field| put(line(field, input)));
         }
-        if matches!(self.framing, Framing::Chunked(_) | Framing::UntilClose { chunk: true }) {
+        if is_flagged {
+            put(b"Vary: Accept-Encoding\r\n");
+        }
+        if is_gzip {
+            put(b"Content-Encoding: gzip\r\n");
+        }
+        if is_gzip || matches!(self.framing, Framing::Chunked(_) | Framing::UntilClose { chunk: true }) {
             put(b"Transfer-Encoding: chunked\r\n");
         }
         match (self.is_tunnel, self.keeps_client, client.is_http10) {
@@ -232,6 +279,16 @@ impl Reply {
 }
 
 /// A header line as it came, with its end.
+/// The header by which an application asks for compression.
+fn is_flag(field: &Field, input: &[u8]) -> bool {
+    field.name.of(input).eq_ignore_ascii_case(b"uwsgi-encoding") && field.value.of(input) == b"gzip"
+}
+
+/// Whether the application has encoded the body itself.
+fn is_encoded(head: &ResponseHead) -> bool {
+    head.fields.iter().any(|field| field.known == Name::ContentEncoding)
+}
+
 fn line<'a>(field: &Field, input: &'a [u8]) -> &'a [u8] {
     let value_end = field.value.end.max(field.name.end) as usize;
     let start = field.name.start as usize;
@@ -250,11 +307,13 @@ mod tests {
         is_head: false,
         is_http10: false,
         keep: true,
+        gzip: Compress::Never,
     };
     const OLD: Client = Client {
         is_head: false,
         is_http10: true,
         keep: false,
+        gzip: Compress::Never,
     };
 
     /// What the client gets of an answer that comes in pieces of `step` bytes and ends with a close; and the state.
@@ -328,6 +387,91 @@ mod tests {
                 assert_eq!((reply.keeps_client, reply.keeps_backend), keeps, "{answer}");
             }
         }
+    }
+
+    #[test]
+    fn flagged_answers_are_compressed_for_clients_that_take_it() {
+        use std::io::Read;
+        let client = |gzip| Client { gzip, ..KEEP };
+        let flag = "uWSGI-Encoding: gzip\r\nETag: \"a\"\r\n";
+        let body = "abc".repeat(3000);
+        let chunks = format!(
+            "5\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+            &body[..5],
+            body.len() - 5,
+            &body[5..]
+        );
+        let in_chunks = format!("HTTP/1.1 200 OK\r\n{flag}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+        let to_the_end = format!("HTTP/1.0 200 OK\r\n{flag}\r\n{body}");
+        for (answer, step) in [
+            (&in_chunks, 1),
+            (&in_chunks, 700),
+            (&to_the_end, 9),
+            (&to_the_end, 100_000),
+        ] {
+            let (mut pool, mut input, mut output) = (Pool::default(), Buffer::default(), Buffer::default());
+            let (mut reply, mut head) = (Reply::default(), ResponseHead::new());
+            for piece in answer.as_bytes().chunks(step) {
+                input.append(&mut pool, piece);
+                while reply
+                    .pass(client(Compress::Taken), &mut input, &mut head, &mut output, &mut pool)
+                    .expect("a proper answer")
+                {}
+            }
+            reply.end(&mut output, &mut pool);
+            assert!(reply.is_done() && reply.keeps_client);
+            let mut seen = ResponseHead::new();
+            let parsed = parse_response(output.data(), HEAD_LIMIT, false, &mut seen);
+            assert_eq!((parsed, seen.body), (Ok(Progress::Complete), ResponseBody::Chunked));
+            let head = String::from_utf8_lossy(&output.data()[..seen.len]).into_owned();
+            assert_eq!(
+                head,
+                "HTTP/1.1 200 OK\r\nVary: Accept-Encoding\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            let (mut decoder, mut zipped, mut at) = (Decoder::new(), Vec::new(), seen.len);
+            loop {
+                let (used, event) = decoder.decode(&output.data()[at..]).expect("chunks");
+                at += used;
+                match event {
+                    Event::Data(data) => zipped.extend_from_slice(data),
+                    Event::End => break,
+                    Event::More => panic!("it ends"),
+                }
+            }
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(&zipped[..])
+                .read_to_string(&mut text)
+                .expect("gzip");
+            assert!(text == body, "{} bytes", text.len());
+        }
+        // the flag goes, the body stays: the client does not take it, it has a length, it is encoded, it is no success
+        for (gzip, answer) in [
+            (Compress::Refused, in_chunks.clone()),
+            (
+                Compress::Taken,
+                format!("HTTP/1.1 200 OK\r\n{flag}Content-Length: 9000\r\n\r\n{body}"),
+            ),
+            (
+                Compress::Taken,
+                in_chunks.replace("ETag", "Content-Encoding: br\r\nETag"),
+            ),
+            (Compress::Taken, in_chunks.replace("200 OK", "206 Partial Content")),
+        ] {
+            let (got, reply) = passed(client(gzip), answer.as_bytes(), 1000).expect("fine");
+            assert!(
+                reply.is_done() && !got.contains("uWSGI") && !got.contains("Content-Encoding: gzip"),
+                "{got:.300}"
+            );
+            assert!(got.contains("Vary: Accept-Encoding\r\n") && got.contains("abcabcabc") && got.contains("ETag"));
+        }
+        let (got, _) = passed(KEEP, in_chunks.as_bytes(), 1000).expect("fine");
+        assert!(
+            got.contains("uWSGI-Encoding: gzip\r\n") && !got.contains("Vary"),
+            "{got:.300}"
+        );
+        let cut = &in_chunks.as_bytes()[..in_chunks.len() - 5];
+        let (_, reply) = passed(client(Compress::Taken), cut, 1000).expect("fine so far");
+        assert!(!reply.is_done());
     }
 
     #[test]

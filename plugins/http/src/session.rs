@@ -4,14 +4,15 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use rsgi_protocol::coding::takes_gzip;
 use rsgi_protocol::http1::{BodyLength, Head, HttpError, Limits, Progress, Version, parse_head};
-use rsgi_protocol::{cgi, proxy};
+use rsgi_protocol::{Name, cgi, proxy};
 
 use crate::buffer::{HIGH, Pool};
 use crate::channel::{Channel, Fill};
 use crate::http2::{self, Http2};
 use crate::packet::Body;
-use crate::reply::{Client, Reply};
+use crate::reply::{Client, Compress, Reply};
 use crate::stream::{Peer, Stream};
 use crate::tls::Certificate;
 
@@ -200,12 +201,22 @@ impl Session {
     }
 
     /// Prepares for the request whose head was just read.
-    pub fn begin_request(&mut self, keep_alive: bool) {
+    pub fn begin_request(&mut self, keep_alive: bool, auto_gzip: bool) {
         let Some(head) = &self.head else { return };
+        let input = self.channel.input.data();
+        let takes_gzip = || {
+            let mut lists = head.fields.iter().filter(|field| field.known == Name::AcceptEncoding);
+            lists.any(|field| takes_gzip(field.value.of(input)))
+        };
         self.client = Client {
             is_head: head.method.of(self.channel.input.data()) == b"HEAD",
             is_http10: head.version == Version::Http10,
             keep: keep_alive && head.keep_alive,
+            gzip: match auto_gzip {
+                false => Compress::Never,
+                true if takes_gzip() => Compress::Taken,
+                true => Compress::Refused,
+            },
         };
         self.wants_close = !head.keep_alive;
         self.attempts = 0;

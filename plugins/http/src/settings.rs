@@ -97,6 +97,8 @@ pub struct Settings {
     pub expect_limit: Option<u64>,
     /// SERVER_NAME is the Host.
     pub name_from_host: bool,
+    /// Answers are compressed whose applications ask for it.
+    pub auto_gzip: bool,
     /// Proxies whose word about their clients counts.
     pub forwarders: AllowList,
     /// In which headers they give it.
@@ -127,6 +129,7 @@ impl Default for Settings {
             vars: Vec::new(),
             expect_limit: None,
             name_from_host: false,
+            auto_gzip: false,
             forwarders: AllowList::default(),
             dialect: Dialect::default(),
             quiet: false,

@@ -49,7 +49,7 @@ static ROWS: &[OptionSpec] = &[
     ),
     flag(
         "single-interpreter",
-        "one interpreter for all applications (on unless classic-defaults)",
+        "one interpreter for all applications; those of Python always have one",
         |s, on| s.apps.single_interpreter = on,
     )
     .short('i')

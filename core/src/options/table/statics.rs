@@ -95,7 +95,6 @@ static ROWS: &[OptionSpec] = &[
         "threads that send files in place of the worker",
         |s, n| s.statics.offload_threads = n as u32,
     )
-    .later()
     .aliases(&["offload-thread"])
     .range(0, 1024),
     flag(

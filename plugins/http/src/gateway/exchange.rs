@@ -72,6 +72,7 @@ impl Gateway {
         if session.certificate.is_none() {
             session.certificate = session.shown_certificate();
         }
+        let has_body = head.body != BodyLength::None;
         let input = session.channel.input.data();
         let (forwarded, client) = match &self.config.forwarders {
             None => (Vouched::Unknown, None),
@@ -136,6 +137,7 @@ impl Gateway {
         }
         session.body = body;
         link.session = Some(key);
+        link.is_alone = has_body;
         if link.connecting {
             session.deadline = self.now + self.config.connect_timeout;
         }
@@ -412,8 +414,8 @@ impl Gateway {
                 // Sent again only if the first attempt cannot have been seen: on a connection that its worker was
                 // closing, or one that never came to be.
                 let most = self.links.attempts();
+                self.links.forget_kept();
                 if unread && session.replay > 0 && !session.reply.has_begun && session.attempts < most {
-                    self.links.close_stale();
                     self.seek_backend(key)
                 } else {
                     let target = String::from_utf8_lossy(target_of(session)).into_owned();

@@ -201,6 +201,7 @@ pub fn config() -> Config {
         headers_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(2),
         expect_limit: None,
+        auto_gzip: false,
         counters: Counters::own(),
         addresses: Vec::new(),
         log: |line| LOG.lock().expect("no test panics with it").push(line.to_owned()),

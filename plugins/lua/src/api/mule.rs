@@ -29,7 +29,11 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
     function(lua, uwsgi, "mule_msg", |_, (message, target): (LuaString, Target)| {
         let message = message.as_bytes();
         let is_sent = match target {
-            Some(Either::Right(farm)) => mule::send_to_farm(&farm.as_bytes(), &message),
+            Some(Either::Right(farm)) => {
+                let sent = mule::send_to_farm(&farm.as_bytes(), &message).map_err(raised)?;
+                let unknown = || mlua::Error::runtime(format!("unknown farm {}", farm.display()));
+                return sent.map(true_or_nil).ok_or_else(unknown);
+            }
             Some(Either::Left(number)) => mule::send(number, &message),
             None => mule::send(0, &message),
         };
@@ -38,7 +42,7 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
     type How = (Option<bool>, Option<bool>, Option<c_int>);
     function(lua, uwsgi, "mule_msg_get", |lua, (signals, farms, timeout): How| {
         let timeout = timeout.unwrap_or(-1).max(-1);
-        let message = mule::receive(signals.unwrap_or(true), farms.unwrap_or(true), timeout);
+        let message = mule::receive(signals.unwrap_or(true), farms.unwrap_or(true), mule::LARGEST, timeout);
         message.map_err(raised)?.map(|m| lua.create_string(m)).transpose()
     })?;
     function(lua, uwsgi, "mule_msg_hook", |lua, hook: Option<Function>| {

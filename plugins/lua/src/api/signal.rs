@@ -70,11 +70,16 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
         handlers.raw_set(number, Value::Nil)
     })?;
     function(lua, uwsgi, "signal", |_, (number, address): (u8, Option<LuaString>)| {
-        match address {
-            Some(address) => signal::raise_at(&address.as_bytes(), number),
-            None => signal::raise(number),
+        let Some(address) = address else {
+            return signal::raise(number).map_err(raised);
+        };
+        match signal::raise_at(&address.as_bytes(), number).map_err(raised)? {
+            true => Ok(()),
+            false => Err(mlua::Error::runtime(format!(
+                "node {} rejected signal {number}",
+                address.display()
+            ))),
         }
-        .map_err(raised)
     })?;
     function(lua, uwsgi, "signal_registered", |_, number: u8| {
         Ok(signal::is_registered(number))

@@ -145,6 +145,13 @@ fn announce(mountpoint: &[u8], callable: Py, begin: Instant) -> c_int {
                 std::process::id(),
                 if is_default { " (default app)" } else { "" }
             ));
+            // SAFETY: plain reads of the published view.
+            if id == 1 && unsafe { sys::uwsgi.single_interpreter == 0 && sys::uwsgi.mywid <= 1 } {
+                log::line(
+                    "Python applications share one interpreter here, also without single-interpreter: two that need \
+                     modules of the same name run in instances of their own (--emperor, or one more rsgi)",
+                );
+            }
             id
         }
         Err(line) => {

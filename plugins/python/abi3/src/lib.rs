@@ -4,6 +4,7 @@
 
 mod app;
 mod asgi;
+mod autoreload;
 // half of it is for the other side
 #[allow(dead_code)]
 #[path = "../../src/bridge.rs"]
@@ -14,7 +15,6 @@ mod exchange;
 mod file_wrapper;
 mod gil;
 mod green;
-mod host;
 mod input;
 mod interpreter;
 mod lifecycle;

@@ -5,7 +5,7 @@
 use crate::bridge::{Moment, Numbers};
 use crate::exchange::Exchange;
 use crate::interpreter;
-use crate::py::{self, Args, Py, PyResult};
+use crate::py::{self, Args, Function, Py, PyResult};
 use crate::{exception, gil, module, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::sys;
@@ -207,16 +207,12 @@ fn install_orders() -> PyResult<()> {
         if !wanted.load(Ordering::Acquire) {
             continue;
         }
-        // SAFETY: plain reads and writes of this process's table of handlers; the method's row lives for ever.
+        // SAFETY: plain reads and writes of this process's table of handlers.
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
             let mut during: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, std::ptr::null(), &mut before);
-            let leave = Py::new(PyCFunction_NewEx(
-                (&raw const LEAVE.0).cast_mut(),
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-            ))?;
+            let leave = LEAVE.object()?;
             let set = interpreter::support(
                 c"on_order",
                 &[&py::int(signal.into())?, &py::string(&order.to_string_lossy())?, &leave],
@@ -234,15 +230,7 @@ fn give_recycle() -> PyResult<()> {
     if !has_hooks() {
         return Ok(());
     }
-    // SAFETY: the method's row lives for ever.
-    let recycle = unsafe {
-        Py::new(PyCFunction_NewEx(
-            (&raw const RECYCLE.0).cast_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        ))?
-    };
-    interpreter::support(c"give_recycle", &[&recycle]).map(drop)
+    interpreter::support(c"give_recycle", &[&RECYCLE.object()?]).map(drop)
 }
 
 /// `recycle()`: this worker is replaced, and ends when its successor is there.
@@ -254,11 +242,8 @@ unsafe extern "C" fn recycle(_: *mut PyObject, _: *mut PyObject) -> *mut PyObjec
     py::none().into_ptr()
 }
 
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static RECYCLE: Row = Row(py::method(c"recycle", recycle, METH_VARARGS));
-static LEAVE: Row = Row(py::method(c"leave", leave, METH_VARARGS));
+static RECYCLE: Function = Function::new(py::method(c"recycle", recycle, METH_VARARGS));
+static LEAVE: Function = Function::new(py::method(c"leave", leave, METH_VARARGS));
 
 /// `leave(code)`: the orderly end of this worker.
 unsafe extern "C" fn leave(_: *mut PyObject, args: *mut PyObject) -> *mut PyObject {

@@ -118,33 +118,93 @@ def refresh_environ(pairs):
         os.environ._data.update(now)
 
 
-def watch_modules(seconds, ignored, log, reload):
-    """--py-autoreload: a thread that asks for a reload when the file of a loaded module changes."""
+def watch_modules(seconds, ignored, log, reload, events, watch_folder, show):
+    """--py-autoreload: a thread that hears of changes to the files of loaded modules, and looks itself each so many
+    seconds, for file systems that tell nothing. Without `reload` it only shows mistakes: another worker does the rest."""
+    import select
+    import struct
     import threading
     import time
 
+    files, folders, broken = {}, {}, {}
+    head = struct.Struct("iIII")
+    poll = select.poll()
+    if events >= 0:
+        poll.register(events, select.POLLIN)
+    say = log if reload else lambda line: None
+
     def stamp(path):
         try:
-            return os.stat(path).st_mtime
+            return os.stat(path).st_mtime_ns
         except OSError:
-            return None
+            return 0
+
+    def look_around():
+        for name, module in list(sys.modules.items()):
+            path = getattr(module, "__file__", None)
+            if not path or path in files or name in ignored:
+                continue
+            now = stamp(path)
+            # what changed while it was loaded is not what was loaded
+            files[path] = None if STARTED < now <= time.time_ns() else now
+            folder = os.path.dirname(path)
+            if events >= 0 and folder not in folders.values():
+                folders[watch_folder(events, folder or ".")] = folder
+
+    def named_by_events():
+        names, at = set(), 0
+        data = os.read(events, 65536)
+        while at < len(data):
+            number, _, _, length = head.unpack_from(data, at)
+            at += head.size + length
+            if number not in folders:  # more happened than there is room for
+                return list(files)
+            name = data[at - length:at].rstrip(b"\0")
+            names.add(os.path.join(folders[number], os.fsdecode(name)))
+        return names.intersection(files)
+
+    def has_changed(path):
+        now = stamp(path)
+        if now == files[path]:
+            return False
+        files[path] = now
+        if not now:
+            return False  # it is away, and will be another one when it comes back
+        broken.pop(path, None)
+        say("[python-reloader] module/file %s has been modified" % path)
+        if path.endswith(".py"):
+            try:
+                with open(path, "rb") as f:
+                    compile(f.read(), path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError) as e:
+                import traceback
+                broken[path] = "".join(traceback.format_exception_only(type(e), e))
+                say("[python-reloader] %s; no reload until this is mended" % (hint(e, None) or e))
+            except OSError:
+                pass  # it is on its way, and will be heard of again
+        return True
+
+    def page():
+        import html
+        return ("<!doctype html><title>%(what)s</title><h1>%(what)s</h1><pre>%(texts)s</pre><p>Once this is mended, "
+                "the server reloads." % {"what": "Python does not understand a changed file",
+                                         "texts": html.escape("\n".join(broken.values()))})
 
     def watch():
-        seen = {}
         while True:
-            time.sleep(seconds)
-            for name, module in list(sys.modules.items()):
-                path = getattr(module, "__file__", None)
-                if not path or name in ignored:
-                    continue
-                now = stamp(path)
-                if now is None:
-                    continue
-                if seen.setdefault(path, now) != now:
-                    log("[python-reloader] module/file %s has been modified" % path)
-                    if not reload():
-                        log("[python-reloader] there is no master to reload: start with --master")
-                    return
+            look_around()
+            paths = [path for path, known in files.items() if known is None]
+            if not paths:
+                if poll.poll(seconds * 1000):
+                    time.sleep(0.05)  # editors save more than one file, and some files twice
+                    paths = named_by_events()
+                else:
+                    paths = list(files)
+            if not any([has_changed(path) for path in paths]):
+                continue
+            show(page() if broken else "")
+            if reload and not broken and not reload():
+                log("[python-reloader] there is no master to reload: start with --master")
 
     threading.Thread(target=watch, name="python-reloader", daemon=True).start()
 

@@ -2,8 +2,9 @@
 //! Everything here needs the GIL.
 
 use pyo3_ffi::*;
+use rsgi_plugin_api::HookError;
 use std::ffi::{CStr, c_char, c_int};
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 
 unsafe extern "C" {
     /// Part of every CPython we support, though listed in the stable ABI only since 3.10.
@@ -282,6 +283,16 @@ pub fn value_error(text: &str) -> Raised {
     unsafe { raise(PyExc_ValueError, text) }
 }
 
+/// What the host refused, as a ValueError with its words.
+pub fn told<T>(result: Result<T, HookError>) -> PyResult<T> {
+    result.map_err(|error| value_error(&error.to_string()))
+}
+
+/// `True`, or `None` for what was not done: uWSGI's functions answer so.
+pub fn true_or_none(is_so: bool) -> Py {
+    if is_so { boolean(true) } else { none() }
+}
+
 /// Raises RuntimeError.
 pub fn runtime_error(text: &str) -> Raised {
     // SAFETY: the class lives for ever.
@@ -370,6 +381,43 @@ pub const fn method(name: &'static CStr, function: PyCFunction, flags: c_int) ->
         ml_meth: PyMethodDefPointer { PyCFunction: function },
         ml_flags: flags,
         ml_doc: std::ptr::null(),
+    }
+}
+
+/// A function of ours that is an object of Python's, with the row that it points back to.
+pub struct Function(PyMethodDef);
+
+// SAFETY: never written after the build.
+unsafe impl Sync for Function {}
+
+impl Function {
+    /// Described by a row.
+    pub const fn new(row: PyMethodDef) -> Self {
+        Self(row)
+    }
+
+    /// A new object of it, without a `self`.
+    pub fn object(&'static self) -> PyResult<Py> {
+        // SAFETY: the row lives for ever, and nobody writes to it; NULL is no self.
+        unsafe {
+            Py::new(PyCFunction_NewEx(
+                (&raw const self.0).cast_mut(),
+                null_mut(),
+                null_mut(),
+            ))
+        }
+    }
+
+    /// A new object of it that holds its `self`.
+    pub fn bound(&'static self, to: &Py) -> PyResult<Py> {
+        // SAFETY: as above.
+        unsafe {
+            Py::new(PyCFunction_NewEx(
+                (&raw const self.0).cast_mut(),
+                to.as_ptr(),
+                null_mut(),
+            ))
+        }
     }
 }
 

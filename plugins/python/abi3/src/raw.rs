@@ -1,8 +1,9 @@
 //! `--python-raw`: connections of `--raw-socket` in the hands of a function of Python, which gets the descriptor.
 
+use crate::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use crate::{exception, interpreter, settings};
-use pyo3_ffi::{PyCallable_Check, PyObject};
+use crate::{exception, interpreter, module, settings};
+use pyo3_ffi::{PyCallable_Check, PyErr_Occurred, PyIter_Next, PyObject, PyObject_GetIter};
 use rsgi_plugin_api::abi::{UWSGI_OK, WsgiRequest};
 use rsgi_plugin_api::log;
 use std::ffi::CStr;
@@ -46,17 +47,51 @@ pub fn is_wanted(req: *mut WsgiRequest) -> bool {
     settings::get().raw.is_some() && is_raw()
 }
 
-/// Calls the function with the descriptor; the connection is closed when it returns.
+/// Calls the function with the descriptor; what it returns, bytes or parts of them, is sent. The connection is closed
+/// then.
 pub fn serve(req: *mut WsgiRequest) -> i32 {
     let handler = HANDLER.load(Ordering::Acquire);
     if handler.is_null() {
         return -1;
     }
-    // SAFETY: a function that lives for ever; the host's request of this core.
-    let called =
-        unsafe { Py::borrowed(handler) }.and_then(|handler| handler.call(&[&py::int(unsafe { (*req).fd }.into())?]));
-    if called.is_err() {
-        exception::print_current();
+    Exchange::new(req).enter(|exchange| {
+        // SAFETY: a function that lives for ever; the host's request of this core.
+        let answered = unsafe {
+            let fd = (*req).fd;
+            let called = Py::borrowed(handler).and_then(|handler| handler.call(&[&py::int(fd.into())?]));
+            called.and_then(|result| send(exchange, fd, &result))
+        };
+        if answered.is_err() {
+            exception::print_current();
+        }
+        UWSGI_OK
+    })
+}
+
+/// Sends bytes, or the parts of an iterable; what the application waits for between them is waited for.
+fn send(exchange: &Exchange, fd: i32, result: &Py) -> PyResult<()> {
+    if result.is_none() {
+        return Ok(());
     }
-    UWSGI_OK
+    // SAFETY: a live object that outlives the slice.
+    if let Some(bytes) = unsafe { py::bytes_of(result.as_ptr()) } {
+        return module::deliver(fd, bytes);
+    }
+    // SAFETY: a live object.
+    let parts = unsafe { Py::new(PyObject_GetIter(result.as_ptr()))? };
+    loop {
+        // SAFETY: an iterator; NULL means the end, or an exception.
+        let Ok(part) = (unsafe { Py::new(PyIter_Next(parts.as_ptr())) }) else {
+            // SAFETY: the GIL is held.
+            return if unsafe { PyErr_Occurred() }.is_null() {
+                Ok(())
+            } else {
+                Err(py::Raised)
+            };
+        };
+        module::deliver(fd, &py::text_bytes(&part)?)?;
+        if exchange.waits.are_there() {
+            exchange.waits.wait(exchange.req())?;
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use crate::{environ, exception, file_wrapper, gil, input, lifecycle, module, raw, response, surroundings};
+use crate::{autoreload, environ, exception, file_wrapper, gil, input, lifecycle, module, raw, response, surroundings};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
@@ -19,6 +19,9 @@ pub fn serve(req: *mut WsgiRequest) -> i32 {
     }
     if raw::is_wanted(req) {
         return gil::with(|| raw::serve(req));
+    }
+    if autoreload::stands_in(req) {
+        return UWSGI_OK;
     }
     let Some(app) = find_app(req).or_else(|| load_app(req)) else {
         log::line("--- no python application found, check your startup logs for errors ---");
@@ -147,8 +150,7 @@ fn answer(exchange: &Exchange, app: &UwsgiApp, environ: Py, responder: &Py) -> i
         Ok(result) => result,
         Err(_) => return exception::report(exchange),
     };
-    let sent = send(exchange, &result);
-    let code = match &sent {
+    let code = match send(exchange, &result) {
         Ok(Sent::Whole) => UWSGI_OK,
         Ok(Sent::Gone) => gone(exchange),
         Ok(Sent::NotStarted) => not_started(exchange),
@@ -308,7 +310,7 @@ fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
             return Ok(Sent::Gone);
         }
         if exchange.waits.are_there() {
-            exchange.waits.wait()?;
+            exchange.waits.wait(exchange.req())?;
         }
         // SAFETY: an iterator; NULL means the end, or an exception.
         let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {

@@ -2,7 +2,7 @@
 //! bytes of the body; what it refuses becomes an exception at the place where the application made the mistake.
 
 use crate::exchange::{self, Exchange, Handle, Side, Turn};
-use crate::py::{self, Args, END, Py, PyResult, Raised};
+use crate::py::{self, Args, END, Function, Py, PyResult, Raised};
 use crate::settings;
 use libc::iovec;
 use pyo3_ffi::*;
@@ -17,11 +17,7 @@ unsafe impl Send for Class {}
 unsafe impl Sync for Class {}
 static CLASS: OnceLock<Class> = OnceLock::new();
 
-/// The method table row of `write`; Python keeps its address.
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static WRITE: Row = Row(py::method(c"write", write, METH_VARARGS));
+static WRITE: Function = Function::new(py::method(c"write", write, METH_VARARGS));
 
 /// A new `start_response` for this request.
 pub fn new(exchange: *const Exchange) -> PyResult<Py> {
@@ -68,11 +64,7 @@ unsafe extern "C" fn call(object: *mut PyObject, args: *mut PyObject, keywords: 
     py::give(unsafe {
         open(object).and_then(|exchange| {
             start(&exchange, args, keywords)?;
-            Py::new(PyCFunction_NewEx(
-                (&raw const WRITE.0).cast_mut(),
-                object,
-                std::ptr::null_mut(),
-            ))
+            WRITE.bound(&Py::borrowed(object)?)
         })
     })
 }

@@ -3,7 +3,9 @@ application. Runs in a private namespace. Each line costs every start time and e
 servers need stands in occasions.py, and modules are imported where they are needed."""
 import os
 import sys
+import time
 
+STARTED = time.time_ns()
 ModuleSpec = type(sys.__spec__)
 
 

@@ -4,6 +4,8 @@
 
 use crate::py::PyResult;
 use crate::{gil, green};
+use rsgi_plugin_api::abi::WsgiRequest;
+use rsgi_plugin_api::sys;
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
@@ -38,11 +40,22 @@ impl Waits {
         !self.wanted.borrow().is_empty()
     }
 
-    /// Waits for the first of them; all are forgotten then.
-    pub fn wait(&self) -> PyResult<()> {
+    /// Waits for the first of them; all are forgotten then. The client's own descriptor is ready, too, when a message of
+    /// its websocket came with the one before.
+    pub fn wait(&self, req: *mut WsgiRequest) -> PyResult<()> {
         let wanted = self.wanted.take();
         let limit = self.limit.take();
         self.ready.set(None);
+        // SAFETY: the host's request, which is served here.
+        let client = unsafe { (*req).fd };
+        let is_wanted = wanted
+            .iter()
+            .any(|(fd, events)| *fd == client && events & libc::POLLIN != 0);
+        // SAFETY: as above.
+        if is_wanted && unsafe { sys::rsgi_websocket_waits(req) } == 1 {
+            self.ready.set(Some(client));
+            return Ok(());
+        }
         self.ready.set(first_of(&wanted, limit)?);
         Ok(())
     }

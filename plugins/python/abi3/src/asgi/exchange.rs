@@ -5,7 +5,7 @@ use super::scope::Kind;
 use super::waiter::{self, Waiter};
 use super::{messages, task};
 use crate::exception;
-use crate::py::{self, Py, PyResult};
+use crate::py::{self, Function, Py, PyResult};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, WsgiRequest};
@@ -85,12 +85,9 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     }
 }
 
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static RECEIVE: Row = Row(py::method(c"receive", receive, METH_NOARGS));
-static SEND: Row = Row(py::method(c"send", send, METH_O));
-static ENDED: Row = Row(py::method(c"ended", ended, METH_O));
+static RECEIVE: Function = Function::new(py::method(c"receive", receive, METH_NOARGS));
+static SEND: Function = Function::new(py::method(c"send", send, METH_O));
+static ENDED: Function = Function::new(py::method(c"ended", ended, METH_O));
 
 impl Exchange {
     /// For a request that begins; the host's struct leads back to it.
@@ -146,26 +143,12 @@ impl Exchange {
 
     /// `receive` and `send` for the application.
     pub fn functions(&self) -> PyResult<(Py, Py)> {
-        // SAFETY: the rows live for ever; the functions hold the object.
-        unsafe {
-            let me = self.0.as_ptr();
-            let receive = PyCFunction_NewEx((&raw const RECEIVE.0).cast_mut(), me, std::ptr::null_mut());
-            let send = PyCFunction_NewEx((&raw const SEND.0).cast_mut(), me, std::ptr::null_mut());
-            Ok((Py::new(receive)?, Py::new(send)?))
-        }
+        Ok((RECEIVE.bound(&self.0)?, SEND.bound(&self.0)?))
     }
 
     /// The application runs on in this task.
     pub fn keep(&self, task: Py) -> PyResult<()> {
-        // SAFETY: as above.
-        let ended = unsafe {
-            Py::new(PyCFunction_NewEx(
-                (&raw const ENDED.0).cast_mut(),
-                self.0.as_ptr(),
-                std::ptr::null_mut(),
-            ))?
-        };
-        task.attr(c"add_done_callback")?.call(&[&ended])?;
+        task.attr(c"add_done_callback")?.call(&[&ENDED.bound(&self.0)?])?;
         *self.state().task.borrow_mut() = Some(task);
         Ok(())
     }

@@ -9,10 +9,10 @@ mod scope;
 mod task;
 mod waiter;
 
-pub use context::current;
+pub use context::{current, leave};
 
-use crate::py::{self, Args, Py, PyResult};
-use crate::{exception, gil, interpreter, request, settings};
+use crate::py::{self, Args, Function, Py, PyResult};
+use crate::{autoreload, exception, gil, interpreter, request, settings};
 use exchange::Exchange;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::{RsgiEvents, UwsgiApp, WsgiRequest};
@@ -47,12 +47,9 @@ struct Turning {
     context: Py,
 }
 
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static BEGIN: Row = Row(py::method(c"begin", begin, METH_VARARGS));
-static TURN_ROW: Row = Row(py::method(c"turn", turn, METH_NOARGS));
-static FEED: Row = Row(py::method(c"feed", feed, METH_O));
+static BEGIN: Function = Function::new(py::method(c"begin", begin, METH_VARARGS));
+static TURN_ROW: Function = Function::new(py::method(c"turn", turn, METH_NOARGS));
+static FEED: Function = Function::new(py::method(c"feed", feed, METH_O));
 
 static EVENTS: RsgiEvents = RsgiEvents {
     size: size_of::<RsgiEvents>(),
@@ -61,17 +58,6 @@ static EVENTS: RsgiEvents = RsgiEvents {
     request: Some(on_request),
     ready: Some(on_ready),
 };
-
-fn function(row: &'static Row) -> PyResult<Py> {
-    // SAFETY: the row lives for ever.
-    unsafe {
-        Py::new(PyCFunction_NewEx(
-            (&raw const row.0).cast_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        ))
-    }
-}
 
 /// The applications of this process.
 fn apps() -> &'static [UwsgiApp] {
@@ -142,8 +128,8 @@ pub fn run() {
             &py::path(settings.asgi_loop.as_deref().unwrap_or(b"auto"))?,
             &py::path(settings.asgi_lifespan.as_deref().unwrap_or(b"auto"))?,
             &interpreter::import(c"uwsgi")?.attr(c"log")?,
-            &function(&BEGIN)?,
-            &function(&TURN_ROW)?,
+            &BEGIN.object()?,
+            &TURN_ROW.object()?,
         ])
     })();
     match ran {
@@ -185,8 +171,8 @@ unsafe extern "C" fn begin(_: *mut PyObject, args: *mut PyObject) -> *mut PyObje
             TURN.set(std::mem::ManuallyDrop::new(Some(Turning {
                 call_soon: event_loop.attr(c"call_soon")?,
                 stop: event_loop.attr(c"stop")?,
-                turn: function(&TURN_ROW)?,
-                feed: function(&FEED)?,
+                turn: TURN_ROW.object()?,
+                feed: FEED.object()?,
                 context: py::dict(&[(
                     c"context",
                     interpreter::import(c"contextvars")?.attr(c"copy_context")?.call(&[])?,
@@ -270,6 +256,11 @@ unsafe extern "C" fn on_ready(req: *mut WsgiRequest, what: c_int) {
 }
 
 fn serve(req: *mut WsgiRequest) {
+    if autoreload::stands_in(req) {
+        // SAFETY: the host's request.
+        unsafe { sys::rsgi_events_finish(req, 1) };
+        return;
+    }
     let Some(app) = request::find_app(req) else {
         log::line("--- no python application found, check your startup logs for errors ---");
         // SAFETY: the host's request.
@@ -318,7 +309,7 @@ fn call(req: *mut WsgiRequest, callable: &Py, state: Option<&Py>) -> PyResult<()
     }
     let exchange = Exchange::begin(req, kind)?;
     let (receive, send) = exchange.functions()?;
-    let _inside = context::enter(&exchange)?;
+    context::enter(&exchange)?;
     // SAFETY: live objects; the list ends with NULL.
     let coroutine = unsafe {
         Py::new(PyObject_CallFunctionObjArgs(

@@ -3,7 +3,7 @@
 //! taken out of the loop's hands.
 
 use crate::interpreter;
-use crate::py::{self, Py, PyResult};
+use crate::py::{self, Function, Py, PyResult};
 use pyo3_ffi::*;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -26,10 +26,7 @@ thread_local! {
     static CAUGHT: RefCell<Option<(Py, Py)>> = const { RefCell::new(None) };
 }
 
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static CATCH: Row = Row(PyMethodDef {
+static CATCH: Function = Function::new(PyMethodDef {
     ml_meth: PyMethodDefPointer {
         PyCFunctionWithKeywords: catch,
     },
@@ -56,15 +53,7 @@ pub fn prepare(event_loop: &Py, asyncio: &Py, is_eager: bool) -> PyResult<()> {
     );
     OWN_CALL_SOON.store(event_loop.attr(c"call_soon")?.into_ptr(), Ordering::Release);
     CALL_SOON.store(py::string("call_soon")?.into_ptr(), Ordering::Release);
-    // SAFETY: the row lives for ever.
-    let catcher = unsafe {
-        Py::new(PyCFunction_NewEx(
-            (&raw const CATCH.0).cast_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        ))?
-    };
-    CATCHER.store(catcher.into_ptr(), Ordering::Release);
+    CATCHER.store(CATCH.object()?.into_ptr(), Ordering::Release);
     Ok(())
 }
 

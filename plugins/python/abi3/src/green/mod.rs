@@ -6,7 +6,7 @@ pub mod signals;
 
 use crate::asgi;
 use crate::exchange;
-use crate::py::{self, Py, PyResult};
+use crate::py::{self, Function, Py, PyResult};
 use crate::waiting::Wanted;
 use crate::{exception, gil, interpreter, request, settings};
 use pyo3_ffi::*;
@@ -39,11 +39,8 @@ thread_local! {
     static ENGINE: RefCell<ManuallyDrop<Option<Engine>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-struct Row(PyMethodDef);
-// SAFETY: never written after the build.
-unsafe impl Sync for Row {}
-static TURN: Row = Row(py::method(c"turn", turn, METH_NOARGS));
-static SERVE: Row = Row(py::method(c"serve", serve, METH_O));
+static TURN: Function = Function::new(py::method(c"turn", turn, METH_NOARGS));
+static SERVE: Function = Function::new(py::method(c"serve", serve, METH_O));
 
 static EVENTS: RsgiEvents = RsgiEvents {
     size: size_of::<RsgiEvents>(),
@@ -75,17 +72,6 @@ fn patch() {
     }
 }
 
-fn function(row: &'static Row) -> PyResult<Py> {
-    // SAFETY: the row lives for ever.
-    unsafe {
-        Py::new(PyCFunction_NewEx(
-            (&raw const row.0).cast_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        ))
-    }
-}
-
 /// The worker's life; with the GIL.
 pub fn run(engine: &str) {
     if settings::get().monkey_patch {
@@ -93,7 +79,7 @@ pub fn run(engine: &str) {
     }
     let ran = (|| {
         let half = interpreter::import(c"_rsgi_green")?;
-        let engine = half.attr(c"make")?.call(&[&py::string(engine)?, &function(&TURN)?])?;
+        let engine = half.attr(c"make")?.call(&[&py::string(engine)?, &TURN.object()?])?;
         ENGINE.set(ManuallyDrop::new(Some(Engine {
             getcurrent: engine.attr(c"getcurrent")?,
             begin: engine.attr(c"begin")?,
@@ -105,7 +91,7 @@ pub fn run(engine: &str) {
             soon: engine.attr(c"soon")?,
             sleep: engine.attr(c"sleep")?,
             wait_descriptors: engine.attr(c"wait_descriptors")?,
-            serve: function(&SERVE)?,
+            serve: SERVE.object()?,
         })));
         // SAFETY: in the worker hook; the struct lives for ever.
         match unsafe { sys::rsgi_events_begin(&EVENTS) } {

@@ -66,6 +66,10 @@ pub fn received() -> Option<i32> {
 
 /// The host took a signal; whether somebody waited for it. `handled` -1: the worker leaves.
 pub unsafe extern "C" fn seen(signal: u8, handled: c_int) -> c_int {
+    crate::guarded("signal", 0, || wake(signal, handled))
+}
+
+fn wake(signal: u8, handled: c_int) -> c_int {
     let woken = WAITERS.with_borrow_mut(|all| {
         if handled < 0 {
             return std::mem::take(all);

@@ -72,10 +72,6 @@ fn key<'a>(args: &'a Fast, i: usize) -> PyResult<Option<(*mut c_char, u16)>> {
     Ok(len.map(|len| (key.as_ptr().cast_mut().cast(), len)))
 }
 
-fn true_or_none(is_so: bool) -> Py {
-    if is_so { py::boolean(true) } else { py::none() }
-}
-
 /// `cache_get(key[, cache])`: bytes or None.
 fn cache_get(args: &Fast) -> PyResult<Py> {
     args.count(1, 2)?;
@@ -147,7 +143,7 @@ fn put(args: &Fast, flags: u64) -> PyResult<Py> {
         let text = value.as_ptr().cast_mut().cast();
         sys::uwsgi_cache_magic_set(key, key_len, text, value.len() as u64, expires, flags, name.as_ptr())
     });
-    Ok(true_or_none(rc == 0))
+    Ok(py::true_or_none(rc == 0))
 }
 
 /// How long a number lasts; nothing and less: as long as before.
@@ -174,7 +170,7 @@ fn cache_del(args: &Fast) -> PyResult<Py> {
     };
     // SAFETY: key and name live during the call.
     let rc = name.ask(|| unsafe { sys::uwsgi_cache_magic_del(key, len, name.as_ptr()) });
-    Ok(true_or_none(rc == 0))
+    Ok(py::true_or_none(rc == 0))
 }
 
 /// `cache_exists(key[, cache])`
@@ -186,7 +182,7 @@ fn cache_exists(args: &Fast) -> PyResult<Py> {
     };
     // SAFETY: key and name live during the call.
     let rc = name.ask(|| unsafe { sys::uwsgi_cache_magic_exists(key, len, name.as_ptr()) });
-    Ok(true_or_none(rc != 0))
+    Ok(py::true_or_none(rc != 0))
 }
 
 /// `cache_clear([cache])`
@@ -195,7 +191,7 @@ fn cache_clear(args: &Fast) -> PyResult<Py> {
     let name = Name::of(args, 0)?;
     // SAFETY: the name lives during the call.
     let rc = name.ask(|| unsafe { sys::uwsgi_cache_magic_clear(name.as_ptr()) });
-    Ok(true_or_none(rc == 0))
+    Ok(py::true_or_none(rc == 0))
 }
 
 /// Changes a number: key, by what, expires, cache.
@@ -212,7 +208,7 @@ fn change(args: &Fast, flag: u64, default: i64) -> PyResult<Py> {
     let rc = name.ask(|| unsafe {
         sys::uwsgi_cache_magic_set(key, len, by.as_mut_ptr().cast(), 8, expires, flags, name.as_ptr())
     });
-    Ok(true_or_none(rc == 0))
+    Ok(py::true_or_none(rc == 0))
 }
 
 /// `cache_inc(key[, value[, expires[, cache]]])`

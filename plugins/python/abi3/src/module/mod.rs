@@ -18,11 +18,12 @@ mod wait;
 mod websocket;
 
 pub use mule::dispatch as mule_msg;
+pub use net::deliver;
 pub use process::{own_record, stop_now};
 pub use spooler::dispatch as spool_task;
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{host, input, interpreter, settings};
+use crate::{autoreload, input, interpreter, settings};
 use pyo3_ffi::*;
 use rsgi_plugin_api::sys;
 use std::ffi::{CStr, c_char};
@@ -135,9 +136,7 @@ fn attributes(dict: &Py) -> PyResult<()> {
             set(c"mode", Ok(mode))?;
         }
         set(c"opt", Ok(options))?;
-        if host::magic().is_some() {
-            set(c"magic_table", magic_table())?;
-        }
+        set(c"magic_table", magic_table())?;
         set(c"sockets", sockets())?;
         set(c"applications", Ok(py::none()))?;
         set(c"env", Ok(py::none()))?;
@@ -219,13 +218,10 @@ unsafe fn options() -> PyResult<Py> {
 fn magic_table() -> PyResult<Py> {
     // SAFETY: a new dict.
     let dict = unsafe { Py::new(PyDict_New())? };
-    let Some(magic) = host::magic() else {
-        return Ok(dict);
-    };
     let mut buffer = [0u8; 4096];
     for letter in (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z') {
         // SAFETY: the host writes at most so many bytes and returns how many.
-        let len = unsafe { magic(letter as c_char, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let len = unsafe { sys::rsgi_magic(letter as c_char, buffer.as_mut_ptr().cast(), buffer.len()) };
         let Some(value) = usize::try_from(len).ok().and_then(|n| buffer.get(..n)) else {
             continue;
         };
@@ -278,7 +274,7 @@ pub fn refresh() {
     }
 }
 
-/// The threads of ours that a worker has: `--py-tracebacker`, and `--py-autoreload` in worker 1, for all.
+/// The threads of ours that a worker has: `--py-tracebacker` and `--py-autoreload`.
 pub fn start_helpers() -> PyResult<()> {
     let settings = settings::get();
     // SAFETY: a plain read of the published view.
@@ -289,12 +285,7 @@ pub fn start_helpers() -> PyResult<()> {
         let path = [socket.as_slice(), worker.to_string().as_bytes()].concat();
         interpreter::support(c"trace_on_demand", &[&py::path(&path)?, &log])?;
     }
-    if settings.autoreload > 0 && worker == 1 {
-        let ignored = interpreter::list(settings.autoreload_ignore.iter().map(Vec::as_slice))?;
-        let seconds = py::int(settings.autoreload.into())?;
-        interpreter::support(c"watch_modules", &[&seconds, &ignored, &log, &module.attr(c"reload")?])?;
-    }
-    Ok(())
+    autoreload::start(worker, &log, module.attr(c"reload")?)
 }
 
 /// `uwsgi.env`: the environ of the request in work, where there is only one at a time.

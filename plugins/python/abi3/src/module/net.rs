@@ -6,8 +6,7 @@ use crate::exchange;
 use crate::gil;
 use crate::green;
 use crate::py::{self, Args, Py, PyResult};
-use rsgi_plugin_api::sys;
-use std::ffi::CString;
+use rsgi_plugin_api::net;
 use std::io::{Error, ErrorKind};
 
 super::functions! {
@@ -21,16 +20,14 @@ super::functions! {
 /// `connect(address[, timeout])`: a descriptor, -1 when it failed.
 fn connect(args: &Args) -> PyResult<Py> {
     let address = py::text_bytes(&args.need(0, "connect")?)?;
-    let address = CString::new(address).map_err(|_| py::value_error("an address has no NUL"))?;
     let timeout = i32::try_from(args.int(1, 0)?).map_err(|_| py::value_error("too many seconds"))?;
-    let at_once = i32::from(green::is_on());
-    // SAFETY: the host reads the address during the call.
-    let fd = gil::released(|| unsafe { sys::uwsgi_connect(address.as_ptr().cast_mut(), timeout, at_once) });
-    if fd >= 0 && green::is_on() {
+    let Ok(fd) = gil::released(|| net::connect(&address, timeout, green::is_on())) else {
+        return py::int(-1);
+    };
+    if green::is_on() {
         let connected = wait::one(fd, libc::POLLOUT, timeout);
-        if !matches!(connected, Ok(true)) || !has_connected(fd) {
-            // SAFETY: our own descriptor, which nobody knows.
-            unsafe { libc::close(fd) };
+        if !matches!(connected, Ok(true)) || !net::is_connected(fd) {
+            net::close(fd);
             connected?;
             return py::int(-1);
         }
@@ -38,17 +35,9 @@ fn connect(args: &Args) -> PyResult<Py> {
     py::int(fd.into())
 }
 
-/// Whether the attempt to connect has ended well.
-fn has_connected(fd: i32) -> bool {
-    let (mut error, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
-    // SAFETY: an int and its size.
-    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut len) };
-    rc == 0 && error == 0
-}
-
 fn is_connected(args: &Args) -> PyResult<Py> {
     args.need(0, "is_connected")?;
-    Ok(py::boolean(has_connected(descriptor(args, 0)?)))
+    Ok(py::boolean(net::is_connected(descriptor(args, 0)?)))
 }
 
 /// `send([fd,] bytes)`; without a descriptor to the client.
@@ -62,7 +51,12 @@ fn send(args: &Args) -> PyResult<Py> {
         }
         _ => (descriptor(args, 0)?, args.need(1, "send")?),
     };
-    let mut rest = &py::text_bytes(&data)?[..];
+    deliver(fd, &py::text_bytes(&data)?)?;
+    Ok(py::boolean(true))
+}
+
+/// Writes everything, waiting up to `--socket-timeout` for the peer to take some.
+pub fn deliver(fd: i32, mut rest: &[u8]) -> PyResult<()> {
     while !rest.is_empty() {
         if !wait::one(fd, libc::POLLOUT, 0)? {
             return Err(py::os_error("unable to send data: the peer takes nothing"));
@@ -73,7 +67,7 @@ fn send(args: &Args) -> PyResult<Py> {
             Err(e) => return Err(py::os_error(&format!("unable to send data: {e}"))),
         }
     }
-    Ok(py::boolean(true))
+    Ok(())
 }
 
 /// Writes what is taken now; only what is no socket may block, as a pipe that is smaller than the data.
@@ -108,8 +102,6 @@ fn recv(args: &Args) -> PyResult<Py> {
 
 fn close(args: &Args) -> PyResult<Py> {
     args.need(0, "close")?;
-    let fd = descriptor(args, 0)?;
-    // SAFETY: the application's own descriptor.
-    unsafe { libc::close(fd) };
+    net::close(descriptor(args, 0)?);
     Ok(py::none())
 }

@@ -2,11 +2,11 @@
 
 use crate::exchange;
 use crate::gil;
-use crate::host;
 use crate::interpreter;
-use crate::py::{self, Args, Py, PyResult};
+use crate::py::{self, Args, Py, PyResult, told};
 use pyo3_ffi::{PyDict_New, PyDict_SetItemString};
 use rsgi_plugin_api::abi::{UwsgiApp, UwsgiWorker};
+use rsgi_plugin_api::process as host;
 use rsgi_plugin_api::{log as host_log, sys};
 use std::ffi::{CStr, CString};
 
@@ -21,7 +21,7 @@ super::functions! {
     micros;
     ready;
     accepting;
-    notify_alive if host::notify_alive().is_some();
+    notify_alive;
     setprocname;
     listen_queue;
     reload;
@@ -37,17 +37,6 @@ super::functions! {
     scrolls;
 }
 
-/// The workers' records, 0 is the master.
-fn records() -> &'static [UwsgiWorker] {
-    // SAFETY: the host's array of numproc + 1 records in shared memory, once it is there.
-    unsafe {
-        match sys::uwsgi.workers.is_null() {
-            true => &[],
-            false => std::slice::from_raw_parts(sys::uwsgi.workers, sys::uwsgi.numproc.max(0) as usize + 1),
-        }
-    }
-}
-
 /// This worker's own record, NULL elsewhere.
 pub fn own_record() -> *mut UwsgiWorker {
     // SAFETY: plain reads of the published view; the index is a worker's number.
@@ -60,56 +49,33 @@ pub fn own_record() -> *mut UwsgiWorker {
 }
 
 fn worker_id(_: &Args) -> PyResult<Py> {
-    // SAFETY: a plain read of the published view.
-    py::int(unsafe { sys::uwsgi.mywid }.into())
+    py::int(host::worker_id().into())
 }
 
 fn mule_id(_: &Args) -> PyResult<Py> {
-    // SAFETY: a plain read of the published view.
-    py::int(unsafe { sys::uwsgi.muleid }.into())
-}
-
-/// The master's pid, 0 without a master. While applications are loaded before the fork, the master is this process.
-fn master() -> i32 {
-    // SAFETY: plain reads of the published view.
-    let (has_master, worker) = unsafe { (sys::uwsgi.master_process != 0, sys::uwsgi.mywid) };
-    match records().first() {
-        _ if !has_master => 0,
-        Some(master) if master.pid > 0 => master.pid,
-        _ if worker == 0 => std::process::id() as i32,
-        _ => 0,
-    }
+    py::int(host::mule_id().into())
 }
 
 fn masterpid(_: &Args) -> PyResult<Py> {
-    py::int(master().into())
+    py::int(host::master_pid().unwrap_or(0).into())
 }
 
 fn i_am_the_spooler(_: &Args) -> PyResult<Py> {
-    // SAFETY: a plain read of the published view.
-    Ok(match unsafe { sys::uwsgi.i_am_a_spooler } {
-        0 => py::none(),
-        _ => py::boolean(true),
-    })
+    Ok(py::true_or_none(host::is_spooler()))
 }
 
 fn total_requests(_: &Args) -> PyResult<Py> {
-    py::uint(records().iter().skip(1).map(|w| w.requests).sum())
+    py::uint(host::records().iter().skip(1).map(|w| w.requests).sum())
 }
 
 /// (rss, vsz) in bytes.
 fn mem(_: &Args) -> PyResult<Py> {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    // SAFETY: a plain read of the published view.
-    let page = unsafe { sys::uwsgi.page_size }.max(1) as u64;
-    let mut pages = text.split_whitespace().map(|n| n.parse::<u64>().unwrap_or(0) * page);
-    let (vsz, rss) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    let (rss, vsz) = host::memory();
     py::tuple(&[&py::uint(rss)?, &py::uint(vsz)?])
 }
 
 fn micros(_: &Args) -> PyResult<Py> {
-    // SAFETY: callable anywhere.
-    py::uint(unsafe { sys::uwsgi_micros() })
+    py::uint(host::micros())
 }
 
 /// `logsize()`: bytes of the log file; 0 when the log goes elsewhere.
@@ -124,8 +90,8 @@ fn logsize(_: &Args) -> PyResult<Py> {
 }
 
 fn ready(_: &Args) -> PyResult<Py> {
-    let any = records().iter().skip(1).any(|w| w.accepting != 0);
-    Ok(if any { py::boolean(true) } else { py::none() })
+    let any = host::records().iter().skip(1).any(|w| w.accepting != 0);
+    Ok(py::true_or_none(any))
 }
 
 /// `accepting([flag])`: a worker with a loop of its own says that it serves (or no longer does).
@@ -140,19 +106,14 @@ fn accepting(args: &Args) -> PyResult<Py> {
 
 /// `notify_alive()`: a worker with a loop of its own says that it turns (`--worker-heartbeat`).
 fn notify_alive(_: &Args) -> PyResult<Py> {
-    if let Some(notify) = host::notify_alive() {
-        // SAFETY: callable anywhere.
-        unsafe { notify() };
-    }
+    // SAFETY: callable anywhere.
+    unsafe { sys::rsgi_notify_alive() };
     Ok(py::none())
 }
 
 fn setprocname(args: &Args) -> PyResult<Py> {
     let name = py::text_bytes(&args.need(0, "setprocname")?)?;
-    let name = CString::new(name).map_err(|_| py::value_error("a process name has no NUL"))?;
-    // SAFETY: the host copies the name.
-    unsafe { sys::uwsgi_set_processname(name.as_ptr().cast_mut()) };
-    Ok(py::none())
+    told(host::set_name(&name)).map(|()| py::none())
 }
 
 fn listen_queue(args: &Args) -> PyResult<Py> {
@@ -170,32 +131,24 @@ fn listen_queue(args: &Args) -> PyResult<Py> {
     }
 }
 
-/// A signal to the master; None when there is none.
-fn tell_master(signal: i32) -> PyResult<Py> {
-    let pid = master();
-    // SAFETY: a signal to the process that started us.
-    let sent = pid > 0 && unsafe { libc::kill(pid, signal) } == 0;
-    Ok(if sent { py::boolean(true) } else { py::none() })
-}
-
 fn reload(_: &Args) -> PyResult<Py> {
-    tell_master(libc::SIGHUP)
+    Ok(py::true_or_none(host::tell_master(libc::SIGHUP)))
 }
 
 /// A request that stops the server is still answered: the order goes out when it is over.
 fn stop(_: &Args) -> PyResult<Py> {
     match exchange::current() {
-        Some(exchange) if master() > 0 => {
+        Some(exchange) if host::master_pid().is_some() => {
             exchange.stop.set(true);
             Ok(py::boolean(true))
         }
-        _ => tell_master(libc::SIGQUIT),
+        _ => Ok(py::true_or_none(host::tell_master(libc::SIGQUIT))),
     }
 }
 
 /// Sends the order that [`stop`] kept back.
 pub fn stop_now() {
-    let _ = tell_master(libc::SIGQUIT);
+    host::tell_master(libc::SIGQUIT);
 }
 
 fn log(args: &Args) -> PyResult<Py> {
@@ -302,7 +255,11 @@ fn scrolls(args: &Args) -> PyResult<Py> {
 
 /// A tuple of one dict per worker.
 fn workers(_: &Args) -> PyResult<Py> {
-    let workers = records().iter().skip(1).map(describe).collect::<PyResult<Vec<_>>>()?;
+    let workers = host::records()
+        .iter()
+        .skip(1)
+        .map(describe)
+        .collect::<PyResult<Vec<_>>>()?;
     py::tuple(&workers.iter().collect::<Vec<_>>())
 }
 

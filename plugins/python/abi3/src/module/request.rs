@@ -3,7 +3,6 @@
 use crate::asgi;
 use crate::exchange::{self, Exchange};
 use crate::gil;
-use crate::host;
 use crate::py::{self, Args, Py, PyResult};
 use rsgi_plugin_api::abi::WsgiRequest;
 use rsgi_plugin_api::sys;
@@ -21,11 +20,11 @@ super::functions! {
     sendfile;
     start_response;
     offload;
-    set_logvar if host::logvar_add().is_some();
-    get_logvar if host::logvar_get().is_some();
-    disconnect if host::disconnect().is_some();
-    chunked_read if host::chunked_read().is_some();
-    chunked_read_nb if host::chunked_read().is_some();
+    set_logvar;
+    get_logvar;
+    disconnect;
+    chunked_read;
+    chunked_read_nb;
 }
 
 /// The WSGI request of this thread or greenlet, or an error that says there is none.
@@ -196,31 +195,22 @@ fn set_logvar(args: &Args) -> PyResult<Py> {
             "name and value of a log variable have 255 bytes at most",
         ));
     };
-    if let Some(add) = host::logvar_add() {
-        // SAFETY: the host copies key and value.
-        unsafe {
-            add(
-                request,
-                key.as_ptr().cast_mut().cast(),
-                key_len,
-                value.as_ptr().cast_mut().cast(),
-                value_len,
-            )
-        };
-    }
+    let (key, value) = (key.as_ptr().cast_mut().cast(), value.as_ptr().cast_mut().cast());
+    // SAFETY: the host copies key and value.
+    unsafe { sys::uwsgi_logvar_add(request, key, key_len, value, value_len) };
     Ok(py::none())
 }
 
 fn get_logvar(args: &Args) -> PyResult<Py> {
     let key = py::text_bytes(&args.need(0, "get_logvar")?)?;
     let request = current("get_logvar")?;
-    let (Ok(key_len), Some(get)) = (u8::try_from(key.len()), host::logvar_get()) else {
+    let Ok(key_len) = u8::try_from(key.len()) else {
         return Ok(py::none());
     };
     let mut value = std::ptr::null_mut();
     // SAFETY: the host sets the pointer to bytes that live as long as the request, and returns how many.
     unsafe {
-        match get(request, key.as_ptr().cast_mut().cast(), key_len, &mut value) {
+        match sys::rsgi_logvar_get(request, key.as_ptr().cast_mut().cast(), key_len, &mut value) {
             n if n < 0 || value.is_null() => Ok(py::none()),
             n => py::bytes(std::slice::from_raw_parts(value.cast::<u8>(), n as usize)),
         }
@@ -229,12 +219,10 @@ fn get_logvar(args: &Args) -> PyResult<Py> {
 
 fn disconnect(_: &Args) -> PyResult<Py> {
     let request = current("disconnect")?;
-    if let Some(disconnect) = host::disconnect() {
-        // SAFETY: the host's request that is served here.
-        unsafe { disconnect(request) };
-        if let Some(exchange) = exchange::current() {
-            exchange.gone.set(true);
-        }
+    // SAFETY: the host's request that is served here.
+    unsafe { sys::uwsgi_disconnect(request) };
+    if let Some(exchange) = exchange::current() {
+        exchange.gone.set(true);
     }
     Ok(py::none())
 }
@@ -262,12 +250,11 @@ fn chunked_read_nb(_: &Args) -> PyResult<Py> {
 /// `None`: errno tells why there is none.
 fn chunk(function: &str, timeout: i32, at_once: bool) -> PyResult<Option<Py>> {
     let request = current(function)? as usize;
-    let Some(read) = host::chunked_read() else {
-        return Ok(None);
-    };
     let mut len = 0usize;
     // SAFETY: the host's request of this core; the chunk is valid until the next read.
-    let data = gil::released(|| unsafe { read(request as *mut _, &mut len, timeout, at_once.into()) } as usize);
+    let data = gil::released(|| unsafe {
+        sys::uwsgi_chunked_read(request as *mut WsgiRequest, &mut len, timeout, at_once.into()) as usize
+    });
     match data {
         0 => Ok(None),
         // SAFETY: the host returned so many valid bytes.

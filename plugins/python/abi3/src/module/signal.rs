@@ -2,10 +2,12 @@
 //! process; the host hands it back to [`handle`].
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{exception, gil, green};
-use pyo3_ffi::{PyCallable_Check, PyIndex_Check, PyObject};
-use rsgi_plugin_api::sys;
-use std::ffi::{CStr, CString, c_int, c_void};
+use crate::{asgi, exception, gil, green};
+use pyo3_ffi::{PyCallable_Check, PyIndex_Check};
+use rsgi_plugin_api::HookError;
+use rsgi_plugin_api::signal::{self as host, Source};
+use std::ffi::{c_int, c_void};
+use std::time::Duration;
 
 super::functions! {
     register_signal;
@@ -27,14 +29,11 @@ super::functions! {
 
 /// The slot of this plugin: the host hands signals to whoever sits there.
 const MODIFIER1: u8 = 0;
-/// Kinds of sources, as `rsgi_remove_source` numbers them.
-const TIMER: c_int = 0;
-const CRON: c_int = 1;
-const FILE_MONITOR: c_int = 2;
 
 /// A handler of ours is to be run; 0: it ran to its end.
 pub fn handle(signal: u8, handler: *mut c_void) -> c_int {
     gil::with(|| {
+        asgi::leave();
         // SAFETY: a callable that `register_signal` took a reference to for good.
         let handler = unsafe { Py::borrowed(handler.cast()) };
         let called = handler.and_then(|handler| {
@@ -55,15 +54,12 @@ pub fn handle(signal: u8, handler: *mut c_void) -> c_int {
     })
 }
 
-/// `Err` with the host's own words behind ours.
-fn host_error(what: &str) -> py::Raised {
-    // SAFETY: the host's text of this thread, valid until its next call.
-    let why = unsafe { CStr::from_ptr(sys::rsgi_signal_error()) };
-    py::value_error(&format!("{what}: {}", why.to_string_lossy()))
-}
-
-fn done(rc: c_int, what: &str) -> PyResult<Py> {
-    if rc < 0 { Err(host_error(what)) } else { Ok(py::none()) }
+/// The host's answer, with our words before its own if it refuses.
+fn done(answer: Result<(), HookError>, what: &str) -> PyResult<Py> {
+    match answer {
+        Ok(()) => Ok(py::none()),
+        Err(error) => Err(py::value_error(&format!("{what}: {error}"))),
+    }
 }
 
 /// Exactly so many arguments.
@@ -105,27 +101,18 @@ fn small(args: &Args, i: usize, default: i64) -> PyResult<c_int> {
     c_int::try_from(n).map_err(|_| py::value_error(&format!("{n} is out of range")))
 }
 
-fn text(args: &Args, i: usize, function: &str) -> PyResult<CString> {
-    let text = py::text_bytes(&args.need(i, function)?)?;
-    CString::new(text).map_err(|_| py::value_error("the text contains a NUL"))
-}
-
 /// `register_signal(number, target, callable)`
 fn register_signal(args: &Args) -> PyResult<Py> {
     count(args, "register_signal", 3, 3)?;
     let signal = number(args, 0)?;
-    let target = text(args, 1, "register_signal")?;
+    let target = py::text_bytes(&args.need(1, "register_signal")?)?;
     let handler = args.need(2, "register_signal")?;
     // SAFETY: a live object.
     if unsafe { PyCallable_Check(handler.as_ptr()) } == 0 {
         return Err(py::type_error("a signal handler must be callable"));
     }
-    let kept: *mut PyObject = handler.as_ptr();
-    // SAFETY: the host copies the target; the handler stays alive below, once it is registered.
-    let rc = unsafe { sys::uwsgi_register_signal(signal, target.as_ptr().cast_mut(), kept.cast(), MODIFIER1) };
-    if rc < 0 {
-        return Err(host_error("unable to register signal"));
-    }
+    let registered = host::register(signal, &target, handler.as_ptr() as usize, MODIFIER1);
+    done(registered, "unable to register signal")?;
     // other threads may be inside one that was replaced, so none is ever let go
     let _ = handler.into_ptr();
     Ok(py::none())
@@ -134,11 +121,7 @@ fn register_signal(args: &Args) -> PyResult<Py> {
 /// `unregister_signal(number)`
 fn unregister_signal(args: &Args) -> PyResult<Py> {
     count(args, "unregister_signal", 1, 1)?;
-    // SAFETY: callable in the master and in workers; elsewhere the host refuses.
-    done(
-        unsafe { sys::rsgi_unregister_signal(number(args, 0)?) },
-        "unable to unregister signal",
-    )
+    done(host::unregister(number(args, 0)?), "unable to unregister signal")
 }
 
 /// `signal(number[, address])`
@@ -146,27 +129,18 @@ fn signal(args: &Args) -> PyResult<Py> {
     count(args, "signal", 1, 2)?;
     let signal = number(args, 0)?;
     if args.len() == 1 {
-        // SAFETY: callable anywhere.
-        return match unsafe { sys::uwsgi_signal_send(-1, signal) } {
-            0 => Ok(py::none()),
-            _ => {
-                // SAFETY: the host's text of this thread.
-                let why = unsafe { CStr::from_ptr(sys::rsgi_signal_error()) };
-                Err(py::os_error(&why.to_string_lossy()))
-            }
-        };
+        let raised = host::raise(signal);
+        return raised
+            .map(|()| py::none())
+            .map_err(|error| py::os_error(&error.to_string()));
     }
-    let address = text(args, 1, "signal")?;
-    // SAFETY: callable anywhere; it may wait for the other node.
-    match gil::released(|| unsafe { sys::uwsgi_remote_signal_send(address.as_ptr().cast_mut(), signal) }) {
-        1 => Ok(py::none()),
-        0 => Err(py::value_error(&format!(
-            "node {} rejected signal {signal}",
-            address.to_string_lossy()
-        ))),
-        _ => Err(py::os_error(&format!(
-            "unable to deliver signal {signal} to node {}",
-            address.to_string_lossy()
+    let address = py::text_bytes(&args.need(1, "signal")?)?;
+    let name = String::from_utf8_lossy(&address);
+    match gil::released(|| host::raise_at(&address, signal)) {
+        Ok(true) => Ok(py::none()),
+        Ok(false) => Err(py::value_error(&format!("node {name} rejected signal {signal}"))),
+        Err(_) => Err(py::os_error(&format!(
+            "unable to deliver signal {signal} to node {name}"
         ))),
     }
 }
@@ -174,32 +148,24 @@ fn signal(args: &Args) -> PyResult<Py> {
 /// `signal_registered(number)`: True or None.
 fn signal_registered(args: &Args) -> PyResult<Py> {
     count(args, "signal_registered", 1, 1)?;
-    // SAFETY: callable anywhere.
-    Ok(match unsafe { sys::uwsgi_signal_registered(number(args, 0)?) } {
-        0 => py::none(),
-        _ => py::boolean(true),
-    })
+    Ok(py::true_or_none(host::is_registered(number(args, 0)?)))
 }
 
 /// `signal_wait([number])`
 fn signal_wait(args: &Args) -> PyResult<Py> {
     count(args, "signal_wait", 0, 1)?;
     let wanted = match args.len() {
-        0 => -1,
-        _ => c_int::from(number(args, 0)?),
+        0 => None,
+        _ => Some(number(args, 0)?),
     };
     if green::is_on() {
-        green::signals::wait(u8::try_from(wanted).ok())?;
+        green::signals::wait(wanted)?;
         return py::bytes(b"");
     }
-    // SAFETY: callable in any thread; handlers take the GIL themselves.
-    match gil::released(|| unsafe { sys::uwsgi_signal_wait(wanted) }) {
-        0.. => py::bytes(b""),
-        _ => {
-            // SAFETY: the host's text of this thread.
-            let why = unsafe { CStr::from_ptr(sys::rsgi_signal_error()) };
-            Err(py::system_error(&why.to_string_lossy()))
-        }
+    // handlers take the GIL themselves
+    match gil::released(|| host::wait(wanted)) {
+        Ok(_) => py::bytes(b""),
+        Err(error) => Err(py::system_error(&error.to_string())),
     }
 }
 
@@ -208,24 +174,26 @@ fn signal_received(_: &Args) -> PyResult<Py> {
     if let Some(signal) = green::signals::received() {
         return py::int(signal.into());
     }
-    // SAFETY: callable anywhere.
-    py::int(unsafe { sys::rsgi_signal_received() }.into())
+    py::int(host::received().map_or(-1, i64::from))
 }
 
 /// `signal_coalesce(number[, once])`: whether it is raised once while it waits.
 fn signal_coalesce(args: &Args) -> PyResult<Py> {
     count(args, "signal_coalesce", 1, 2)?;
     let (signal, once) = (number(args, 0)?, small(args, 1, 1)?);
-    // SAFETY: callable anywhere.
-    let rc = unsafe { sys::rsgi_signal_coalesce(signal, once) };
-    done(rc, "unable to coalesce signal")
+    done(host::coalesce(signal, once != 0), "unable to coalesce signal")
 }
 
-fn timer(args: &Args, function: &str, period: i64) -> PyResult<Py> {
-    let signal = number(args, 0)?;
-    let iterations = small(args, 2, 0)?;
-    // SAFETY: callable in the master and in workers; elsewhere the host refuses.
-    done(unsafe { sys::rsgi_add_timer(signal, period, iterations) }, function)
+/// Argument `i` as a number of times, 0: for ever.
+fn times(args: &Args, i: usize) -> PyResult<u32> {
+    let n = small(args, i, 0)?;
+    u32::try_from(n).map_err(|_| py::value_error(&format!("{n} is no number of times")))
+}
+
+fn timer(args: &Args, function: &str, nanoseconds: i64) -> PyResult<Py> {
+    // what cannot be a period is like none, which the host refuses
+    let period = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+    done(host::add_timer(number(args, 0)?, period, times(args, 2)?), function)
 }
 
 /// `add_timer(number, seconds[, iterations])`
@@ -256,9 +224,7 @@ fn add_cron(args: &Args) -> PyResult<Py> {
     for (i, field) in f.iter_mut().enumerate() {
         *field = small(args, i + 1, 0)?;
     }
-    // SAFETY: callable in the master and in workers; elsewhere the host refuses.
-    let rc = unsafe { sys::uwsgi_signal_add_cron(signal, f[0], f[1], f[2], f[3], f[4]) };
-    done(rc, "unable to add cron")?;
+    done(host::add_cron(signal, f), "unable to add cron")?;
     Ok(py::boolean(true))
 }
 
@@ -266,30 +232,28 @@ fn add_cron(args: &Args) -> PyResult<Py> {
 fn add_file_monitor(args: &Args) -> PyResult<Py> {
     count(args, "add_file_monitor", 2, 4)?;
     let signal = number(args, 0)?;
-    let path = text(args, 1, "add_file_monitor")?;
-    let (iterations, recursive) = (small(args, 2, 0)?, small(args, 3, 0)?);
-    // SAFETY: the host copies the path.
-    let rc = unsafe { sys::rsgi_add_file_monitor(signal, path.as_ptr(), iterations, recursive) };
-    done(rc, "unable to add file monitor")
+    let path = py::text_bytes(&args.need(1, "add_file_monitor")?)?;
+    let (iterations, recursive) = (times(args, 2)?, small(args, 3, 0)? != 0);
+    let added = host::add_file_monitor(signal, &path, iterations, recursive);
+    done(added, "unable to add file monitor")
 }
 
-fn remove(args: &Args, function: &str, kind: c_int) -> PyResult<Py> {
+fn remove(args: &Args, function: &str, source: Source) -> PyResult<Py> {
     count(args, function, 1, 1)?;
-    // SAFETY: callable in the master and in workers; elsewhere the host refuses.
-    done(unsafe { sys::rsgi_remove_source(number(args, 0)?, kind) }, function)
+    done(host::remove(number(args, 0)?, source), function)
 }
 
 /// `del_timer(number)`: all timers of a signal.
 fn del_timer(args: &Args) -> PyResult<Py> {
-    remove(args, "del_timer", TIMER)
+    remove(args, "del_timer", Source::Timer)
 }
 
 /// `del_cron(number)`: all crons of a signal.
 fn del_cron(args: &Args) -> PyResult<Py> {
-    remove(args, "del_cron", CRON)
+    remove(args, "del_cron", Source::Cron)
 }
 
 /// `del_file_monitor(number)`: all file monitors of a signal.
 fn del_file_monitor(args: &Args) -> PyResult<Py> {
-    remove(args, "del_file_monitor", FILE_MONITOR)
+    remove(args, "del_file_monitor", Source::FileMonitor)
 }

@@ -5,8 +5,8 @@ use crate::green;
 use crate::interpreter;
 use crate::py::{self, Args, Py, PyResult};
 use crate::waiting;
-use rsgi_plugin_api::sys;
-use std::ffi::{CString, c_short};
+use rsgi_plugin_api::net;
+use std::ffi::c_short;
 use std::time::Duration;
 
 super::functions! {
@@ -57,7 +57,7 @@ fn ready_fd(_: &Args) -> PyResult<Py> {
 /// `suspend()`: waits for what was noted; without that others have a turn, where there is a loop.
 fn suspend(_: &Args) -> PyResult<Py> {
     match crate::exchange::current() {
-        Some(exchange) if exchange.waits.are_there() => exchange.waits.wait()?,
+        Some(exchange) if exchange.waits.are_there() => exchange.waits.wait(exchange.req())?,
         _ if green::is_on() => green::sleep(&py::int(0)?)?,
         _ => {}
     }
@@ -82,18 +82,12 @@ fn async_sleep(args: &Args) -> PyResult<Py> {
 /// `async_connect(address)`: a descriptor at once; it can be written to when it is connected. -1: it failed.
 fn async_connect(args: &Args) -> PyResult<Py> {
     let address = py::text_bytes(&args.need(0, "async_connect")?)?;
-    let address = CString::new(address).map_err(|_| py::value_error("an address has no NUL"))?;
-    // SAFETY: the host reads the address during the call.
-    py::int(unsafe { sys::uwsgi_connect(address.as_ptr().cast_mut(), 0, 1) }.into())
+    py::int(net::connect(&address, 0, true).unwrap_or(-1).into())
 }
 
 /// Waits for one descriptor as long as `--socket-timeout` says, or so many seconds; whether it became ready.
 pub fn one(fd: i32, events: c_short, seconds: i32) -> PyResult<bool> {
-    let limit = match seconds {
-        1.. => seconds,
-        // SAFETY: a plain read of the published view.
-        _ => unsafe { sys::uwsgi.socket_timeout },
-    };
+    let limit = if seconds > 0 { seconds } else { net::limit() };
     let limit = Duration::from_secs(u64::try_from(limit).unwrap_or(0));
     waiting::first_of(&[(fd, events)], Some(limit)).map(|ready| ready.is_some())
 }
