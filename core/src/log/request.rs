@@ -65,15 +65,13 @@ pub fn text<'a>(place: *const std::ffi::c_char, len: u16) -> &'a [u8] {
 }
 
 /// Control characters of a client's text never reach the log raw: a request cannot forge a line.
-pub fn clean(out: &mut Vec<u8>, part: &[u8]) {
-    for b in part {
-        match b {
-            0..=31 | 127 => {
-                let _ = write!(out, "\\x{b:02x}");
-            }
-            other => out.push(*other),
-        }
+pub fn clean(out: &mut Vec<u8>, mut part: &[u8]) {
+    while let Some(at) = part.iter().position(u8::is_ascii_control) {
+        out.extend_from_slice(&part[..at]);
+        let _ = write!(out, "\\x{:02x}", part[at]);
+        part = &part[at + 1..];
     }
+    out.extend_from_slice(part);
 }
 
 /// Writes the line of a finished request.
@@ -190,6 +188,13 @@ fn app_text(id: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_written_in_letters() {
+        let mut out = Vec::new();
+        clean(&mut out, b"\na\xff\"\x7f\0b\t");
+        assert_eq!(out, b"\\x0aa\xff\"\\x7f\\x00b\\x09");
+    }
 
     #[test]
     fn only_trusted_proxies_say_who_the_client_is() {

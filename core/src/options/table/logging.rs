@@ -1,7 +1,7 @@
 //! Logs.
 
 use crate::options::parse;
-use crate::options::spec::ArgKind::No;
+use crate::options::spec::ArgKind::{No, Required};
 use crate::options::spec::{
     Group, OptionSpec, bytes, demanded_flag, flag, no_effect, number, optional, parsed, path, text,
 };
@@ -91,6 +91,11 @@ static ROWS: &[OptionSpec] = &[
         s.logging.log_master = true;
     })
     .master(),
+    no_effect(
+        "log-drain-burst",
+        Required,
+        "nothing to do: all lines that wait are read in each turn",
+    ),
     text("log-req-drain", "drop request lines that match", |s, v| {
         s.logging.log_req_drain.push(v.into());
         s.logging.log_master = true;
