@@ -17,6 +17,8 @@ def error(function, *args):
     try: return function(*args)
     except ValueError as e: return str(e)
 
+uwsgi.register_signal(17, "worker", lambda number: LATER.append(error(uwsgi.connection_fd)))
+
 async def app(scope, receive, send):
     if scope["type"] != "http": raise NotImplementedError
     path, query = scope["path"], scope["query_string"].decode()
@@ -46,6 +48,10 @@ async def app(scope, receive, send):
             await asyncio.sleep(0.1)
             LATER.append(error(uwsgi.connection_fd))
         asyncio.create_task(after())
+    elif path == "/signal":
+        # its handler runs while this request is in work, and is none of it
+        uwsgi.signal(17)
+        await asyncio.sleep(0.1)
     elif path == "/later":
         out = LATER
     elif path == "/outside":
@@ -98,11 +104,12 @@ fn knows_its_requests(mut server: Server) {
     server.wait_log("CANCELLED", 1);
     get(port, "/after");
     get(port, "/outside");
+    get(port, "/signal");
     let later = wait_for("what came later", || {
         let text = get(port, "/later").text();
-        (text.matches(WITHOUT).count() == 2).then_some(text)
+        (text.matches(WITHOUT).count() == 3).then_some(text)
     });
-    assert_eq!(later.matches("connection_fd").count(), 2, "{later}");
+    assert_eq!(later.matches("connection_fd").count(), 3, "{later}");
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
 }

@@ -8,6 +8,7 @@ pub mod format;
 pub mod json;
 pub mod lines;
 mod msgpack;
+pub mod pipe;
 mod queue;
 pub mod request;
 pub mod rotate;

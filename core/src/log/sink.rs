@@ -7,7 +7,7 @@ use super::builtin;
 use super::encoder::{Encoder, Rule};
 use super::queue::{self, Held, Sink};
 use super::routes::{Routes, Way};
-use super::standard;
+use super::{pipe, standard};
 use crate::plugin::registry;
 use crate::settings::{LogSink, Logging};
 use rsgi_plugin_api::abi::UwsgiLogger;
@@ -244,6 +244,8 @@ pub fn deliver_here(on: bool) {
 /// Writes a message to where this process's messages go.
 pub fn write(message: &[u8]) {
     if DELIVERS.load(Ordering::Acquire) {
+        // what was printed before this line stands before it
+        pipe::drain();
         deliver(message, false);
     } else {
         standard::stderr(message);
@@ -332,6 +334,9 @@ pub fn settle() {
 
 /// The process ends or becomes another image: waits, not for ever, until the loggers have taken all lines.
 pub fn finish() {
+    if DELIVERS.load(Ordering::Acquire) {
+        pipe::drain();
+    }
     let end = Instant::now() + LAST_WAIT;
     own_sinks().iter().for_each(|sink| sink.finish(end));
 }

@@ -11,8 +11,8 @@ pub mod privileges;
 pub mod procname;
 pub mod sockets;
 
+use crate::log::pipe;
 use crate::plugin::hooks as plugin_hooks;
-use crate::process::master::LogPipe;
 use crate::process::{self, Role, footprint, gateway, master, reload};
 use crate::server::{self, Server, server, view};
 use crate::settings::{EnvironmentChange, Settings};
@@ -222,17 +222,18 @@ fn run_in_jail(
         .map_err(|e| StartupError::new(format!("cannot make the queues of the mules: {}", e.desc())))?;
 
     // 5. the log pipe: from here on, what applications print reaches the loggers too
-    let mut log_pipes = Vec::new();
     let logging = &server.settings.logging;
     if logging.log_master && server.settings.processes.master && !trial {
-        log_pipes.push(LogPipe::new(pipe_standard_output()?, false, logging));
+        pipe::add(pipe_standard_output()?, false, logging);
         if log::sink::has_request_pipe(logging) {
             let (reader, writer) = std::io::pipe()?;
-            server::set_nonblocking(reader.as_raw_fd());
             log::standard::widen(&writer);
             log::sink::set_request_pipe(writer);
-            log_pipes.push(LogPipe::new(reader, true, logging));
+            pipe::add(reader, true, logging);
         }
+    }
+    if !trial {
+        pipe::inherit(logging);
     }
     if !trial {
         say!(
@@ -258,7 +259,7 @@ fn run_in_jail(
     }
     // a trial finds out whether they load, wherever that will be
     if !lazy || trial {
-        load_apps(server);
+        pipe::read_during(|| load_apps(server));
     }
     if server.settings.privileges.drop_after_apps {
         privileges::drop(&server.settings, trial)?;
@@ -272,7 +273,7 @@ fn run_in_jail(
 
     // 7. serve
     if server.settings.processes.master || reload::is_reload() {
-        Ok(master::run(server, log_pipes)?)
+        Ok(master::run(server)?)
     } else {
         master::run_without(server)
     }
@@ -414,7 +415,6 @@ fn pipe_standard_output() -> Result<std::io::PipeReader, StartupError> {
             return Err(std::io::Error::last_os_error().into());
         }
     }
-    server::set_nonblocking(reader.as_raw_fd());
     log::sink::deliver_here(true);
     Ok(reader)
 }

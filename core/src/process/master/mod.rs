@@ -27,10 +27,9 @@ use super::scaling::ScalingPolicy;
 use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
 use crate::emperor::link::EmperorLink;
-use crate::log::lines::Lines;
+use crate::log::pipe;
 use crate::plugin::hooks;
 use crate::server::Server;
-use crate::settings::Logging;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::push::Pushers;
@@ -46,7 +45,6 @@ use notices::Notices;
 use retry::Retries;
 use scale::Quiet;
 use signals::SignalSources;
-use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 use touch::Touches;
@@ -68,6 +66,8 @@ const NOTICES: Token = Token(8);
 const MONITORS: Token = Token(9);
 /// What any process raises an alarm for.
 const ALARMS: Token = Token(10);
+/// How long lines of the log wait for others.
+const LOG_PACE: Duration = Duration::from_millis(2);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -145,71 +145,6 @@ struct Process {
     memory: Option<&'static SharedMemory>,
 }
 
-/// A pipe into which other processes write their log.
-pub struct LogPipe {
-    /// The end of the master; never blocks.
-    reader: std::io::PipeReader,
-    /// Request lines, which take a way of their own.
-    requests: bool,
-    lines: Lines,
-    /// More waits than was taken in one turn.
-    has_more: bool,
-}
-
-impl LogPipe {
-    /// Around the end of the master, which does not block.
-    pub fn new(reader: std::io::PipeReader, requests: bool, settings: &Logging) -> Self {
-        Self {
-            reader,
-            requests,
-            lines: Lines::new(settings.log_master_bufsize),
-            has_more: false,
-        }
-    }
-
-    /// The name under which it is handed to the next image.
-    fn name(requests: bool) -> &'static str {
-        if requests { "request log pipe" } else { "log pipe" }
-    }
-
-    /// That of the image before.
-    fn inherited(requests: bool, settings: &Logging) -> Option<Self> {
-        let fd = reload::inherited_socket(Self::name(requests))?;
-        // SAFETY: the image before left this descriptor for us.
-        let reader = unsafe { OwnedFd::from_raw_fd(fd) }.into();
-        Some(Self::new(reader, requests, settings))
-    }
-
-    /// Hands on what waits; whether the last writer has gone.
-    fn drain(&mut self, buffer: &mut [u8]) -> bool {
-        let mut give = |lines: &[u8]| hand_on(lines, self.requests);
-        self.has_more = false;
-        for _ in 0..32 {
-            match self.reader.read(buffer) {
-                Ok(0) => {
-                    self.lines.finish(&mut give);
-                    return true;
-                }
-                Ok(n) => self.lines.take(&buffer[..n], &mut give),
-                Err(_) => return false,
-            }
-        }
-        // the others get their turn first; the system does not tell again of what it has told
-        self.has_more = true;
-        false
-    }
-
-    fn tick(&mut self) {
-        self.lines.tick(&mut |lines| hand_on(lines, self.requests));
-    }
-}
-
-/// Lines of other processes.
-fn hand_on(lines: &[u8], requests: bool) {
-    log::sink::deliver(lines, requests);
-    alarm::see_lines(lines);
-}
-
 /// How the server ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
@@ -243,8 +178,8 @@ struct Master {
     server: &'static Server,
     poll: Poll,
     signals: SignalFd,
-    /// Those of this image, then those of the image before, while its workers finish.
-    log_pipes: Vec<LogPipe>,
+    /// When the log is read again without being woken for it; `None`: a line wakes the master.
+    log_due: Option<Instant>,
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
@@ -328,12 +263,7 @@ impl WayBack {
 ///
 /// # Errors
 /// What the system refused at the start.
-pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Result<i32> {
-    for requests in [false, true] {
-        log_pipes.extend(std::iter::from_fn(|| {
-            LogPipe::inherited(requests, &server.settings.logging)
-        }));
-    }
+pub fn run(server: &'static Server) -> std::io::Result<i32> {
     let handover = reload::take();
     let is_reload = handover.is_some();
     unix_signal::block_master();
@@ -348,9 +278,9 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
     poll.registry()
         .register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
-    for LogPipe { reader: pipe, .. } in &log_pipes {
+    for (_, pipe) in pipe::descriptors() {
         poll.registry()
-            .register(&mut SourceFd(&pipe.as_raw_fd()), LOG, Interest::READABLE)?;
+            .register(&mut SourceFd(&pipe), LOG, Interest::READABLE)?;
     }
     let notices = Notices::bind(&server.settings, poll.registry())?;
     alarms::watch(poll.registry())?;
@@ -362,7 +292,7 @@ pub fn run(server: &'static Server, mut log_pipes: Vec<LogPipe>) -> std::io::Res
         server,
         poll,
         signals,
-        log_pipes,
+        log_due: None,
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
@@ -444,7 +374,7 @@ impl Master {
             let _ = self.poll.poll(&mut events, Some(wait));
             self.read_signals();
             hear_bell();
-            self.drain_log();
+            self.look_at_log();
             self.reap();
             self.settle_generations();
             self.retire_old_mules();
@@ -469,7 +399,7 @@ impl Master {
             }
             self.publish_worker_count();
             if let Some(then) = self.closed() {
-                self.drain_log();
+                pipe::drain();
                 hooks::master_cleanup();
                 match then {
                     Then::Exit(code) => {
@@ -499,7 +429,8 @@ impl Master {
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
             .chain(self.mule_retries.next())
             .chain(self.spooler_retries.next())
-            .chain(self.log_pipes.iter().filter(|p| p.has_more).map(|_| self.looked))
+            .chain(self.log_due)
+            .chain(pipe::has_more().then_some(self.looked))
             .chain([self.cycle])
             .min()
             .unwrap_or(self.cycle)
@@ -552,15 +483,27 @@ impl Master {
         }
     }
 
-    fn drain_log(&mut self) {
-        let mut buffer = [0u8; 64 * 1024];
-        // those of this image never end: the master itself could write into them
-        self.log_pipes.retain_mut(|pipe| !pipe.drain(&mut buffer));
-    }
-
-    /// Text that has waited long for its newline goes on without.
-    fn tick_log(&mut self) {
-        self.log_pipes.iter_mut().for_each(LogPipe::tick);
+    /// Reads the log when it is due. While lines come they are fetched at a pace: to be woken for each would cost the
+    /// workers more than the lines themselves. The first line after a silence is fetched at once.
+    fn look_at_log(&mut self) {
+        let now = Instant::now();
+        if self.log_due.is_some_and(|due| now < due) {
+            return;
+        }
+        let is_lively = pipe::drain();
+        if is_lively != self.log_due.is_some() {
+            let registry = self.poll.registry();
+            for (_, fd) in pipe::descriptors() {
+                let changed = match is_lively {
+                    true => registry.deregister(&mut SourceFd(&fd)),
+                    false => registry.register(&mut SourceFd(&fd), LOG, Interest::READABLE),
+                };
+                if let Err(e) = changed {
+                    say!("cannot watch the log pipe: {e}");
+                }
+            }
+        }
+        self.log_due = is_lively.then(|| if pipe::has_more() { now } else { now + LOG_PACE });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What operators ask of the master by signal: stop, reload, pause, status; and how each is carried out.
 
-use super::{Closing, Ending, FAST_STOP_MERCY, Kind, LogPipe, Master, Then, tell};
+use super::{Closing, Ending, FAST_STOP_MERCY, Kind, Master, Then, tell};
+use crate::log::{self, pipe};
 use crate::net::closing;
 use crate::plugin::hooks;
 use crate::process::fifo::{FifoCommand, MasterFifo};
@@ -13,7 +14,7 @@ use crate::settings::ReloadStrategy;
 use crate::shared::{SharedMemory, int};
 use crate::startup::hooks::Reaction;
 use crate::startup::procname::{self, State};
-use crate::{log, say, startup};
+use crate::{say, startup};
 use mio::Interest;
 use mio::unix::SourceFd;
 use nix::sys::signal::{Signal, kill};
@@ -336,11 +337,7 @@ impl Master {
                 .map(|s| (s.asked.clone(), s.listener.as_raw_fd())),
         );
         // processes of these images go on writing into their pipes
-        sockets.extend(
-            self.log_pipes
-                .iter()
-                .map(|p| (LogPipe::name(p.requests).to_owned(), p.reader.as_raw_fd())),
-        );
+        sockets.extend(pipe::descriptors());
         let mut shared: Vec<&SharedMemory> = Vec::new();
         let mut place = |memory: &'static SharedMemory| {
             let known = shared.iter().position(|m| std::ptr::eq(*m, memory));

@@ -3,6 +3,7 @@
 
 use super::deadlines::Condemned;
 use super::{Ending, Kind, Master, Then};
+use crate::log::pipe;
 use crate::plugin::hooks;
 use crate::process::harakiri::Missed;
 use crate::process::{footprint, memory};
@@ -26,7 +27,7 @@ impl Master {
         publish_queues(self.server);
         self.caches.tick(&self.server.settings);
         self.sync_queue();
-        self.tick_log();
+        pipe::tick();
         self.collectors.tick();
         self.push_stats();
         self.metric_files.tick(self.server, self.overloaded);

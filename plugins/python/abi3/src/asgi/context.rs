@@ -3,7 +3,7 @@
 
 use super::exchange::Exchange;
 use crate::py::{self, Py, PyResult};
-use pyo3_ffi::PyObject;
+use pyo3_ffi::{Py_None, PyObject};
 use rsgi_plugin_api::abi::WsgiRequest;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -13,7 +13,6 @@ unsafe extern "C" {
     fn PyContextVar_New(name: *const c_char, default: *mut PyObject) -> *mut PyObject;
     fn PyContextVar_Get(variable: *mut PyObject, default: *mut PyObject, value: *mut *mut PyObject) -> c_int;
     fn PyContextVar_Set(variable: *mut PyObject, value: *mut PyObject) -> *mut PyObject;
-    fn PyContextVar_Reset(variable: *mut PyObject, token: *mut PyObject) -> c_int;
 }
 
 const NAME: &CStr = c"uwsgi.request";
@@ -28,29 +27,23 @@ pub fn prepare() -> PyResult<()> {
     Ok(())
 }
 
-/// What the variable was before; it is so again when this is dropped.
-pub struct Inside(Py);
-
-/// Code that begins from here on belongs to this request.
-pub fn enter(exchange: &Exchange) -> PyResult<Inside> {
-    // SAFETY: a variable of ours and a live object.
-    unsafe {
-        Py::new(PyContextVar_Set(
-            VARIABLE.load(Ordering::Relaxed),
-            exchange.object().as_ptr(),
-        ))
-    }
-    .map(Inside)
+/// Code that the loop begins from here on belongs to this request, until the next one is entered or all are left. That
+/// is cheaper than to leave each: in between the loop runs nothing of its own but handlers of signals.
+pub fn enter(exchange: &Exchange) -> PyResult<()> {
+    set(exchange.object().as_ptr())
 }
 
-impl Drop for Inside {
-    fn drop(&mut self) {
-        // an exception of the application may be on its way: `enter` and this see no Python code, so it stays as it is
-        // SAFETY: the variable and the token that it gave.
-        if unsafe { PyContextVar_Reset(VARIABLE.load(Ordering::Relaxed), self.0.as_ptr()) } < 0 {
-            py::clear();
-        }
+/// Code that the loop begins from here on belongs to no request.
+pub fn leave() {
+    // SAFETY: None lives for ever.
+    if !VARIABLE.load(Ordering::Relaxed).is_null() && set(unsafe { Py_None() }).is_err() {
+        py::clear();
     }
+}
+
+fn set(value: *mut PyObject) -> PyResult<()> {
+    // SAFETY: a variable of ours and a live object; the token is not needed.
+    unsafe { Py::new(PyContextVar_Set(VARIABLE.load(Ordering::Relaxed), value)) }.map(drop)
 }
 
 /// The request that the running code belongs to, if that is not over.

@@ -9,7 +9,7 @@ mod scope;
 mod task;
 mod waiter;
 
-pub use context::current;
+pub use context::{current, leave};
 
 use crate::py::{self, Args, Function, Py, PyResult};
 use crate::{autoreload, exception, gil, interpreter, request, settings};
@@ -309,7 +309,7 @@ fn call(req: *mut WsgiRequest, callable: &Py, state: Option<&Py>) -> PyResult<()
     }
     let exchange = Exchange::begin(req, kind)?;
     let (receive, send) = exchange.functions()?;
-    let _inside = context::enter(&exchange)?;
+    context::enter(&exchange)?;
     // SAFETY: live objects; the list ends with NULL.
     let coroutine = unsafe {
         Py::new(PyObject_CallFunctionObjArgs(

@@ -2,7 +2,7 @@
 //! process; the host hands it back to [`handle`].
 
 use crate::py::{self, Args, Py, PyResult};
-use crate::{exception, gil, green};
+use crate::{asgi, exception, gil, green};
 use pyo3_ffi::{PyCallable_Check, PyIndex_Check};
 use rsgi_plugin_api::HookError;
 use rsgi_plugin_api::signal::{self as host, Source};
@@ -33,6 +33,7 @@ const MODIFIER1: u8 = 0;
 /// A handler of ours is to be run; 0: it ran to its end.
 pub fn handle(signal: u8, handler: *mut c_void) -> c_int {
     gil::with(|| {
+        asgi::leave();
         // SAFETY: a callable that `register_signal` took a reference to for good.
         let handler = unsafe { Py::borrowed(handler.cast()) };
         let called = handler.and_then(|handler| {
