@@ -345,7 +345,11 @@ fn log_files_belong_to_the_user_that_the_server_becomes() {
             .args(args.iter().copied())
             .start_unready();
         let path = run.dir().join(format!("log{}", args.len()));
-        let owner = wait_for("the log", || Some(std::fs::metadata(&path).ok()?.uid()));
+        // a line in it: it was opened and given away before
+        wait_for("the log", || {
+            std::fs::read_to_string(&path).ok()?.contains("Starting").then_some(())
+        });
+        let owner = std::fs::metadata(&path).unwrap().uid();
         assert_eq!(owner == 65534, !args.is_empty(), "{owner}");
     }
 }

@@ -137,6 +137,46 @@ fn a_killed_receiver_fails_no_request_and_lines_wait_in_their_order() {
 }
 
 #[test]
+fn a_receiver_killed_under_load_costs_no_request_and_no_line_that_it_had_not_taken() {
+    const EACH: usize = 600;
+    let port = free_port();
+    let Some(first) = redis(port) else { return };
+    let server = start(&format!("redis:127.0.0.1:{port},rpush lines"));
+    let http = server.port();
+    let second = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|client| {
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        let path = format!("/{client}/{n}");
+                        assert_eq!(rsgi_tests::http::get(http, &path).status, 200);
+                    }
+                })
+            })
+            .collect();
+        wait_for("lines", || (list(port, "lines").len() > 100).then_some(()));
+        drop(first);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let second = redis(port);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        second
+    });
+    let ends: Vec<String> = (0..3).map(|client| format!("GET /{client}/{}", EACH - 1)).collect();
+    let all = wait_for("the last lines", || {
+        let all = list(port, "lines");
+        ends.iter().all(|end| all.contains(end)).then_some(all)
+    });
+    for client in 0..3 {
+        let head = format!("GET /{client}/");
+        let numbers = all.iter().filter_map(|l| l.strip_prefix(&head)?.parse::<usize>().ok());
+        let numbers: Vec<usize> = numbers.collect();
+        let expected: Vec<usize> = (numbers[0]..EACH).collect();
+        assert_eq!(numbers, expected, "client {client}");
+    }
+    drop(second);
+}
+
+#[test]
 fn syslog_over_udp() {
     let (socket, address) = udp();
     let server = start(&format!("rsyslog:{address},shop"));
