@@ -75,6 +75,18 @@ def between():
     os.close(r); os.close(w)
     yield b"ended"
 
+def events(env):
+    "As the extension of WSGI has it that uWSGI gives in its async mode."
+    readable, name = env.get("x-wsgiorg.fdevent.readable"), "x-wsgiorg.fdevent.timeout"
+    if readable is None: return
+    yield repr(env[name]).encode()
+    a, b = socket.socketpair()
+    yield readable(a, 0.05)
+    yield b"," + repr(env[name]).encode()
+    b.send(b"x")
+    yield readable(a.fileno(), 5)
+    yield b"," + repr(env[name]).encode() + b"," + a.recv(1)
+
 def chat():
     "A websocket and another descriptor in one wait, as chats do it."
     uwsgi.websocket_handshake()
@@ -95,6 +107,9 @@ def chat():
 def application(env, start):
     path = env["PATH_INFO"]
     if path == "/chat": return chat()
+    if path == "/events":
+        start("200 OK", [])
+        return events(env)
     if path == "/news":
         os.write(PIPES["w"], env["QUERY_STRING"].encode())
     if path == "/wait":
@@ -146,6 +161,8 @@ fn descriptors_are_waited_for() {
         let answer = get(port, "/pipes").text();
         assert_eq!(answer, "[b'', True, -1, True, -1, True, 'closed']", "{name}");
         assert_eq!(get(port, "/between").text(), "begun,-1,1,ended", "{name}");
+        let events = if name == "threads" { "" } else { "None,True,None,x" };
+        assert_eq!(get(port, "/events").text(), events, "{name}");
         assert_eq!(
             get(port, "/sockets").text(),
             "[True, True, b'ping', True, b'po', b'ng', None, True, -1]",
