@@ -201,7 +201,7 @@ fn packets_are_answered_as_other_servers_expect() {
     assert_eq!(ask(17, b"\x03\0cmd\x05\0bogus\x03\0key\x01\0k", b""), b"");
     assert_eq!(ask(0, b"k", b""), b"o\x05\0\0hello");
     assert_eq!(ask(0, b"none", b""), b"");
-    assert_eq!(ask(5, b"k", b""), b"o\x05\0\x01hello");
+    assert_eq!(ask(5, b"k", b""), b"o\0\0\x01hello");
     assert_eq!(ask(5, b"none", b""), b"o\0\0\0");
     assert_eq!(ask(3, b"\x03\0key\x01\0k", b""), b"hello");
     assert_eq!(ask(3, b"\x03\0key\x04\0none", b""), b"");

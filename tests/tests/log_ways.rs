@@ -321,3 +321,31 @@ fn a_logger_that_hangs_stops_no_request_and_its_loss_is_counted() {
     assert!(lost > 50, "{lost}");
     let _ = reader.flush();
 }
+
+#[test]
+fn a_prefix_is_a_date_without_letters_of_one() {
+    let mut server = start(&["--log-prefix=shop"]);
+    server.wait_log("shop - spawned rsgi worker 1 ", 1);
+    server.get("/print?plain");
+    server.wait_log("\nplain\n", 1);
+}
+
+#[test]
+fn log_files_belong_to_the_user_that_the_server_becomes() {
+    // SAFETY: takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        return rsgi_tests::skipped("only root can give files away");
+    }
+    use std::os::unix::fs::MetadataExt;
+    for args in [&["--logfile-chown"][..], &[]] {
+        let log = format!("@DIR@/log{}", args.len());
+        let run = Setup::new().args(["--uid", "nobody", "--gid", "nogroup", "--logto", &log, "--no-server"]);
+        let run = run
+            .args(["--http-socket", "127.0.0.1:0"])
+            .args(args.iter().copied())
+            .start_unready();
+        let path = run.dir().join(format!("log{}", args.len()));
+        let owner = wait_for("the log", || Some(std::fs::metadata(&path).ok()?.uid()));
+        assert_eq!(owner == 65534, !args.is_empty(), "{owner}");
+    }
+}

@@ -293,3 +293,47 @@ fn files_and_sockets_get_the_document() {
     let n = socket.recv(&mut packet).unwrap();
     assert!(packet[..n].starts_with(b"HEAD{\"version\":"));
 }
+
+#[test]
+fn collectors_of_opentelemetry_get_documents() {
+    use std::io::Write;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("otlp:http://{},shop", listener.local_addr().unwrap());
+    let mut server = serve(&[
+        "--stats-push",
+        &url,
+        "--stats-pusher-default-freq",
+        "1",
+        "--metric",
+        "sold",
+    ]);
+    let lot = |answer: &str| {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(rsgi_tests::PATIENCE)).unwrap();
+        let (mut text, mut part) = (String::new(), [0u8; 65536]);
+        let is_whole = |text: &str| {
+            let (head, body) = text.split_once("\r\n\r\n")?;
+            let length = head.lines().find_map(|l| l.strip_prefix("Content-Length: "))?;
+            (body.len() == length.parse::<usize>().ok()?).then_some(())
+        };
+        while is_whole(&text).is_none() {
+            let n = stream.read(&mut part).unwrap();
+            text.push_str(std::str::from_utf8(&part[..n]).unwrap());
+        }
+        write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").unwrap();
+        text
+    };
+    let text = lot("503 Not Now");
+    assert!(
+        text.starts_with("POST /v1/metrics HTTP/1.1\r\n") && text.contains("\"stringValue\":\"shop\""),
+        "{text}"
+    );
+    server.wait_log("the collector says \"HTTP/1.1 503 Not Now\"", 1);
+    eval(&server, "uwsgi.metric_set('sold', 41)");
+    wait_for("the number", || {
+        let text = lot("200 OK");
+        let (_, rest) = text.split_once("\"name\":\"sold\"")?;
+        (rest.contains("\"asInt\":\"41\"") && rest.contains("\"isMonotonic\":true")).then_some(())
+    });
+    server.wait_log("works again", 1);
+}

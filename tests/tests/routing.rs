@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 const APP: &str = r#"
 def application(env, start):
     path = env["PATH_INFO"]
+    if path == "/raise":
+        raise ValueError("as asked")
     status = path[8:] + " Status" if path.startswith("/status/") else "200 OK"
     start(status, [("Content-Type", "text/plain"), ("X-App", "here")])
     keys = ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REMOTE_ADDR", "REMOTE_USER", "NAME", "STAMP")
@@ -387,4 +389,47 @@ fn a_rule_raises_a_signal() {
         .start();
     get(&server, "/sig", "");
     wait_for("the handler", || server.dir().join("got").exists().then_some(()));
+}
+
+#[test]
+fn pages_of_the_operator_say_what_the_server_would() {
+    let server = serve(
+        &[
+            "error-page-404 = @DIR@/gone.html",
+            "error-page-404 = @DIR@/lost.html",
+            "error-page-500 = @DIR@/broken.html",
+            "route = ^/lost return:404",
+            "route = ^/other return:403",
+            "route = ^/words return:404 Not Here",
+        ],
+        |s| {
+            s.file("gone.html", "<b>gone</b>")
+                .file("lost.html", "<b>lost</b>")
+                .file("broken.html", "<b>broken</b>")
+        },
+    );
+    let answer = get(&server, "/lost", "");
+    assert!(
+        answer.starts_with("HTTP/1.0 404 Not Found\r\n") && answer.ends_with("\r\n\r\n<b>gone</b>"),
+        "{answer}"
+    );
+    assert!(answer.contains("Content-Type: text/html\r\n"), "{answer}");
+    std::fs::remove_file(server.dir().join("gone.html")).expect("it is there");
+    assert!(get(&server, "/lost", "").ends_with("<b>lost</b>"));
+    assert!(get(&server, "/other", "").ends_with("\r\n\r\nForbidden"));
+    let broken = get(&server, "/raise", "");
+    assert!(
+        broken.starts_with("HTTP/1.0 500 ") && broken.ends_with("<b>broken</b>"),
+        "{broken}"
+    );
+    // the application's own stays its own
+    assert!(get(&server, "/status/404", "").contains("X-App: here"));
+    let ended = Setup::new()
+        .args(["--http-socket", "127.0.0.1:0", "--error-page-403", "/none.html"])
+        .run();
+    assert!(
+        ended.code > 0 && ended.output.contains("cannot read /none.html"),
+        "{}",
+        ended.output
+    );
 }

@@ -148,7 +148,14 @@ fn a_packet_raises_one_and_waiting_sees_it() {
     assert_eq!(raise(1), [255, 0, 0, 1]);
     wait_notes(&server, 1);
     let waited = std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| eval(&server, "(uwsgi.signal_wait(3),uwsgi.signal_received())"));
+        let begun = server.dir().join("begun");
+        let code = format!(
+            "(open('{}','w'),uwsgi.signal_wait(3),uwsgi.signal_received())[1:]",
+            begun.display()
+        );
+        let waiter = scope.spawn(|| eval(&server, &code));
+        // one that is not there yet could take the packet's connection too, and serve itself last
+        wait_for("the waiter to be at it", || begun.exists().then_some(()));
         wait_for("the waiter to have got it", || {
             raise(3);
             waiter.is_finished().then_some(())

@@ -9,7 +9,6 @@ use crate::process;
 use crate::request::{Core, tracing, vars};
 use crate::server::{server, worker_id};
 use rsgi_plugin_api::abi::WsgiRequest;
-use std::ffi::CStr;
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -321,12 +320,12 @@ fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_
             let micros = (req.start_of_request % 1_000_000) as u32;
             return iso(line, start, micros);
         }
-        Field::LocalTime => return date(line, c"%d/%b/%Y:%H:%M:%S %z", start),
+        Field::LocalTime => return super::date(line, c"%d/%b/%Y:%H:%M:%S %z", start),
         Field::FormattedTime => {
             let format = super::stamp_format().filter(|_| settings.logformat_strftime);
-            return date(line, format.unwrap_or(c"%d/%b/%Y:%H:%M:%S %z"), start);
+            return super::date(line, format.unwrap_or(c"%d/%b/%Y:%H:%M:%S %z"), start);
         }
-        Field::CTime => return date(line, c"%a %b %e %H:%M:%S %Y", start),
+        Field::CTime => return super::date(line, c"%a %b %e %H:%M:%S %Y", start),
         Field::Seconds => {
             let took = micros(req);
             let _ = write!(line, "{}.{:06}", took / 1_000_000, took % 1_000_000);
@@ -361,10 +360,6 @@ fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_
         Field::IoErrors => req.write_errors + req.read_errors,
     };
     let _ = write!(line, "{number}");
-}
-
-fn date(line: &mut Vec<u8>, format: &CStr, seconds: i64) {
-    line.extend_from_slice(super::strftime(format, seconds).as_bytes());
 }
 
 #[cfg(test)]

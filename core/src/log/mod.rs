@@ -18,6 +18,8 @@ pub mod standard;
 
 pub use queue::{begin_threads, lost};
 
+use std::cell::RefCell;
+use std::ffi::c_char;
 use std::fmt::Arguments;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, OnceLock};
@@ -99,6 +101,20 @@ pub fn strftime(format: &std::ffi::CStr, seconds: i64) -> String {
         libc::strftime(out.as_mut_ptr().cast(), out.len(), format.as_ptr(), &parts)
     };
     String::from_utf8_lossy(&out[..len]).into_owned()
+}
+
+/// The same for request lines, which come many times a second: a thread makes the text of a second once.
+fn date(out: &mut Vec<u8>, format: &'static std::ffi::CStr, seconds: i64) {
+    thread_local! {
+        static LAST: RefCell<(*const c_char, i64, String)> = const { RefCell::new((std::ptr::null(), 0, String::new())) };
+    }
+    LAST.with_borrow_mut(|(of, second, text)| {
+        // formats live for ever: one place, one format
+        if (*of, *second) != (format.as_ptr(), seconds) {
+            (*of, *second, *text) = (format.as_ptr(), seconds, strftime(format, seconds));
+        }
+        out.extend_from_slice(text.as_bytes());
+    });
 }
 
 /// [`line`] with a format, for the many places that build their text.

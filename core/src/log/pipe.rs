@@ -55,30 +55,36 @@ impl LogPipe {
         if requests { "request log pipe" } else { "log pipe" }
     }
 
-    /// Hands on what waits; whether the last writer has gone.
-    fn drain(&mut self, buffer: &mut [u8]) -> bool {
+    /// Hands on what waits: whether there was anything, and whether there are writers left.
+    fn drain(&mut self, buffer: &mut [u8]) -> (bool, bool) {
         let mut give = |lines: &[u8]| hand_on(lines, self.requests);
         self.has_more = false;
-        for _ in 0..READS {
+        for turn in 0..READS {
             match self.reader.read(buffer) {
                 Ok(0) => {
                     self.lines.finish(&mut give);
-                    return true;
+                    return (turn > 0, false);
                 }
                 Ok(n) => self.lines.take(&buffer[..n], &mut give),
-                Err(_) => return false,
+                Err(_) => return (turn > 0, true),
             }
         }
         self.has_more = true;
-        false
+        (true, true)
     }
 }
 
 impl Pipes {
-    fn drain(&mut self) {
+    fn drain(&mut self) -> bool {
         self.buffer.resize(CHUNK, 0);
+        let mut was_any = false;
         // those of this image never end: the master itself could write into them
-        self.all.retain_mut(|pipe| !pipe.drain(&mut self.buffer));
+        self.all.retain_mut(|pipe| {
+            let (brought, goes_on) = pipe.drain(&mut self.buffer);
+            was_any |= brought;
+            goes_on
+        });
+        was_any
     }
 }
 
@@ -109,15 +115,15 @@ pub fn descriptors() -> Vec<(String, RawFd)> {
     pipes().all.iter().map(named).collect()
 }
 
-/// Hands on what waits, unless that is being done.
-pub fn drain() {
+/// Hands on what waits, unless that is being done; whether there was anything.
+pub fn drain() -> bool {
     if queue::is_inside() {
-        return;
+        return false;
     }
     match PIPES.try_lock() {
         Ok(mut pipes) => pipes.drain(),
         Err(TryLockError::Poisoned(pipes)) => pipes.into_inner().drain(),
-        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::WouldBlock) => false,
     }
 }
 

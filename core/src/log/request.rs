@@ -154,8 +154,7 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
     // SAFETY: `uh` points at the request's own header record.
     let size = unsafe { std::ptr::addr_of!((*req.uh).pktsize).read_unaligned() };
     let _ = write!(line, ") {{{} vars in {size} bytes}} [", req.var_cnt / 2);
-    let date = super::strftime(c"%a %b %d %H:%M:%S %Y", req.start_of_request_in_sec as i64);
-    line.extend_from_slice(date.as_bytes());
+    super::date(line, c"%a %b %d %H:%M:%S %Y", req.start_of_request_in_sec as i64);
     line.extend_from_slice(b"] ");
     clean(line, text(req.method, req.method_len));
     line.push(b' ');

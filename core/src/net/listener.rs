@@ -24,6 +24,14 @@ pub struct BindOptions {
     pub free_bind: bool,
     /// Probe idle connections (`--so-keepalive`).
     pub keepalive: bool,
+    /// Small packets wait for more (no TCP_NODELAY).
+    pub delay: bool,
+    /// Bytes of the kernel's send buffer; 0: its own choice.
+    pub send_buffer: usize,
+    /// Bytes of its receive buffer; 0: its own choice.
+    pub receive_buffer: usize,
+    /// Queue of TCP fast open; 0: none.
+    pub fast_open: u32,
 }
 
 /// Why a socket could not be made.
@@ -207,6 +215,22 @@ fn listen(name: &str, fd: &OwnedFd, options: &BindOptions) -> Result<i32, BindEr
     Ok(backlog)
 }
 
+/// Lets clients send with their first packet, as many at a time as wait for their handshake's end.
+fn fast_open(fd: &OwnedFd, queue: u32) -> io::Result<()> {
+    let queue = i32::try_from(queue).unwrap_or(i32::MAX);
+    // SAFETY: an open socket, and a number of the size stated.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_FASTOPEN,
+            (&raw const queue).cast(),
+            size_of::<i32>() as libc::socklen_t,
+        )
+    };
+    (done == 0).then_some(()).ok_or_else(io::Error::last_os_error)
+}
+
 fn bind_inet(name: String, inet: SocketAddr, options: &BindOptions) -> Result<Listener, BindError> {
     let family = if inet.is_ipv4() {
         AddressFamily::Inet
@@ -225,13 +249,22 @@ fn bind_inet(name: String, inet: SocketAddr, options: &BindOptions) -> Result<Li
     if options.keepalive {
         option(socket::setsockopt(&fd, sockopt::KeepAlive, &true))?;
     }
-    // accepted connections inherit it: no call per connection
-    option(socket::setsockopt(&fd, sockopt::TcpNoDelay, &true))?;
+    // accepted connections inherit these: no call per connection
+    option(socket::setsockopt(&fd, sockopt::TcpNoDelay, &!options.delay))?;
+    if options.send_buffer > 0 {
+        option(socket::setsockopt(&fd, sockopt::SndBuf, &options.send_buffer))?;
+    }
+    if options.receive_buffer > 0 {
+        option(socket::setsockopt(&fd, sockopt::RcvBuf, &options.receive_buffer))?;
+    }
     match inet {
         SocketAddr::V4(a) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(a)),
         SocketAddr::V6(a) => socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(a)),
     }
     .map_err(|e| bind_error(&name, e))?;
+    if options.fast_open > 0 {
+        fast_open(&fd, options.fast_open).map_err(|e| system(&name, "setsockopt", e, ""))?;
+    }
     let backlog = listen(&name, &fd, options)?;
     let name = local_name(fd.as_fd());
     Ok(Listener {
@@ -368,4 +401,44 @@ pub fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
 /// A C copy of a name, for the published view.
 pub fn c_name(name: &str) -> CString {
     CString::new(name.replace('\0', "")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_inherit_what_the_options_ask_for() {
+        for (options, no_delay, least, most) in [
+            (BindOptions::default(), true, 0, usize::MAX),
+            (
+                BindOptions {
+                    delay: true,
+                    send_buffer: 16_384,
+                    receive_buffer: 16_384,
+                    fast_open: 5,
+                    ..BindOptions::default()
+                },
+                false,
+                16_384,
+                65_536,
+            ),
+        ] {
+            let address = Address::parse("127.0.0.1:0", false).expect("an address");
+            let listener = Listener::bind(&address, &options).expect("a port");
+            let client = std::net::TcpStream::connect(&listener.name).expect("a listener");
+            let accepted = socket::accept(listener.as_raw_fd()).expect("a client");
+            // SAFETY: the kernel just gave us this descriptor.
+            let accepted = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(accepted) };
+            assert_eq!(socket::getsockopt(&accepted, sockopt::TcpNoDelay), Ok(no_delay));
+            // the kernel doubles what it is asked for
+            for size in [
+                socket::getsockopt(&accepted, sockopt::SndBuf),
+                socket::getsockopt(&accepted, sockopt::RcvBuf),
+            ] {
+                assert!(size.is_ok_and(|size| (least..=most).contains(&size)), "{size:?}");
+            }
+            drop(client);
+        }
+    }
 }

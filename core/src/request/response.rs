@@ -57,6 +57,8 @@ pub struct Response {
     /// The application frames its body itself (it sent Transfer-Encoding).
     framed_by_app: bool,
     close_by_app: bool,
+    /// A gateway may encode it: what it measures here says nothing to the client.
+    may_be_encoded: bool,
     framing: Framing,
     is_http10: bool,
     is_head: bool,
@@ -79,6 +81,7 @@ impl Response {
         self.content_length = None;
         self.framed_by_app = false;
         self.close_by_app = false;
+        self.may_be_encoded = false;
         self.framing = Framing::Undecided;
         self.is_http10 = is_http10;
         self.is_head = is_head;
@@ -211,6 +214,8 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
         response.content_length = Some(length);
     } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
         response.framed_by_app = true;
+    } else if name.eq_ignore_ascii_case(b"uwsgi-encoding") {
+        response.may_be_encoded = response.protocol == Some(SocketProtocol::Link);
     } else if name.eq_ignore_ascii_case(b"connection") && over_http {
         if value.to_ascii_lowercase().windows(5).any(|w| w == b"close") {
             response.close_by_app = true;
@@ -282,7 +287,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
         // its chunks cannot be checked, so the connection is not trusted with another request
         framing = Framing::Close;
     } else if over_http && framing == Framing::Close {
-        if let Some(length) = whole {
+        if let Some(length) = whole.filter(|_| !response.may_be_encoded) {
             head.extend_from_slice(b"Content-Length: ");
             head.extend_from_slice(Decimal::new(length).as_bytes());
             head.extend_from_slice(b"\r\n");
@@ -606,9 +611,15 @@ pub fn plain(core: &mut Core, status: &str, body: &str) {
         // what failed may have left a request half done: the client begins anew
         core.response.close_after();
     }
+    // words of another kind than the status' own say something that no page could
+    let page = status.ends_with(body).then(|| routing::page(status)).flatten();
+    let (kind, body): (&[u8], _) = match &page {
+        Some(page) => (b"text/html", page.as_slice()),
+        None => (b"text/plain", body.as_bytes()),
+    };
     let answered = start(core, status.as_bytes())
-        .and_then(|()| header(core, b"Content-Type", b"text/plain"))
-        .and_then(|()| write(core, &[place(body.as_bytes())], true));
+        .and_then(|()| header(core, b"Content-Type", kind))
+        .and_then(|()| write(core, &[place(body)], true));
     if answered.is_err() {
         core.response.close_after();
     }

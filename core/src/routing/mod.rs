@@ -15,8 +15,12 @@ use crate::settings::{RouteChain, Routing};
 use crate::shared::counter;
 use keeping::Keeping;
 use rule::Rule;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use template::Template;
 
 pub use keeping::{pass as pass_body, store as store_body};
 pub use rule::Verdict;
@@ -111,12 +115,19 @@ impl Routes {
 }
 
 static ROUTES: OnceLock<Routes> = OnceLock::new();
+/// Statuses and the files with what is said at them (`--error-page-404` and its kin).
+static PAGES: OnceLock<&'static [(u16, String)]> = OnceLock::new();
 
 /// Parses the rules; after plugins have said which actions they bring, before the first fork.
 ///
 /// # Errors
 /// The text of the option and what is wrong with it.
-pub fn install(settings: &Routing) -> Result<(), (String, String)> {
+pub fn install(settings: &'static Routing) -> Result<(), (String, String)> {
+    for (status, page) in &settings.error_pages {
+        let read = std::fs::File::open(page).map_err(|e| crate::config::system_message(&e));
+        read.map_err(|e| (page.clone(), format!("error-page-{status}: cannot read {page}: {e}")))?;
+    }
+    let _ = PAGES.set(&settings.error_pages);
     let mut routes = Routes::default();
     for line in &settings.lines {
         let rule = Rule::parse(line).map_err(|why| (line.text.clone(), format!("{}: {why}", line.option)))?;
@@ -130,6 +141,14 @@ pub fn install(settings: &Routing) -> Result<(), (String, String)> {
     }
     let _ = ROUTES.set(routes);
     Ok(())
+}
+
+/// What the operator wants to be said with a status, of the server's own answers: the first file that can be read now.
+pub fn page(status: &str) -> Option<Vec<u8>> {
+    let pages = PAGES.get().filter(|pages| !pages.is_empty())?;
+    let code: u16 = status.get(..3)?.parse().ok()?;
+    let mut own = pages.iter().filter(|(of, _)| *of == code);
+    own.find_map(|(_, page)| std::fs::read(page).ok())
 }
 
 /// Whether there are rules of a chain.
@@ -176,11 +195,32 @@ pub fn act(core: &mut Core, action: &str) -> Result<Verdict, String> {
     action::parse(action, &plugin::Record::default()).map(|run| run(core))
 }
 
+/// Texts of plugins that a thread remembers. More than these are made anew, of requests most likely.
+const REMEMBERED: usize = 256;
+
+thread_local! {
+    /// What plugins have asked this thread to fill in: a rule's text is parsed once.
+    static PARSED: RefCell<HashMap<Box<[u8]>, Rc<Template>>> = RefCell::default();
+}
+
 /// A text of a plugin's rule, filled in for a request; `None`: it is no such text (said in the log).
 pub fn fill(core: &mut Core, text: &[u8]) -> Option<Vec<u8>> {
-    // plugins keep the text, so it is the same one again and again
-    let parsed = template::Template::parse(&String::from_utf8_lossy(text));
-    parsed.map(|t| t.fill(core)).map_err(|e| say!("route: {e}")).ok()
+    let known = PARSED.with_borrow(|parsed| parsed.get(text).cloned());
+    let template = match known {
+        Some(template) => template,
+        None => {
+            let parsed = Template::parse(&String::from_utf8_lossy(text));
+            let template = Rc::new(parsed.map_err(|e| say!("route: {e}")).ok()?);
+            PARSED.with_borrow_mut(|parsed| {
+                if parsed.len() < REMEMBERED {
+                    parsed.insert(text.into(), template.clone());
+                }
+            });
+            template
+        }
+    };
+    // not while the map is borrowed: a plugin's variable may have a text filled in too
+    Some(template.fill(core))
 }
 
 /// The rules for a request that is over, before its log line.

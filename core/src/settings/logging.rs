@@ -116,8 +116,6 @@ pub struct Logging {
     pub logformat_strftime: bool,
     /// Date before the server's lines: `Some("")` is the default form, else a strftime format.
     pub log_date: Option<String>,
-    /// Text before lines.
-    pub log_prefix: Option<String>,
     /// Micro- instead of milliseconds.
     pub log_micros: bool,
     /// The forwarded address instead of the peer's.

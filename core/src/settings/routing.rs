@@ -63,6 +63,8 @@ pub struct RouteLine {
 pub struct Routing {
     /// In the order of the configuration.
     pub lines: Vec<RouteLine>,
+    /// Files with what the server's own answers of a status say.
+    pub error_pages: Vec<(u16, String)>,
 }
 
 impl Routing {

@@ -39,6 +39,10 @@ fn options(settings: &Settings) -> Result<BindOptions, StartupError> {
         owner,
         free_bind: s.freebind,
         keepalive: s.so_keepalive,
+        delay: !s.tcp_nodelay,
+        send_buffer: s.socket_sndbuf as usize,
+        receive_buffer: s.socket_rcvbuf as usize,
+        fast_open: s.tcp_fast_open,
     })
 }
 

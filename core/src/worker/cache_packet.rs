@@ -27,15 +27,18 @@ pub fn answer(core: &mut Core, modifier2: u8) {
     response::alone(core, &out.unwrap_or_default());
 }
 
-/// The value whose key is the packet, behind a header with this modifier2.
+/// The value whose key is the packet, behind a header.
 fn value_of_key(core: &Core, modifier2: u8) -> Option<Vec<u8>> {
     // SAFETY: an entry of the request in work, which stays in the connection's buffer.
     let key = unsafe { bytes_of(&core.packet) };
     let (value, _) = anywhere::get(b"", key)?;
     let header = PacketHeader {
         modifier1: CACHE,
-        // one that a header cannot say ends with the connection
-        size: u16::try_from(value.len()).unwrap_or(0),
+        // one that a header cannot say ends with the connection, as all do whose header is the answer
+        size: match modifier2 {
+            KEY => u16::try_from(value.len()).unwrap_or(0),
+            _ => 0,
+        },
         modifier2,
     };
     Some([&header.to_bytes()[..], &value].concat())

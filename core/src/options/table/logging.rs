@@ -190,12 +190,8 @@ static ROWS: &[OptionSpec] = &[
             }
         },
     )
-    .aliases(&["logdate"])
+    .aliases(&["logdate", "log-prefix"])
     .template(),
-    optional("log-prefix", "text in front of lines", |s, v| {
-        s.logging.log_prefix = Some(v.unwrap_or("").into())
-    })
-    .later(),
     flag("log-micros", "microseconds instead of milliseconds", |s, on| {
         s.logging.log_micros = on
     }),

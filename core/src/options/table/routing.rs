@@ -1,7 +1,6 @@
 //! Rules about requests; the order of all of them counts.
 
-use crate::options::spec::ArgKind::Required;
-use crate::options::spec::{Group, OptionSpec, later, named};
+use crate::options::spec::{Group, OptionSpec, named, path};
 use crate::settings::Settings;
 
 pub static GROUP: Group = Group {
@@ -77,7 +76,19 @@ static ROWS: &[OptionSpec] = &[
         "response-route-label",
         "final-route-label",
     ]),
-    later("error-page-403", Required, "a file in place of empty 403 answers"),
-    later("error-page-404", Required, "a file in place of empty 404 answers"),
-    later("error-page-500", Required, "a file in place of empty 500 answers"),
+    path(
+        "error-page-403",
+        "an HTML file in place of the server's own words at 403; the first that can be read",
+        |s, v| s.routing.error_pages.push((403, v.into())),
+    ),
+    path(
+        "error-page-404",
+        "an HTML file in place of the server's own words at 404; the first that can be read",
+        |s, v| s.routing.error_pages.push((404, v.into())),
+    ),
+    path(
+        "error-page-500",
+        "an HTML file in place of the server's own words at 500; the first that can be read",
+        |s, v| s.routing.error_pages.push((500, v.into())),
+    ),
 ];

@@ -175,22 +175,18 @@ static ROWS: &[OptionSpec] = &[
         "send small packets at once (on unless classic-defaults)",
         |s, on| s.sockets.tcp_nodelay = on,
     )
-    .later()
     .negation("no-tcp-nodelay"),
     no_effect("no-defer-accept", No, "nothing to do: connections are accepted at once"),
     number("tcp-fast-open", "queue length of TCP fast open", |s, n| {
         s.sockets.tcp_fast_open = n as u32
     })
-    .later()
     .aliases(&["tcp-fastopen"]),
     bytes("socket-sndbuf", "bytes of the kernel's send buffer", |s, n| {
         s.sockets.socket_sndbuf = n
-    })
-    .later(),
+    }),
     bytes("socket-rcvbuf", "bytes of the kernel's receive buffer", |s, n| {
         s.sockets.socket_rcvbuf = n
-    })
-    .later(),
+    }),
     flag("honour-stdin", "leave descriptor 0 open to the application", |s, on| {
         s.sockets.honour_stdin = on
     }),

@@ -40,7 +40,7 @@ static ROWS: &[OptionSpec] = &[
     }),
     text(
         "stats-push",
-        "push statistics: statsd:, dogstatsd:, carbon:, socket: with an ADDRESS[,PREFIX], or file:PATH",
+        "push statistics to a sink: KIND:ADDRESS[,PREFIX] or file:PATH",
         |s, v| {
             s.stats.push.push(v.into());
             s.stats.metrics = true;

@@ -66,6 +66,8 @@ const NOTICES: Token = Token(8);
 const MONITORS: Token = Token(9);
 /// What any process raises an alarm for.
 const ALARMS: Token = Token(10);
+/// How long lines of the log wait for others.
+const LOG_PACE: Duration = Duration::from_millis(2);
 /// A worker that ends sooner than this after its start has failed to live.
 const INFANT: Duration = Duration::from_secs(2);
 /// The longest pause before a failing worker is tried again.
@@ -176,7 +178,8 @@ struct Master {
     server: &'static Server,
     poll: Poll,
     signals: SignalFd,
-    /// Those of this image, then those of the image before, while its workers finish.
+    /// When the log is read again without being woken for it; `None`: a line wakes the master.
+    log_due: Option<Instant>,
     gateways: Vec<Gateway>,
     processes: Vec<Process>,
     pauses: Vec<Option<Pause>>,
@@ -289,6 +292,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
         server,
         poll,
         signals,
+        log_due: None,
         gateways: gateway::all(),
         processes: Vec::new(),
         pauses: (0..=server.shared.worker_count()).map(|_| None).collect(),
@@ -370,7 +374,7 @@ impl Master {
             let _ = self.poll.poll(&mut events, Some(wait));
             self.read_signals();
             hear_bell();
-            pipe::drain();
+            self.look_at_log();
             self.reap();
             self.settle_generations();
             self.retire_old_mules();
@@ -425,6 +429,7 @@ impl Master {
             .chain(self.sources.next().filter(|_| self.closing.is_none()))
             .chain(self.mule_retries.next())
             .chain(self.spooler_retries.next())
+            .chain(self.log_due)
             .chain(pipe::has_more().then_some(self.looked))
             .chain([self.cycle])
             .min()
@@ -476,6 +481,29 @@ impl Master {
         } else {
             Err("starting")
         }
+    }
+
+    /// Reads the log when it is due. While lines come they are fetched at a pace: to be woken for each would cost the
+    /// workers more than the lines themselves. The first line after a silence is fetched at once.
+    fn look_at_log(&mut self) {
+        let now = Instant::now();
+        if self.log_due.is_some_and(|due| now < due) {
+            return;
+        }
+        let is_lively = pipe::drain();
+        if is_lively != self.log_due.is_some() {
+            let registry = self.poll.registry();
+            for (_, fd) in pipe::descriptors() {
+                let changed = match is_lively {
+                    true => registry.deregister(&mut SourceFd(&fd)),
+                    false => registry.register(&mut SourceFd(&fd), LOG, Interest::READABLE),
+                };
+                if let Err(e) = changed {
+                    say!("cannot watch the log pipe: {e}");
+                }
+            }
+        }
+        self.log_due = is_lively.then(|| if pipe::has_more() { now } else { now + LOG_PACE });
     }
 }
 

@@ -5,6 +5,7 @@ mod auth;
 pub mod cache;
 mod files;
 mod flow;
+mod proxy;
 mod request;
 mod rewrite;
 
@@ -28,6 +29,7 @@ fn tables() -> impl Iterator<Item = &'static Row> {
         files::ACTIONS,
         auth::ACTIONS,
         cache::ACTIONS,
+        proxy::ACTIONS,
     ]
     .into_iter()
     .flatten()
@@ -129,6 +131,17 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_arguments_are_read_or_refused(
+            arguments in "([a-z_]{1,10}[=,:;/?]|[ -~]|\\$\\{|é){0,20}", condition in "[a-z]{1,8}:?[ -~]{0,20}") {
+            for (names, _) in tables() {
+                let _ = parse(&format!("{}:{arguments}", names[0]), &Record::default());
+            }
+            let _ = crate::routing::condition::parse(&condition);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! thread sends them: a server that hangs delays nobody, and the next lot replaces the one that it did not take.
 
 mod form;
+mod otlp;
 
 use super::StatsSnapshot;
 use super::metrics as built_in;
@@ -9,13 +10,14 @@ use crate::server::Server;
 use crate::settings::{MetricKind, Settings};
 use crate::{metrics, say};
 use form::Row;
+use otlp::Url;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Seconds between two pushes when nothing else is said.
 const FREQUENCY: u64 = 3;
@@ -32,6 +34,8 @@ enum Kind {
     Statsd,
     Dogstatsd,
     Carbon,
+    /// OpenTelemetry, in JSON.
+    Otlp,
     /// The document of the statistics server.
     Json,
 }
@@ -42,7 +46,12 @@ enum Place {
     Udp(SocketAddr),
     UnixDatagrams(String),
     Tcp(SocketAddr),
-    File { path: String, separator: Vec<u8> },
+    /// The body of a POST.
+    Http(Url),
+    File {
+        path: String,
+        separator: Vec<u8>,
+    },
 }
 
 #[derive(Debug)]
@@ -69,6 +78,8 @@ pub struct Pushers {
     targets: Vec<Target>,
     sender: Option<SyncSender<Lot>>,
     is_behind: bool,
+    /// Since when counters count.
+    began: SystemTime,
 }
 
 fn resolve(address: &str, default_port: u16) -> Result<SocketAddr, String> {
@@ -114,9 +125,10 @@ fn target(text: &str, settings: &Settings) -> Result<Target, String> {
         "carbon" => (Kind::Carbon, Place::Tcp(resolve(address, 2003)?)),
         "socket" => (Kind::Json, datagrams(0)?),
         "file" => (Kind::Json, file(argument)?),
+        "otlp" => (Kind::Otlp, Place::Http(Url::parse(address)?)),
         other => {
             return Err(format!(
-                "\"{other}\" is none of statsd, dogstatsd, carbon, socket, file"
+                "\"{other}\" is none of statsd, dogstatsd, carbon, otlp, socket, file"
             ));
         }
     };
@@ -182,6 +194,7 @@ impl Pushers {
             targets,
             sender,
             is_behind: false,
+            began: SystemTime::now(),
         }
     }
 
@@ -199,6 +212,7 @@ impl Pushers {
             let packets = match target.kind {
                 Kind::Json => vec![[target.prefix.as_bytes(), &snapshot().to_json()].concat()],
                 Kind::Carbon => vec![form::carbon(&rows, &target.prefix, crate::exports::now())],
+                Kind::Otlp => vec![otlp::document(&rows, &target.prefix, self.began, SystemTime::now())],
                 Kind::Statsd | Kind::Dogstatsd => {
                     let with_tags = target.kind == Kind::Dogstatsd;
                     let gauges = server.settings.stats.statsd_all_gauges;
@@ -288,6 +302,11 @@ fn send(lot: &Lot) -> io::Result<()> {
             stream.set_write_timeout(Some(PATIENCE))?;
             for packet in &lot.packets {
                 stream.write_all(packet)?;
+            }
+        }
+        Place::Http(url) => {
+            for packet in &lot.packets {
+                url.post(packet, PATIENCE)?;
             }
         }
         Place::File { path, separator } => {
