@@ -147,12 +147,12 @@ fn a_packet_raises_one_and_waiting_sees_it() {
     };
     assert_eq!(raise(1), [255, 0, 0, 1]);
     wait_notes(&server, 1);
+    let begun = server.dir().join("begun");
+    let code = format!(
+        "(open('{}','w'),uwsgi.signal_wait(3),uwsgi.signal_received())[1:]",
+        begun.display()
+    );
     let waited = std::thread::scope(|scope| {
-        let begun = server.dir().join("begun");
-        let code = format!(
-            "(open('{}','w'),uwsgi.signal_wait(3),uwsgi.signal_received())[1:]",
-            begun.display()
-        );
         let waiter = scope.spawn(|| eval(&server, &code));
         // one that is not there yet could take the packet's connection too, and serve itself last
         wait_for("the waiter to be at it", || begun.exists().then_some(()));
