@@ -47,6 +47,21 @@ def sockets():
     out.append(uwsgi.connect("127.0.0.1:%d" % port, 2))
     return out
 
+def note(word):
+    fd = os.open("@DIR@/notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.write(fd, word); os.close(fd)
+
+def locked():
+    "Waits while it holds a lock that all workers share."
+    uwsgi.lock(1)
+    note(b"in,")
+    uwsgi.async_sleep(0.03)
+    try: uwsgi.lock(1)
+    except RuntimeError: again = "refused"
+    note(b"out,")
+    uwsgi.unlock(1)
+    return again
+
 def between():
     "What is yielded carries the waits."
     r, w = os.pipe()
@@ -59,6 +74,18 @@ def between():
     yield uwsgi.async_sleep(0.01)
     os.close(r); os.close(w)
     yield b"ended"
+
+def events(env):
+    "As the extension of WSGI has it that uWSGI gives in its async mode."
+    readable, name = env.get("x-wsgiorg.fdevent.readable"), "x-wsgiorg.fdevent.timeout"
+    if readable is None: return
+    yield repr(env[name]).encode()
+    a, b = socket.socketpair()
+    yield readable(a, 0.05)
+    yield b"," + repr(env[name]).encode()
+    b.send(b"x")
+    yield readable(a.fileno(), 5)
+    yield b"," + repr(env[name]).encode() + b"," + a.recv(1)
 
 def chat():
     "A websocket and another descriptor in one wait, as chats do it."
@@ -80,6 +107,9 @@ def chat():
 def application(env, start):
     path = env["PATH_INFO"]
     if path == "/chat": return chat()
+    if path == "/events":
+        start("200 OK", [])
+        return events(env)
     if path == "/news":
         os.write(PIPES["w"], env["QUERY_STRING"].encode())
     if path == "/wait":
@@ -105,8 +135,8 @@ def application(env, start):
     return [repr(out).encode()]
 "#;
 
-/// A server of each kind: one worker, several requests at a time.
-fn servers() -> Vec<(&'static str, Server)> {
+/// A server of each kind: several requests at a time in each worker.
+fn servers(more: &[&'static str]) -> Vec<(&'static str, Server)> {
     let mut all = vec![("threads", vec!["--threads", "4"]), ("async", vec!["--async", "4"])];
     let venv = venv::with(&["gevent"]);
     if let Some(venv) = &venv {
@@ -115,17 +145,24 @@ fn servers() -> Vec<(&'static str, Server)> {
         all.push(("asyncio", vec!["--asyncio", "10", "--virtualenv", home]));
     }
     all.into_iter()
-        .map(|(name, args)| (name, Setup::new().wsgi(APP).args(args).start()))
+        .map(|(name, args)| {
+            (
+                name,
+                Setup::new().wsgi(APP).args(args).args(more.iter().copied()).start(),
+            )
+        })
         .collect()
 }
 
 #[test]
 fn descriptors_are_waited_for() {
-    for (name, server) in servers() {
+    for (name, server) in servers(&[]) {
         let port = server.port();
         let answer = get(port, "/pipes").text();
         assert_eq!(answer, "[b'', True, -1, True, -1, True, 'closed']", "{name}");
         assert_eq!(get(port, "/between").text(), "begun,-1,1,ended", "{name}");
+        let events = if name == "threads" { "" } else { "None,True,None,x" };
+        assert_eq!(get(port, "/events").text(), events, "{name}");
         assert_eq!(
             get(port, "/sockets").text(),
             "[True, True, b'ping', True, b'po', b'ng', None, True, -1]",
@@ -136,7 +173,7 @@ fn descriptors_are_waited_for() {
 
 #[test]
 fn a_websocket_and_another_descriptor_share_a_wait() {
-    for (name, server) in servers() {
+    for (name, server) in servers(&[]) {
         let port = server.port();
         let mut client = Client::open(port, "/chat", "");
         for word in ["one", "two"] {
@@ -153,7 +190,7 @@ fn a_websocket_and_another_descriptor_share_a_wait() {
 
 #[test]
 fn greenlets_wait_for_signals_while_others_run() {
-    for (name, mut server) in servers().into_iter().skip(2) {
+    for (name, mut server) in servers(&[]).into_iter().skip(2) {
         let port = server.port();
         let ask = |path: &str| {
             let mut stream = connect(port);
@@ -192,7 +229,7 @@ fn greenlets_wait_for_signals_while_others_run() {
 
 #[test]
 fn a_request_may_set_its_own_limit_in_an_event_loop() {
-    for (name, server) in servers().into_iter().skip(2) {
+    for (name, server) in servers(&[]).into_iter().skip(2) {
         let begin = Instant::now();
         assert_eq!(get(server.port(), "/limit").text(), "'late'", "{name}");
         assert!(begin.elapsed() < Duration::from_secs(10), "{name}");
@@ -200,5 +237,18 @@ fn a_request_may_set_its_own_limit_in_an_event_loop() {
             (get(server.port(), "/").status == 200 && server.workers().len() == 1).then_some(())
         });
         assert_eq!(server.log().matches("spawned rsgi worker").count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn locks_exclude_whatever_serves() {
+    for (name, server) in servers(&["-p", "2", "--locks", "1"]) {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(get(server.port(), "/locked").text(), "'refused'", "{name}"));
+            }
+        });
+        let notes = std::fs::read_to_string(server.dir().join("notes")).expect("requests left notes");
+        assert_eq!(notes, "in,out,".repeat(8), "{name}");
     }
 }

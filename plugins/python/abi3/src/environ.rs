@@ -3,12 +3,13 @@
 //! A new request updates the values that differ and copies the dict: no decoding and no hashing of what is unchanged.
 
 use crate::py::{self, Py, PyResult};
-use crate::{exchange, file_wrapper, settings};
+use crate::{exchange, file_wrapper, interpreter, settings};
 use libc::iovec;
 use pyo3_ffi::*;
 use rsgi_plugin_api::abi::WsgiRequest;
 use rsgi_plugin_api::sys;
 use std::cell::RefCell;
+use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 
 /// Shapes kept per core; the oldest makes room.
@@ -299,6 +300,20 @@ pub fn intern(text: &[u8]) -> PyResult<Py> {
     }
 }
 
+const TIMEOUT: &CStr = c"x-wsgiorg.fdevent.timeout";
+
+/// Whether there is an async mode, whose environ has what waits for descriptors.
+pub fn has_events() -> bool {
+    // SAFETY: a plain read of the published view.
+    unsafe { sys::uwsgi.r#async > 1 }
+}
+
+/// The last wait has ended by its time, or by a descriptor.
+pub fn note_timeout(environ: &Py, is_over: bool) -> PyResult<()> {
+    let value = if is_over { py::boolean(true) } else { py::none() };
+    py::set_item(environ, TIMEOUT, &value)
+}
+
 /// The keys that are the same for every request of this process.
 fn base() -> PyResult<Py> {
     // SAFETY: plain reads of the published view; strings are NUL-terminated.
@@ -335,6 +350,12 @@ fn base() -> PyResult<Py> {
     set("wsgi.input_terminated", &py::boolean(true))?;
     if settings::get().file_wrapper {
         set("wsgi.file_wrapper", &file_wrapper::class()?)?;
+    }
+    if has_events() {
+        let module = interpreter::import(c"uwsgi")?;
+        set("x-wsgiorg.fdevent.readable", &module.attr(c"wait_fd_read")?)?;
+        set("x-wsgiorg.fdevent.writable", &module.attr(c"wait_fd_write")?)?;
+        note_timeout(&dict, false)?;
     }
     set("uwsgi.version", &version)?;
     set("uwsgi.node", &node)?;

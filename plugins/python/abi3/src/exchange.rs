@@ -1,8 +1,9 @@
 //! One request on its core, from the request hook's entry to its end: what the Python objects of the request
 //! (`wsgi.input`, `start_response`, `write`) refer to, and the calls of the host that may block.
 
+use crate::py::{Py, PyResult};
 use crate::waiting::Waits;
-use crate::{exception, gil, green};
+use crate::{environ, exception, gil, green};
 use libc::iovec;
 use pyo3_ffi::PyObject;
 use rsgi_plugin_api::abi::WsgiRequest;
@@ -40,6 +41,8 @@ pub struct Exchange {
     pub stop: Flag,
     /// What the application waits for.
     pub waits: Waits,
+    /// In an async mode: the environ, which tells whether the time of a wait is over.
+    pub environ: RefCell<Option<Py>>,
     /// The uWSGI signal that its last `uwsgi.signal_wait()` ended with; -1: none.
     pub signal: Cell<i32>,
     /// `start_response`, borrowed while the application runs; for `uwsgi.start_response`.
@@ -95,6 +98,7 @@ impl Exchange {
             gone: Flag::new(),
             stop: Flag::new(),
             waits: Waits::default(),
+            environ: RefCell::default(),
             signal: Cell::new(-1),
             responder: Cell::new(std::ptr::null_mut()),
             reading: Flag::new(),
@@ -147,6 +151,16 @@ impl Exchange {
             Side::Read => &self.reading,
             Side::Write => &self.writing,
         }
+    }
+
+    /// Waits for what the application wants to wait for, if there is anything.
+    pub fn wait(&self) -> PyResult<()> {
+        if !self.waits.are_there() {
+            return Ok(());
+        }
+        let is_late = !self.waits.wait(self.req)?;
+        let environ = self.environ.borrow().as_ref().map(Py::share);
+        environ.map_or(Ok(()), |environ| environ::note_timeout(&environ, is_late))
     }
 
     /// Waits until no other thread reads or writes; the request may end then.

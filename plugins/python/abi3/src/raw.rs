@@ -90,8 +90,6 @@ fn send(exchange: &Exchange, fd: i32, result: &Py) -> PyResult<()> {
             };
         };
         module::deliver(fd, &py::text_bytes(&part)?)?;
-        if exchange.waits.are_there() {
-            exchange.waits.wait(exchange.req())?;
-        }
+        exchange.wait()?;
     }
 }

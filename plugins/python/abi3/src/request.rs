@@ -123,6 +123,9 @@ fn call(exchange: &Exchange, app: &UwsgiApp, input: &Py, responder: &Py) -> i32 
         Err(_) => return exception::report(exchange),
     };
     module::set_env(&environ);
+    if environ::has_events() {
+        *exchange.environ.borrow_mut() = Some(environ.share());
+    }
     if lifecycle::sees_requests() {
         if lifecycle::request_hooks(c"pre_request", &[&environ]).is_err() {
             return exception::report(exchange);
@@ -309,9 +312,7 @@ fn send_iterable(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
         if exchange.gone.get() {
             return Ok(Sent::Gone);
         }
-        if exchange.waits.are_there() {
-            exchange.waits.wait(exchange.req())?;
-        }
+        exchange.wait()?;
         // SAFETY: an iterator; NULL means the end, or an exception.
         let Ok(part) = (unsafe { Py::new(PyIter_Next(iterator.as_ptr())) }) else {
             // SAFETY: the GIL is held.

@@ -41,8 +41,8 @@ impl Waits {
     }
 
     /// Waits for the first of them; all are forgotten then. The client's own descriptor is ready, too, when a message of
-    /// its websocket came with the one before.
-    pub fn wait(&self, req: *mut WsgiRequest) -> PyResult<()> {
+    /// its websocket came with the one before. `false`: the time is over.
+    pub fn wait(&self, req: *mut WsgiRequest) -> PyResult<bool> {
         let wanted = self.wanted.take();
         let limit = self.limit.take();
         self.ready.set(None);
@@ -54,10 +54,11 @@ impl Waits {
         // SAFETY: as above.
         if is_wanted && unsafe { sys::rsgi_websocket_waits(req) } == 1 {
             self.ready.set(Some(client));
-            return Ok(());
+            return Ok(true);
         }
-        self.ready.set(first_of(&wanted, limit)?);
-        Ok(())
+        let first = first_of(&wanted, limit)?;
+        self.ready.set(first);
+        Ok(first.is_some())
     }
 
     /// The descriptor that ended the last wait, once; `None`: its time was over.

@@ -5,6 +5,7 @@ use crate::green;
 use crate::interpreter;
 use crate::py::{self, Args, Py, PyResult};
 use crate::waiting;
+use pyo3_ffi::PyObject_AsFileDescriptor;
 use rsgi_plugin_api::net;
 use std::ffi::c_short;
 use std::time::Duration;
@@ -25,9 +26,11 @@ pub fn descriptor(args: &Args, i: usize) -> PyResult<i32> {
 }
 
 fn note(args: &Args, function: &str, events: c_short) -> PyResult<Py> {
-    args.need(0, function)?;
+    let what = args.need(0, function)?;
     let exchange = exchange_of(function)?;
-    let fd = descriptor(args, 0)?;
+    // SAFETY: a live object: an int, or something with `fileno()`.
+    let fd = unsafe { PyObject_AsFileDescriptor(what.as_ptr()) };
+    py::check(fd)?;
     let limit = u64::try_from(args.nanoseconds(1)?).ok().filter(|limit| *limit > 0);
     // SAFETY: asks about a number.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
@@ -57,7 +60,7 @@ fn ready_fd(_: &Args) -> PyResult<Py> {
 /// `suspend()`: waits for what was noted; without that others have a turn, where there is a loop.
 fn suspend(_: &Args) -> PyResult<Py> {
     match crate::exchange::current() {
-        Some(exchange) if exchange.waits.are_there() => exchange.waits.wait(exchange.req())?,
+        Some(exchange) if exchange.waits.are_there() => exchange.wait()?,
         _ if green::is_on() => green::sleep(&py::int(0)?)?,
         _ => {}
     }
