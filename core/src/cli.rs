@@ -67,23 +67,42 @@ fn known(plugins: &[PluginOption], declared: &[String]) -> Vec<Known> {
     out
 }
 
-/// The command with every option; values may begin with a dash, long names may be abbreviated.
-fn command(known: &[Known]) -> Command {
-    let args = known.iter().map(|option| {
-        let arg = Arg::new(option.name.clone())
-            .long(option.name.clone())
-            .action(ArgAction::Append)
-            .value_parser(clap::value_parser!(OsString));
-        let arg = match option.short {
-            Some(letter) => arg.short(letter),
-            None => arg,
-        };
-        match option.arg {
-            ArgKind::Required => arg.num_args(1).allow_hyphen_values(true),
-            // only `--name=value`: the next argument is another one
-            ArgKind::No | ArgKind::Optional => arg.num_args(0..=1).require_equals(true).default_missing_value(NO_VALUE),
-        }
-    });
+impl Known {
+    /// Whether any of the arguments can mean it, in full, abbreviated or by its letter.
+    fn may_be_among(&self, arguments: &[OsString]) -> bool {
+        arguments.iter().any(|argument| {
+            let text = argument.to_string_lossy();
+            match text.strip_prefix("--") {
+                Some(long) => self.name.starts_with(long.split('=').next().unwrap_or_default()),
+                None => text.starts_with('-') && self.short.is_some_and(|letter| text.contains(letter)),
+            }
+        })
+    }
+}
+
+/// The command with the options that may be meant, of more than a thousand; values may begin with a dash, long names may
+/// be abbreviated.
+fn command(known: &[Known], arguments: &[OsString]) -> Command {
+    let args = known
+        .iter()
+        .filter(|option| option.may_be_among(arguments))
+        .map(|option| {
+            let arg = Arg::new(option.name.clone())
+                .long(option.name.clone())
+                .action(ArgAction::Append)
+                .value_parser(clap::value_parser!(OsString));
+            let arg = match option.short {
+                Some(letter) => arg.short(letter),
+                None => arg,
+            };
+            match option.arg {
+                ArgKind::Required => arg.num_args(1).allow_hyphen_values(true),
+                // only `--name=value`: the next argument is another one
+                ArgKind::No | ArgKind::Optional => {
+                    arg.num_args(0..=1).require_equals(true).default_missing_value(NO_VALUE)
+                }
+            }
+        });
     Command::new("rsgi")
         .no_binary_name(true)
         .disable_help_flag(true)
@@ -108,7 +127,7 @@ pub fn parse(
 ) -> (CommandLine, Vec<String>) {
     let known = known(plugins, declared);
     let mut arguments = getopt_spelling(arguments, &known);
-    let command = command(&known);
+    let command = command(&known, &arguments);
     let mut problems = Vec::new();
     // one round per wrong argument, each taken out, so that all are reported
     loop {
@@ -134,7 +153,8 @@ pub fn parse(
 fn ordered(matches: &ArgMatches, known: &[Known], problems: &mut Vec<String>) -> CommandLine {
     let mut found: Vec<(usize, &Known, Option<String>)> = Vec::new();
     for option in known {
-        let Some(values) = matches.get_many::<OsString>(&option.name) else {
+        // those that cannot be meant are not even asked for
+        let Ok(Some(values)) = matches.try_get_many::<OsString>(&option.name) else {
             continue;
         };
         for (index, value) in matches.indices_of(&option.name).into_iter().flatten().zip(values) {

@@ -4,7 +4,7 @@
 use super::apply::Applier;
 use super::command::Command;
 use super::plugin_host::{PluginHost, PluginOption};
-use super::spec::Apply;
+use super::spec::{Apply, OptionSpec};
 use super::{environment, explain, help, man, parse, table};
 use crate::cli;
 use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
@@ -53,7 +53,7 @@ pub fn load(
     let autoload = !mentions(arguments, "--classic-defaults") || mentions(arguments, "--autoload");
     plugins.scan(arguments);
     // 2. the command line
-    let known = known_options(plugins.host, autoload);
+    let known = known_options(plugins.host, autoload, arguments);
     let owner_of = |name: &str| plugins.host.owner_of(name);
     let (typed, mistyped) = cli::parse(arguments, &known, &declared_options(arguments), &owner_of);
     // a check goes on: it says what is wrong in the files too
@@ -133,15 +133,40 @@ fn mentions(arguments: &[OsString], name: &str) -> bool {
     arguments.iter().any(|a| a == name)
 }
 
-/// Options of loaded plugins first, then of those on disk.
-fn known_options(host: &dyn PluginHost, autoload: bool) -> Vec<PluginOption> {
+/// Options of loaded plugins first, then of those on disk, if there is need to look there.
+fn known_options(host: &dyn PluginHost, autoload: bool, arguments: &[OsString]) -> Vec<PluginOption> {
     let mut known = host.options();
-    if autoload {
+    if autoload && !arguments.iter().all(|argument| is_plain(argument, &known)) {
         known.extend(host.catalogue());
     }
     let mut seen = std::collections::HashSet::new();
     known.retain(|option| seen.insert(option.name.clone()));
     known
+}
+
+/// Whether an argument is understood without the plugins on disk: it is no option, or one of the core or of a loaded
+/// plugin by its full name. Commands may show the options of all plugins.
+fn is_plain(argument: &OsString, known: &[PluginOption]) -> bool {
+    let text = argument.to_string_lossy();
+    let is_command = |row: &OptionSpec| matches!(row.apply, Apply::Command(_));
+    if let Some(long) = text.strip_prefix("--") {
+        let name = long.split('=').next().unwrap_or_default();
+        return match table::find(name) {
+            Some(row) => !is_command(row),
+            None => known.iter().any(|option| option.name == name),
+        };
+    }
+    match text
+        .strip_prefix('-')
+        .map(|rest| (rest.chars().next(), rest.chars().count()))
+    {
+        None | Some((None, _)) => true,
+        Some((letter, 1)) => {
+            let mut rows = table::rows().filter(|row| row.short == letter);
+            rows.next().is_some_and(|row| !is_command(row))
+        }
+        Some(_) => false,
+    }
 }
 
 /// Commands that need no configuration; the first one counts.

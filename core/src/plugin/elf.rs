@@ -88,8 +88,9 @@ struct Entry {
 struct Image<'d> {
     file: ElfFile64<'d, Endianness>,
     data: &'d [u8],
-    /// What the dynamic linker will write at an address, relative to the load address.
-    pointers: HashMap<u64, u64>,
+    /// What the dynamic linker will write, relative to the load address: address and value, by address. There are tens of
+    /// thousands, of which a few are looked up.
+    pointers: Vec<(u64, u64)>,
 }
 
 impl<'d> Image<'d> {
@@ -185,7 +186,7 @@ impl<'d> Image<'d> {
     fn plugin(&self, address: u64, size: u64) -> (Option<String>, Vec<StaticOption>) {
         let at = |offset: usize| {
             let field = address.checked_add(offset as u64).filter(|_| (offset as u64) < size)?;
-            self.pointers.get(&field).copied()
+            self.pointer(field)
         };
         let name = at(offset_of!(UwsgiPlugin, name)).and_then(|p| self.text(p));
         let options = at(offset_of!(UwsgiPlugin, options))
@@ -194,19 +195,24 @@ impl<'d> Image<'d> {
         (name, options)
     }
 
+    /// What stands at an address once the file is loaded.
+    fn pointer(&self, address: u64) -> Option<u64> {
+        let at = self.pointers.binary_search_by_key(&address, |(at, _)| *at).ok()?;
+        Some(self.pointers[at].1)
+    }
+
     fn options(&self, table: u64) -> Vec<StaticOption> {
         let mut rows = Vec::new();
         let mut row = table;
-        while let Some(name) = self.pointers.get(&row).and_then(|p| self.text(*p)) {
+        while let Some(name) = self.pointer(row).and_then(|p| self.text(p)) {
             let field = |offset: usize| row.wrapping_add(offset as u64);
             rows.push(StaticOption {
                 name,
                 kind: self.word(field(offset_of!(UwsgiOption, kind))),
                 shortcut: self.word(field(offset_of!(UwsgiOption, shortcut))),
                 help: self
-                    .pointers
-                    .get(&field(offset_of!(UwsgiOption, help)))
-                    .and_then(|p| self.text(*p))
+                    .pointer(field(offset_of!(UwsgiOption, help)))
+                    .and_then(|p| self.text(p))
                     .unwrap_or_default(),
                 flags: self
                     .bytes(field(offset_of!(UwsgiOption, flags)), 8)
@@ -283,17 +289,15 @@ impl<'d> Image<'d> {
     }
 }
 
-/// The pointers that relocation will write: address to (unslid) target.
-fn pointers(file: &ElfFile64<'_, Endianness>) -> HashMap<u64, u64> {
+/// The pointers that relocation will write: address and (unslid) target, by address.
+fn pointers(file: &ElfFile64<'_, Endianness>) -> Vec<(u64, u64)> {
     let symbols = file.dynamic_symbol_table();
     let symbol = |index: SymbolIndex| {
         let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
         symbol.is_definition().then(|| symbol.address())
     };
-    let Some(relocations) = file.dynamic_relocations() else {
-        return HashMap::new();
-    };
-    relocations
+    let relocations = file.dynamic_relocations().into_iter().flatten();
+    let mut pointers: Vec<(u64, u64)> = relocations
         .filter_map(|(at, relocation)| {
             let base = match relocation.target() {
                 RelocationTarget::Absolute => 0,
@@ -302,7 +306,10 @@ fn pointers(file: &ElfFile64<'_, Endianness>) -> HashMap<u64, u64> {
             };
             Some((at, base.wrapping_add_signed(relocation.addend())))
         })
-        .collect()
+        .collect();
+    // linkers mostly leave them in runs
+    pointers.sort();
+    pointers
 }
 
 const fn machine() -> elf::Machine {
