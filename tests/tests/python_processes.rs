@@ -218,3 +218,22 @@ fn a_change_is_found_where_the_file_system_tells_nothing() {
         server.log().contains("part.py has been modified").then_some(())
     });
 }
+
+#[test]
+fn garbage_is_looked_for_rarely_while_applications_are_loaded() {
+    let app = |own: &str| {
+        format!(
+            "import gc\nwhile_loaded = gc.get_threshold()\n{own}\ndef application(env, start):\n    start('200 OK', [])\n    \
+             return [repr((while_loaded[0], gc.get_threshold()[0])).encode()]\n"
+        )
+    };
+    let answer = |own: &str| Setup::new().wsgi(&app(own)).start().get("/").text();
+    let (rarely, as_before) = answer("")
+        .split_once(", ")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    assert_eq!(rarely, "(50000");
+    assert_ne!(as_before, "50000)");
+    assert_eq!(answer("gc.set_threshold(123)"), "(50000, 123)");
+    assert!(answer("gc.set_threshold(0)").ends_with(", 0)"));
+}

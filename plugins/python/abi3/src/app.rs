@@ -12,10 +12,17 @@ use std::time::Instant;
 
 /// The applications that the options name, and those that they put into `uwsgi.applications`.
 pub fn load_configured() {
+    let thresholds = interpreter::support(c"collect_rarely", &[]);
     for source in &settings::get().apps {
         load(b"", source);
     }
     if mount_table().is_err() {
+        exception::print_current();
+    }
+    if thresholds
+        .and_then(|before| interpreter::support(c"collect_as_before", &[&before]))
+        .is_err()
+    {
         exception::print_current();
     }
 }

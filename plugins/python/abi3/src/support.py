@@ -114,6 +114,26 @@ def mounted_by_app():
     return found
 
 
+MANY = 50000
+
+
+def collect_rarely():
+    """While applications are loaded: nearly all that they make stays, and to look for garbage each 700 objects takes a
+    large part of the time. The thresholds as they were."""
+    import gc
+    before = gc.get_threshold()
+    if before[0]:
+        gc.set_threshold(MANY, *before[1:])
+    return before
+
+
+def collect_as_before(before):
+    """Afterwards, unless an application has set what it wants."""
+    import gc
+    if gc.get_threshold()[0] == MANY:
+        gc.set_threshold(*before)
+
+
 def freeze():
     """Before the first fork: what is loaded now is not looked at by the garbage collector again, so that a collection
     in a worker does not write to, and thereby copy, the memory that it shares with the master and the others."""
