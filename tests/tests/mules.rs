@@ -113,3 +113,16 @@ fn a_farm_of_mules_that_are_not_there_ends_the_start_with_its_place() {
     assert!(ended.output.contains("invalid mule id: 5"), "{}", ended.output);
     assert!(ended.output.contains("app.ini:3"), "{}", ended.output);
 }
+
+#[test]
+fn a_mule_runs_a_function_of_a_module() {
+    let brain = "\
+import time, uwsgi
+def think():
+    with open('@DIR@/notes', 'a') as f: f.write('thinks %d\\n' % uwsgi.mule_id())
+    time.sleep(60)
+";
+    let setup = Setup::new().file("brain.py", brain).wsgi(APP);
+    let server = setup.args(["--pythonpath", "@DIR@", "--mule=brain:think"]).start();
+    assert_eq!(notes(&server, "thinks", 1)[0][1], "1");
+}

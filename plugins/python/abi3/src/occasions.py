@@ -260,7 +260,7 @@ def run_mule(script):
     """A mule's program: a .py file, or module:function."""
     if script.endswith(".py"):
         return run_main(script)
-    name, function = split_module(script)
+    name, _, function = script.partition(":")
     module = load_module(name)
     if function:
         found = find_callable(module, function)
