@@ -201,6 +201,8 @@ fn a_cheap_spooler_is_there_while_there_is_something_to_do() {
     assert_eq!(spawned(&server), 0);
     spool(&server, &format!("at={}&n=later", now() as u64 + 2));
     let late = notes(&server, "later", 1);
+    // the master may say so only after the task is done
+    server.wait_log("spawned the rsgi spooler", 2);
     assert_eq!((late.len(), spawned(&server)), (1, 2));
     let log = server.log();
     let pids = log
