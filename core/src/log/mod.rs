@@ -2,6 +2,7 @@
 //!
 //! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
 
+pub mod batch;
 pub mod builtin;
 pub mod encoder;
 pub mod format;

@@ -67,6 +67,7 @@ pub fn exit(code: i32) -> ! {
     }
     match role() {
         Role::Worker => {
+            crate::log::batch::flush();
             hooks::worker_exit(worker_id());
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
