@@ -70,7 +70,8 @@ static OWNERS: &[Owner] = &[
     },
     Owner {
         plugin: "lua",
-        names: "lua= lua-gc-freq? lua-gc-full lua-load= lua-postfork-worker= lua-postload=",
+        names: "lua= lua-gc-freq? lua-gc-full lua-load= lua-postfork-mule= lua-postfork-spooler= lua-postfork-worker= \
+                lua-postload= lua-shell lua-shell-oneshot lua-worker-override= luashell luashell-oneshot",
     },
     Owner {
         plugin: "python",

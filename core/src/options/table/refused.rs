@@ -421,16 +421,6 @@ static REFUSED: &[Refusal] = &[
         names: "pump web3 wsgi-lite",
     },
     Refusal {
-        reason: "an interactive Lua in the worker is not in rsgi",
-        instead: "run lua(1)",
-        names: "lua-shell lua-shell-oneshot luashell luashell-oneshot",
-    },
-    Refusal {
-        reason: "hooks of Lua in mules and spoolers are not in rsgi",
-        instead: "use lua-postfork-worker",
-        names: "lua-postfork-mule lua-postfork-spooler",
-    },
-    Refusal {
         reason: "it belongs to uWSGI's plugin zabbix, which rsgi does not have",
         instead: "use stats and a collector",
         names: "zabbix-template",
