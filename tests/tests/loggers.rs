@@ -186,6 +186,46 @@ fn syslog_over_udp() {
     assert!(text.ends_with(&format!(" - - {line}")), "{text}");
 }
 
+#[test]
+fn long_lines_go_to_syslog_in_several_datagrams_or_cut() {
+    let long = format!("/{}", "x".repeat(1500));
+    for splits in [true, false] {
+        let (socket, address) = udp();
+        let mut args = vec!["--rsyslog-packet-size", "600"];
+        args.extend(splits.then_some("--rsyslog-split-messages"));
+        let server = Setup::new()
+            .wsgi(APP)
+            .args([
+                "--master",
+                "-p",
+                "1",
+                "--req-logger",
+                &format!("rsyslog:{address},shop"),
+            ])
+            .args(["--log-format", "%(method) %(uri)"])
+            .args(args)
+            .start();
+        let line = ask(&server, &long);
+        let mut texts = String::new();
+        while texts.len() < if splits { line.len() } else { 400 } {
+            let text = receive(&socket);
+            assert!(text.len() <= 600 && text.starts_with("<30>1 "), "{text}");
+            texts.push_str(text.split_once(" - - ").expect("a head").1);
+        }
+        match splits {
+            true => assert_eq!(texts, line),
+            false => assert!(line.starts_with(&texts), "{texts}"),
+        }
+    }
+    let ended = Setup::new().args(["--rsyslog-packet-size", "12"]).run();
+    assert_ne!(ended.code, 0);
+    assert!(
+        ended.output.contains("rsyslog-packet-size is 480 to 65507 bytes"),
+        "{}",
+        ended.output
+    );
+}
+
 /// The next counted message of a stream.
 fn counted(reader: &mut impl BufRead) -> String {
     let mut len = Vec::new();

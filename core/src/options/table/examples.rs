@@ -291,6 +291,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("lua-postfork-mule", "/srv/app/mule.lua"),
     ("lua-postfork-spooler", "/srv/app/spooler.lua"),
     ("lua-postfork-worker", "/srv/app/worker.lua"),
+    ("rsyslog-packet-size", "1400"),
     ("lua-worker-override", "/srv/app/loop.lua"),
     ("lua-postload", "/srv/app/ready.lua"),
     ("http-buffer-size", "65536"),

@@ -88,6 +88,10 @@ static OWNERS: &[Owner] = &[
                 wsgi-accept-buffer wsgi-accept-buffers wsgi-disable-file-wrapper wsgi-env-behavior= \
                 wsgi-env-behaviour= wsgi-file= wsgi-manage-chunked-input wsgi-strict",
     },
+    Owner {
+        plugin: "rsyslog",
+        names: "rsyslog-packet-size= rsyslog-split-messages",
+    },
 ];
 
 #[cfg(test)]

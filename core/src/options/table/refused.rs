@@ -110,11 +110,6 @@ static REFUSED: &[Refusal] = &[
         names: "worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
     },
     Refusal {
-        reason: "lines go to a syslog server whole",
-        instead: "use logger = rsyslog:tcp://HOST:PORT for long ones",
-        names: "rsyslog-packet-size rsyslog-split-messages",
-    },
-    Refusal {
         reason: "the size of a mule's message cannot be set here",
         instead: "use mule-msg-size",
         names: "mule-msg-recv-size",
