@@ -19,9 +19,9 @@ pub fn find(name: &str) -> Option<&'static Refusal> {
 
 static REFUSED: &[Refusal] = &[
     Refusal {
-        reason: "a lot that a carbon server does not take is replaced by the next",
-        instead: "use carbon and carbon-freq",
-        names: "carbon-idle-avg carbon-max-retry carbon-retry-delay carbon-timeout",
+        reason: "the average of an idle worker stays what it was last",
+        instead: "leave it out",
+        names: "carbon-idle-avg",
     },
     Refusal {
         reason: "jails, copies of namespaces and second processes are made from outside",
