@@ -15,6 +15,7 @@ pub mod rotate;
 mod routes;
 pub mod sink;
 pub mod standard;
+pub mod worker;
 
 pub use queue::{begin_threads, lost};
 

@@ -105,11 +105,6 @@ static REFUSED: &[Refusal] = &[
         names: "flock-wait2 flock2",
     },
     Refusal {
-        reason: "this part of the log is not in rsgi",
-        instead: "use logger and log-encoder",
-        names: "worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
-    },
-    Refusal {
         reason: "the size of a mule's message cannot be set here",
         instead: "use mule-msg-size",
         names: "mule-msg-recv-size",
