@@ -16,6 +16,7 @@ pub mod rotate;
 mod routes;
 pub mod sink;
 pub mod standard;
+pub mod worker;
 
 pub use queue::{begin_threads, lost};
 

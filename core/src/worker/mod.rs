@@ -168,6 +168,7 @@ pub fn run(id: usize) -> ! {
     hooks::master_fixup(1);
     hooks::post_fork();
     exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
+    crate::log::worker::begin(&server.settings.logging);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
