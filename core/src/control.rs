@@ -30,7 +30,9 @@ pub fn run(command: Command) -> ExitCode {
         Command::Help
         | Command::DumpOptions
         | Command::Explain(_)
-        | Command::Man
+        | Command::Man(_)
+        | Command::Completion(_)
+        | Command::Reference(_)
         | Command::CheckConfig
         | Command::Get(_)
         | Command::Extract(_) => ExitCode::SUCCESS,

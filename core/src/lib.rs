@@ -12,6 +12,7 @@ pub mod emperor;
 pub mod exports;
 pub mod locks;
 pub mod log;
+pub mod manual;
 pub mod metrics;
 pub mod mule;
 pub mod net;

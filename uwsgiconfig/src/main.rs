@@ -1,9 +1,11 @@
 //! `uwsgiconfig --plugin foobar.c`: builds `foobar_plugin.so` in the current folder.
 
+mod man;
+
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 usage: uwsgiconfig --plugin SOURCE [PROFILE [NAME]]
 
 Builds a plugin for rsgi into NAME_plugin.so in the current folder.
@@ -13,6 +15,7 @@ PROFILE is accepted for compatibility and not used: rsgi has one profile.
   --plugin SOURCE, --extra-plugin SOURCE   build
   --cflags                                 print the compiler flags
   --dot-h                                  print uwsgi.h
+  --man                                    print the manual page (roff)
   --version                                print the version
 
 Environment: CC, CFLAGS, LDFLAGS, PYTHON.";
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         ["--cflags"] => print(&uwsgiconfig::cflags()),
         ["--dot-h"] => print(uwsgiconfig::HEADER.trim_end()),
         ["--version" | "-v"] => print(env!("CARGO_PKG_VERSION")),
+        ["--man"] => print(&man::page()),
         ["--help" | "-h"] => print(USAGE),
         _ => {
             eprintln!("{USAGE}");

@@ -2,7 +2,7 @@
 
 use rsgi_core::options::{self, Startup};
 use rsgi_core::plugin::host::Plugins;
-use rsgi_core::{control, process, say, startup, top};
+use rsgi_core::{cli, control, process, say, startup, top};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::new().filter("RSGI_LOG"))
         .format_target(false)
         .init();
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let arguments = cli::arguments(std::env::args_os());
     if arguments.first().is_some_and(|first| first == "top") {
         return top::run(&arguments[1..]);
     }

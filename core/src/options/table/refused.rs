@@ -10,6 +10,11 @@ pub struct Refusal {
     names: &'static str,
 }
 
+/// Every group with its names.
+pub fn all() -> impl Iterator<Item = (impl Iterator<Item = &'static str>, &'static Refusal)> {
+    REFUSED.iter().map(|group| (group.names.split_whitespace(), group))
+}
+
 /// The group of a name.
 pub fn find(name: &str) -> Option<&'static Refusal> {
     REFUSED
