@@ -8,7 +8,7 @@ PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rs
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler cache-kills log-load lint abi-check fuzz bench bench-instructions bench-cache bench-spooler install clean dependencies
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install deb deb-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,12 @@ $(RELEASE)/rsgi:
 
 install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX); PACKAGES= names parts of packaging/files
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) RELEASE=$(RELEASE) packaging/install.sh $(PACKAGES)
+
+deb: $(RELEASE)/rsgi ## Debian packages, in target/deb (needs dpkg-dev)
+	@RELEASE=$(RELEASE) packaging/deb/build.sh $(RELEASE)/../deb
+
+deb-check: deb ## lintian, and install, run and purge them in a new Debian (as root; needs lintian and debootstrap)
+	packaging/deb/check.sh $(RELEASE)/../deb $(RELEASE)/../deb-root
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -11,11 +11,12 @@ list=no
 : "${BINDIR:=$PREFIX/bin}" "${LIBDIR:=$PREFIX/lib}" "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}"
 : "${MANDIR:=$DATADIR/man}" "${DOCDIR:=$DATADIR/doc}" "${PLUGINDIR:=$LIBDIR/rsgi/plugins}"
 [ "$PREFIX" = /usr ] && etc=/etc || etc=$PREFIX/etc
+: "${PKGCONFIGDIR:=$LIBDIR/pkgconfig}"
 : "${ZSHDIR:=$DATADIR/zsh/site-functions}" "${SYSCONFDIR:=$etc}" "${UNITDIR:=$LIBDIR/systemd/system}" "${RUN_FROM:=$RELEASE}"
 [ "$PREFIX" = /usr ] && var=/var || var=$PREFIX/var
 : "${LOCALSTATEDIR:=$var}"
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-variables="PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR PLUGINDIR ZSHDIR SYSCONFDIR UNITDIR LOCALSTATEDIR VERSION"
+variables="PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR PLUGINDIR PKGCONFIGDIR ZSHDIR SYSCONFDIR UNITDIR LOCALSTATEDIR VERSION"
 
 fill() { # every @VARIABLE@ of the input replaced
     script=""

@@ -235,3 +235,117 @@ fn a_link_named_uwsgi_loads_the_plugin_of_its_name() {
         .start();
     assert_eq!(get(server.port(), "/").text(), "linked");
 }
+
+/// The packages of the list, in its order.
+fn packages() -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(TOP).join("packaging/files")).expect("it is there");
+    let mut names: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("rsgi-"))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn every_format_has_the_packages_of_the_list() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(TOP).join(name)).expect("it is there");
+    let names = packages();
+    let deb = read("packaging/deb/control");
+    let deb: Vec<&str> = deb.lines().filter_map(|l| l.strip_prefix("Package: ")).collect();
+    assert_eq!(deb, names);
+    let rpm = read("packaging/rpm/rsgi.spec");
+    assert!(rpm.contains(&format!("%global names {}\n", names.join(" "))));
+    let arch = read("packaging/arch/PKGBUILD");
+    assert!(arch.contains(&format!("pkgname=({})\n", names.join(" "))));
+    for name in &names {
+        let short = name.trim_start_matches("rsgi-");
+        assert!(rpm.contains(&format!("%files {short} -f {name}.files\n")), "{name}");
+        assert!(arch.contains(&format!("package_{name}() {{\n")), "{name}");
+    }
+    for (file, form) in [
+        ("packaging/rpm/rsgi.spec", "\nVersion:        "),
+        ("packaging/arch/PKGBUILD", "\npkgver="),
+    ] {
+        let version = format!("{form}{}\n", env!("CARGO_PKG_VERSION"));
+        assert!(read(file).contains(&version), "{file} has another version");
+    }
+}
+
+#[test]
+fn debian_packages_are_whole_and_the_same_each_time() {
+    let setup = Setup::new();
+    if run("dpkg-shlibdeps", &["--version"], setup.dir()).is_none() {
+        return;
+    }
+    let build = |folder: &str| {
+        let output = setup.dir().join(folder);
+        let made = Command::new("packaging/deb/build.sh")
+            .arg(&output)
+            .env("RELEASE", build_dir())
+            .env("DEB_FLAGS", "-Znone")
+            .current_dir(TOP)
+            .output()
+            .expect("the script can be run");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut files: Vec<_> = std::fs::read_dir(output).expect("it was made").flatten().collect();
+        files.sort_by_key(std::fs::DirEntry::file_name);
+        files.into_iter().map(|file| file.path()).collect::<Vec<_>>()
+    };
+    let (first, second) = (build("first"), build("second"));
+    assert_eq!(first.len(), packages().len());
+    for (one, two) in first.iter().zip(&second) {
+        let [one, two] = [one, two].map(|path| std::fs::read(path).expect("it can be read"));
+        assert!(one == two, "two builds of one package differ");
+    }
+    for name in packages() {
+        let package = first
+            .iter()
+            .find(|path| path.display().to_string().contains(&format!("/{name}_")));
+        let package = package.unwrap_or_else(|| panic!("no {name}")).display().to_string();
+        let tell = |question: &str| {
+            let output = run("dpkg-deb", &[question, &package], setup.dir()).expect("it comes with dpkg-shlibdeps");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let (contents, fields) = (tell("--contents"), tell("--field"));
+        for (_, path) in listed(&[name.as_str()]) {
+            // packed, or where Debian has them
+            let known = ["/LICENSE-", "/zsh/", "/pkgconfig/", "/systemd/"]
+                .iter()
+                .any(|part| path.contains(part));
+            assert!(
+                known || contents.contains(&format!(" .{path}")),
+                "{name}: {path} is not in\n{contents}"
+            );
+        }
+        assert!(contents.contains("root/root") && !contents.contains(&setup.dir().display().to_string()));
+        if name.contains("plugin") {
+            assert!(fields.contains("rsgi-abi-1"), "{fields}");
+        }
+    }
+}
+
+#[test]
+fn units_are_good() {
+    let setup = Setup::new();
+    make_install(&[
+        format!("PREFIX={}", setup.dir().display()),
+        "PACKAGES=rsgi-core rsgi-emperor".into(),
+    ]);
+    for unit in ["rsgi-emperor.service", "rsgi@.service"] {
+        let path = format!("lib/systemd/system/{unit}");
+        let text = std::fs::read_to_string(setup.dir().join(&path)).expect("it is there");
+        for protection in [
+            "NoNewPrivileges=true",
+            "ProtectSystem=strict",
+            "CapabilityBoundingSet=\n",
+        ] {
+            assert!(text.contains(protection), "{unit}: no {protection}");
+        }
+        let Some(checked) = run("systemd-analyze", &["verify", "--man=no", &path], setup.dir()) else {
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&checked.stderr), "", "{unit}");
+    }
+}
