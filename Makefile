@@ -8,7 +8,7 @@ PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rs
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install deb deb-check clean
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install vendor deb deb-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,10 @@ $(RELEASE)/rsgi:
 
 install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX); PACKAGES= names parts of packaging/files
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) RELEASE=$(RELEASE) packaging/install.sh $(PACKAGES)
+
+vendor: ## the crates of the build in vendor/, for builds without a network
+	mkdir -p .cargo
+	$(CARGO) vendor --locked vendor > .cargo/config.toml
 
 deb: $(RELEASE)/rsgi ## Debian packages, in target/deb (needs dpkg-dev)
 	@RELEASE=$(RELEASE) packaging/deb/build.sh $(RELEASE)/../deb

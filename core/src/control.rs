@@ -9,7 +9,7 @@ use crate::options::Command;
 use crate::say;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Reload(pidfile) => send(&pidfile, Signal::SIGHUP),
         Command::Pause(pidfile) => send(&pidfile, Signal::SIGTSTP),
         Command::Cflags => print(&uwsgiconfig::cflags()),
+        Command::ConfigPy => print(uwsgiconfig::wrapper(&beside("uwsgiconfig")).trim_end()),
         Command::DotH => print(uwsgiconfig::HEADER.trim_end()),
         Command::BuildPlugin(target) => build(&target),
         Command::Version => print(env!("CARGO_PKG_VERSION")),
@@ -42,6 +43,12 @@ pub fn run(command: Command) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     println!("{text}");
     ExitCode::SUCCESS
+}
+
+/// A program in the folder of this one.
+fn beside(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.with_file_name(name)
 }
 
 /// `--connect-and-read`: everything that a server says of itself.

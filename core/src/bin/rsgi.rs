@@ -2,6 +2,7 @@
 
 use rsgi_core::options::{self, Startup};
 use rsgi_core::plugin::host::Plugins;
+use rsgi_core::plugin::registry;
 use rsgi_core::{cli, control, process, say, startup, top};
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     if arguments.first().is_some_and(|first| first == "top") {
         return top::run(&arguments[1..]);
     }
+    registry::load_embedded();
     let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {
         Ok(Startup::Run(settings)) => {

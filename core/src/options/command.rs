@@ -37,6 +37,8 @@ pub enum Command {
     Extract(String),
     /// `--cflags`: what a plugin is compiled with.
     Cflags,
+    /// `--config-py`: `uwsgiconfig.py`, which stands for `uwsgiconfig`.
+    ConfigPy,
     /// `--dot-h`: the header.
     DotH,
     /// `--build-plugin DIRECTORY`

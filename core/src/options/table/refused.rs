@@ -398,7 +398,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this tool for builds is not in rsgi",
         instead: "use uwsgiconfig",
-        names: "binary-append-data config-py print-sym print-symbol",
+        names: "binary-append-data print-sym print-symbol",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin pam, which rsgi does not have",
