@@ -4,7 +4,7 @@ CARGO   ?= cargo
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 # what `make install` installs of packaging/files; rsgi-emperor (units of systemd) besides, if it is named
-PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rsgi-loggers rsgi-dev
+PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rsgi-loggers librsgi1 rsgi-dev
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 

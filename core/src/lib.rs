@@ -19,6 +19,7 @@ pub mod net;
 pub mod options;
 pub mod plugin;
 pub mod process;
+pub mod program;
 pub mod queue;
 pub mod request;
 pub mod routing;

@@ -26,7 +26,7 @@ stanza() { # stanza PACKAGE: its paragraph of the control file
 }
 
 shlibs() { # the libraries that the programs of a tree need, as dependencies
-    files=$(find "$1" -type f \( -name '*.so' -o -path '*/bin/*' \) | sort)
+    files=$(find "$1" -type f \( -name '*.so*' -o -path '*/bin/*' \) | sort)
     [ -n "$files" ] || return 0
     # shellcheck disable=SC2086
     (cd "$work" && dpkg-shlibdeps --warnings=0 -O $files) | sed 's/^shlibs:Depends=//'
@@ -52,6 +52,12 @@ package() {
     for script in postinst prerm postrm; do
         [ ! -f "$deb/$name.$script" ] || install -m 755 "$deb/$name.$script" "$tree/DEBIAN/$script"
     done
+    case $name in
+        lib*)
+            echo "${name%[0-9]} ${name##*[a-z]} $name (>= $upstream)" > "$tree/DEBIAN/shlibs"
+            echo "activate-noawait ldconfig" > "$tree/DEBIAN/triggers"
+            ;;
+    esac
     mkdir -p "$tree/usr/share/lintian/overrides"
     sed "s/@PACKAGE@/$name/" $deb/lintian-overrides > "$tree/usr/share/lintian/overrides/$name"
     (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | sort -z | xargs -0 md5sum) > "$tree/DEBIAN/md5sums"

@@ -164,6 +164,10 @@ fn what_cannot_be_built_is_said() {
             "move it from embedded_plugins to plugins",
         ),
         (
+            "as_shared_library = true\nembedded_plugins = http\n",
+            "a library cannot carry plugins",
+        ),
+        (
             "plugins = nothing\n",
             "plugin nothing is neither one of rsgi's (graylog2, http, ",
         ),

@@ -14,6 +14,8 @@ pub struct Profile {
     pub bin_name: Option<String>,
     /// Where the server looks for plugins, and where they are installed.
     pub plugin_dir: Option<String>,
+    /// The server as a library (librsgi) in place of a program.
+    pub as_library: bool,
     /// Keys of uWSGI that decide nothing here, each with its place.
     pub unused: Vec<String>,
 }
@@ -127,10 +129,11 @@ impl Profile {
                 "plugins" | "main_plugin" => extend(&mut self.plugins, names, beside),
                 "embedded_plugins" | "embed_plugins" => extend(&mut self.embedded, names, beside),
                 "bin_name" => self.bin_name = Some(value.to_owned()),
+                "as_shared_library" => self.as_library = matches!(value, "true" | "1" | "yes" | "on"),
                 "plugin_dir" => self.plugin_dir = Some(value.to_owned()),
                 key if UNUSED.contains(&key) => self.unused.push(format!("{}:{number}: {key}", path.display())),
                 key => {
-                    let known = "inherit, plugins, embedded_plugins, bin_name, plugin_dir";
+                    let known = "inherit, plugins, embedded_plugins, bin_name, plugin_dir, as_shared_library";
                     return Err(wrong(number, format!("rsgi's build has no key {key} (it has {known})")));
                 }
             }
@@ -199,7 +202,7 @@ mod tests {
         let dir = tree(&[
             (
                 "base.ini",
-                "[uwsgi]\nplugins = python, http\nxml = auto\nplugin_dir = /p\n",
+                "[uwsgi]\nplugins = python, http\nxml = auto\nplugin_dir = /p\nas_shared_library = true\n",
             ),
             (
                 "mine.ini",
@@ -212,6 +215,7 @@ mod tests {
         assert_eq!(profile.embedded, ["http".to_owned(), source]);
         assert_eq!(profile.bin_name.as_deref(), Some("app-server"));
         assert_eq!(profile.plugin_dir.as_deref(), Some("/p"));
+        assert!(profile.as_library);
         assert!(profile.unused[0].ends_with("base.ini:3: xml"));
     }
 

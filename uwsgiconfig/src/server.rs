@@ -54,6 +54,9 @@ pub enum ServerError {
         "the plugin python cannot be inside of the server, since it finds its second part beside its file: move it from embedded_plugins to plugins"
     )]
     Python,
+    /// Nothing would load them.
+    #[error("a library cannot carry plugins: move embedded_plugins to plugins, or leave as_shared_library out")]
+    LibraryWithPlugins,
     /// A program of the build cannot be run.
     #[error("{program} cannot be run ({reason}){fix}")]
     NoProgram {
@@ -90,6 +93,8 @@ pub struct Built {
     pub files: Vec<PathBuf>,
     /// Where the server looks for its plugins.
     pub plugin_dir: String,
+    /// Where in the prefix the server belongs.
+    folder: &'static str,
 }
 
 /// Builds the server of a profile.
@@ -111,11 +116,19 @@ pub fn build(order: &Order) -> Result<Built, ServerError> {
         None => compile(order, &source, &profile, &plugin_dir)?,
     };
     std::fs::create_dir_all(&order.output).map_err(|e| file_error(&order.output, e))?;
-    let server = order.output.join(profile.bin_name.as_deref().unwrap_or("rsgi"));
-    copy(&binaries.join("rsgi"), &server)?;
+    if profile.as_library && !profile.embedded.is_empty() {
+        return Err(ServerError::LibraryWithPlugins);
+    }
+    let (made, usual) = match profile.as_library {
+        true => ("librsgi.so", "librsgi.so.1"),
+        false => ("rsgi", "rsgi"),
+    };
+    let server = order.output.join(profile.bin_name.as_deref().unwrap_or(usual));
+    copy(&binaries.join(made), &server)?;
     let mut built = Built {
         files: vec![server.clone()],
         plugin_dir,
+        folder: if profile.as_library { "lib" } else { "bin" },
     };
     for plugin in &profile.plugins {
         built
@@ -175,7 +188,8 @@ fn compile(order: &Order, source: &Path, profile: &Profile, plugin_dir: &str) ->
     let own = own_plugins(source);
     let mut cargo = Command::new(tool("CARGO", "cargo"));
     cargo.current_dir(source);
-    cargo.args(["build", "--release", "--locked", "-p", "rsgi-core"]);
+    let server = if profile.as_library { "librsgi" } else { "rsgi-core" };
+    cargo.args(["build", "--release", "--locked", "-p", server]);
     for plugin in profile
         .plugins
         .iter()
@@ -205,7 +219,9 @@ fn compile(order: &Order, source: &Path, profile: &Profile, plugin_dir: &str) ->
         }
     }
     cargo.env("RSGI_PLUGIN_DIR", plugin_dir);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", rust_flags(source));
+    let renamed = renamed_folders(source);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&renamed));
+    cargo.env("CFLAGS", c_flags(&renamed));
     run(&mut cargo, order.verbose, "; install Rust from your distribution")?;
     programs.push("release");
     Ok(programs)
@@ -226,28 +242,43 @@ fn compiler_variables(cc: &str, target: Option<&str>) -> Vec<(String, String)> {
     ]
 }
 
-/// Paths of this machine become names, so that two builds of one source are the same wherever they happen.
-fn rust_flags(source: &Path) -> OsString {
+/// Folders of this machine, and the names that stand for them in what is built: two builds of one source are the same
+/// wherever they happen.
+fn renamed_folders(source: &Path) -> Vec<(PathBuf, &'static str)> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let source = source.canonicalize().unwrap_or_else(|_| source.to_path_buf());
+    let home = home.map(|home| (home, "cargo"));
+    std::iter::once((source, "rsgi")).chain(home).collect()
+}
+
+/// `$CARGO_ENCODED_RUSTFLAGS` or `$RUSTFLAGS`, and the names of folders.
+fn rust_flags(renamed: &[(PathBuf, &str)]) -> OsString {
     let mut flags: Vec<String> = match std::env::var("CARGO_ENCODED_RUSTFLAGS") {
         Ok(encoded) => encoded
             .split('\x1f')
             .filter(|f| !f.is_empty())
             .map(str::to_owned)
             .collect(),
-        Err(_) => std::env::var("RUSTFLAGS")
-            .unwrap_or_default()
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect(),
+        Err(_) => words("RUSTFLAGS"),
     };
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    flags.push(format!("--remap-path-prefix={}=rsgi", source.display()));
-    if let Some(home) = home {
-        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
-    }
+    let names = renamed.iter().map(|(folder, name)| (folder.display(), name));
+    flags.extend(names.map(|(folder, name)| format!("--remap-path-prefix={folder}={name}")));
     flags.join("\x1f").into()
+}
+
+/// `$CFLAGS` for the C parts, and the names of folders.
+fn c_flags(renamed: &[(PathBuf, &str)]) -> String {
+    let mut flags = words("CFLAGS");
+    let names = renamed.iter().map(|(folder, name)| (folder.display(), name));
+    flags.extend(names.map(|(folder, name)| format!("-ffile-prefix-map={folder}={name}")));
+    flags.join(" ")
+}
+
+fn words(variable: &str) -> Vec<String> {
+    let text = std::env::var(variable).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Puts a plugin's files into a folder: those of the tree from the binaries, sources from their compiler.
@@ -302,7 +333,7 @@ pub fn install(built: &Built, destination: &str, prefix: &str) -> Result<Vec<Pat
     let mut installed = Vec::new();
     for (number, file) in built.files.iter().enumerate() {
         let folder = match number {
-            0 => place(&format!("{prefix}/bin")),
+            0 => place(&format!("{prefix}/{}", built.folder)),
             _ => place(&built.plugin_dir),
         };
         std::fs::create_dir_all(&folder).map_err(|e| file_error(&folder, e))?;
@@ -360,7 +391,10 @@ mod tests {
 
     #[test]
     fn paths_of_this_machine_become_names() {
-        let flags = rust_flags(Path::new("/src/rsgi")).into_string().unwrap();
-        assert!(flags.contains("--remap-path-prefix=/src/rsgi=rsgi"), "{flags}");
+        let renamed = [(PathBuf::from("/src/rsgi"), "rsgi")];
+        let flags = rust_flags(&renamed).into_string().unwrap();
+        assert!(flags.ends_with("--remap-path-prefix=/src/rsgi=rsgi"), "{flags}");
+        assert!(c_flags(&renamed).ends_with("-ffile-prefix-map=/src/rsgi=rsgi"));
+        assert_eq!(renamed_folders(Path::new("/"))[0], (PathBuf::from("/"), "rsgi"));
     }
 }
