@@ -49,10 +49,17 @@ pub(super) enum Parsed {
     Broken(String),
 }
 
-/// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end.
-pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare: &mut Vec<Vec<u8>>, leaving: bool) {
+/// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end. Whether it was closed.
+pub fn connection(
+    core: &mut Core,
+    poll: &Poll,
+    mut conn: Box<Connection>,
+    spare: &mut Vec<Vec<u8>>,
+    leaving: bool,
+) -> bool {
     if conn.socket.protocol == SocketProtocol::Raw {
-        return raw(core, &mut conn);
+        raw(core, &mut conn);
+        return true;
     }
     conn.borrow_buffer(spare);
     let next = match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
@@ -60,6 +67,7 @@ pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare
         Received::Nothing => Next::Park,
         Received::Some => requests(core, &mut conn, leaving),
     };
+    let is_over = matches!(next, Next::Close | Next::Linger);
     match next {
         Next::Park => {
             conn.release_buffer(spare);
@@ -80,6 +88,7 @@ pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare
             conn.linger();
         }
     }
+    is_over
 }
 
 /// Serves what is buffered, request by request (pipelining), in order.
