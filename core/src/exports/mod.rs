@@ -29,6 +29,14 @@ mod signal;
 mod socket;
 mod spooler;
 mod string;
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "loongarch64",
+    target_arch = "riscv64",
+    target_arch = "s390x"
+))]
+mod variadic;
 mod websocket;
 
 use std::ffi::{CStr, c_char};

@@ -10,6 +10,11 @@ pub struct Refusal {
     names: &'static str,
 }
 
+/// Every group with its names.
+pub fn all() -> impl Iterator<Item = (impl Iterator<Item = &'static str>, &'static Refusal)> {
+    REFUSED.iter().map(|group| (group.names.split_whitespace(), group))
+}
+
 /// The group of a name.
 pub fn find(name: &str) -> Option<&'static Refusal> {
     REFUSED
@@ -383,7 +388,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this tool for builds is not in rsgi",
         instead: "use uwsgiconfig",
-        names: "binary-append-data config-py print-sym print-symbol",
+        names: "binary-append-data print-sym print-symbol",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin pam, which rsgi does not have",
