@@ -1318,6 +1318,111 @@ void rsgi_set_harakiri(struct wsgi_request *, int seconds);
  * leaves, and whoever still waits waits in vain. */
 void rsgi_events_on_signal(int (*seen)(uint8_t signal, int handled));
 
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: what goes out by itself, and what is asked for by name (layer 1).
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_stats_pusher_instance;
+/* A kind of --stats-push KIND[:ARG]. */
+struct uwsgi_stats_pusher {
+    char *name;
+    void (*func)(struct uwsgi_stats_pusher_instance *, time_t, char *, size_t);
+    int raw;                 /* set it to 1 after the registration: func wants no document, it reads uwsgi.metrics */
+    struct uwsgi_stats_pusher *next;
+};
+/* One --stats-push of a plugin's kind. */
+struct uwsgi_stats_pusher_instance {
+    struct uwsgi_stats_pusher *pusher;
+    char *arg;               /* what followed the colon, or NULL; the plugin's to change */
+    void *data;              /* the plugin's */
+    int raw;                 /* 1: as of its pusher */
+    int configured;          /* 0 at first: parse arg, then set it */
+    int freq;                /* seconds between two calls; 0: --stats-pusher-default-freq, else 3 */
+    time_t last_run;
+    struct uwsgi_stats_pusher_instance *next;
+    int needs_retry;         /* func sets it to 1: it did not work */
+    int retries;             /* so many so far */
+    int max_retries;         /* 0: none */
+    int retry_delay;         /* seconds */
+    time_t next_retry;
+};
+/* [master] in on_load or init; the record is the host's and stays. func(instance, now, json, len) runs in the master's
+ * process in one thread for all pushers of plugins, after the first fork, one call at a time; json is the document of the
+ * statistics server, good during the call, NULL for a raw one. It may block; what is due meanwhile is left out. A kind of
+ * the host's own of this name is replaced. */
+struct uwsgi_stats_pusher *uwsgi_register_stats_pusher(char *name,
+                                                       void (*func)(struct uwsgi_stats_pusher_instance *, time_t,
+                                                                    char *, size_t));
+/* [master] up to post_init: one more, as if --stats-push named it; arg is kept, not copied. The record is the host's. */
+struct uwsgi_stats_pusher_instance *uwsgi_stats_pusher_add(struct uwsgi_stats_pusher *, char *arg);
+
+struct uwsgi_logchunk;
+/* [master] in on_load or init: %(name) of --log-format. func(request, &text) runs in [request] after the answer, and
+ * returns the length of text, 0 or less: a dash is written. need_free 1: the host free()s text. The bytes go into the line
+ * without control characters, else as they are. Goes before a name of the host's own. The record is opaque, never NULL. */
+struct uwsgi_logchunk *uwsgi_register_logchunk(char *name, ssize_t (*func)(struct wsgi_request *, char **), int need_free);
+
+/* A value of uwsgi_logvar_add(). */
+struct uwsgi_logvar {
+    char key[256];
+    uint8_t keylen;
+    char val[256];
+    uint8_t vallen;
+    struct uwsgi_logvar *next; /* NULL */
+};
+/* [request] The variable, or NULL; good until this thread's next call. Not to be written. */
+struct uwsgi_logvar *uwsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen);
+
+struct uwsgi_exception_handler;
+/* One --exception-handler NAME[:ARG]. */
+struct uwsgi_exception_handler_instance {
+    struct uwsgi_exception_handler *handler; /* opaque */
+    int configured;          /* 0 at the first call: open what you need, then set it */
+    int fd;                  /* -1 at first; this and the next are the plugin's */
+    char *arg;               /* what followed the colon, or NULL */
+    void *custom_ptr;
+    struct uwsgi_exception_handler_instance *next;
+};
+/* [master] in on_load or init: a handler of the exceptions that uwsgi_manage_exception() is told. func(instance, packet,
+ * len) runs in [worker], in one thread beside the requests, one call at a time; it may block. packet is the body of a uwsgi
+ * packet (uwsgi_hooked_parse), good during the call: vars (itself such a body: the request's variables), backtrace (array:
+ * file, line, function, code, extra of each frame), class, msg, repr, unix (seconds), wid, core, pid, node. 0, or another
+ * number: it failed, which is logged. The record is opaque, never NULL. */
+struct uwsgi_exception_handler *uwsgi_register_exception_handler(char *name,
+                                                                 int (*func)(struct uwsgi_exception_handler_instance *,
+                                                                             char *, size_t));
+/* [any] Calls func(index, value, len, data) for each element of an array of texts (uint16_t length, bytes); -1:
+ * malformed. */
+int uwsgi_hooked_parse_array(char *, size_t, void (*func)(uint16_t, char *, uint16_t, void *), void *data);
+
+/* [master] in on_load: --cheaper-algo NAME. func(can_spawn) runs in [master] once a second and looks at uwsgi.workers:
+ * above 0: so many more workers, below 0: one less, 0: as it is. can_spawn 0: memory is short, more are not started. */
+void uwsgi_register_cheaper_algo(char *name, int (*func)(int can_spawn));
+
+/* One --log-encoder NAME[:LOGGER] ARGS. */
+struct uwsgi_log_encoder {
+    char *name;
+    char *(*func)(struct uwsgi_log_encoder *, char *, size_t, size_t *);
+    int configured;          /* 0 at the first call */
+    char *use_for;           /* the logger that was named, or NULL */
+    char *args;              /* or NULL */
+    void *data;              /* the plugin's */
+    struct uwsgi_log_encoder *next;
+};
+/* [master] in on_load. func(encoder, line, len, &newlen) runs in the process that delivers lines (the master), one call at
+ * a time for each encoder; it returns what the line becomes, from malloc(), free()d by the host, or NULL: the line is left
+ * as it was. A name of the host's own is kept. */
+void uwsgi_register_log_encoder(char *name, char *(*func)(struct uwsgi_log_encoder *, char *, size_t, size_t *));
+
+/* A source of time for uwsgi_now() and uwsgi_micros(): --clock NAME. */
+struct uwsgi_clock {
+    char *name;
+    time_t (*seconds)(void);       /* [any] since the epoch */
+    uint64_t (*microseconds)(void); /* [any] since the epoch */
+    struct uwsgi_clock *next;      /* the host's */
+};
+/* [master] in on_load: the record stays the plugin's and must stay. */
+void uwsgi_register_clock(struct uwsgi_clock *);
+
 #ifdef __cplusplus
 }
 #endif

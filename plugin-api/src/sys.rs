@@ -442,4 +442,31 @@ unsafe extern "C" {
     pub fn rsgi_events_finish(a0: *mut WsgiRequest, complete: c_int) -> c_int;
     pub fn rsgi_events_kept(a0: *mut WsgiRequest) -> usize;
     pub fn rsgi_events_wait(a0: *mut WsgiRequest);
+    pub fn uwsgi_register_stats_pusher(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiStatsPusherInstance, time_t, *mut c_char, usize)>,
+    ) -> *mut UwsgiStatsPusher;
+    pub fn uwsgi_stats_pusher_add(a0: *mut UwsgiStatsPusher, arg: *mut c_char) -> *mut UwsgiStatsPusherInstance;
+    pub fn uwsgi_register_logchunk(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut *mut c_char) -> isize>,
+        need_free: c_int,
+    ) -> *mut UwsgiLogchunk;
+    pub fn uwsgi_logvar_get(a0: *mut WsgiRequest, key: *mut c_char, keylen: u8) -> *mut UwsgiLogvar;
+    pub fn uwsgi_register_exception_handler(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiExceptionHandlerInstance, *mut c_char, usize) -> c_int>,
+    ) -> *mut UwsgiExceptionHandler;
+    pub fn uwsgi_hooked_parse_array(
+        a0: *mut c_char,
+        a1: usize,
+        func: Option<unsafe extern "C" fn(u16, *mut c_char, u16, *mut c_void)>,
+        data: *mut c_void,
+    ) -> c_int;
+    pub fn uwsgi_register_cheaper_algo(name: *mut c_char, func: Option<unsafe extern "C" fn(c_int) -> c_int>);
+    pub fn uwsgi_register_log_encoder(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiLogEncoder, *mut c_char, usize, *mut usize) -> *mut c_char>,
+    );
+    pub fn uwsgi_register_clock(a0: *mut UwsgiClock);
 }

@@ -97,6 +97,12 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max metrics metrics_lock reserved;
         UwsgiMetric "struct uwsgi_metric": name_len oid reset_after_push value initial_value next reserved;
         UwsgiLockItem "struct uwsgi_lock_item": lock_ptr pid next;
+        UwsgiStatsPusher "struct uwsgi_stats_pusher": func raw next;
+        UwsgiStatsPusherInstance "struct uwsgi_stats_pusher_instance": arg data raw configured freq last_run needs_retry next_retry;
+        UwsgiLogvar "struct uwsgi_logvar": keylen val vallen next;
+        UwsgiExceptionHandlerInstance "struct uwsgi_exception_handler_instance": configured fd arg custom_ptr next;
+        UwsgiLogEncoder "struct uwsgi_log_encoder": func configured use_for args data next;
+        UwsgiClock "struct uwsgi_clock": seconds microseconds next;
     };
     let dir = std::env::temp_dir().join(format!("rsgi-layout-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();

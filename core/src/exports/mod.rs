@@ -18,6 +18,7 @@ mod metric;
 mod mule;
 mod number;
 mod option;
+mod outward;
 mod queue;
 mod request;
 mod resolve;
@@ -66,6 +67,15 @@ pub fn now() -> i64 {
 /// Microseconds since the epoch.
 pub fn micros() -> u64 {
     number::uwsgi_micros()
+}
+
+/// The bytes at a pointer with a length, empty for NULL or a length of zero or less: for what plugins return.
+///
+/// # Safety
+/// As for the header's pointers: so many bytes that stay unchanged while the result lives.
+pub unsafe fn bytes_of<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
+    // SAFETY: by the contract.
+    unsafe { bytes(p, len) }
 }
 
 pub use socket::{uwsgi_socket_nb as socket_nonblocking, wait_read, wait_read2, wait_write};

@@ -68,6 +68,7 @@ pub fn exit(code: i32) -> ! {
     match role() {
         Role::Worker => {
             hooks::worker_exit(worker_id());
+            crate::exceptions::finish();
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
             }

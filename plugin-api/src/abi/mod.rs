@@ -5,6 +5,7 @@ mod buffer;
 mod events;
 mod logger;
 mod option;
+mod outward;
 mod plugin;
 mod request;
 mod route;
@@ -16,6 +17,11 @@ pub use buffer::UwsgiBuffer;
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
+pub use outward::{
+    UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiExceptionHandlerInstance,
+    UwsgiLogEncoder, UwsgiLogchunk, UwsgiLogchunkFn, UwsgiLogvar, UwsgiStatsPush, UwsgiStatsPusher,
+    UwsgiStatsPusherInstance,
+};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
 pub use route::{

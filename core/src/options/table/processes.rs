@@ -181,7 +181,9 @@ static ROWS: &[OptionSpec] = &[
         No,
         "nothing to do: use MemorySwapMax of systemd or cgroups",
     ),
-    no_effect("clock", Required, "nothing to do: the system's clock is used"),
+    text("clock", "a plugin's source of time, instead of the system's", |s, v| {
+        s.processes.clock = Some(v.into())
+    }),
     number("rpc-max", "remote procedures that a process may register", |s, n| {
         s.processes.rpc_max = n as u32
     })
