@@ -12,6 +12,7 @@ pub mod decimal;
 pub mod emperor;
 pub mod exceptions;
 pub mod exports;
+pub mod figures;
 pub mod locks;
 pub mod log;
 pub mod metrics;

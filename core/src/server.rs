@@ -249,6 +249,7 @@ pub fn view() -> *mut UwsgiServer {
             (*view).wait_write_hook = Some(crate::exports::wait_write);
             (*view).wait_read2_hook = Some(crate::exports::wait_read2);
             (*view).current_wsgi_req = Some(current_request);
+            (*view).lock_ops = crate::exports::LOCK_OPS;
         }
     }
     view

@@ -112,6 +112,11 @@ extern "C" {
 struct wsgi_request;
 struct uwsgi_buffer;
 struct uwsgi_instance;
+struct uwsgi_cache;
+struct uwsgi_spooler;
+struct uwsgi_daemon;
+struct uwsgi_shared;
+struct uwsgi_thread;
 
 /*
  * One option. A table of them ends with a row whose name is NULL (UWSGI_END_OF_OPTIONS).
@@ -524,6 +529,19 @@ struct uwsgi_lock_item {
     struct uwsgi_lock_item *next;
 };
 
+/* What uwsgi_lock(), uwsgi_rlock() and so on are; uwsgi.lock_ops holds them. */
+struct uwsgi_lock_ops {
+    struct uwsgi_lock_item *(*lock_init)(char *);
+    pid_t (*lock_check)(struct uwsgi_lock_item *);
+    void (*lock)(struct uwsgi_lock_item *);
+    void (*unlock)(struct uwsgi_lock_item *);
+    struct uwsgi_lock_item *(*rwlock_init)(char *);
+    pid_t (*rwlock_check)(struct uwsgi_lock_item *);
+    void (*rlock)(struct uwsgi_lock_item *);
+    void (*wlock)(struct uwsgi_lock_item *);
+    void (*rwunlock)(struct uwsgi_lock_item *);
+};
+
 /* A number by name; *value lies in memory shared by all processes. */
 struct uwsgi_metric {
     char *name;
@@ -642,7 +660,14 @@ struct uwsgi_server {
     int rpc_max;                     /* slots of the table of remote procedures */
     struct uwsgi_metric *metrics;    /* those of the operator and of plugins, in the order of their making */
     struct uwsgi_lock_item *metrics_lock; /* NULL without metrics; values are atomic without it */
-    uint64_t reserved[59];
+    struct uwsgi_lock_ops lock_ops;
+    struct uwsgi_cache *caches;      /* these four are lists; what they say is refreshed by the master each second */
+    struct uwsgi_spooler *spoolers;
+    struct uwsgi_daemon *daemons;
+    struct uwsgi_shared *shared;
+    struct uwsgi_thread *alarm_thread; /* not NULL when there are alarms; its fields are of no use */
+    struct wsgi_request *wsgi_req;   /* [worker] that of core 0 */
+    uint64_t reserved[44];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -1422,6 +1447,275 @@ struct uwsgi_clock {
 };
 /* [master] in on_load: the record stays the plugin's and must stay. */
 void uwsgi_register_clock(struct uwsgi_clock *);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: options of the host, set from a plugin's option row (layer 1). [master], as the func of a row.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* The value becomes one more node, with its pattern compiled; a wrong pattern ends the start with a line. data: struct
+ * uwsgi_regexp_list *. */
+void uwsgi_opt_add_regexp_list(char *, char *, void *);
+/* Values of the host's own options mule, set-placeholder (NAME=VALUE), socket: data is not used. */
+void uwsgi_opt_add_mule(char *, char *, void *);
+void uwsgi_opt_set_placeholder(char *, char *, void *);
+void uwsgi_opt_add_lazy_socket(char *, char *, void *);
+void uwsgi_opt_set_logger(char *, char *, void *);  /* --logger; data: NULL or the kind, the value is its argument */
+void uwsgi_opt_uid(char *, char *, void *);         /* data: NULL: --uid, else uid_t */
+void uwsgi_opt_gid(char *, char *, void *);         /* data: NULL: --gid, else gid_t */
+void uwsgi_opt_deprecated(char *, char *, void *);  /* says so; data: a text of what to use instead */
+/* Any option, as if the configuration had it: key, value (may be NULL); both must stay. The last argument is not used. */
+void add_exported_option(char *key, char *value, int configured);
+
+/* Patterns as options collect them; they are the host's (PCRE2) and opaque. */
+struct uwsgi_regexp_list {
+    void *pattern;
+    void *pattern_extra;     /* NULL */
+    uint64_t custom;         /* these three are the plugin's */
+    char *custom_str;
+    void *custom_ptr;
+    struct uwsgi_regexp_list *next;
+};
+/* [any] Compiles a pattern into *pattern, which stays; 0, or -1 with the reason in the log. */
+int uwsgi_regexp_build(char *text, void **pattern, void **extra);
+int uwsgi_regexp_match(void *pattern, void *extra, char *text, int len); /* [any] 0 or more: it matches, -1: it does not */
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: event queues, listening, waiting (layer 2). [any] One thread at a time for each queue.
+ * ------------------------------------------------------------------------------------------------------------ */
+int event_queue_init(void);              /* a new queue, a descriptor of yours: close(); -1: none (errno) */
+int event_queue_read(void);              /* what stands for reading in the functions with an event */
+int event_queue_write(void);
+int event_queue_add_fd_read(int queue, int fd);  /* these: 0, or -1 with the reason in the log */
+int event_queue_add_fd_write(int queue, int fd);
+int event_queue_del_fd(int queue, int fd, int event);
+int event_queue_fd_read_to_write(int queue, int fd);
+int event_queue_fd_write_to_read(int queue, int fd);
+int event_queue_fd_read_to_readwrite(int queue, int fd);
+int event_queue_fd_write_to_readwrite(int queue, int fd);
+int event_queue_fd_readwrite_to_read(int queue, int fd);
+int event_queue_fd_readwrite_to_write(int queue, int fd);
+/* Waits so many seconds (-1: for ever) for one descriptor: 1 and *fd, 0: none, -1: error (errno, EINTR too). */
+int event_queue_wait(int queue, int timeout, int *fd);
+void *event_queue_alloc(int count);      /* room for so many events, yours: free() */
+int event_queue_wait_multi(int queue, int timeout, void *events, int count); /* how many came, as above */
+int event_queue_interesting_fd(void *events, int at); /* the descriptor of an event */
+int event_queue_interesting_fd_is_read(void *events, int at);
+int event_queue_interesting_fd_is_write(void *events, int at);
+int event_queue_interesting_fd_has_error(void *events, int at); /* hung up counts */
+
+/* Listening sockets of a plugin's own, not handed over a reload: a descriptor, yours, blocking unless said; -1 with the
+ * reason in the log. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
+int bind_to_tcp(char *name, int queue, char *colon);
+int bind_to_unix(char *name, int queue, int chmod_to_666, int is_abstract); /* "@name" is abstract, too */
+int bind_to_udp(char *name, int multicast, int broadcast); /* a multicast group is joined */
+int bind_to_unix_dgram(char *name);
+int uwsgi_connectn(char *address, uint16_t len, int timeout, int async);
+int uwsgi_connect_udp(char *address);    /* -1: errno */
+char *uwsgi_getsockname(int fd);         /* "host:port" or a path, yours to free(); NULL: none */
+int uwsgi_socket_passcred(int fd);       /* 0, or -1 */
+struct uwsgi_socket *uwsgi_get_socket_by_num(int number); /* of the workers, from 0; NULL: none */
+
+/* Waits for an event (POLLIN, POLLOUT) on a descriptor so many seconds (0: socket-timeout, -1: for ever): above 0 when it
+ * came, 0: it did not, -1: error or hung up. */
+int uwsgi_waitfd_event(int fd, int timeout, int event);
+#define uwsgi_waitfd(a, b) uwsgi_waitfd_event(a, b, POLLIN)
+#define uwsgi_waitfd_write(a, b) uwsgi_waitfd_event(a, b, POLLOUT)
+/* What uwsgi.wait_read_hook and wait_write_hook are at first. */
+int uwsgi_simple_wait_read_hook(int fd, int timeout);
+int uwsgi_simple_wait_write_hook(int fd, int timeout);
+int uwsgi_write_true_nb(int fd, char *, size_t, int timeout);    /* writes all: 0, or -1 */
+ssize_t uwsgi_read_true_nb(int fd, char *, size_t, int timeout); /* what is there, at least a byte; 0: end, -1 */
+#define uwsgi_wait_read_req(x) ((x)->switches++, uwsgi.wait_read_hook((x)->fd, uwsgi.socket_timeout))
+#define uwsgi_wait_write_req(x) ((x)->switches++, uwsgi.wait_write_hook((x)->fd, uwsgi.socket_timeout))
+int pivot_root(const char *new_root, const char *put_old); /* of the C library, which has no header for it */
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: files and texts (layer 2). [any] char * results are new and yours (free()) unless said otherwise.
+ * ------------------------------------------------------------------------------------------------------------ */
+int uwsgi_file_exists(char *path);       /* 1: there is something (errno otherwise) */
+int uwsgi_is_file(char *path);           /* 1: a regular file */
+int uwsgi_is_dir(char *path);
+char *uwsgi_get_cwd(void);
+/* The path without links and dots, in result (PATH_MAX + 1 bytes) or new when that is NULL; NULL: there is none (errno). */
+char *uwsgi_expand_path(char *path, int len, char *result);
+/* The MIME type by the ending of a name, and its length; it stays the host's. NULL: unknown. */
+char *uwsgi_get_mime_type(char *name, int len, size_t *typelen);
+char *uwsgi_simple_file_read(char *path);                    /* all of a file as text, or NULL (errno) */
+char *uwsgi_read_fd(int fd, size_t *size, int add_zero);     /* all that comes */
+/* Reads a uwsgi packet. The body goes into *buf, of *len allocated bytes, which realloc() makes larger if need be; *len
+ * becomes the body's length. The places of the modifiers may be NULL. timeout in seconds; 0, or -1. */
+int uwsgi_read_with_realloc(int fd, char **buf, size_t *len, int timeout, uint8_t *modifier1, uint8_t *modifier2);
+/* The same with the whole head; *buf NULL: the body lies in new memory, yours, else it is large enough. 0, -1: error, -2:
+ * time is up. */
+int uwsgi_read_response(int fd, struct uwsgi_header *, int timeout, char **buf);
+char *uwsgi_base64_decode(char *, size_t, size_t *len);      /* with a NUL behind; NULL: it is none */
+char *uwsgi_base64_encode(char *, size_t, size_t *len);
+void http_url_decode(char *, uint16_t *len, char *dst);      /* dst: at least *len bytes; *len becomes what was written */
+void http_url_encode(char *, uint16_t *len, char *dst);      /* dst: at least 3 * *len bytes */
+int uwsgi_http_date(time_t, char *dst31);                    /* "Sun, 06 Nov 1994 08:49:37 GMT" and NUL; its length, 29 */
+char *uwsgi_lower(char *, size_t);                           /* in place; the same text */
+char *uwsgi_str_contains(char *, int, char);                 /* where the char is, or NULL */
+size_t uwsgi_str_occurence(char *, size_t, char);            /* how often */
+/* The part of a text between separators, from 0; its length. Into the text; NULL: there are fewer. */
+char *uwsgi_str_split_nget(char *, size_t, char separator, size_t number, size_t *len);
+
+/* A list with keys. */
+struct uwsgi_dyn_dict {
+    char *key;
+    int keylen;
+    char *value;
+    int vallen;
+    uint64_t hits;           /* these two are the plugin's */
+    int status;
+    struct uwsgi_dyn_dict *prev;
+    struct uwsgi_dyn_dict *next;
+};
+/* [any], one thread at a time: a node at the end of the list; key and value are kept, not copied. The node is the list's. */
+struct uwsgi_dyn_dict *uwsgi_dyn_dict_new(struct uwsgi_dyn_dict **list, char *key, int keylen, char *value, int vallen);
+void uwsgi_dyn_dict_del(struct uwsgi_dyn_dict *); /* free()s the node, takes it out of its list; not its texts */
+
+/* A growing JSON document. Functions return 0, or -1: the limit is reached. */
+struct uwsgi_stats {
+    char *base;              /* pos bytes of document */
+    off_t pos;
+    size_t tabs;
+    size_t chunk;
+    size_t size;             /* allocated */
+    int minified;
+    int dirty;
+};
+struct uwsgi_stats *uwsgi_stats_new(size_t chunk); /* [any] opens the object; free() base, then it */
+int uwsgi_stats_comma(struct uwsgi_stats *);
+int uwsgi_stats_object_open(struct uwsgi_stats *);
+int uwsgi_stats_object_close(struct uwsgi_stats *);
+int uwsgi_stats_list_open(struct uwsgi_stats *);
+int uwsgi_stats_list_close(struct uwsgi_stats *);
+int uwsgi_stats_key(struct uwsgi_stats *, char *);
+int uwsgi_stats_str(struct uwsgi_stats *, char *);
+int uwsgi_stats_keyval(struct uwsgi_stats *, char *, char *);
+int uwsgi_stats_keyval_comma(struct uwsgi_stats *, char *, char *);
+int uwsgi_stats_keyvaln(struct uwsgi_stats *, char *, char *, int);
+int uwsgi_stats_keyvaln_comma(struct uwsgi_stats *, char *, char *, int);
+int uwsgi_stats_keylong(struct uwsgi_stats *, char *, unsigned long long);
+int uwsgi_stats_keylong_comma(struct uwsgi_stats *, char *, unsigned long long);
+int uwsgi_stats_keyslong(struct uwsgi_stats *, char *, long long);
+int uwsgi_stats_keyslong_comma(struct uwsgi_stats *, char *, long long);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: threads, shared areas of a plugin's memory, what the server runs beside workers (layer 2).
+ * ------------------------------------------------------------------------------------------------------------ */
+/* A thread with a queue and a pair of sockets: pipe[0] is for everybody else, pipe[1] the thread's, in its queue. */
+struct uwsgi_thread {
+    pthread_t tid;
+    pthread_attr_t tattr;    /* not used */
+    int pipe[2];
+    int queue;               /* of event_queue_init() */
+    ssize_t rlen;            /* from here on all is the plugin's but func and data */
+    void *data;
+    char *buf;
+    off_t pos;
+    size_t len;
+    uint64_t custom0;
+    uint64_t custom1;
+    uint64_t custom2;
+    uint64_t custom3;
+    pthread_mutex_t lock;    /* made */
+    void (*func)(struct uwsgi_thread *);
+};
+/* [any] Runs func(thread) in a new thread, all signals blocked. The record is the host's and stays when func returns. NULL:
+ * no thread (said in the log). Threads do not survive a fork: begin them in post_fork, or master_cycle. */
+struct uwsgi_thread *uwsgi_thread_new(void (*func)(struct uwsgi_thread *));
+struct uwsgi_thread *uwsgi_thread_new_with_data(void (*func)(struct uwsgi_thread *), void *data);
+
+struct uwsgi_sharedarea {
+    int id;
+    int pages;
+    int fd;                  /* -1; the plugin's */
+    struct uwsgi_lock_item *lock;
+    char *area;
+    uint64_t max_pos;        /* the last byte */
+    uint64_t updates;        /* the plugin counts them, or uwsgi_sharedarea_update() */
+    uint8_t honour_used;     /* these two are the plugin's */
+    uint64_t used;
+    void *obj;
+};
+/* [master] before the fork: one more area, of a plugin's memory, which must stay (and be shared). NULL: no lock. */
+struct uwsgi_sharedarea *uwsgi_sharedarea_init_ptr(char *area, uint64_t len);
+/* [any] An area by its number, if pos is inside of it; NULL otherwise. The record is this process's. */
+struct uwsgi_sharedarea *uwsgi_sharedarea_get_by_id(int id, uint64_t pos);
+
+/* The sum of the exceptions of a worker's applications. [any] */
+uint64_t uwsgi_worker_exceptions(int worker_id);
+/* [request] as set_harakiri(). */
+void set_user_harakiri(int seconds);
+/* [master] up to post_init: whenever the descriptor is readable, the master reads len bytes of it (0: 8) and raises the
+ * alarm with the message, which is copied. Not NULL. */
+struct uwsgi_alarm_fd;
+struct uwsgi_alarm_fd *uwsgi_add_alarm_fd(int fd, char *alarm, size_t len, char *message, size_t message_len);
+#define uwsgi_log_alarm(x, ...) uwsgi_log("[uwsgi-alarm" x, __VA_ARGS__)
+
+/* A cache's figures, refreshed by the master each second; the bytes are reached by the functions. */
+struct uwsgi_cache {
+    char *name;
+    uint64_t keysize;
+    uint64_t blocks;
+    uint64_t blocksize;
+    uint64_t max_items;
+    uint64_t max_item_size;
+    uint32_t hashsize;
+    uint64_t n_items;
+    uint64_t hits;
+    uint64_t miss;
+    uint64_t full;
+    time_t last_modified_at;
+    uint64_t filesize;
+    struct uwsgi_lock_item *lock; /* of its own; the functions need none */
+    struct uwsgi_cache *next;
+    uint64_t reserved[8];
+};
+struct uwsgi_cache *uwsgi_cache_by_name(char *name); /* [any] NULL or "": the first; NULL: there is none */
+struct uwsgi_cache *uwsgi_cache_by_namelen(char *name, uint16_t len);
+/* [any] As the functions with _magic_, for a cache of this instance. */
+int uwsgi_cache_set2(struct uwsgi_cache *, char *key, uint16_t keylen, char *value, uint64_t vallen, uint64_t expires,
+                     uint64_t flags);
+int uwsgi_cache_del2(struct uwsgi_cache *, char *key, uint16_t keylen, uint64_t index, uint16_t flags); /* index unused */
+uint32_t uwsgi_cache_exists2(struct uwsgi_cache *, char *key, uint16_t keylen); /* 0: no, else yes */
+char *uwsgi_cache_get3(struct uwsgi_cache *, char *key, uint16_t keylen, uint64_t *vallen, uint64_t *expires); /* yours */
+
+/* A directory of tasks and its process, refreshed by the master each second. */
+struct uwsgi_spooler {
+    char dir[4096];
+    pid_t pid;
+    uint64_t respawned;
+    uint64_t tasks;
+    int running;
+    struct uwsgi_spooler *next;
+    uint64_t reserved[8];
+};
+/* An attached daemon, refreshed by the master each second. */
+struct uwsgi_daemon {
+    char *command;
+    pid_t pid;
+    uint64_t respawns;
+    int status;              /* 1: it runs */
+    struct uwsgi_daemon *next;
+    uint64_t reserved[8];
+};
+/* Figures of the whole server, refreshed by the master each second. */
+struct uwsgi_shared {
+    uint64_t load;           /* connections that wait, of the longest queue */
+    uint64_t backlog;        /* the same */
+    uint64_t backlog_errors; /* 0: the system does not tell */
+    int worker_signal_pipe[2]; /* -1: raise signals with uwsgi_signal_send() */
+    uint64_t reserved[16];
+};
+#define ushared uwsgi.shared
+#define UWSGI_MODIFIER_SPOOL_REQUEST 17
+#define UWSGI_MODIFIER_MANAGE_PATH_INFO 30
+#define UWSGI_MODIFIER_PING 100
+#define UWSGI_DE_HIJACKED_CODE 173
+#define UWSGI_EXCEPTION_CODE 5
+#define UWSGI_FAILED_APP_CODE 22
+#define UWSGI_QUIET_CODE 29
 
 #ifdef __cplusplus
 }

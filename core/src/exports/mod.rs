@@ -8,9 +8,15 @@ mod alarm;
 mod app;
 mod buffer;
 mod cache;
+mod document;
+mod encode;
+mod event_queue;
 mod events;
+mod file;
 mod gateway;
 mod hook;
+mod host_option;
+mod listen;
 mod lock;
 mod log;
 mod memory;
@@ -30,6 +36,7 @@ mod signal;
 mod socket;
 mod spooler;
 mod string;
+mod thread;
 mod websocket;
 
 use std::ffi::{CStr, c_char};
@@ -78,4 +85,8 @@ pub unsafe fn bytes_of<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u
     unsafe { bytes(p, len) }
 }
 
-pub use socket::{uwsgi_socket_nb as socket_nonblocking, wait_read, wait_read2, wait_write};
+pub use lock::OPS as LOCK_OPS;
+pub use socket::{
+    uwsgi_simple_wait_read_hook as wait_read, uwsgi_simple_wait_write_hook as wait_write,
+    uwsgi_socket_nb as socket_nonblocking, wait_read2,
+};

@@ -316,6 +316,23 @@ pub extern "C" fn set_harakiri(seconds: c_int) {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn set_user_harakiri(seconds: c_int) {
+    set_harakiri(seconds);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn uwsgi_worker_exceptions(worker: c_int) -> u64 {
+    let shared = crate::server::try_server().map(|server| &server.shared);
+    match (shared, usize::try_from(worker)) {
+        // SAFETY: a record in shared memory, read as a whole.
+        (Some(shared), Ok(id)) if id <= shared.worker_count() => unsafe {
+            (&raw const (*shared.worker(id)).exceptions).read_volatile()
+        },
+        _ => 0,
+    }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn rsgi_set_harakiri(req: *mut WsgiRequest, seconds: c_int) {
     // SAFETY: the header asks for a request of ours.
     let core = unsafe { Core::of(req) };

@@ -104,6 +104,10 @@ impl Core {
         unsafe {
             (*raw).async_id = id as i32;
             (*raw).host_private = std::ptr::from_mut(&mut *core).cast();
+            let view = server::view();
+            if id == 0 && (*view).wsgi_req.is_null() {
+                (*view).wsgi_req = raw;
+            }
         }
         core
     }

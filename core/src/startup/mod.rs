@@ -258,6 +258,7 @@ fn run_in_jail(
     crate::stats::push::check(&server.settings).map_err(StartupError::new)?;
     crate::stats::push::install(&server.settings);
     metrics::view::install(&server.settings);
+    crate::figures::install(server);
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }

@@ -155,7 +155,6 @@ impl Callers {
         if due.is_empty() {
             return;
         }
-        crate::metrics::view::refresh();
         // SAFETY: as above.
         let wants_document = due.iter().any(|i| unsafe { !is_raw(&*i.0) });
         let document = if wants_document { document() } else { Vec::new() };
