@@ -4,7 +4,7 @@
 //! Its records hold addresses of one process; what others read of an app (name, counters) is kept in shared memory.
 
 use crate::server;
-use crate::shared::counter;
+use crate::shared::{add, counter};
 use rsgi_plugin_api::abi::UwsgiApp;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -170,21 +170,21 @@ pub fn publish_all() {
     }
 }
 
-/// A request of an app is over.
-pub fn count_request(app: i32) {
+/// A request of an app is over; `alone`: no other thread of the worker counts.
+pub fn count_request(app: i32, alone: bool) {
     // SAFETY: a row in shared memory.
-    count(app, |row| unsafe { counter(&raw mut (*row).requests) });
+    count(app, alone, |row| unsafe { counter(&raw mut (*row).requests) });
 }
 
 /// An exception came out of an app.
 pub fn count_exception(app: i32) {
     // SAFETY: a row in shared memory.
-    count(app, |row| unsafe { counter(&raw mut (*row).exceptions) });
+    count(app, false, |row| unsafe { counter(&raw mut (*row).exceptions) });
 }
 
-fn count(app: i32, field: impl Fn(*mut UwsgiApp) -> &'static AtomicU64) {
+fn count(app: i32, alone: bool, field: impl Fn(*mut UwsgiApp) -> &'static AtomicU64) {
     if let Some(index) = usize::try_from(app).ok().filter(|i| *i < MAX_APPS) {
-        field(server::server().shared.app(server::worker_id(), index)).fetch_add(1, Ordering::Relaxed);
+        add(field(server::server().shared.app(server::worker_id(), index)), 1, alone);
     }
 }
 

@@ -67,13 +67,18 @@ fn known(plugins: &[PluginOption], declared: &[String]) -> Vec<Known> {
     out
 }
 
+/// The name that an argument such as `--name=value` types; `None`: it is no long option.
+pub fn long_name(argument: &str) -> Option<&str> {
+    argument.strip_prefix("--")?.split('=').next()
+}
+
 impl Known {
     /// Whether any of the arguments can mean it, in full, abbreviated or by its letter.
     fn may_be_among(&self, arguments: &[OsString]) -> bool {
         arguments.iter().any(|argument| {
             let text = argument.to_string_lossy();
-            match text.strip_prefix("--") {
-                Some(long) => self.name.starts_with(long.split('=').next().unwrap_or_default()),
+            match long_name(&text) {
+                Some(name) => self.name.starts_with(name),
                 None => text.starts_with('-') && self.short.is_some_and(|letter| text.contains(letter)),
             }
         })
@@ -218,7 +223,7 @@ fn getopt_spelling(arguments: &[OsString], known: &[Known]) -> Vec<OsString> {
 
 /// `--max-req` is max-requests, although max-requests-delta begins so too. Also whether the next argument is its value.
 fn long_spelling(text: &str, known: &[Known]) -> (Option<String>, bool) {
-    let typed = text[2..].split('=').next().unwrap_or("");
+    let typed = long_name(text).unwrap_or_default();
     let rest = &text[2 + typed.len()..];
     let takes_next = |option: &Known| option.arg == ArgKind::Required && rest.is_empty();
     if let Some(option) = known.iter().find(|option| option.name == typed) {

@@ -371,6 +371,8 @@ unsafe extern "C" {
     pub fn rsgi_in_farm(farm: *const c_char) -> c_int;
     pub fn rsgi_gateway_bind(address: *const c_char) -> c_int;
     pub fn rsgi_gateway_link(buf: *mut c_char, size: usize) -> isize;
+    pub fn rsgi_response_writev_now(a0: *mut WsgiRequest, parts: *const iovec, count: usize, last: c_int) -> c_int;
+    pub fn rsgi_response_wait(a0: *mut WsgiRequest) -> c_int;
     pub fn rsgi_response_writev(a0: *mut WsgiRequest, parts: *const iovec, count: usize, last: c_int) -> c_int;
     pub fn rsgi_request_client_gone(a0: *mut WsgiRequest) -> c_int;
     pub fn uwsgi_disconnect(a0: *mut WsgiRequest);

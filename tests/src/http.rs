@@ -114,6 +114,24 @@ pub fn read_response(reader: &mut BufReader<TcpStream>, to_head: bool) -> std::i
     Ok(Some(response))
 }
 
+/// A connection on which this was sent, and that shows answers one by one.
+///
+/// # Panics
+/// The server does not read.
+pub fn talk(port: u16, request: &str) -> BufReader<TcpStream> {
+    let mut stream = connect(port);
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    BufReader::new(stream)
+}
+
+/// The next answer to something else than HEAD.
+///
+/// # Panics
+/// There is none.
+pub fn answer(reader: &mut BufReader<TcpStream>) -> Response {
+    read_response(reader, false).expect("HTTP").expect("an answer")
+}
+
 /// Sends bytes on a new connection and reads one answer.
 ///
 /// # Panics

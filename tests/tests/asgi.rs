@@ -1,13 +1,12 @@
 //! ASGI as the application sees it, on a worker's own socket and through the gateway: scopes, bodies both ways,
 //! awaitables, errors, lifespans, and how a worker with an event loop leaves, reloads and is watched.
 
-use rsgi_tests::http::{self, Response, connect, get, read_response};
+use rsgi_tests::http::{self, answer, get, talk};
 use rsgi_tests::interpreters;
 use rsgi_tests::load::Load;
 use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, wait_for};
-use std::io::{BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
@@ -144,17 +143,6 @@ fn server(args: &[&str]) -> Server {
 
 fn ports(server: &Server) -> [u16; 2] {
     [server.port(), server.gateway_port()]
-}
-
-/// A connection that shows answers one by one.
-fn talk(port: u16, request: &str) -> BufReader<TcpStream> {
-    let mut stream = connect(port);
-    stream.write_all(request.as_bytes()).expect("the server reads");
-    BufReader::new(stream)
-}
-
-fn answer(reader: &mut BufReader<TcpStream>) -> Response {
-    read_response(reader, false).expect("HTTP").expect("an answer")
 }
 
 fn notes(server: &Server, name: &str) -> i64 {

@@ -1,9 +1,8 @@
 //! `uwsgi.*` about the current request in ASGI applications: each task has its own, threads that take the context along
 //! know it, and what outlives the request is told that it is over. On every Python of this machine.
 
-use rsgi_tests::http::{connect, get, read_response};
+use rsgi_tests::http::{answer, get, talk};
 use rsgi_tests::{Server, Setup, interpreters, wait_for};
-use std::io::{BufReader, Write};
 
 const APP: &str = r#"
 import asyncio, contextvars, os, uwsgi
@@ -80,20 +79,16 @@ const WITHOUT: &str = "connection_fd() works only while a request is served, in 
 
 fn knows_its_requests(mut server: Server) {
     let port = server.port();
-    let ask = |path: &str| {
-        let mut stream = connect(port);
-        stream
-            .write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
-            .expect("it reads");
-        BufReader::new(stream)
-    };
+    let ask = |path: &str| talk(port, &format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
     let readers: Vec<_> = ["a", "b", "c"]
         .map(|name| (name, ask(&format!("/own?{name}"))))
         .into_iter()
         .collect();
     for (name, mut reader) in readers {
-        let answer = read_response(&mut reader, false).expect("HTTP").expect("an answer");
-        assert_eq!(answer.text(), format!("('{name}', '{name}', '{name}', '{name}', True)"));
+        assert_eq!(
+            answer(&mut reader).text(),
+            format!("('{name}', '{name}', '{name}', '{name}', True)")
+        );
     }
     server.wait_log("who=b mine=", 1);
     assert_eq!(get(port, "/calls").text(), "[True, 0, None, True, b'']");

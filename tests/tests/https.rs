@@ -52,6 +52,15 @@ fn subject(server: &Server, name: &str) -> String {
     run(server.dir(), "python3", &["-c", &script]).0
 }
 
+/// The application, and the certificate `one`.
+fn with_certificate() -> Setup {
+    let setup = Setup::new();
+    certificate::make(setup.dir(), "one");
+    setup
+        .file("app.py", APP)
+        .args(["--master", "--wsgi-file", "@DIR@/app.py"])
+}
+
 fn server(setup: Setup, https: &str, args: &[&str]) -> Server {
     let mut server = setup
         .file("app.py", APP)
@@ -267,12 +276,7 @@ fn clients_show_certificates() {
 
 #[test]
 fn sockets_of_that_name_have_modifiers_of_their_own() {
-    let setup = Setup::new();
-    certificate::make(setup.dir(), "one");
-    let setup = setup
-        .file("app.py", APP)
-        .args(["--master", "--wsgi-file", "@DIR@/app.py"]);
-    let mut server = setup
+    let mut server = with_certificate()
         .args([
             "--https-socket",
             "127.0.0.1:0,one.crt,one.key",
@@ -288,12 +292,7 @@ fn sockets_of_that_name_have_modifiers_of_their_own() {
 
 #[test]
 fn plain_clients_are_sent_to_https() {
-    let setup = Setup::new();
-    certificate::make(setup.dir(), "one");
-    let setup = setup
-        .file("app.py", APP)
-        .args(["--master", "--wsgi-file", "@DIR@/app.py"]);
-    let mut server = setup
+    let mut server = with_certificate()
         .args([
             "--http-to-https",
             "127.0.0.1:0",

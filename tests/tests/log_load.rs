@@ -111,6 +111,19 @@ fn hostile(port: u16, count: usize) {
     }
 }
 
+/// Its log in the file `all`, its requests in `requests`.
+fn start_with_requests(port: u16, args: &[&str]) -> Server {
+    let loggers = [
+        "-p",
+        "2",
+        "--logger",
+        "file:@DIR@/all",
+        "--req-logger",
+        "file:@DIR@/requests",
+    ];
+    start(port, &[&loggers, args].concat())
+}
+
 fn start(port: u16, args: &[&str]) -> Server {
     let server = Setup::new()
         .file("app.py", APP)
@@ -163,19 +176,7 @@ fn each_json_line_is_read_whatever_clients_send() {
         r#""user":"%(user)","host":"%(host)","ua":"%(uagent)","ref":"%(referer)","id":"%(request_id)","#,
         r#""own":"%(var.HTTP_X_OWN)","none":"%(none)","status":%(status),"trace":"%(trace_id)"}"#
     );
-    let server = start(
-        port,
-        &[
-            "-p",
-            "2",
-            "--logger",
-            "file:@DIR@/all",
-            "--req-logger",
-            "file:@DIR@/requests",
-            "--log-x-forwarded-for",
-            &format!("--log-json={template}"),
-        ],
-    );
+    let server = start_with_requests(port, &["--log-x-forwarded-for", &format!("--log-json={template}")]);
     hostile(port, count);
     let path = server.dir().join("requests");
     assert_eq!(lines(&path, count).iter().filter(|b| **b == b'\n').count(), count);
@@ -198,15 +199,9 @@ fn each_json_line_is_read_whatever_clients_send() {
 #[test]
 fn each_text_line_stays_one_line_and_its_quotes_hold() {
     let (port, count) = (free_port(), count());
-    let server = start(
+    let server = start_with_requests(
         port,
         &[
-            "-p",
-            "2",
-            "--logger",
-            "file:@DIR@/all",
-            "--req-logger",
-            "file:@DIR@/requests",
             "--log-format",
             "<%(var.HTTP_X_NUMBER)> \"%(uri)\" \"%(uagent) %(referer)\" \"%(user)\" %(addr) %(host) %(method) %(request_id) %(proto) %(var.HTTP_X_OWN) END",
         ],

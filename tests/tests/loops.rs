@@ -2,7 +2,7 @@
 //!
 //! gevent comes from PyPI; where it cannot be installed, that is said.
 
-use rsgi_tests::http::{self, connect, get, read_response};
+use rsgi_tests::http::{self, answer, connect, get, read_response, talk};
 use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, venv, wait_for};
 use std::io::{BufReader, Read, Write};
@@ -71,19 +71,10 @@ fn many_requests_wait_at_a_time_and_no_more_than_allowed() {
         for port in [server.port(), server.gateway_port()] {
             let begin = Instant::now();
             let mut readers: Vec<_> = (0..20)
-                .map(|_| {
-                    let mut stream = connect(port);
-                    stream
-                        .write_all(b"GET /nap?0.3 HTTP/1.1\r\nHost: h\r\n\r\n")
-                        .expect("it reads");
-                    BufReader::new(stream)
-                })
+                .map(|_| talk(port, "GET /nap?0.3 HTTP/1.1\r\nHost: h\r\n\r\n"))
                 .collect();
             for reader in &mut readers {
-                assert_eq!(
-                    read_response(reader, false).expect("HTTP").expect("an answer").text(),
-                    "fine"
-                );
+                assert_eq!(answer(reader).text(), "fine");
             }
             // ten at a time
             let took = begin.elapsed();

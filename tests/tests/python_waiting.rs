@@ -1,9 +1,8 @@
 //! Waiting inside a request, whatever serves it: threads, gevent, asyncio. The same applications run in all of them.
 
-use rsgi_tests::http::{connect, get, read_response};
+use rsgi_tests::http::{answer, get, talk};
 use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, venv, wait_for};
-use std::io::{BufReader, Write};
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
@@ -192,19 +191,8 @@ fn a_websocket_and_another_descriptor_share_a_wait() {
 fn greenlets_wait_for_signals_while_others_run() {
     for (name, mut server) in servers(&[]).into_iter().skip(2) {
         let port = server.port();
-        let ask = |path: &str| {
-            let mut stream = connect(port);
-            stream
-                .write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
-                .expect("it reads");
-            BufReader::new(stream)
-        };
-        let told = |mut reader| {
-            read_response(&mut reader, false)
-                .expect("HTTP")
-                .expect("an answer")
-                .text()
-        };
+        let ask = |path: &str| talk(port, &format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let told = |mut reader| answer(&mut reader).text();
         let (first, second) = (ask("/wait"), ask("/any"));
         // in work before the signals are raised, since connections are taken in order
         get(port, "/");

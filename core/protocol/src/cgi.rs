@@ -10,6 +10,12 @@ use crate::target::{self, PathRules};
 pub trait VarSink<'a> {
     /// One variable.
     fn var(&mut self, key: &'a [u8], value: &'a [u8]);
+
+    /// Takes a header field as a variable; for those who want to know which one it is without looking at the key.
+    #[inline]
+    fn field(&mut self, _name: Name, key: &'a [u8], value: &'a [u8]) {
+        self.var(key, value);
+    }
 }
 
 impl<'a> VarSink<'a> for Vec<(&'a [u8], &'a [u8])> {
@@ -179,13 +185,13 @@ fn push_fields<'a, S: VarSink<'a>>(head: &Head, buf: &'a [u8], arena: &mut Arena
             Some(key) => key,
             None => arena.take(|out| write_key(name, out)),
         };
-        sink.var(key, value);
+        sink.field(field.known, key, value);
     }
     // An absolute-form target names the host in HTTP/1.0 even without the field.
     if let Some(host) = head.host
         && !head.fields.iter().any(|f| f.known == Name::Host)
     {
-        sink.var(b"HTTP_HOST", host.of(buf));
+        sink.field(Name::Host, b"HTTP_HOST", host.of(buf));
     }
 }
 

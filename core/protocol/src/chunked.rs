@@ -1,7 +1,8 @@
 //! The chunked transfer coding (RFC 9112 7.1): an incremental, strict decoder and the encoder's size lines.
 //! Used for request bodies by workers and gateways, and for response bodies by gateways; one decoder per body.
 
-use crate::http1::{HttpError, is_token_byte};
+use crate::http1::HttpError;
+use crate::octet::is_token_byte;
 
 /// Bytes of one size line, with its extensions.
 const MAX_SIZE_LINE: u32 = 1024;

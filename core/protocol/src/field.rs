@@ -150,6 +150,80 @@ struct Index {
     starts: [u8; LENGTHS + 1],
 }
 
+/// The ends of a name, by which it is compared at once: its first and its last eight bytes, which overlap in a short one.
+#[derive(Clone, Copy)]
+struct Ends {
+    first: u64,
+    last: u64,
+}
+
+/// The lower-case ends of each row, and the bit that a capital differs by, where the byte is a letter.
+struct Row {
+    ends: Ends,
+    case: Ends,
+}
+
+/// The ends of a name of less than [`LENGTHS`] bytes.
+#[inline]
+const fn ends(name: &[u8]) -> Ends {
+    match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(first), Some(last)) => Ends {
+            first: u64::from_le_bytes(*first),
+            last: u64::from_le_bytes(*last),
+        },
+        _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            (Some(first), Some(last)) => Ends {
+                first: u32::from_le_bytes(*first) as u64,
+                last: u32::from_le_bytes(*last) as u64,
+            },
+            _ => {
+                let (mut packed, mut n) = (0, 0);
+                while n < name.len() {
+                    packed |= (name[n] as u64) << (8 * n);
+                    n += 1;
+                }
+                Ends {
+                    first: packed,
+                    last: packed,
+                }
+            }
+        },
+    }
+}
+
+const fn row(wire: &[u8]) -> Row {
+    let mut case = [0; LENGTHS];
+    let mut n = 0;
+    while n < wire.len() {
+        if wire[n].is_ascii_lowercase() {
+            case[n] = 0x20;
+        }
+        n += 1;
+    }
+    Row {
+        ends: ends(wire),
+        case: ends(case.split_at(wire.len()).0),
+    }
+}
+
+static ROWS: [Row; TABLE.len()] = {
+    let mut rows = [const { row(b"") }; TABLE.len()];
+    let mut n = 0;
+    while n < TABLE.len() {
+        rows[n] = row(TABLE[n].0);
+        n += 1;
+    }
+    rows
+};
+
+impl Row {
+    /// Whether a name of the same length ends the same way at both sides, in any case.
+    #[inline]
+    fn fits(&self, name: Ends) -> bool {
+        (self.ends.first ^ name.first) & !self.case.first == 0 && (self.ends.last ^ name.last) & !self.case.last == 0
+    }
+}
+
 const fn index() -> Index {
     let mut out = Index {
         rows: [0; TABLE.len()],
@@ -184,11 +258,12 @@ impl Name {
             return Self::Other;
         }
         let range = INDEX.starts[name.len()] as usize..INDEX.starts[name.len() + 1] as usize;
+        let ends = ends(name);
         INDEX.rows[range]
             .iter()
-            .map(|&row| &TABLE[row as usize])
-            .find(|row| row.0.eq_ignore_ascii_case(name))
-            .map_or(Self::Other, |row| row.2)
+            .map(|&row| row as usize)
+            .find(|&row| ROWS[row].fits(ends) && (name.len() <= 16 || TABLE[row].0.eq_ignore_ascii_case(name)))
+            .map_or(Self::Other, |row| TABLE[row].2)
     }
 
     /// The CGI variable, for every name but `Other`.
@@ -233,7 +308,18 @@ mod tests {
 
     #[test]
     fn others_are_other() {
-        for name in [&b""[..], b"x", b"hosts", b"content_length", &[b'a'; 300]] {
+        for name in [
+            &b""[..],
+            b"x",
+            b"hosts",
+            b"content_length",
+            b"user\rgent",
+            b"hos\x14",
+            b"http\x12-settings",
+            b"x-forwarded\x0dfor",
+            b"if-unmodifiet-since",
+            &[b'a'; 300],
+        ] {
             assert_eq!(Name::of(name), Name::Other);
         }
         assert_eq!(Name::Other.cgi(), None);

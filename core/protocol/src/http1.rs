@@ -2,10 +2,10 @@
 //! Called by worker and gateway connections with whatever has arrived so far; holds no bytes itself.
 
 use crate::field::{Field, Name, Span, list_has, span_in};
-use crate::target;
+use crate::{octet, target};
 
-/// Header lines that fit in the small parse array; more of them take the large one.
-const FEW_FIELDS: usize = 32;
+/// Header lines that fit in the small parse array, which is cheap to lay out; more of them take the large one.
+const FEW_FIELDS: usize = 16;
 /// Upper bound of `Limits::fields`.
 pub const MAX_FIELDS: usize = 256;
 /// Longest method of the registry is 17 bytes; beyond this it is noise.
@@ -316,7 +316,7 @@ fn find_end(buf: &[u8], limits: &Limits, scan: &mut Scan) -> Result<Option<usize
         return Err(too_large(scan));
     }
     let rest = buf.get(scan.begin..).unwrap_or_default();
-    if rest.first().is_some_and(|&b| !is_token_byte(b) && b != b'\r') {
+    if rest.first().is_some_and(|&b| !octet::is_token_byte(b) && b != b'\r') {
         return Err(bad("not an HTTP request"));
     }
     if scan.lines == 0 && rest.len() > longest_request_line(limits) {
@@ -356,17 +356,17 @@ fn request_line(buf: &[u8], begin: usize, limits: &Limits, head: &mut Head) -> R
         return Err(bad("CR in the request line"));
     }
     let line = &buf[begin..line_end];
-    let mut words = line.split(|&b| b == b' ');
-    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
-        return Err(match line.contains(&b' ') {
-            true => bad("no version in the request line"),
-            false => bad("malformed request line"),
-        });
+    let (Some(first), Some(last)) = (memchr::memchr(b' ', line), memchr::memrchr(b' ', line)) else {
+        return Err(bad("malformed request line"));
     };
-    if words.next().is_some() {
+    if first == last {
+        return Err(bad("no version in the request line"));
+    }
+    let (method, target, version) = (&line[..first], &line[first + 1..last], &line[last + 1..]);
+    if target.contains(&b' ') {
         return Err(bad("malformed request line"));
     }
-    if method.is_empty() || !method.iter().all(|&b| is_token_byte(b)) {
+    if !octet::is_token(method) {
         return Err(bad("malformed method"));
     }
     head.version = parse_version(version)?;
@@ -376,7 +376,7 @@ fn request_line(buf: &[u8], begin: usize, limits: &Limits, head: &mut Head) -> R
     if target.len() > limits.target {
         return Err(HttpError::new(414, "the target is too long"));
     }
-    if target.iter().any(|&b| b <= b' ' || b == 0x7f) {
+    if !octet::is_target(target) {
         return Err(bad("control character in the target"));
     }
     let parts = target::split(method, target).ok_or(bad("malformed target"))?;
@@ -459,7 +459,7 @@ fn digest(buf: &[u8], head: &mut Head) -> Result<(), HttpError> {
 
     match host {
         _ if twice(Name::Host) => return Err(bad("several Host fields")),
-        Some(host) if !target::is_host(host.of(buf)) => return Err(bad("malformed Host")),
+        Some(host) if !octet::is_host(host.of(buf)) => return Err(bad("malformed Host")),
         None if http11 => return Err(bad("no Host field")),
         _ => {}
     }
@@ -499,10 +499,4 @@ pub fn parse_length(digits: &[u8]) -> Result<u64, HttpError> {
         .try_fold(0i64, |n, &d| n.checked_mul(10)?.checked_add(i64::from(d - b'0')))
         .map(i64::cast_unsigned)
         .ok_or(HttpError::new(413, "Content-Length is beyond all measure"))
-}
-
-/// Whether a byte may stand in a token (RFC 9110 5.6.2).
-#[must_use]
-pub fn is_token_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }

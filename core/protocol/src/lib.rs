@@ -34,6 +34,7 @@ pub mod fastcgi;
 mod field;
 pub mod forwarded;
 pub mod http1;
+pub mod octet;
 mod pairs;
 pub mod proxy;
 pub mod response;

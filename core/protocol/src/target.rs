@@ -2,6 +2,7 @@
 //! Called by the head parser and the CGI mapping; no state.
 
 use crate::field::Span;
+use crate::octet;
 
 /// The parts of a request target, as offsets into the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub fn split(method: &[u8], target: &[u8]) -> Option<Parts> {
         let rest = target.get(start..)?;
         let end = start + memchr::memchr3(b'/', b'?', b'#', rest).unwrap_or(rest.len());
         let authority = target.get(start..end)?;
-        if authority.is_empty() || !is_host(authority) {
+        if authority.is_empty() || !octet::is_host(authority) {
             return None;
         }
         (Some(Span::new(start, end)), end)
@@ -53,14 +54,6 @@ fn scheme_len(target: &[u8]) -> Option<usize> {
         .map(|scheme| scheme.len())
 }
 
-/// Whether `host` may stand in a Host field: the characters of `uri-host [":" port]`, and no user information.
-/// An empty one is what RFC 9110 asks of a client that has no authority to name.
-#[must_use]
-pub fn is_host(host: &[u8]) -> bool {
-    host.iter()
-        .all(|&b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&b))
-}
-
 /// How PATH_INFO is made from a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathRules {
@@ -71,7 +64,9 @@ pub struct PathRules {
 /// Whether PATH_INFO would differ from the path as sent; most paths stay, and need no copy.
 #[must_use]
 pub fn needs_rewrite(path: &[u8]) -> bool {
-    path.is_empty() || memchr::memchr(b'%', path).is_some() || memchr::memmem::find(path, b"/.").is_some()
+    path.is_empty()
+        || !octet::is_plain_path(path)
+            && (memchr::memchr(b'%', path).is_some() || memchr::memmem::find(path, b"/.").is_some())
 }
 
 /// Writes PATH_INFO for `path` into `out`, which must be at least one byte and as long as the path; answers its length.

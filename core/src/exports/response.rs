@@ -145,6 +145,33 @@ pub unsafe extern "C" fn rsgi_response_writev(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_response_writev_now(
+    req: *mut WsgiRequest,
+    parts: *const iovec,
+    count: usize,
+    last: c_int,
+) -> c_int {
+    // SAFETY: the header asks for a request of ours and an array of `count` entries.
+    let written = unsafe {
+        let parts = match count {
+            0 => &[][..],
+            count => std::slice::from_raw_parts(parts, count),
+        };
+        response::write_now(Core::of(req), parts, last != 0)
+    };
+    match written {
+        Ok(is_taken) => c_int::from(!is_taken),
+        Err(e) => result(Err(e)),
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rsgi_response_wait(req: *mut WsgiRequest) -> c_int {
+    // SAFETY: the header asks for a request of ours.
+    unsafe { result(response::wait(Core::of(req))) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_response_sendfile_do(
     req: *mut WsgiRequest,
     fd: c_int,

@@ -6,6 +6,7 @@ use super::json;
 use super::msgpack::Packer;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+use rsgi_plugin_api::logger::rfc3339;
 use std::ffi::CString;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -131,22 +132,6 @@ pub(super) fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Date and time in UTC with microseconds, as RFC 3339 writes them.
-pub fn iso(out: &mut Vec<u8>, seconds: i64, micros: u32) {
-    // SAFETY: both places are ours.
-    let tm = unsafe {
-        let mut tm: libc::tm = std::mem::zeroed();
-        libc::gmtime_r(&seconds, &mut tm);
-        tm
-    };
-    let (year, month) = (tm.tm_year + 1900, tm.tm_mon + 1);
-    let _ = write!(
-        out,
-        "{year:04}-{month:02}-{:02}T{:02}:{:02}:{:02}.{micros:06}Z",
-        tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec
-    );
-}
-
 #[derive(Debug)]
 enum Part {
     Text(Vec<u8>),
@@ -216,7 +201,7 @@ impl Template {
                 Part::MessageWithNewline => self.text(&mut out, line),
                 Part::Seconds => drop(write!(out, "{}", now.as_secs())),
                 Part::Micros => drop(write!(out, "{}", now.as_micros())),
-                Part::Iso => iso(&mut out, now.as_secs() as i64, now.subsec_micros()),
+                Part::Iso => rfc3339(&mut out, now.as_secs() as i64, now.subsec_micros()),
                 Part::Strftime(form) => self.text(&mut out, super::strftime(form, now.as_secs() as i64).as_bytes()),
             }
         }
@@ -273,13 +258,6 @@ mod tests {
             let error = Rule::parse(rule).unwrap_err();
             assert!(error.contains(said), "{rule}: {error}");
         }
-    }
-
-    #[test]
-    fn dates_are_those_of_rfc_3339() {
-        let mut out = Vec::new();
-        iso(&mut out, 1_700_000_000, 42);
-        assert_eq!(out, b"2023-11-14T22:13:20.000042Z");
     }
 
     proptest! {

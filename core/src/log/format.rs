@@ -3,13 +3,13 @@
 //! What a client sent never reaches the log with control characters in it.
 
 use super::chunk::{self, Chunk};
-use super::encoder::iso;
 use super::json;
 use super::request::{clean, micros, text};
 use crate::process;
 use crate::request::{Core, tracing, vars};
 use crate::server::{server, worker_id};
 use rsgi_plugin_api::abi::WsgiRequest;
+use rsgi_plugin_api::logger::rfc3339;
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -327,7 +327,7 @@ fn fill(field: Field, line: &mut Vec<u8>, req: &WsgiRequest, (resident, virtual_
         Field::SpanId => return or_dash(tracing::trace(req).map_or(b"", |t| t.parent_id)),
         Field::IsoTime => {
             let micros = (req.start_of_request % 1_000_000) as u32;
-            return iso(line, start, micros);
+            return rfc3339(line, start, micros);
         }
         Field::LocalTime => return super::date(line, c"%d/%b/%Y:%H:%M:%S %z", start),
         Field::FormattedTime => {

@@ -149,8 +149,7 @@ fn known_options(host: &dyn PluginHost, autoload: bool, arguments: &[OsString]) 
 fn is_plain(argument: &OsString, known: &[PluginOption]) -> bool {
     let text = argument.to_string_lossy();
     let is_command = |row: &OptionSpec| matches!(row.apply, Apply::Command(_));
-    if let Some(long) = text.strip_prefix("--") {
-        let name = long.split('=').next().unwrap_or_default();
+    if let Some(name) = cli::long_name(&text) {
         return match table::find(name) {
             Some(row) => !is_command(row),
             None => known.iter().any(|option| option.name == name),

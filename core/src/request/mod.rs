@@ -19,6 +19,7 @@ use libc::iovec;
 use outlet::Outlet;
 use response::Response;
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiHeader, UwsgiWorker, WsgiRequest};
+use rsgi_protocol::Name;
 use rsgi_protocol::cgi::{Scratch, VarSink};
 use websocket::Websocket;
 
@@ -64,6 +65,8 @@ pub struct Core {
     pub counters: *mut UwsgiCore,
     /// The counters of its worker.
     pub worker: *mut UwsgiWorker,
+    /// No other core adds to those.
+    pub alone: bool,
 }
 
 impl Core {
@@ -99,6 +102,7 @@ impl Core {
             vars_slot: shared.vars_slot(worker, id),
             counters: shared.core(worker, id),
             worker: shared.worker(worker),
+            alone: shared.core_count() == 1,
         });
         // SAFETY: just allocated; `core` is boxed and outlives the request that points back at it.
         unsafe {
@@ -224,14 +228,26 @@ impl Drop for Core {
     }
 }
 
-/// Keeps the addresses of variables: they lie in the connection's buffer, in static memory or in the scratch, none
-/// of which changes while the request lives.
-pub struct Places<'v>(pub &'v mut Vec<iovec>);
+/// Keeps the addresses of variables, and of some in the fields of the C view: they lie in the connection's buffer, in
+/// static memory or in the scratch, none of which changes while the request lives.
+pub struct Places<'v> {
+    /// Where names and values are kept.
+    pub hvec: &'v mut Vec<iovec>,
+    /// The C view.
+    pub raw: &'v mut WsgiRequest,
+}
 
 impl<'a> VarSink<'a> for Places<'_> {
+    #[inline(always)] // the key is a constant wherever this is called: the field is known to the compiler
     fn var(&mut self, key: &'a [u8], value: &'a [u8]) {
-        self.0.push(place(key));
-        self.0.push(place(value));
+        self.hvec.extend([place(key), place(value)]);
+        vars::digest_one(self.raw, key, value);
+    }
+
+    #[inline]
+    fn field(&mut self, name: Name, key: &'a [u8], value: &'a [u8]) {
+        self.hvec.extend([place(key), place(value)]);
+        vars::digest_field(self.raw, name, value);
     }
 }
 

@@ -44,6 +44,30 @@ impl Outlet {
         }
     }
 
+    /// Keeps for now what the client does not take, instead of waiting; whether that is new.
+    pub fn keep(&mut self) -> bool {
+        let is_new = self.kept.is_none();
+        self.kept.get_or_insert_default();
+        is_new
+    }
+
+    /// Waits until the client has taken what was kept meanwhile, and waits for it from here on.
+    ///
+    /// # Errors
+    /// The client has gone, or takes nothing for too long.
+    pub fn wait(&mut self, fd: RawFd) -> io::Result<()> {
+        while !self.flush(fd)? {
+            wait::writable(fd, socket_limit())?;
+        }
+        self.keep_no_more();
+        Ok(())
+    }
+
+    /// Waits for the client again; what was kept is lost.
+    pub fn keep_no_more(&mut self) {
+        self.kept = None;
+    }
+
     /// Whether the client is taking what was kept: something moved since the last question.
     pub fn has_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
@@ -193,7 +217,13 @@ fn write_some(fd: RawFd, parts: &mut [iovec], at: &mut usize) -> io::Result<bool
     const MOST: usize = 1024; // IOV_MAX of Linux
     let count = (parts.len() - *at).min(MOST);
     // SAFETY: the entries describe memory that lives until this function returns.
-    let n = unsafe { libc::writev(fd, parts.as_ptr().add(*at), count as i32) };
+    let n = unsafe {
+        match parts[*at..] {
+            // a socket's own call: the kernel goes a shorter way
+            [part] => libc::send(fd, part.iov_base, part.iov_len, libc::MSG_NOSIGNAL),
+            _ => libc::writev(fd, parts.as_ptr().add(*at), count as i32),
+        }
+    };
     if n < 0 {
         return match io::Error::last_os_error() {
             e if e.kind() == io::ErrorKind::WouldBlock => Ok(false),

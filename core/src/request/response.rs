@@ -1,7 +1,7 @@
 //! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
-use super::{Core, place, tracing, websocket};
+use super::{Core, bytes_of, place, tracing, websocket};
 use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
@@ -9,7 +9,7 @@ use crate::server::{SocketProtocol, server};
 use crate::worker::offload;
 use libc::iovec;
 use rsgi_protocol::http1::HttpError;
-use rsgi_protocol::{chunked, fastcgi};
+use rsgi_protocol::{chunked, fastcgi, octet};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -17,6 +17,9 @@ use std::os::fd::RawFd;
 const VIA_SENDFILE: u16 = 1;
 /// Bytes of a file that are rather copied than sent by a call of their own.
 const SMALL_FILE: u64 = 16 * 1024;
+/// Bytes of a body that are rather copied behind the head than sent from where they lie: the kernel takes one piece
+/// faster than several.
+const SMALL_BODY: u64 = 2 * 1024;
 
 /// How the client learns where the body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -163,7 +166,7 @@ pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
             ));
         }
     };
-    if !is_clean(status) {
+    if !octet::is_text(status) {
         return Err(ResponseError::Malformed("control character in the status"));
     }
     let response = &mut core.response;
@@ -194,10 +197,10 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
     if core.response.head.is_empty() {
         start(core, b"200 OK")?;
     }
-    if name.is_empty() || !name.iter().all(|b| rsgi_protocol::http1::is_token_byte(*b)) {
+    if !octet::is_token(name) {
         return Err(ResponseError::Malformed("bad character in a header's name"));
     }
-    if !is_clean(value) {
+    if !octet::is_text(value) {
         return Err(ResponseError::Malformed("control character in a header's value"));
     }
     let limit = server().settings.limits.response_headers_limit as usize;
@@ -235,10 +238,6 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
     head.extend_from_slice(b"\r\n");
     core.raw().header_cnt += 1;
     Ok(())
-}
-
-fn is_clean(text: &[u8]) -> bool {
-    text.iter().all(|b| *b >= b' ' && *b != 0x7f || *b == b'\t')
 }
 
 /// Decides the framing and completes the head. `whole`: the length of the body when it is known to be all.
@@ -387,6 +386,16 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
     }
     let mut parts = std::mem::take(&mut response.parts);
     parts.clear();
+    if first
+        && let Framing::Length(due) = &mut response.framing
+        && size.min(*due) <= SMALL_BODY
+    {
+        size = size.min(*due);
+        *due -= size;
+        join(&mut response.head, body, size);
+        parts.push(place(&response.head));
+        return sent(core, parts, body, size);
+    }
     if first {
         parts.push(place(&response.head));
     }
@@ -408,6 +417,11 @@ pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), Response
         }
         Framing::Close | Framing::Undecided => parts.extend_from_slice(body),
     }
+    sent(core, parts, body, size)
+}
+
+/// Sends the parts, which hold `size` bytes of the body, and counts them.
+fn sent(core: &mut Core, mut parts: Vec<iovec>, body: &[iovec], size: u64) -> Result<(), ResponseError> {
     let sent = deliver(core, &mut parts);
     core.response.parts = parts;
     routing::pass_body(core, body, size);
@@ -440,6 +454,17 @@ fn replace(core: &mut Core, refusal: &HttpError) -> Result<(), ResponseError> {
     raw.response_size = body.len();
     let sent = deliver(core, &mut [place(head.as_bytes()), place(body.as_bytes())]);
     gone_if(core, sent)
+}
+
+/// Copies the first bytes of the body behind the head.
+fn join(head: &mut Vec<u8>, body: &[iovec], mut left: u64) {
+    for part in body {
+        // SAFETY: the caller's parts describe memory that lives during the call.
+        let bytes = unsafe { bytes_of(part) };
+        let n = (bytes.len() as u64).min(left) as usize;
+        head.extend_from_slice(&bytes[..n]);
+        left -= n as u64;
+    }
 }
 
 fn push_bounded(parts: &mut Vec<iovec>, body: &[iovec], mut left: u64) {
@@ -636,6 +661,30 @@ pub fn alone(core: &mut Core, bytes: &[u8]) {
 pub fn cut(core: &mut Core) {
     core.response.gone = true;
     core.response.keep_alive = false;
+}
+
+/// As [`write`], but does not wait for the client: whether it has taken all. If not, [`wait`] has to follow.
+///
+/// # Errors
+/// The client has gone.
+pub fn write_now(core: &mut Core, body: &[iovec], last: bool) -> Result<bool, ResponseError> {
+    let is_new = core.outlet.keep();
+    let written = write(core, body, last);
+    let is_taken = core.outlet.kept() == 0;
+    if is_new && (is_taken || written.is_err()) {
+        core.outlet.keep_no_more();
+    }
+    written.map(|()| is_taken)
+}
+
+/// Waits for the client to take what [`write_now`] has left.
+///
+/// # Errors
+/// The client has gone, or takes nothing for too long.
+pub fn wait(core: &mut Core) -> Result<(), ResponseError> {
+    let fd = core.conn().fd();
+    let done = core.outlet.wait(fd);
+    gone_if(core, done)
 }
 
 /// Ends the answer; `complete` is false when the application failed on the way. Whether the connection may go on.

@@ -3,6 +3,7 @@
 use super::{Core, bytes_of, place};
 use crate::server::{apps, server};
 use rsgi_plugin_api::abi::WsgiRequest;
+use rsgi_protocol::Name;
 use std::ffi::c_char;
 
 /// The value of a variable; the last one wins when a packet repeats a name.
@@ -33,20 +34,26 @@ fn entries(req: &WsgiRequest) -> &[libc::iovec] {
 
 /// Writes the digested fields from the variables and applies `--manage-script-name`; once per request.
 pub fn digest(core: &mut Core) {
-    core.publish_vars();
-    let (mut script, mut path) = (None, None);
-    let count = core.hvec.len();
-    for i in (0..count).step_by(2) {
+    for i in (0..core.hvec.len()).step_by(2) {
         // SAFETY: entries of the current request.
         let (key, value) = unsafe { (bytes_of(&core.hvec[i]), bytes_of(&core.hvec[i + 1])) };
-        match key {
-            b"PATH_INFO" => path = Some(i + 1),
-            b"SCRIPT_NAME" => script = Some(i + 1),
-            _ => {}
-        }
         digest_one(core.raw(), key, value);
     }
+    settle(core);
+}
+
+/// The same for variables whose fields are written already.
+pub fn settle(core: &mut Core) {
+    core.publish_vars();
     if server().settings.apps.manage_script_name {
+        let at = |wanted: &[u8]| {
+            // SAFETY: entries of the current request.
+            let keys = (0..core.hvec.len())
+                .step_by(2)
+                .map(|i| (i, unsafe { bytes_of(&core.hvec[i]) }));
+            keys.rev().find(|(_, key)| *key == wanted).map(|(i, _)| i + 1)
+        };
+        let (script, path) = (at(b"SCRIPT_NAME"), at(b"PATH_INFO"));
         split_script_name(core, script, path);
     }
     super::tracing::complete(core);
@@ -57,42 +64,59 @@ pub fn digest(core: &mut Core) {
     }
 }
 
-/// Writes the field of the C view that a variable belongs to, if there is one.
-fn digest_one(raw: &mut WsgiRequest, key: &[u8], value: &[u8]) {
-    let (start, len) = (
-        value.as_ptr().cast_mut().cast::<c_char>(),
-        value.len().min(0xffff) as u16,
-    );
-    macro_rules! set {
-        ($field:ident, $length:ident) => {{
-            raw.$field = start;
-            raw.$length = len;
-        }};
+/// Sets a text of the C view.
+macro_rules! set {
+    ($raw:ident, $value:ident, $field:ident, $length:ident) => {{
+        $raw.$field = $value.as_ptr().cast_mut().cast::<c_char>();
+        $raw.$length = $value.len().min(0xffff) as u16;
+    }};
+}
+
+/// Writes the field of the C view that a header field belongs to, if there is one.
+#[inline]
+pub(super) fn digest_field(raw: &mut WsgiRequest, name: Name, value: &[u8]) {
+    match name {
+        Name::Host => set!(raw, value, host, host_len),
+        Name::Cookie => set!(raw, value, cookie, cookie_len),
+        Name::UserAgent => set!(raw, value, user_agent, user_agent_len),
+        Name::Referer => set!(raw, value, referer, referer_len),
+        Name::Authorization => set!(raw, value, authorization, authorization_len),
+        Name::AcceptEncoding => set!(raw, value, encoding, encoding_len),
+        Name::Range => set!(raw, value, range, range_len),
+        Name::IfRange => set!(raw, value, if_range, if_range_len),
+        Name::IfModifiedSince => set!(raw, value, if_modified_since, if_modified_since_len),
+        Name::ContentType => set!(raw, value, content_type, content_type_len),
+        _ => {}
     }
+}
+
+/// Writes the field of the C view that a variable belongs to, if there is one.
+#[inline(always)]
+pub(super) fn digest_one(raw: &mut WsgiRequest, key: &[u8], value: &[u8]) {
     match key {
-        b"REQUEST_METHOD" => set!(method, method_len),
-        b"REQUEST_URI" => set!(uri, uri_len),
-        b"PATH_INFO" => set!(path_info, path_info_len),
-        b"QUERY_STRING" => set!(query_string, query_string_len),
-        b"SERVER_PROTOCOL" => set!(protocol, protocol_len),
-        b"SCRIPT_NAME" => set!(script_name, script_name_len),
-        b"REMOTE_ADDR" => set!(remote_addr, remote_addr_len),
-        b"REMOTE_USER" => set!(remote_user, remote_user_len),
-        b"HTTP_HOST" => set!(host, host_len),
-        b"HTTP_COOKIE" => set!(cookie, cookie_len),
-        b"HTTP_USER_AGENT" => set!(user_agent, user_agent_len),
-        b"HTTP_REFERER" => set!(referer, referer_len),
-        b"HTTP_AUTHORIZATION" => set!(authorization, authorization_len),
-        b"HTTP_ACCEPT_ENCODING" => set!(encoding, encoding_len),
-        b"HTTP_RANGE" => set!(range, range_len),
-        b"HTTP_IF_RANGE" => set!(if_range, if_range_len),
-        b"HTTP_IF_MODIFIED_SINCE" => set!(if_modified_since, if_modified_since_len),
-        b"HTTPS" => set!(https, https_len),
-        b"UWSGI_SCHEME" | b"REQUEST_SCHEME" => set!(scheme, scheme_len),
-        b"DOCUMENT_ROOT" => set!(document_root, document_root_len),
-        b"CONTENT_TYPE" => set!(content_type, content_type_len),
-        b"UWSGI_APPID" => set!(appid, appid_len),
-        b"UWSGI_FILE" if server().settings.apps.dynamic_apps => set!(file, file_len),
+        b"REQUEST_METHOD" => set!(raw, value, method, method_len),
+        b"REQUEST_URI" => set!(raw, value, uri, uri_len),
+        b"PATH_INFO" => set!(raw, value, path_info, path_info_len),
+        b"QUERY_STRING" => set!(raw, value, query_string, query_string_len),
+        b"SERVER_PROTOCOL" => set!(raw, value, protocol, protocol_len),
+        b"SCRIPT_NAME" => set!(raw, value, script_name, script_name_len),
+        b"REMOTE_ADDR" => set!(raw, value, remote_addr, remote_addr_len),
+        b"REMOTE_USER" => set!(raw, value, remote_user, remote_user_len),
+        b"HTTP_HOST" => set!(raw, value, host, host_len),
+        b"HTTP_COOKIE" => set!(raw, value, cookie, cookie_len),
+        b"HTTP_USER_AGENT" => set!(raw, value, user_agent, user_agent_len),
+        b"HTTP_REFERER" => set!(raw, value, referer, referer_len),
+        b"HTTP_AUTHORIZATION" => set!(raw, value, authorization, authorization_len),
+        b"HTTP_ACCEPT_ENCODING" => set!(raw, value, encoding, encoding_len),
+        b"HTTP_RANGE" => set!(raw, value, range, range_len),
+        b"HTTP_IF_RANGE" => set!(raw, value, if_range, if_range_len),
+        b"HTTP_IF_MODIFIED_SINCE" => set!(raw, value, if_modified_since, if_modified_since_len),
+        b"HTTPS" => set!(raw, value, https, https_len),
+        b"UWSGI_SCHEME" | b"REQUEST_SCHEME" => set!(raw, value, scheme, scheme_len),
+        b"DOCUMENT_ROOT" => set!(raw, value, document_root, document_root_len),
+        b"CONTENT_TYPE" => set!(raw, value, content_type, content_type_len),
+        b"UWSGI_APPID" => set!(raw, value, appid, appid_len),
+        b"UWSGI_FILE" if server().settings.apps.dynamic_apps => set!(raw, value, file, file_len),
         _ => {}
     }
 }

@@ -1,6 +1,7 @@
 //! How long requests took, by the class of their status: counters in shared memory, one set per worker, which the worker counts
 //! in and the master adds up when somebody asks.
 
+use crate::shared::add;
 use crate::shared::region::Region;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,8 +58,8 @@ pub fn prepare(workers: usize) -> nix::Result<()> {
     Ok(())
 }
 
-/// A request of a worker has ended.
-pub fn count(worker: usize, status: i32, micros: u64) {
+/// A request of a worker has ended; `alone`: no other thread of it counts.
+pub fn count(worker: usize, status: i32, micros: u64, alone: bool) {
     let class = usize::try_from(status / 100).unwrap_or(0).wrapping_sub(1);
     let Some(counters) = SETS
         .get()
@@ -71,8 +72,8 @@ pub fn count(worker: usize, status: i32, micros: u64) {
         .iter()
         .position(|(bound, _)| micros <= *bound)
         .unwrap_or(BOUNDS.len());
-    counters.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-    counters.micros.fetch_add(micros, Ordering::Relaxed);
+    add(&counters.buckets[bucket], 1, alone);
+    add(&counters.micros, micros, alone);
 }
 
 /// All classes.
@@ -97,12 +98,12 @@ mod tests {
     fn requests_are_counted_by_class_and_duration() {
         prepare(2).unwrap();
         for (worker, status, micros) in [(1, 200, 900), (2, 204, 1000), (1, 200, 1001), (2, 503, 60_000_000)] {
-            count(worker, status, micros);
+            count(worker, status, micros, worker == 1);
         }
         // no answer, no worker
-        count(1, 0, 5);
-        count(9, 200, 5);
-        count(1, 700, 5);
+        count(1, 0, 5, true);
+        count(9, 200, 5, false);
+        count(1, 700, 5, true);
         let all = durations();
         assert_eq!((all[1].buckets[0], all[1].buckets[1], all[1].micros), (2, 1, 2901));
         assert_eq!((all[4].buckets[BOUNDS.len()], all[4].micros), (1, 60_000_000));

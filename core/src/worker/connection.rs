@@ -213,7 +213,7 @@ impl Connection {
         let room = self.buf.capacity() - self.buf.len();
         loop {
             // SAFETY: `room` bytes of spare room are there.
-            let n = unsafe { libc::read(self.fd(), self.buf.as_mut_ptr().add(self.buf.len()).cast(), room) };
+            let n = unsafe { libc::recv(self.fd(), self.buf.as_mut_ptr().add(self.buf.len()).cast(), room, 0) };
             if n > 0 {
                 // SAFETY: the kernel wrote `n` bytes there.
                 unsafe { self.buf.set_len(self.buf.len() + n as usize) };

@@ -10,7 +10,7 @@ use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
 use crate::routing;
 use crate::server::{SocketProtocol, server, view};
-use crate::shared::{CoreSlot, counter, int};
+use crate::shared::{CoreSlot, add, add_int, counter, int};
 use crate::startup::procname::{self, State};
 use crate::{log, say, static_files};
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UwsgiPlugin};
@@ -49,10 +49,17 @@ pub(super) enum Parsed {
     Broken(String),
 }
 
-/// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end.
-pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare: &mut Vec<Vec<u8>>, leaving: bool) {
+/// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end. Whether it was closed.
+pub fn connection(
+    core: &mut Core,
+    poll: &Poll,
+    mut conn: Box<Connection>,
+    spare: &mut Vec<Vec<u8>>,
+    leaving: bool,
+) -> bool {
     if conn.socket.protocol == SocketProtocol::Raw {
-        return raw(core, &mut conn);
+        raw(core, &mut conn);
+        return true;
     }
     conn.borrow_buffer(spare);
     let next = match conn.receive(server().settings.limits.buffer_size + HEADER_LEN) {
@@ -60,6 +67,7 @@ pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare
         Received::Nothing => Next::Park,
         Received::Some => requests(core, &mut conn, leaving),
     };
+    let is_over = matches!(next, Next::Close | Next::Linger);
     match next {
         Next::Park => {
             conn.release_buffer(spare);
@@ -80,6 +88,7 @@ pub fn connection(core: &mut Core, poll: &Poll, mut conn: Box<Connection>, spare
             conn.linger();
         }
     }
+    is_over
 }
 
 /// Serves what is buffered, request by request (pipelining), in order.
@@ -242,15 +251,19 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
         path_rules: server().path_rules,
     };
     let is_head = conn_view.head.method.of(conn_view.buffered()) == b"HEAD";
-    let mut scratch = std::mem::take(&mut core.scratch);
+    let (mut scratch, mut hvec) = (std::mem::take(&mut core.scratch), std::mem::take(&mut core.hvec));
+    let mut places = Places {
+        hvec: &mut hvec,
+        raw: core.raw(),
+    };
     push_vars(
         &conn_view.head,
         conn_view.buffered(),
         &origin,
         &mut scratch,
-        &mut Places(&mut core.hvec),
+        &mut places,
     );
-    core.scratch = scratch;
+    (core.scratch, core.hvec) = (scratch, hvec);
     conn.take_buffered(length);
     core.raw().post_cl = match body {
         BodyLength::Fixed(n) => n as usize,
@@ -262,7 +275,7 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
         .begin(SocketProtocol::Http, is_http10, is_head, keep_alive);
     let (modifier1, modifier2) = (conn.socket.modifier1, conn.socket.modifier2);
     core.set_header(modifier1, length.min(0xffff) as u16, modifier2);
-    vars::digest(core);
+    vars::settle(core);
     Parsed::Request
 }
 
@@ -597,7 +610,7 @@ pub(super) fn begin_counters(core: &mut Core) {
     // SAFETY: records in shared memory.
     unsafe {
         int(&raw mut (*core.counters).in_request).store(1, Ordering::Relaxed);
-        if int(&raw mut (*core.worker).busy).fetch_add(1, Ordering::Relaxed) == 0 {
+        if add_int(int(&raw mut (*core.worker).busy), 1, core.alone) == 0 {
             procname::state(State::Busy);
         }
         if deadline > 0 {
@@ -609,7 +622,7 @@ pub(super) fn begin_counters(core: &mut Core) {
 /// Counts, logs, and tells the plugin.
 pub(super) fn after(core: &mut Core) {
     core.raw().end_of_request = crate::exports::micros();
-    let (core_counters, worker) = (core.counters, core.worker);
+    let (core_counters, worker, alone) = (core.counters, core.worker, core.alone);
     let raw = core.raw();
     let sent = (raw.headers_size + raw.response_size) as u64;
     let took = raw.end_of_request.saturating_sub(raw.start_of_request);
@@ -620,18 +633,18 @@ pub(super) fn after(core: &mut Core) {
         (*core_counters).write_errors += write_errors;
         (*core_counters).read_errors += read_errors;
         int(&raw mut (*core_counters).in_request).store(0, Ordering::Relaxed);
-        counter(&raw mut (*worker).requests).fetch_add(1, Ordering::Relaxed);
-        counter(&raw mut (*worker).delta_requests).fetch_add(1, Ordering::Relaxed);
-        counter(&raw mut (*worker).tx).fetch_add(sent, Ordering::Relaxed);
-        counter(&raw mut (*worker).running_time).fetch_add(took, Ordering::Relaxed);
+        add(counter(&raw mut (*worker).requests), 1, alone);
+        add(counter(&raw mut (*worker).delta_requests), 1, alone);
+        add(counter(&raw mut (*worker).tx), sent, alone);
+        add(counter(&raw mut (*worker).running_time), took, alone);
         let average = counter(&raw mut (*worker).avg_response_time);
         average.store((average.load(Ordering::Relaxed) + took) / 2, Ordering::Relaxed);
-        if int(&raw mut (*worker).busy).fetch_sub(1, Ordering::Relaxed) == 1 {
+        if add_int(int(&raw mut (*worker).busy), -1, alone) == 1 {
             procname::state(State::Idle);
         }
     }
-    crate::stats::histogram::count(crate::server::worker_id(), status, took);
-    crate::apps::count_request(app);
+    crate::stats::histogram::count(crate::server::worker_id(), status, took, alone);
+    crate::apps::count_request(app, alone);
     routing::finish(core);
     let (id, slot) = (core.id, core.slot);
     if server().settings.limits.harakiri_no_arh {

@@ -2,8 +2,12 @@
 //! They are called in the process that delivers lines, by one thread at a time.
 
 mod connection;
+mod datagrams;
+mod date;
 
 pub use connection::Connection;
+pub use datagrams::Datagrams;
+pub use date::rfc3339;
 
 use crate::abi::{LOGGER_AGAIN, UwsgiLogger};
 use crate::{guard, log, sys};

@@ -3,11 +3,10 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rsgi_plugin_api::logger::{Connection, Logger, LoggerError, register};
+use rsgi_plugin_api::logger::{Connection, Datagrams, Logger, LoggerError, register};
 use rsgi_plugin_api::{HookError, Plugin, export_plugin};
 use serde_json::json;
 use std::io::Write;
-use std::net::UdpSocket;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes of a datagram that no router cuts.
@@ -18,7 +17,7 @@ const CHUNK_HEAD: usize = 12;
 const MOST_CHUNKS: usize = 128;
 
 enum Way {
-    Udp { address: String, socket: Option<UdpSocket> },
+    Udp(Datagrams),
     Tcp(Connection),
 }
 
@@ -71,15 +70,7 @@ impl Logger for Gelf {
         let (place, facility) = argument.split_once(',').unwrap_or((argument, "rsgi"));
         let way = match place.strip_prefix("tcp://") {
             Some(address) => Way::Tcp(Connection::new(address)?),
-            None => {
-                let address = place.strip_prefix("udp://").unwrap_or(place);
-                // the same form of an address
-                Connection::new(address)?;
-                Way::Udp {
-                    address: address.to_owned(),
-                    socket: None,
-                }
-            }
+            None => Way::Udp(Datagrams::new(place.strip_prefix("udp://").unwrap_or(place))?),
         };
         let host = nix::unistd::gethostname()
             .unwrap_or_default()
@@ -105,21 +96,7 @@ impl Logger for Gelf {
                 text.push(0);
                 connection.with(|stream, _| stream.write_all(&text))?;
             }
-            Way::Udp { address, socket } => {
-                let socket = match socket {
-                    Some(socket) => socket,
-                    None => {
-                        let any = if address.starts_with('[') {
-                            "[::]:0"
-                        } else {
-                            "0.0.0.0:0"
-                        };
-                        let new = UdpSocket::bind(any)?;
-                        new.connect(address.as_str())?;
-                        new.set_nonblocking(true)?;
-                        socket.insert(new)
-                    }
-                };
+            Way::Udp(server) => {
                 let mut packer = GzEncoder::new(Vec::new(), Compression::default());
                 packer.write_all(&text)?;
                 let id = (now.as_nanos() as u64).rotate_left(20) ^ self.sent ^ u64::from(std::process::id()) << 48;
@@ -128,8 +105,7 @@ impl Logger for Gelf {
                     return Err(LoggerError::Refused("a line is too long for GELF over UDP".into()));
                 }
                 for datagram in all {
-                    // one that nobody takes is lost, as datagrams are
-                    let _ = socket.send(&datagram);
+                    server.send(&datagram)?;
                 }
             }
         }

@@ -3,10 +3,9 @@
 
 mod tls;
 
-use rsgi_plugin_api::logger::{Connection, Logger, LoggerError, register};
+use rsgi_plugin_api::logger::{Connection, Datagrams, Logger, LoggerError, register, rfc3339};
 use rsgi_plugin_api::{HookError, Plugin, export_plugin};
 use std::io::Write;
-use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tls::Tls;
 
@@ -16,7 +15,7 @@ const PRIORITY: u8 = 3 << 3 | 6;
 const DATAGRAM: usize = 60_000;
 
 enum Way {
-    Udp { address: String, socket: Option<UdpSocket> },
+    Udp(Datagrams),
     Tcp(Connection),
     Tls(Box<Tls>),
 }
@@ -33,35 +32,13 @@ fn header(text: &str, longest: usize) -> String {
     if fine.is_empty() { "-".into() } else { fine }
 }
 
-fn date(now: Duration) -> String {
-    let seconds = now.as_secs() as i64;
-    // SAFETY: both places are ours.
-    let tm = unsafe {
-        let mut tm: libc::tm = std::mem::zeroed();
-        libc::gmtime_r(&seconds, &mut tm);
-        tm
-    };
-    let (year, month) = (tm.tm_year + 1900, tm.tm_mon + 1);
-    format!(
-        "{year:04}-{month:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-        tm.tm_mday,
-        tm.tm_hour,
-        tm.tm_min,
-        tm.tm_sec,
-        now.subsec_micros()
-    )
-}
-
 impl Syslog {
     fn message(&self, line: &[u8], now: Duration) -> Vec<u8> {
-        let head = format!(
-            "<{PRIORITY}>1 {} {} {} {} - - ",
-            date(now),
-            self.host,
-            self.name,
-            std::process::id()
-        );
-        [head.as_bytes(), line].concat()
+        let mut out = format!("<{PRIORITY}>1 ").into_bytes();
+        rfc3339(&mut out, now.as_secs() as i64, now.subsec_micros());
+        out.extend_from_slice(format!(" {} {} {} - - ", self.host, self.name, std::process::id()).as_bytes());
+        out.extend_from_slice(line);
+        out
     }
 }
 
@@ -81,8 +58,7 @@ impl Logger for Syslog {
                 } else {
                     format!("{address}:514")
                 };
-                Connection::new(&address)?;
-                Way::Udp { address, socket: None }
+                Way::Udp(Datagrams::new(&address)?)
             }
             Some((other, _)) => return Err(format!("\"{other}://\" is none of udp://, tcp://, tls://")),
         };
@@ -105,24 +81,7 @@ impl Logger for Syslog {
         match &mut self.way {
             Way::Tcp(connection) => connection.with(|stream, _| stream.write_all(&counted()))?,
             Way::Tls(tls) => tls.write(&counted())?,
-            Way::Udp { address, socket } => {
-                let socket = match socket {
-                    Some(socket) => socket,
-                    None => {
-                        let any = if address.starts_with('[') {
-                            "[::]:0"
-                        } else {
-                            "0.0.0.0:0"
-                        };
-                        let new = UdpSocket::bind(any)?;
-                        new.connect(address.as_str())?;
-                        new.set_nonblocking(true)?;
-                        socket.insert(new)
-                    }
-                };
-                // a datagram that nobody takes is lost, as datagrams are
-                let _ = socket.send(&message[..message.len().min(DATAGRAM)]);
-            }
+            Way::Udp(datagrams) => datagrams.send(&message[..message.len().min(DATAGRAM)])?,
         }
         Ok(())
     }
@@ -151,7 +110,7 @@ mod tests {
         let pid = std::process::id();
         let expected = format!("<30>1 2023-11-14T22:13:20.000042Z host myapp {pid} - - hello");
         assert_eq!(String::from_utf8(text).unwrap(), expected);
-        assert!(matches!(syslog.way, Way::Udp { address, .. } if address == "127.0.0.1:514"));
+        assert!(matches!(syslog.way, Way::Udp(datagrams) if datagrams.address() == "127.0.0.1:514"));
     }
 
     #[test]

@@ -62,6 +62,10 @@ pub enum Side {
     Write,
 }
 
+/// So many bytes are sent with the GIL held: the kernel takes them in less time than giving the GIL away and getting it
+/// back costs. It is given away where the client has to be waited for.
+const AT_ONCE: usize = 16 * 1024;
+
 /// How long a thread waits for its turn before it looks again.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
 
@@ -252,10 +256,18 @@ impl Turn<'_> {
     pub fn send(&self, parts: &[iovec], last: bool) -> bool {
         let (req, last) = (self.exchange.req as usize, i32::from(last));
         let (first, count) = (parts.as_ptr() as usize, parts.len());
+        let size: usize = parts.iter().map(|part| part.iov_len).sum();
         // SAFETY: the caller keeps the objects behind the parts alive; the host has sent or copied them on return.
-        let rc = gil::released(|| unsafe {
-            sys::rsgi_response_writev(req as *mut WsgiRequest, first as *const iovec, count, last)
-        });
+        let rc = unsafe {
+            if size <= AT_ONCE && !green::is_on() {
+                match sys::rsgi_response_writev_now(self.exchange.req, parts.as_ptr(), count, last) {
+                    1 => gil::released(|| sys::rsgi_response_wait(req as *mut WsgiRequest)),
+                    rc => rc,
+                }
+            } else {
+                gil::released(|| sys::rsgi_response_writev(req as *mut WsgiRequest, first as *const iovec, count, last))
+            }
+        };
         if rc != 0 {
             self.gone.set(true);
         }

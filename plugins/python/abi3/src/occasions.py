@@ -303,8 +303,7 @@ def hint(value, wanted):
 # ---- the life cycle: hooks of rsgidecorators and of a gunicorn configuration, if either is in use
 
 def has_hook(name):
-    hooks = sys.modules.get("rsgidecorators")
-    return hooks is not None and bool(hooks._registry[name])
+    return bool(sys.modules["rsgidecorators"]._registry[name])
 
 
 def fire(name, *args):
@@ -314,9 +313,7 @@ def fire(name, *args):
 
 
 def give_recycle(function):
-    hooks = sys.modules.get("rsgidecorators")
-    if hooks is not None:
-        hooks._recycle = function
+    sys.modules["rsgidecorators"]._recycle = function
 
 
 def on_order(number, name, leave):

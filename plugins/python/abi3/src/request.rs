@@ -9,7 +9,9 @@ use rsgi_plugin_api::abi::{UWSGI_OK, UwsgiApp, WsgiRequest};
 use rsgi_plugin_api::{log, sys};
 
 /// More parts than this in a list are sent in several calls.
-const PARTS: usize = 64;
+const MANY: usize = 64;
+/// So many parts are usual; room for more takes a while to lay out.
+const FEW: usize = 4;
 
 /// Serves a request. `UWSGI_OK`, or -1: the connection is to be cut.
 pub fn serve(req: *mut WsgiRequest) -> i32 {
@@ -259,9 +261,19 @@ fn send_sequence(
         let part = response::body_part(unsafe { Py::borrowed(get(0))? })?;
         return Ok(finish(exchange, &[vector(&part)]));
     }
-    if len as usize > PARTS {
-        return send_iterable(exchange, whole);
+    match len as usize {
+        n if n <= FEW => send_parts::<FEW>(exchange, len, get),
+        n if n <= MANY => send_parts::<MANY>(exchange, len, get),
+        _ => send_iterable(exchange, whole),
     }
+}
+
+/// At most so many parts.
+fn send_parts<const PARTS: usize>(
+    exchange: &Exchange,
+    len: Py_ssize_t,
+    get: impl Fn(Py_ssize_t) -> *mut PyObject,
+) -> PyResult<Sent> {
     let mut parts: [Option<Py>; PARTS] = [const { None }; PARTS];
     let empty = iovec {
         iov_base: std::ptr::null_mut(),
