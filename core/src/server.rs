@@ -370,6 +370,7 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
         record.modifier1 = socket.modifier1;
         record.modifier2 = socket.modifier2;
         record.proto_name = keep(socket.protocol.name());
+        record.proto = Some(crate::worker::engine::parse);
         record.next = head;
         socket.view = Box::into_raw(Box::new(record));
         // the link is the gateways' own affair: an override must not serve it

@@ -318,7 +318,8 @@ struct uwsgi_socket {
     uint8_t modifier2;
     char *proto_name;   /* "uwsgi", "http", ... */
     struct uwsgi_socket *next;
-    uint64_t reserved[16];
+    int (*proto)(struct wsgi_request *); /* for loop engines: 0 a request, 1 more is to come, -1 it is over */
+    uint64_t reserved[15];
 };
 
 /* A loaded application. */
@@ -1720,6 +1721,42 @@ struct uwsgi_shared {
 #define UWSGI_EXCEPTION_CODE 5
 #define UWSGI_FAILED_APP_CODE 22
 #define UWSGI_QUIET_CODE 29
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: loop engines (layer 3). A worker's requests are the engine's: it accepts, parses, calls the plugin, closes;
+ * one request for each connection. All functions about requests wait as ever; the engine may replace the wait hooks.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] in on_load or init: --loop NAME. func runs in [worker] in place of the request loop; it ends when
+ * uwsgi.workers[uwsgi.mywid].manage_next_request is 0, which SIGHUP and SIGTERM make it (waits return with EINTR then);
+ * when func returns the process ends. SIGINT ends it at once. */
+void uwsgi_register_loop(char *name, void (*func)(void));
+/* [worker] The functions below are for loop engines, each request by one thread at a time.
+ * A request that is not in use, from uwsgi.cores of them (--async, --threads); NULL: all are. */
+struct wsgi_request *find_first_available_wsgi_req(void);
+#define free_req_queue ((void) 0) /* uwsgi_close_request() gives it back */
+/* Says (once a minute) that all requests are in use. */
+void uwsgi_async_queue_is_full(time_t now);
+/* Prepares a request of this number; socket: where it will come in, or NULL. */
+void wsgi_req_setup(struct wsgi_request *, int async_id, struct uwsgi_socket *);
+/* Accepts a connection of the listening descriptor: 0 (req->fd, nothing is read), or -1: nobody is there. */
+int wsgi_req_simple_accept(struct wsgi_request *, int fd);
+/* Waits in the queue for one of the sockets and accepts: 0, or -1. The queue has them by uwsgi_add_sockets_to_queue(). */
+int wsgi_req_accept(int queue, struct wsgi_request *);
+void uwsgi_add_sockets_to_queue(int queue, int async_id);
+int uwsgi_count_sockets(struct uwsgi_socket *);
+/* socket->proto(req) reads what is there: 0: it is a request, 1: call it again when more is there, -1: close it.
+ * wsgi_req_recv() does so until it is one, applies the routes and calls the plugin: 0, or -1. */
+int wsgi_req_recv(int queue, struct wsgi_request *);
+/* Static files and routing rules: UWSGI_ROUTE_BREAK: answered, UWSGI_ROUTE_NEXT: the plugin is to. */
+int uwsgi_apply_routes(struct wsgi_request *);
+/* Ends the answer, counts and logs, closes the connection; the request is free again. */
+void uwsgi_close_request(struct wsgi_request *);
+/* The same without an answer: nobody is told anything. */
+void uwsgi_destroy_request(struct wsgi_request *);
+/* Runs func((void *) (long) core) for each core, in a thread each but for core 0, and returns when that one does. */
+void uwsgi_loop_cores_run(void *(*func)(void *));
+/* First thing in such a thread: uwsgi.current_wsgi_req() is the request from now on. */
+void uwsgi_setup_thread_req(long core, struct wsgi_request *);
 
 #ifdef __cplusplus
 }

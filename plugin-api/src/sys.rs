@@ -607,4 +607,18 @@ unsafe extern "C" {
         vallen: *mut u64,
         expires: *mut u64,
     ) -> *mut c_char;
+    pub fn uwsgi_register_loop(name: *mut c_char, func: Option<unsafe extern "C" fn()>);
+    pub fn find_first_available_wsgi_req() -> *mut WsgiRequest;
+    pub fn uwsgi_async_queue_is_full(now: time_t);
+    pub fn wsgi_req_setup(a0: *mut WsgiRequest, async_id: c_int, a2: *mut UwsgiSocket);
+    pub fn wsgi_req_simple_accept(a0: *mut WsgiRequest, fd: c_int) -> c_int;
+    pub fn wsgi_req_accept(queue: c_int, a1: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_add_sockets_to_queue(queue: c_int, async_id: c_int);
+    pub fn uwsgi_count_sockets(a0: *mut UwsgiSocket) -> c_int;
+    pub fn wsgi_req_recv(queue: c_int, a1: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_apply_routes(a0: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_close_request(a0: *mut WsgiRequest);
+    pub fn uwsgi_destroy_request(a0: *mut WsgiRequest);
+    pub fn uwsgi_loop_cores_run(func: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>);
+    pub fn uwsgi_setup_thread_req(core: std::ffi::c_long, a1: *mut WsgiRequest);
 }

@@ -10,6 +10,7 @@ mod buffer;
 mod cache;
 mod document;
 mod encode;
+mod engine;
 mod event_queue;
 mod events;
 mod file;

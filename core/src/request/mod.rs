@@ -126,6 +126,11 @@ impl Core {
         unsafe { &mut *(*req).host_private.cast() }
     }
 
+    /// Where the C view lies.
+    pub fn address(&self) -> *const WsgiRequest {
+        self.raw
+    }
+
     /// The C view.
     pub fn raw(&mut self) -> &mut WsgiRequest {
         // SAFETY: allocated in `new`, never freed before the core.

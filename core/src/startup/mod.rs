@@ -129,6 +129,9 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if settings.plugins.logger_list {
         list("loggers", &log::sink::kinds());
     }
+    if settings.plugins.loop_list {
+        list("loop engines", &crate::worker::engine::names());
+    }
     if settings.plugins.cheaper_algo_list {
         list("cheaper algorithms", &process::scaling::names());
     }

@@ -33,7 +33,8 @@ pub struct UwsgiSocket {
     pub modifier2: u8,
     pub proto_name: *mut c_char,
     pub next: *mut UwsgiSocket,
-    pub reserved: [u64; 16],
+    pub proto: Option<unsafe extern "C" fn(*mut WsgiRequest) -> c_int>,
+    pub reserved: [u64; 15],
 }
 
 /// `struct uwsgi_app`.
