@@ -4,7 +4,9 @@
 
 pub mod batch;
 pub mod builtin;
+pub mod chunk;
 pub mod encoder;
+pub mod foreign;
 pub mod format;
 pub mod json;
 pub mod lines;

@@ -3,6 +3,7 @@
 mod builtin;
 mod cache_packet;
 pub mod connection;
+pub mod engine;
 pub mod events;
 mod exec;
 pub mod offload;
@@ -186,6 +187,7 @@ pub fn run(id: usize) -> ! {
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
+    engine::run(server, id);
     serve(server, id, &bell);
     process::exit(0)
 }

@@ -30,6 +30,8 @@ impl Master {
         batch::sweep();
         pipe::tick();
         self.collectors.tick();
+        crate::figures::refresh(self.server, || self.daemon_figures());
+        crate::metrics::view::refresh();
         self.push_stats();
         self.metric_files.tick(self.server, self.overloaded);
         self.check_backlogs();
