@@ -37,6 +37,7 @@ mod signal;
 mod socket;
 mod spooler;
 mod string;
+mod thread;
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -45,7 +46,6 @@ mod string;
     target_arch = "s390x"
 ))]
 mod variadic;
-mod thread;
 mod websocket;
 
 use std::ffi::{CStr, c_char};
