@@ -22,6 +22,7 @@ mod sockets;
 mod statics;
 mod stats;
 mod storage;
+mod subscriptions;
 mod values;
 
 use super::spec::{Group, OptionSpec};
@@ -47,6 +48,7 @@ pub static GROUPS: &[&Group] = &[
     &background::GROUP,
     &emperor::GROUP,
     &stats::GROUP,
+    &subscriptions::GROUP,
     &routing::GROUP,
     &storage::GROUP,
 ];
