@@ -8,7 +8,7 @@ PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rs
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install vendor deb deb-check clean
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install vendor deb deb-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,19 @@ log-load: ## 100 000 requests with hostile bytes in each logged field (a few min
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+# Cargo builds one Lua into the plugin; LuaJIT's is built beside it, with a folder of its own.
+luajit: ## build the Lua plugin for LuaJIT in place of Lua 5.4 (needs libluajit-5.1-dev)
+	$(CARGO) build --release --locked -p rsgi-plugin-lua --no-default-features --features luajit --target-dir $(RELEASE)/../luajit
+
+install-luajit: luajit ## install it as luajit_plugin.so
+	install -d $(DESTDIR)$(PLUGINS)
+	install -m 644 $(RELEASE)/../luajit/release/liblua_plugin.so $(DESTDIR)$(PLUGINS)/luajit_plugin.so
+
+test-luajit: ## run the tests of Lua with LuaJIT
+	$(CARGO) build --locked -p rsgi-core -p rsgi-plugin-python -p rsgi-plugin-python-abi3 --target-dir $(RELEASE)/../luajit
+	$(CARGO) build --locked -p rsgi-plugin-lua --no-default-features --features luajit --target-dir $(RELEASE)/../luajit
+	$(CARGO) test --locked -p rsgi-tests --test lua --test lua_api --test lua_worker --target-dir $(RELEASE)/../luajit
 
 abi-check: ## compare uwsgi.h with the committed baseline of the plugin ABI (needs abigail-tools)
 	@tests/abi/check.sh

@@ -249,6 +249,7 @@ pub fn view() -> *mut UwsgiServer {
             (*view).wait_write_hook = Some(crate::exports::wait_write);
             (*view).wait_read2_hook = Some(crate::exports::wait_read2);
             (*view).current_wsgi_req = Some(current_request);
+            (*view).lock_ops = crate::exports::LOCK_OPS;
         }
     }
     view
@@ -369,6 +370,7 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
         record.modifier1 = socket.modifier1;
         record.modifier2 = socket.modifier2;
         record.proto_name = keep(socket.protocol.name());
+        record.proto = Some(crate::worker::engine::parse);
         record.next = head;
         socket.view = Box::into_raw(Box::new(record));
         // the link is the gateways' own affair: an override must not serve it

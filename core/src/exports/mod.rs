@@ -8,9 +8,16 @@ mod alarm;
 mod app;
 mod buffer;
 mod cache;
+mod document;
+mod encode;
+mod engine;
+mod event_queue;
 mod events;
+mod file;
 mod gateway;
 mod hook;
+mod host_option;
+mod listen;
 mod lock;
 mod log;
 mod memory;
@@ -18,6 +25,7 @@ mod metric;
 mod mule;
 mod number;
 mod option;
+mod outward;
 mod queue;
 mod request;
 mod resolve;
@@ -29,6 +37,7 @@ mod signal;
 mod socket;
 mod spooler;
 mod string;
+mod thread;
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -76,4 +85,17 @@ pub fn micros() -> u64 {
     number::uwsgi_micros()
 }
 
-pub use socket::{uwsgi_socket_nb as socket_nonblocking, wait_read, wait_read2, wait_write};
+/// The bytes at a pointer with a length, empty for NULL or a length of zero or less: for what plugins return.
+///
+/// # Safety
+/// As for the header's pointers: so many bytes that stay unchanged while the result lives.
+pub unsafe fn bytes_of<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
+    // SAFETY: by the contract.
+    unsafe { bytes(p, len) }
+}
+
+pub use lock::OPS as LOCK_OPS;
+pub use socket::{
+    uwsgi_simple_wait_read_hook as wait_read, uwsgi_simple_wait_write_hook as wait_write,
+    uwsgi_socket_nb as socket_nonblocking, wait_read2,
+};

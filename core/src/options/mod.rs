@@ -2,6 +2,7 @@
 //! [`load()`] is the entry, called once by the first process before anything is started.
 
 mod apply;
+pub mod by_plugin;
 pub mod command;
 pub(crate) mod default_value;
 pub mod defaults;

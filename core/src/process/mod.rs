@@ -74,7 +74,9 @@ pub fn finish(code: i32) {
     }
     match role() {
         Role::Worker => {
+            crate::log::batch::flush();
             hooks::worker_exit(worker_id());
+            crate::exceptions::finish();
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
             }

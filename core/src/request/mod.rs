@@ -108,6 +108,10 @@ impl Core {
         unsafe {
             (*raw).async_id = id as i32;
             (*raw).host_private = std::ptr::from_mut(&mut *core).cast();
+            let view = server::view();
+            if id == 0 && (*view).wsgi_req.is_null() {
+                (*view).wsgi_req = raw;
+            }
         }
         core
     }
@@ -120,6 +124,11 @@ impl Core {
     pub unsafe fn of<'a>(req: *mut WsgiRequest) -> &'a mut Self {
         // SAFETY: by the contract; `host_private` is set once in `new`.
         unsafe { &mut *(*req).host_private.cast() }
+    }
+
+    /// Where the C view lies.
+    pub fn address(&self) -> *const WsgiRequest {
+        self.raw
     }
 
     /// The C view.

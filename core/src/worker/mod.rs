@@ -3,6 +3,7 @@
 mod builtin;
 mod cache_packet;
 pub mod connection;
+pub mod engine;
 pub mod events;
 mod exec;
 pub mod offload;
@@ -18,7 +19,7 @@ use crate::signal::dispatch;
 use crate::signal::receiver::Receiver;
 use crate::startup::procname::{self, State};
 use crate::unix_signal::{self, Order};
-use crate::{process, say, signal};
+use crate::{log, process, say, signal};
 use connection::Connection;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use poll::{Poll, Ready};
@@ -168,6 +169,7 @@ pub fn run(id: usize) -> ! {
     hooks::master_fixup(1);
     hooks::post_fork();
     exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
+    crate::log::worker::begin(&server.settings.logging);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
@@ -185,6 +187,7 @@ pub fn run(id: usize) -> ! {
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
+    engine::run(server, id);
     serve(server, id, &bell);
     process::exit(0)
 }
@@ -290,6 +293,7 @@ fn core_loop(shared: &Cores, id: usize) {
     let room = if server.shared.core_count() == 1 { BATCH } else { 1 };
     let mut batch: Vec<Ready> = Vec::with_capacity(room);
     let limits = Limits::of(server);
+    log::batch::begin(worker_id(), id);
     loop {
         // counted before the order is looked at: whoever takes the bell away sees this core, or it sees the order
         shared.dozing.fetch_add(1, Ordering::SeqCst);
@@ -370,6 +374,7 @@ fn core_loop(shared: &Cores, id: usize) {
                 MAIN_BUSY.store(false, Ordering::Release);
             }
         }
+        log::batch::flush();
         limits.check(server);
     }
 }

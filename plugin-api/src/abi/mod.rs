@@ -3,19 +3,28 @@
 mod alarm;
 mod buffer;
 mod events;
+mod figures;
 mod logger;
 mod option;
+mod outward;
 mod plugin;
 mod request;
 mod route;
 mod server;
 mod stamp;
+mod tools;
 
 pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
+pub use figures::{UwsgiCache, UwsgiDaemon, UwsgiShared, UwsgiSpooler};
 pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
+pub use outward::{
+    UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiExceptionHandlerInstance,
+    UwsgiLogEncoder, UwsgiLogchunk, UwsgiLogchunkFn, UwsgiLogvar, UwsgiStatsPush, UwsgiStatsPusher,
+    UwsgiStatsPusherInstance,
+};
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
 pub use route::{
@@ -27,6 +36,9 @@ pub use server::{
     UwsgiSocket, UwsgiWorker,
 };
 pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
+pub use tools::{
+    UwsgiAlarmFd, UwsgiDynDict, UwsgiLockFn, UwsgiLockOps, UwsgiRegexpList, UwsgiSharedarea, UwsgiStats, UwsgiThread,
+};
 
 /// `struct uwsgi_instance`: a vassal; opaque here.
 #[repr(C)]

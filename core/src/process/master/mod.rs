@@ -361,6 +361,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
     master.start_daemons();
     startup::notify::started();
     log::begin_threads();
+    alarm::descriptor::begin();
     master.pushers = Some(Pushers::configured(server));
     Ok(master.run())
 }
@@ -452,7 +453,7 @@ impl Master {
     fn snapshot(&self) -> StatsSnapshot<'_> {
         StatsSnapshot {
             server: self.server,
-            daemons: daemons::stats(&self.daemons, &self.processes),
+            daemons: self.daemon_figures(),
             crons: crons::stats(&self.crons),
             ready: self.readiness(),
             reloads: self.reloads,
