@@ -8,7 +8,7 @@ PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rs
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install vendor deb deb-check clean
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor deb deb-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -96,6 +96,10 @@ $(RELEASE)/rsgi:
 
 install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX); PACKAGES= names parts of packaging/files
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) RELEASE=$(RELEASE) packaging/install.sh $(PACKAGES)
+
+docs: $(RELEASE)/rsgi ## the documentation as a site, in target/book (installs mdbook with cargo if it is missing)
+	@command -v mdbook >/dev/null || $(CARGO) install mdbook --locked
+	@PATH="$$PATH:$$HOME/.cargo/bin" packaging/docs.sh $(RELEASE)/rsgi $(RELEASE)/../book
 
 vendor: ## the crates of the build in vendor/, for builds without a network
 	mkdir -p .cargo

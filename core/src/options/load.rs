@@ -5,7 +5,7 @@ use super::apply::Applier;
 use super::command::Command;
 use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::{Apply, OptionSpec};
-use super::{environment, explain, help, parse, table};
+use super::{environment, explain, help, parse, report, table};
 use crate::cli;
 use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
 use crate::manual;
@@ -96,6 +96,9 @@ pub fn load(
     if asks_for_check(&collected) {
         problems.append(&mut host.preflight(&settings));
         problems.extend(crate::startup::hooks::mistakes(&settings, false));
+        for line in report::text(&collected, &settings, host).lines() {
+            host.say(line);
+        }
     }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });

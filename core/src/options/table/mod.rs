@@ -2,6 +2,7 @@
 
 mod apps;
 mod background;
+pub mod changes;
 mod config;
 mod emperor;
 pub mod examples;
