@@ -1758,6 +1758,30 @@ void uwsgi_loop_cores_run(void *(*func)(void *));
 /* First thing in such a thread: uwsgi.current_wsgi_req() is the request from now on. */
 void uwsgi_setup_thread_req(long core, struct wsgi_request *);
 
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: transformations (layer 2): what is made of an answer's body on its way to the client. [request]
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_transformation {
+    int (*func)(struct wsgi_request *, struct uwsgi_transformation *);
+    struct uwsgi_buffer *chunk; /* the part: func changes it in place, or puts another buffer there; the host destroys it */
+    uint8_t can_stream;      /* 1: func takes the body part by part, as it is written; 0: once, the whole of it */
+    uint8_t is_final;        /* 1: func is called at the end of the body alone, with what is left to send (maybe nothing) */
+    uint8_t flushed;         /* these seven are the plugin's, but for round */
+    void *data;
+    uint64_t round;          /* how often func was called */
+    int fd;                  /* -1 at first */
+    struct uwsgi_buffer *ub; /* destroyed by the host */
+    uint64_t len;
+    uint64_t custom64;
+    struct uwsgi_transformation *next;
+};
+/* [request] before the body is written, mostly in a routing rule: one more, behind those that are there. func may add
+ * headers until its first part has left; a Content-Length is taken out. It returns 0, or another number: the answer is cut
+ * off. The record is the host's, until the request has ended. */
+struct uwsgi_transformation *uwsgi_add_transformation(struct wsgi_request *,
+                                                      int (*func)(struct wsgi_request *, struct uwsgi_transformation *),
+                                                      void *data);
+
 #ifdef __cplusplus
 }
 #endif

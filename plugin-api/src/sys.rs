@@ -621,4 +621,9 @@ unsafe extern "C" {
     pub fn uwsgi_destroy_request(a0: *mut WsgiRequest);
     pub fn uwsgi_loop_cores_run(func: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>);
     pub fn uwsgi_setup_thread_req(core: std::ffi::c_long, a1: *mut WsgiRequest);
+    pub fn uwsgi_add_transformation(
+        a0: *mut WsgiRequest,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiTransformation) -> c_int>,
+        data: *mut c_void,
+    ) -> *mut UwsgiTransformation;
 }

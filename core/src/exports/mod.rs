@@ -38,6 +38,7 @@ mod socket;
 mod spooler;
 mod string;
 mod thread;
+mod transformation;
 mod websocket;
 
 use std::ffi::{CStr, c_char};
@@ -84,6 +85,29 @@ pub fn micros() -> u64 {
 pub unsafe fn bytes_of<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
     // SAFETY: by the contract.
     unsafe { bytes(p, len) }
+}
+
+/// A buffer of the C API.
+pub fn buffer_new(size: usize) -> *mut rsgi_plugin_api::abi::UwsgiBuffer {
+    buffer::uwsgi_buffer_new(size)
+}
+
+/// Adds bytes to a buffer; whether there was room.
+///
+/// # Safety
+/// It is one of the C API.
+pub unsafe fn buffer_append(to: *mut rsgi_plugin_api::abi::UwsgiBuffer, bytes: &[u8]) -> bool {
+    // SAFETY: by the contract.
+    unsafe { buffer::uwsgi_buffer_append(to, bytes.as_ptr().cast_mut().cast(), bytes.len()) == 0 }
+}
+
+/// Gives a buffer of the C API back, unless it is NULL.
+///
+/// # Safety
+/// It is NULL, or one of the C API that nobody uses any more.
+pub unsafe fn buffer_destroy(gone: *mut rsgi_plugin_api::abi::UwsgiBuffer) {
+    // SAFETY: by the contract.
+    unsafe { buffer::uwsgi_buffer_destroy(gone) }
 }
 
 pub use lock::OPS as LOCK_OPS;

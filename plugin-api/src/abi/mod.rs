@@ -13,6 +13,7 @@ mod route;
 mod server;
 mod stamp;
 mod tools;
+mod transformation;
 
 pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
@@ -39,6 +40,7 @@ pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
 pub use tools::{
     UwsgiAlarmFd, UwsgiDynDict, UwsgiLockFn, UwsgiLockOps, UwsgiRegexpList, UwsgiSharedarea, UwsgiStats, UwsgiThread,
 };
+pub use transformation::{UwsgiTransform, UwsgiTransformation};
 
 /// `struct uwsgi_instance`: a vassal; opaque here.
 #[repr(C)]
