@@ -1782,6 +1782,65 @@ struct uwsgi_transformation *uwsgi_add_transformation(struct wsgi_request *,
                                                       int (*func)(struct wsgi_request *, struct uwsgi_transformation *),
                                                       void *data);
 
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: offloading (layer 3): what a worker's thread for slow clients does after the request has ended.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_offload_engine;
+/* A task. A plugin fills one in, the host copies it; all fields but engine are the plugin's from then on. */
+struct uwsgi_offload_request {
+    int s;                   /* the client: of the request, which the thread closes at the end when it took it over */
+    int fd;                  /* two more descriptors, closed at the end; -1: none */
+    int fd2;
+    uint8_t takeover;        /* 1: the request ends here, the rest of the answer is the engine's */
+    int status;
+    char *name;
+    off_t pos;
+    char *buf;               /* free()d at the end */
+    off_t buf_pos;
+    size_t to_write;
+    size_t len;
+    size_t written;
+    struct uwsgi_buffer *ubuf; /* these nine are destroyed at the end */
+    struct uwsgi_offload_engine *engine;
+    int pipe[2];             /* the host's */
+    struct uwsgi_offload_request *prev; /* not used */
+    struct uwsgi_offload_request *next;
+    struct uwsgi_buffer *ubuf1;
+    struct uwsgi_buffer *ubuf2;
+    struct uwsgi_buffer *ubuf3;
+    struct uwsgi_buffer *ubuf4;
+    struct uwsgi_buffer *ubuf5;
+    struct uwsgi_buffer *ubuf6;
+    struct uwsgi_buffer *ubuf7;
+    struct uwsgi_buffer *ubuf8;
+    int64_t custom1;
+    int64_t custom2;
+    int64_t custom3;
+    int64_t custom4;
+    int64_t custom5;
+    int64_t custom6;
+    int64_t custom7;
+    int64_t custom8;
+    void *data;
+    void (*free)(struct uwsgi_offload_request *); /* called last, or NULL */
+};
+/* [master] in on_load or init. prepare(request, task) runs in [request] when the task is handed over, not 0: it is not; it
+ * may be NULL. event(thread, task, fd) runs in [worker] in a thread that has many tasks and must not block: first with fd
+ * -1, then whenever one of the task's descriptors that it put into thread->queue (event_queue_...) is ready; 0: go on, else
+ * the task has ended. The record is opaque. */
+struct uwsgi_offload_engine *uwsgi_offload_register_engine(char *name,
+                                                           int (*prepare)(struct wsgi_request *,
+                                                                          struct uwsgi_offload_request *),
+                                                           int (*event)(struct uwsgi_thread *,
+                                                                        struct uwsgi_offload_request *, int));
+/* [request] Fills a task in: the client's descriptor, no others. */
+void uwsgi_offload_setup(struct uwsgi_offload_engine *, struct uwsgi_offload_request *, struct wsgi_request *,
+                         uint8_t takeover);
+/* [request] Hands a task over, if --offload-threads allows it (req->socket->can_offload): 0, or -1. wait NULL, or the place
+ * for a descriptor, yours, that becomes readable when the task has ended. With takeover what the plugin still writes is
+ * dropped, and the client's connection ends with the task; the head, sent by uwsgi_response_write_headers_do(), says so. */
+int uwsgi_offload_run(struct wsgi_request *, struct uwsgi_offload_request *, int *wait);
+
 #ifdef __cplusplus
 }
 #endif

@@ -626,4 +626,16 @@ unsafe extern "C" {
         func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiTransformation) -> c_int>,
         data: *mut c_void,
     ) -> *mut UwsgiTransformation;
+    pub fn uwsgi_offload_register_engine(
+        name: *mut c_char,
+        prepare: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiOffloadRequest) -> c_int>,
+        event: Option<unsafe extern "C" fn(*mut UwsgiThread, *mut UwsgiOffloadRequest, c_int) -> c_int>,
+    ) -> *mut UwsgiOffloadEngine;
+    pub fn uwsgi_offload_setup(
+        a0: *mut UwsgiOffloadEngine,
+        a1: *mut UwsgiOffloadRequest,
+        a2: *mut WsgiRequest,
+        takeover: u8,
+    );
+    pub fn uwsgi_offload_run(a0: *mut WsgiRequest, a1: *mut UwsgiOffloadRequest, wait: *mut c_int) -> c_int;
 }

@@ -115,6 +115,7 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiDaemon "struct uwsgi_daemon": pid respawns status next reserved;
         UwsgiShared "struct uwsgi_shared": backlog backlog_errors worker_signal_pipe reserved;
         UwsgiTransformation "struct uwsgi_transformation": chunk can_stream flushed data round fd ub len custom64 next;
+        UwsgiOffloadRequest "struct uwsgi_offload_request": fd takeover name buf to_write ubuf engine pipe next data free;
         UwsgiClock "struct uwsgi_clock": seconds microseconds next;
     };
     let dir = std::env::temp_dir().join(format!("rsgi-layout-{}", std::process::id()));

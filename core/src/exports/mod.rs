@@ -24,6 +24,7 @@ mod memory;
 mod metric;
 mod mule;
 mod number;
+mod offload;
 mod option;
 mod outward;
 mod queue;
@@ -85,6 +86,21 @@ pub fn micros() -> u64 {
 pub unsafe fn bytes_of<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
     // SAFETY: by the contract.
     unsafe { bytes(p, len) }
+}
+
+/// A thread of its own with a queue, for what plugins hand over; NULL: there is none (said).
+pub fn thread_with_queue(
+    run: unsafe extern "C" fn(*mut rsgi_plugin_api::abi::UwsgiThread),
+) -> *mut rsgi_plugin_api::abi::UwsgiThread {
+    thread::uwsgi_thread_new(Some(run))
+}
+
+/// Waits for a descriptor of a queue; `None`: interrupted.
+pub fn wait_in_queue(queue: i32) -> Option<i32> {
+    let mut fd = -1;
+    // SAFETY: a place of ours.
+    let count = unsafe { event_queue::event_queue_wait(queue, -1, &mut fd) };
+    (count > 0).then_some(fd)
 }
 
 /// A buffer of the C API.

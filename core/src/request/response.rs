@@ -64,6 +64,8 @@ pub struct Response {
     may_be_encoded: bool,
     framing: Framing,
     is_http10: bool,
+    /// A body without a length ends with the connection, not with a last chunk.
+    ends_by_close: bool,
     is_head: bool,
     protocol: Option<SocketProtocol>,
     /// The number of the FastCGI request that is answered.
@@ -87,6 +89,7 @@ impl Response {
         self.may_be_encoded = false;
         self.framing = Framing::Undecided;
         self.is_http10 = is_http10;
+        self.ends_by_close = false;
         self.is_head = is_head;
         self.protocol = Some(protocol);
         self.fastcgi = None;
@@ -138,6 +141,11 @@ impl Response {
     /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
     pub fn close_after(&mut self) {
         self.keep_alive = false;
+    }
+
+    /// A body without a length ends with the connection.
+    pub fn end_by_close(&mut self) {
+        self.ends_by_close = true;
     }
 
     /// The client is taken for gone: nothing more is sent to it.
@@ -291,7 +299,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
             head.extend_from_slice(Decimal::new(length).as_bytes());
             head.extend_from_slice(b"\r\n");
             framing = Framing::Length(length);
-        } else if !response.is_http10 {
+        } else if !response.is_http10 && !response.ends_by_close {
             head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
             framing = Framing::Chunked;
         }

@@ -5,6 +5,7 @@ mod buffer;
 mod events;
 mod figures;
 mod logger;
+mod offload;
 mod option;
 mod outward;
 mod plugin;
@@ -20,6 +21,7 @@ pub use buffer::UwsgiBuffer;
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use figures::{UwsgiCache, UwsgiDaemon, UwsgiShared, UwsgiSpooler};
 pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
+pub use offload::{UwsgiOffloadEngine, UwsgiOffloadEvent, UwsgiOffloadPrepare, UwsgiOffloadRequest};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use outward::{
     UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiExceptionHandlerInstance,
