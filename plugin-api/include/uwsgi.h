@@ -1841,6 +1841,76 @@ void uwsgi_offload_setup(struct uwsgi_offload_engine *, struct uwsgi_offload_req
  * dropped, and the client's connection ends with the task; the head, sent by uwsgi_response_write_headers_do(), says so. */
 int uwsgi_offload_run(struct wsgi_request *, struct uwsgi_offload_request *, int *wait);
 
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: sources of vassals, and what is not here (layer 3). The emperor has one process and one thread.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_imperial_monitor;
+/* One --emperor SCHEME://... of a plugin's kind. */
+struct uwsgi_emperor_scanner {
+    char *arg;               /* the whole text */
+    int fd;                  /* -1; init may set one that is watched: event_func is called when it is readable */
+    void *data;              /* the plugin's */
+    void (*event_func)(struct uwsgi_emperor_scanner *);
+    struct uwsgi_imperial_monitor *monitor; /* opaque */
+    struct uwsgi_emperor_scanner *next;
+};
+/* A vassal. In the hooks vassal and vassal_before_exec: name, pid, uid, gid and pipe[1], the vassal's end of its link. */
+struct uwsgi_instance {
+    struct uwsgi_instance *ui_prev; /* NULL */
+    struct uwsgi_instance *ui_next;
+    char name[255];
+    pid_t pid;
+    int status;              /* 0 */
+    time_t born;
+    time_t last_mod;
+    uint64_t respawns;
+    int use_config;          /* 1: its configuration is a text of the plugin */
+    int pipe[2];
+    int pipe_config[2];      /* -1 */
+    char *config;            /* set both before emperor_respawn() for another text, which is copied then */
+    uint32_t config_len;
+    int loyal;               /* these three are 0: the emperor's statistics tell them */
+    int ready;
+    int accepting;
+    struct uwsgi_emperor_scanner *scanner;
+    uid_t uid;
+    gid_t gid;
+    int on_demand_fd;        /* -1 */
+    char *socket_name;
+    uint64_t reserved[8];
+};
+/* [master] in on_load or init: --emperor SCHEME://... init(scanner) runs in the emperor once, func(scanner) at its first
+ * look and then every --emperor-freq seconds; both, and event_func, call the functions below. */
+void uwsgi_register_imperial_monitor(char *scheme, void (*init)(struct uwsgi_emperor_scanner *),
+                                     void (*func)(struct uwsgi_emperor_scanner *));
+/* [emperor] A vassal that a plugin has asked for; NULL: there is none of this name. The record is the host's. */
+struct uwsgi_instance *emperor_get(char *name);
+/* [emperor] Asks for a vassal. config: its configuration as text (the end of the name says in which format, ini without
+ * one), copied; NULL: the name is a file. socket is not used. It is started right after func or event_func. */
+void emperor_add(struct uwsgi_emperor_scanner *, char *name, time_t modified, char *config, uint32_t config_len, uid_t uid,
+                 gid_t gid, char *socket);
+void emperor_stop(struct uwsgi_instance *);                      /* [emperor] it is not wanted any more */
+void emperor_respawn(struct uwsgi_instance *, time_t modified);  /* [emperor] it is reloaded */
+/* [emperor] Asks for it if there is none of the name, reloads it if modified is later than before. */
+void uwsgi_emperor_simple_do(struct uwsgi_emperor_scanner *, char *name, char *config, time_t modified, uid_t uid, gid_t gid,
+                             char *socket);
+#define uwsgi_instance_is_dying (uwsgi.status.gracefully_destroying || uwsgi.status.brutally_destroying)
+#define UWSGI_GO_CHEAP_CODE 15
+#define UWSGI_END_CODE 30
+/* [master] Nothing to do but uwsgi.ssl_initialized = 1: OpenSSL makes itself ready. */
+void uwsgi_ssl_init(void);
+/* Says in the log that there is no such proxy. */
+void uwsgi_master_manage_emperor_proxy(void);
+/* Legions are not here: the action is never called, which the log says. The record is the host's. */
+struct uwsgi_legion;
+struct uwsgi_legion_action {
+    char *name;
+    int (*func)(struct uwsgi_legion *, char *);
+    char *log_msg;
+    struct uwsgi_legion_action *next;
+};
+struct uwsgi_legion_action *uwsgi_legion_action_register(char *name, int (*func)(struct uwsgi_legion *, char *));
+
 #ifdef __cplusplus
 }
 #endif

@@ -638,4 +638,37 @@ unsafe extern "C" {
         takeover: u8,
     );
     pub fn uwsgi_offload_run(a0: *mut WsgiRequest, a1: *mut UwsgiOffloadRequest, wait: *mut c_int) -> c_int;
+    pub fn uwsgi_register_imperial_monitor(
+        scheme: *mut c_char,
+        init: Option<unsafe extern "C" fn(*mut UwsgiEmperorScanner)>,
+        func: Option<unsafe extern "C" fn(*mut UwsgiEmperorScanner)>,
+    );
+    pub fn emperor_get(name: *mut c_char) -> *mut UwsgiInstance;
+    pub fn emperor_add(
+        a0: *mut UwsgiEmperorScanner,
+        name: *mut c_char,
+        modified: time_t,
+        config: *mut c_char,
+        config_len: u32,
+        uid: libc::uid_t,
+        gid: libc::gid_t,
+        socket: *mut c_char,
+    );
+    pub fn emperor_stop(a0: *mut UwsgiInstance);
+    pub fn emperor_respawn(a0: *mut UwsgiInstance, modified: time_t);
+    pub fn uwsgi_emperor_simple_do(
+        a0: *mut UwsgiEmperorScanner,
+        name: *mut c_char,
+        config: *mut c_char,
+        modified: time_t,
+        uid: libc::uid_t,
+        gid: libc::gid_t,
+        socket: *mut c_char,
+    );
+    pub fn uwsgi_ssl_init();
+    pub fn uwsgi_master_manage_emperor_proxy();
+    pub fn uwsgi_legion_action_register(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiLegion, *mut c_char) -> c_int>,
+    ) -> *mut UwsgiLegionAction;
 }

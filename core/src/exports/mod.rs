@@ -9,6 +9,7 @@ mod app;
 mod buffer;
 mod cache;
 mod document;
+mod emperor;
 mod encode;
 mod engine;
 mod event_queue;

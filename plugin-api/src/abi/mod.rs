@@ -2,6 +2,7 @@
 
 mod alarm;
 mod buffer;
+mod emperor;
 mod events;
 mod figures;
 mod logger;
@@ -18,6 +19,7 @@ mod transformation;
 
 pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
+pub use emperor::{UwsgiEmperorScanner, UwsgiImperialMonitor, UwsgiInstance, UwsgiMonitorFn};
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use figures::{UwsgiCache, UwsgiDaemon, UwsgiShared, UwsgiSpooler};
 pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
@@ -44,16 +46,30 @@ pub use tools::{
 };
 pub use transformation::{UwsgiTransform, UwsgiTransformation};
 
-/// `struct uwsgi_instance`: a vassal; opaque here.
-#[repr(C)]
-pub struct UwsgiInstance {
-    _private: [u8; 0],
-}
-
 /// `struct uwsgi_gateway`: opaque.
 #[repr(C)]
 pub struct UwsgiGateway {
     _private: [u8; 0],
+}
+
+/// `struct uwsgi_legion`: there are none.
+#[repr(C)]
+pub struct UwsgiLegion {
+    _private: [u8; 0],
+}
+
+/// `struct uwsgi_legion_action`: never called.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UwsgiLegionAction {
+    /// Its name.
+    pub name: *mut std::ffi::c_char,
+    /// What it would do.
+    pub func: Option<unsafe extern "C" fn(*mut UwsgiLegion, *mut std::ffi::c_char) -> std::ffi::c_int>,
+    /// What would be said.
+    pub log_msg: *mut std::ffi::c_char,
+    /// NULL
+    pub next: *mut UwsgiLegionAction,
 }
 
 /// Results of the request hook.
