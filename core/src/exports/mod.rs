@@ -40,6 +40,7 @@ mod socket;
 mod spooler;
 mod string;
 mod thread;
+mod transformation;
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -48,7 +49,6 @@ mod thread;
     target_arch = "s390x"
 ))]
 mod variadic;
-mod transformation;
 mod websocket;
 
 use std::ffi::{CStr, c_char};
