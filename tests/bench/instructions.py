@@ -25,6 +25,12 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "10")])
     return [b"Hello", b"World"]
 """
+LUA = """
+return function(env)
+  local function text() coroutine.yield("Hello World") end
+  return 200, { ["Content-Type"] = "text/html", ["Content-Length"] = "11" }, coroutine.wrap(text)
+end
+"""
 BOUNDS = Path(__file__).with_name("instructions.json")
 FEW, MANY = 100, 600
 MARGIN = 1.03
@@ -36,6 +42,7 @@ ROWS = {
     "connection": (["--http-socket", "{addr}"], True),
     "gateway": (["--http", "{addr}", "--master"], False),
     "static-4k": (["--http-socket", "{addr}", "--static-map", "/={dir}/4k"], False),
+    "lua": (["--http-socket", "{addr}", "--http-socket-modifier1", "6", "--lua", "app.lua"], False),
 }
 
 
@@ -137,6 +144,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
             (folder / "app.py").write_text(APP)
+            (folder / "app.lua").write_text(LUA)
             (folder / "4k").write_bytes(b"x" * 4096)
             few, many = (run(os.path.abspath(args.rsgi), command, closes, n, folder) for n in (FEW, MANY))
         each = {file: (many[file] - few.get(file, 0)) / (MANY - FEW) for file in many}

@@ -186,6 +186,46 @@ fn syslog_over_udp() {
     assert!(text.ends_with(&format!(" - - {line}")), "{text}");
 }
 
+#[test]
+fn long_lines_go_to_syslog_in_several_datagrams_or_cut() {
+    let long = format!("/{}", "x".repeat(1500));
+    for splits in [true, false] {
+        let (socket, address) = udp();
+        let mut args = vec!["--rsyslog-packet-size", "600"];
+        args.extend(splits.then_some("--rsyslog-split-messages"));
+        let server = Setup::new()
+            .wsgi(APP)
+            .args([
+                "--master",
+                "-p",
+                "1",
+                "--req-logger",
+                &format!("rsyslog:{address},shop"),
+            ])
+            .args(["--log-format", "%(method) %(uri)"])
+            .args(args)
+            .start();
+        let line = ask(&server, &long);
+        let mut texts = String::new();
+        while texts.len() < if splits { line.len() } else { 400 } {
+            let text = receive(&socket);
+            assert!(text.len() <= 600 && text.starts_with("<30>1 "), "{text}");
+            texts.push_str(text.split_once(" - - ").expect("a head").1);
+        }
+        match splits {
+            true => assert_eq!(texts, line),
+            false => assert!(line.starts_with(&texts), "{texts}"),
+        }
+    }
+    let ended = Setup::new().args(["--rsyslog-packet-size", "12"]).run();
+    assert_ne!(ended.code, 0);
+    assert!(
+        ended.output.contains("rsyslog-packet-size is 480 to 65507 bytes"),
+        "{}",
+        ended.output
+    );
+}
+
 /// The next counted message of a stream.
 fn counted(reader: &mut impl BufRead) -> String {
     let mut len = Vec::new();
@@ -343,4 +383,75 @@ fn the_journal_gets_entries() {
     let n = socket.recv(&mut text).unwrap();
     let text = String::from_utf8_lossy(&text[..n]).into_owned();
     assert_eq!(text, format!("MESSAGE={line}\nPRIORITY=6\nSYSLOG_IDENTIFIER=shop\n"));
+}
+
+const LOGGING: &str = r#"
+import logging, os, sys
+def note(line):
+    if "fail" in line: raise KeyError("not this one")
+    with open("@DIR@/notes", "a") as f: f.write("%d %s\n" % (os.getpid(), line))
+handler = logging.FileHandler("@DIR@/logged")
+handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+logging.getLogger("shop").addHandler(handler)
+logging.getLogger("loop").addHandler(logging.StreamHandler())
+"#;
+
+#[test]
+fn python_takes_lines_by_a_name_of_logging_or_a_function() {
+    let mut server = Setup::new()
+        .file("notes.py", LOGGING)
+        .wsgi(&format!("import notes\n{APP}"))
+        .args([
+            "--master",
+            "-p",
+            "1",
+            "--log-format",
+            "%(method) %(uri)",
+            "--pythonpath",
+            "@DIR@",
+        ])
+        .args(["--req-logger", "python:shop.web", "--req-logger", "python:notes:note"])
+        .args(["--req-logger", "python:loop", "--req-logger", "python:none"])
+        .start();
+    let read = |server: &Server, name: &str| std::fs::read_to_string(server.dir().join(name)).unwrap_or_default();
+    ask(&server, "/fail");
+    for n in 0..50 {
+        ask(&server, &format!("/{n}"));
+    }
+    let master = server.pid();
+    let expected: String = (0..50).map(|n| format!("{master} GET /{n}\n")).collect();
+    wait_for("all lines in the notes", || {
+        (read(&server, "notes") == expected).then_some(())
+    });
+    let logged = read(&server, "logged");
+    assert!(
+        logged.starts_with("ERROR shop.web: GET /fail\nERROR shop.web: GET /0\n"),
+        "{logged}"
+    );
+    server.wait_log(
+        "logger python:notes:note: KeyError: 'not this one'; its lines go to standard error",
+        1,
+    );
+    server.wait_log(
+        "logger python:loop: ValueError: <StreamHandler <stderr> (NOTSET)> writes to standard output or error",
+        1,
+    );
+    server.wait_log("logger python:none: ValueError: no handler is there", 1);
+    // a line that one refuses is not lost; two refuse all
+    server.wait_log("GET /fail", 3);
+    server.wait_log("GET /49", 2);
+    // forks go on while lines come, and a reload takes the loggers along
+    for n in 0..10 {
+        let worker = server.workers().last().expect("a worker").1;
+        ask(&server, &format!("/kill{n}"));
+        rsgi_tests::send(worker, libc::SIGKILL);
+        wait_for("another worker", || {
+            server.workers().iter().any(|(_, pid)| *pid != worker).then_some(())
+        });
+    }
+    server.signal(libc::SIGHUP);
+    wait_for("a line after the reload", || {
+        ask(&server, "/after");
+        read(&server, "notes").ends_with("GET /after\n").then_some(())
+    });
 }

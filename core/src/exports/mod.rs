@@ -41,6 +41,14 @@ mod spooler;
 mod string;
 mod thread;
 mod transformation;
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "loongarch64",
+    target_arch = "riscv64",
+    target_arch = "s390x"
+))]
+mod variadic;
 mod websocket;
 
 use std::ffi::{CStr, c_char};

@@ -2,6 +2,7 @@
 //!
 //! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
 
+pub mod batch;
 pub mod builtin;
 pub mod chunk;
 pub mod encoder;
@@ -17,6 +18,7 @@ pub mod rotate;
 mod routes;
 pub mod sink;
 pub mod standard;
+pub mod worker;
 
 pub use queue::{begin_threads, lost};
 

@@ -115,6 +115,34 @@ pub fn descriptors() -> Vec<(String, RawFd)> {
     pipes().all.iter().map(named).collect()
 }
 
+/// In a child that reads pipes of its own, or none.
+pub fn leave_to_parent() {
+    pipes().all.clear();
+}
+
+/// A thread reads the pipes from now on, as long as the process lives.
+///
+/// # Errors
+/// The system has none.
+pub fn read_always() -> std::io::Result<()> {
+    let ends: Vec<RawFd> = descriptors().into_iter().map(|(_, fd)| fd).collect();
+    let thread = std::thread::Builder::new()
+        .name("log".to_owned())
+        .stack_size(256 * 1024);
+    thread.spawn(move || {
+        // SAFETY: the pipes stay open: they end when the process does.
+        let watched = |fd: &RawFd| PollFd::new(unsafe { BorrowedFd::borrow_raw(*fd) }, PollFlags::POLLIN);
+        let mut entries: Vec<PollFd<'_>> = ends.iter().map(watched).collect();
+        loop {
+            match poll(&mut entries, PollTimeout::from(1000u16)) {
+                Ok(0) => tick(),
+                _ => _ = drain(),
+            }
+        }
+    })?;
+    Ok(())
+}
+
 /// Hands on what waits, unless that is being done; whether there was anything.
 pub fn drain() -> bool {
     if queue::is_inside() {

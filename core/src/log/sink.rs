@@ -7,7 +7,7 @@ use super::builtin;
 use super::encoder::{Encoder, Rule};
 use super::queue::{self, Held, Sink};
 use super::routes::{Routes, Way};
-use super::{pipe, standard};
+use super::{batch, pipe, standard};
 use crate::plugin::registry;
 use crate::settings::{LogSink, Logging};
 use rsgi_plugin_api::abi::UwsgiLogger;
@@ -48,6 +48,12 @@ struct Delivery {
 
 static KNOWN: Mutex<Vec<(Vec<u8>, LoggerFn)>> = Mutex::new(Vec::new());
 static DELIVERY: OnceLock<Delivery> = OnceLock::new();
+/// What `--worker-logger` and its like say.
+static OF_WORKERS: OnceLock<Delivery> = OnceLock::new();
+/// Which of them counts in this process.
+static IS_WORKER: AtomicBool = AtomicBool::new(false);
+/// This process hands lines of requests to loggers, all others go where they went.
+static REQUESTS_ONLY: AtomicBool = AtomicBool::new(false);
 /// This process hands lines to the loggers itself (the master); all others write to the pipe.
 static DELIVERS: AtomicBool = AtomicBool::new(false);
 /// Where a worker writes request lines when they take a way of their own; −1: where all else goes.
@@ -183,6 +189,31 @@ fn routes(settings: &Logging, requests: bool, loggers: &[LogSink]) -> Result<Rou
 /// # Errors
 /// A kind, a name, a pattern or an encoder is not known; one line.
 pub fn install(settings: &Logging) -> Result<(), String> {
+    let _ = DELIVERY.set(build(settings)?);
+    if let Some(own) = super::worker::settings_of(settings) {
+        let named = own
+            .logger
+            .iter()
+            .chain(&own.req_logger)
+            .find(|logger| logger.name.is_some());
+        if let Some(logger) = named {
+            return Err(format!(
+                "worker-logger {logger}: no rule leads to the name of such a logger; leave it out"
+            ));
+        }
+        let _ = OF_WORKERS.set(build(&own).map_err(|e| format!("in workers: {e}"))?);
+    }
+    Ok(())
+}
+
+fn delivery() -> Option<&'static Delivery> {
+    match IS_WORKER.load(Ordering::Acquire) {
+        true => OF_WORKERS.get(),
+        false => DELIVERY.get(),
+    }
+}
+
+fn build(settings: &Logging) -> Result<Delivery, String> {
     let mut loggers: Vec<LogSink> = settings.logger.iter().chain(&settings.req_logger).cloned().collect();
     let own = settings.logger.len();
     let unnamed = |range: std::ops::Range<usize>, loggers: &[LogSink]| -> Vec<usize> {
@@ -219,7 +250,7 @@ pub fn install(settings: &Logging) -> Result<(), String> {
         let notice = encoders(settings, n >= own && n < own + settings.req_logger.len(), logger)?;
         open(logger, notice)
     });
-    let delivery = Delivery {
+    Ok(Delivery {
         sinks: sinks.collect::<Result<_, _>>()?,
         lines: Stream {
             routes: routes(settings, false, &loggers)?,
@@ -231,9 +262,7 @@ pub fn install(settings: &Logging) -> Result<(), String> {
             defaults: requests,
             encoders: of_requests,
         },
-    };
-    let _ = DELIVERY.set(delivery);
-    Ok(())
+    })
 }
 
 /// This process delivers lines to the loggers from now on (`true`), or leaves that to the master.
@@ -241,13 +270,21 @@ pub fn deliver_here(on: bool) {
     DELIVERS.store(on, Ordering::Release);
 }
 
+/// This process is a worker that hands its lines to loggers of its own; `requests_only`: those of requests alone.
+pub(super) fn deliver_in_worker(requests_only: bool) {
+    IS_WORKER.store(true, Ordering::Release);
+    REQUESTS_ONLY.store(requests_only, Ordering::Release);
+    deliver_here(true);
+}
+
 /// Writes a message to where this process's messages go.
 pub fn write(message: &[u8]) {
-    if DELIVERS.load(Ordering::Acquire) {
+    if DELIVERS.load(Ordering::Acquire) && !REQUESTS_ONLY.load(Ordering::Acquire) {
         // what was printed before this line stands before it
         pipe::drain();
         deliver(message, false);
     } else {
+        batch::flush();
         standard::stderr(message);
     }
 }
@@ -262,8 +299,8 @@ pub fn set_request_pipe(writer: std::io::PipeWriter) {
     REQUESTS.store(std::os::fd::IntoRawFd::into_raw_fd(writer), Ordering::Release);
 }
 
-/// Writes the line of a request.
-pub fn write_request(line: &[u8]) {
+/// Writes lines of requests that [`batch`] has gathered.
+pub(super) fn write_request_now(line: &[u8]) {
     match REQUESTS.load(Ordering::Acquire) {
         _ if DELIVERS.load(Ordering::Acquire) => deliver(line, true),
         fd if fd >= 0 => standard::write_all(fd, line),
@@ -274,7 +311,7 @@ pub fn write_request(line: &[u8]) {
 /// Hands whole lines to their loggers. What a logger itself has to say, mostly that it cannot log, goes to the original
 /// standard error.
 pub fn deliver(lines: &[u8], are_requests: bool) {
-    match DELIVERY.get() {
+    match delivery() {
         Some(delivery) if !queue::is_inside() => delivery.take(lines, are_requests),
         _ => standard::original(lines),
     }
@@ -316,7 +353,7 @@ impl Delivery {
 
 fn own_sinks() -> &'static [Sink] {
     let delivers = DELIVERS.load(Ordering::Acquire);
-    DELIVERY.get().filter(|_| delivers).map_or(&[], |d| &d.sinks)
+    delivery().filter(|_| delivers).map_or(&[], |d| &d.sinks)
 }
 
 /// For a fork: no lock of a logger is taken in the child. The parent drops what it gets, the child forgets it.

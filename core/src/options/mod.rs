@@ -4,13 +4,12 @@
 mod apply;
 pub mod by_plugin;
 pub mod command;
-mod default_value;
+pub(crate) mod default_value;
 pub mod defaults;
 mod environment;
 mod explain;
 mod help;
 mod load;
-mod man;
 pub(crate) mod parse;
 mod plugin_host;
 mod resolve;

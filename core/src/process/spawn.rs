@@ -10,17 +10,18 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// Forks; the hooks of request plugins run on both sides. `None` in the child.
 fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
     hooks::pre_uwsgi_fork();
+    let pusher = crate::stats::push::hold();
     let loggers = crate::log::sink::hold();
     // SAFETY: the master is single-threaded; the child goes on as a full process of ours, as the hooks expect.
     match unsafe { fork() } {
         Ok(ForkResult::Parent { child }) => {
-            drop(loggers);
+            drop((loggers, pusher));
             hooks::post_uwsgi_fork(0);
             Ok(Some(child))
         }
         Ok(ForkResult::Child) => {
-            // the threads of the loggers are the master's
-            std::mem::forget(loggers);
+            // the threads of loggers and pushers are the master's
+            std::mem::forget((loggers, pusher));
             crate::log::sink::deliver_here(false);
             set_role(role);
             publish_process(worker);
@@ -37,7 +38,7 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             Ok(None)
         }
         Err(e) => {
-            drop(loggers);
+            drop((loggers, pusher));
             hooks::post_uwsgi_fork(0);
             Err(e)
         }

@@ -86,6 +86,14 @@ pub struct Logging {
     pub logger: Vec<LogSink>,
     /// Sinks of request lines.
     pub req_logger: Vec<LogSink>,
+    /// Sinks of all lines of a worker, which writes them itself.
+    pub worker_logger: Vec<LogSink>,
+    /// Sinks of its request lines.
+    pub worker_logger_req: Vec<LogSink>,
+    /// `ENCODER ARGUMENT` for lines of these sinks.
+    pub worker_log_encoder: Vec<String>,
+    /// The same for request lines.
+    pub worker_log_req_encoder: Vec<String>,
     /// `sink regexp`
     pub log_route: Vec<String>,
     /// `sink regexp`, request lines.

@@ -25,6 +25,12 @@ pub struct Stats {
     pub carbon: Vec<String>,
     /// Seconds between two lots for them.
     pub carbon_freq: Option<u64>,
+    /// Seconds for a lot of carbon.
+    pub carbon_timeout: Option<u64>,
+    /// How often one that failed is tried again.
+    pub carbon_max_retry: Option<u64>,
+    /// Seconds before that.
+    pub carbon_retry_delay: Option<u64>,
     /// The first part of names in carbon.
     pub carbon_root: Option<String>,
     /// The part of the instance.

@@ -210,6 +210,8 @@ fn run_in_jail(
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     crate::stats::histogram::prepare(workers)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
+    crate::log::batch::prepare(workers, cores)
+        .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     let shape = settings.background.receivers(workers, cores);
     signal::install(shape, &settings.background)

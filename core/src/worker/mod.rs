@@ -20,7 +20,7 @@ use crate::signal::dispatch;
 use crate::signal::receiver::Receiver;
 use crate::startup::procname::{self, State};
 use crate::unix_signal::{self, Order};
-use crate::{process, say, signal};
+use crate::{log, process, say, signal};
 use connection::Connection;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use poll::{Poll, Ready};
@@ -170,6 +170,7 @@ pub fn run(id: usize) -> ! {
     hooks::master_fixup(1);
     hooks::post_fork();
     exec::replace(server, id, "worker-exec2", &commands.worker_exec2);
+    crate::log::worker::begin(&server.settings.logging);
     if server.settings.apps.lazy_apps {
         crate::startup::load_apps(server);
     }
@@ -293,6 +294,7 @@ fn core_loop(shared: &Cores, id: usize) {
     let room = if server.shared.core_count() == 1 { BATCH } else { 1 };
     let mut batch: Vec<Ready> = Vec::with_capacity(room);
     let limits = Limits::of(server);
+    log::batch::begin(worker_id(), id);
     loop {
         // counted before the order is looked at: whoever takes the bell away sees this core, or it sees the order
         shared.dozing.fetch_add(1, Ordering::SeqCst);
@@ -373,6 +375,7 @@ fn core_loop(shared: &Cores, id: usize) {
                 MAIN_BUSY.store(false, Ordering::Release);
             }
         }
+        log::batch::flush();
         limits.check(server);
     }
 }

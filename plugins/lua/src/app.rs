@@ -1,7 +1,7 @@
 //! The Lua states of a worker: one per core, each with its own copy of the application.
 
 use crate::api;
-use crate::options::{self, Options};
+use crate::options::{self, Child, Options};
 use mlua::{Function, Lua};
 use rsgi_plugin_api::{HookError, log, sys};
 use std::cell::{Cell, RefCell};
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct State {
     /// The interpreter.
     pub lua: Lua,
-    /// The WSAPI function.
-    pub run: Function,
+    /// The WSAPI function, if there is an application.
+    pub run: Option<Function>,
     /// What `env.input.read` is in each request.
     pub read: Function,
     /// Requests until garbage is collected; `None`: Lua collects as it likes.
@@ -77,31 +77,47 @@ pub fn repeats() -> bool {
     REPEATS.get()
 }
 
+/// What is said of a file that cannot be run.
 fn failed(path: &Path, e: &mlua::Error) -> HookError {
     let text = format!("unable to load Lua file {}: {e}", path.display());
     log::line(&text);
     HookError::new(text)
 }
 
-fn load(options: &Options) -> Result<State, HookError> {
-    let Some(path) = &options.app else {
-        return Err(HookError::new("no Lua application: name one with --lua FILE"));
-    };
-    let lua = Lua::new();
-    api::install(&lua).map_err(|e| failed(path, &e))?;
-    for file in &options.load {
-        lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
-    }
-    let value: mlua::Value = lua.load(path.as_path()).eval().map_err(|e| failed(path, &e))?;
-    let run = match value {
-        mlua::Value::Function(run) => run,
+/// Runs a file in a state.
+///
+/// # Errors
+/// It cannot be read, or what it raised, with its traceback; the log has it.
+pub fn run_file(lua: &Lua, path: &Path) -> Result<(), HookError> {
+    lua.load(path).exec().map_err(|e| failed(path, &e))
+}
+
+/// The WSAPI function of the application's file.
+fn application(lua: &Lua, path: &Path) -> mlua::Result<Function> {
+    match lua.load(path).eval()? {
+        mlua::Value::Function(run) => Ok(run),
         // a table of WSAPI's reference loader has its function under `run`
-        mlua::Value::Table(table) => table.get("run").map_err(|e| failed(path, &e))?,
-        _ => lua.globals().get("run").map_err(|e| failed(path, &e))?,
-    };
-    let read = lua.create_function(api::input_read).map_err(|e| failed(path, &e))?;
+        mlua::Value::Table(table) => table.get("run"),
+        _ => lua.globals().get("run"),
+    }
+}
+
+fn load(options: &Options) -> Result<State, HookError> {
+    // SAFETY: the operator's own files: they may use modules in C, `debug` and LuaJIT's `ffi`, as in lua(1).
+    let lua = unsafe { Lua::unsafe_new() };
+    let cannot = |e: mlua::Error| HookError::new(format!("unable to make a Lua state: {e}"));
+    api::install(&lua).map_err(cannot)?;
+    for file in &options.load {
+        run_file(&lua, file)?;
+    }
+    let run = options
+        .app
+        .as_ref()
+        .map(|path| application(&lua, path).map_err(|e| failed(path, &e)));
+    let run = run.transpose()?;
+    let read = lua.create_function(api::input_read).map_err(cannot)?;
     for file in &options.postload {
-        lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
+        run_file(&lua, file)?;
     }
     Ok(State {
         lua,
@@ -113,24 +129,25 @@ fn load(options: &Options) -> Result<State, HookError> {
     })
 }
 
-/// Runs what a worker runs after its fork, in the state of its first thread.
+/// Runs what a process of this kind runs after its fork, in the state of its first thread.
 ///
 /// # Errors
 /// A file cannot be run.
-pub fn postfork() -> Result<(), HookError> {
-    for file in &options::get().postfork {
-        let lua = &state()?.lua;
-        lua.load(file.as_path()).exec().map_err(|e| failed(file, &e))?;
+pub fn postfork(child: Child) -> Result<(), HookError> {
+    for file in &options::get().postfork[child as usize] {
+        run_file(&state()?.lua, file)?;
     }
     Ok(())
 }
 
-/// Loads the application once where the host asks for it, and registers it.
+/// Loads everything once where the host asks for it, and registers the application.
 ///
 /// # Errors
 /// It cannot be loaded.
 pub fn init(modifier1: u8) -> Result<(), HookError> {
-    state()?;
+    if state()?.run.is_none() {
+        return Ok(());
+    }
     // SAFETY: an empty mountpoint; the pointers only have to be something that is not NULL.
     unsafe {
         let id = *sys::uwsgi_apps_cnt_of_process();

@@ -4,8 +4,14 @@ mod api;
 mod app;
 mod options;
 mod request;
+mod shell;
+mod worker;
 
+use options::Child;
 use rsgi_plugin_api::{HookError, Outcome, Plugin, Request, export_plugin, log, process, sys};
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 struct LuaPlugin;
 
@@ -19,17 +25,43 @@ impl Plugin for LuaPlugin {
     }
 
     fn init_apps() -> Result<(), HookError> {
-        if options::get().app.is_none() {
-            return Ok(());
+        match options::get().loads() {
+            true => app::init(modifier1()),
+            false => Ok(()),
         }
-        app::init(modifier1())
+    }
+
+    fn magic(_: Option<&CStr>, file: &CStr) -> Result<bool, HookError> {
+        Ok(options::take(OsStr::from_bytes(file.to_bytes())))
     }
 
     fn post_fork() -> Result<(), HookError> {
-        match process::worker_id() {
-            0 => Ok(()),
-            _ => app::postfork(),
+        match (process::worker_id(), process::mule_id()) {
+            (1.., _) => app::postfork(Child::Worker),
+            (_, 1..) => app::postfork(Child::Mule),
+            _ if process::is_spooler() => app::postfork(Child::Spooler),
+            _ => Ok(()),
         }
+    }
+
+    fn worker() -> Result<bool, HookError> {
+        if shell::has_ended()? {
+            return Ok(true);
+        }
+        match options::get().worker_override {
+            Some(script) => worker::run(&script),
+            None => Ok(false),
+        }
+    }
+
+    fn mule(script: &CStr) -> Result<bool, HookError> {
+        let path = Path::new(OsStr::from_bytes(script.to_bytes()));
+        if path.extension().is_none_or(|end| end != "lua") {
+            return Ok(false);
+        }
+        // the log has said what was wrong; the mule ends and is started again, as after an error of its own
+        let _ = app::run_file(&app::state()?.lua, path);
+        Ok(true)
     }
 
     fn request(req: &mut Request<'_>) -> Result<Outcome, HookError> {
@@ -63,7 +95,7 @@ impl Plugin for LuaPlugin {
     }
 
     fn mule_msg(message: &[u8]) -> Result<bool, HookError> {
-        if options::get().app.is_none() {
+        if !options::get().loads() {
             return Ok(false);
         }
         api::dispatch(&app::state()?.lua, message).map_err(|e| HookError::new(format!("mule_msg_hook: {e}")))
@@ -82,5 +114,7 @@ export_plugin! {
     name: c"lua",
     modifier1: 6,
     options: options::TABLE,
-    hooks: [init, init_apps, post_fork, request, post_request, signal_handler, rpc, mule_msg],
+    hooks: [
+        init, init_apps, magic, post_fork, worker, request, post_request, signal_handler, rpc, mule, mule_msg
+    ],
 }

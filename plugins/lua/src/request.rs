@@ -1,13 +1,16 @@
 //! One WSAPI request: the environment as a table, `status, headers, iterator` back.
 
 use crate::app::State;
-use mlua::{Function, Lua, LuaString, Table, Value};
+use mlua::{Function, Lua, LuaString, Table, Value, ffi};
 use rsgi_plugin_api::{HookError, Request, process};
 use std::cell::Cell;
+use std::ffi::c_int;
 
 thread_local! {
     /// This thread is inside a request.
     static SERVES: Cell<bool> = const { Cell::new(false) };
+    /// Requests that this thread has begun.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
     /// The server is to stop when the request is over.
     static STOPS: Cell<bool> = const { Cell::new(false) };
 }
@@ -15,6 +18,11 @@ thread_local! {
 /// Whether this thread is inside a request.
 pub fn serves() -> bool {
     SERVES.get()
+}
+
+/// Which request this thread is inside, told apart from all before.
+pub fn number() -> Option<u64> {
+    SERVES.get().then(|| NUMBER.get())
 }
 
 /// Stops the server when the request of this thread is over; `false`: there is no request.
@@ -41,22 +49,37 @@ pub fn over() {
 /// # Errors
 /// What Lua raised, with its traceback, or the client has gone.
 pub fn serve(state: &State, req: &mut Request<'_>) -> Result<(), HookError> {
+    let Some(run) = &state.run else {
+        return Err(HookError::new("no Lua application: name one with --lua FILE"));
+    };
     let env = environment(state, req).map_err(text)?;
-    let input = state.lua.create_table().map_err(text)?;
-    input.set("read", &state.read).map_err(text)?;
-    env.set("input", input).map_err(text)?;
     SERVES.set(true);
-    let outcome = answer(state, req, env);
+    NUMBER.set(NUMBER.get() + 1);
+    let outcome = answer(&state.lua, run, req, env);
     SERVES.set(false);
     outcome
 }
 
+/// The variables as a table, and `input` in it. Written on Lua's stack: each value of its own would cost as much again.
 fn environment(state: &State, req: &Request<'_>) -> mlua::Result<Table> {
-    let env = state.lua.create_table()?;
-    for (key, value) in req.vars() {
-        env.raw_set(state.lua.create_string(key)?, state.lua.create_string(value)?)?;
+    let count = c_int::from(req.fields().var_cnt / 2) + 1;
+    // SAFETY: the stack holds `read` and has room for more; the closure owns nothing that an error of Lua would leak,
+    // and it leaves the table on top.
+    unsafe {
+        state.lua.exec_raw(&state.read, |lua| {
+            ffi::lua_createtable(lua, 0, 1);
+            ffi::lua_insert(lua, -2);
+            ffi::lua_setfield(lua, -2, c"read".as_ptr());
+            ffi::lua_createtable(lua, 0, count);
+            ffi::lua_insert(lua, -2);
+            ffi::lua_setfield(lua, -2, c"input".as_ptr());
+            for (key, value) in req.vars() {
+                ffi::lua_pushlstring(lua, key.as_ptr().cast(), key.len());
+                ffi::lua_pushlstring(lua, value.as_ptr().cast(), value.len());
+                ffi::lua_rawset(lua, -3);
+            }
+        })
     }
-    Ok(env)
 }
 
 /// Begins the answer, with a number or a line as its status.
@@ -85,30 +108,40 @@ pub fn head(lua: &Lua, req: &mut Request<'_>, status: Value, headers: Option<Tab
 pub fn add_headers(lua: &Lua, req: &mut Request<'_>, headers: &Table) -> Result<(), HookError> {
     for pair in headers.pairs::<LuaString, Value>() {
         let (name, value) = pair.map_err(text)?;
-        match value {
-            Value::Table(values) => {
-                for value in values.sequence_values::<LuaString>() {
-                    req.header(name.as_bytes(), value.map_err(text)?.as_bytes())?;
-                }
-            }
-            value => {
-                let value = lua.coerce_string(value).map_err(text)?;
-                let value = value.ok_or_else(|| HookError::new("a header's value is no string"))?;
-                req.header(name.as_bytes(), value.as_bytes())?;
-            }
-        }
+        add_header(lua, req, &name, &value)?;
     }
     Ok(())
 }
 
-fn answer(state: &State, req: &mut Request<'_>, env: Table) -> Result<(), HookError> {
-    let (status, headers, body): (Value, Option<Table>, Value) = state.run.call(env).map_err(text)?;
+/// Adds a header, as [`add_headers`] does.
+///
+/// # Errors
+/// As there.
+pub fn add_header(lua: &Lua, req: &mut Request<'_>, name: &LuaString, value: &Value) -> Result<(), HookError> {
+    match value {
+        Value::String(value) => req.header(name.as_bytes(), value.as_bytes()),
+        Value::Table(values) => {
+            for value in values.sequence_values::<Value>() {
+                add_header(lua, req, name, &value.map_err(text)?)?;
+            }
+            Ok(())
+        }
+        value => {
+            let value = lua.coerce_string(value.clone()).map_err(text)?;
+            let value = value.ok_or_else(|| HookError::new("a header's value is no string"))?;
+            req.header(name.as_bytes(), value.as_bytes())
+        }
+    }
+}
+
+fn answer(lua: &Lua, run: &Function, req: &mut Request<'_>, env: Table) -> Result<(), HookError> {
+    let (status, headers, body): (Value, Option<Table>, Value) = run.call(env).map_err(text)?;
     match (status, req.fields().status) {
         // uwsgi.start_response() has said it
         (Value::Nil, begun) if begun != 0 => {
-            headers.map_or(Ok(()), |headers| add_headers(&state.lua, req, &headers))?;
+            headers.map_or(Ok(()), |headers| add_headers(lua, req, &headers))?;
         }
-        (status, _) => head(&state.lua, req, status, headers)?,
+        (status, _) => head(lua, req, status, headers)?,
     }
     match body {
         Value::Nil => req.write_last(&[]),
@@ -137,21 +170,60 @@ fn stream(req: &mut Request<'_>, iterator: &Function) -> Result<(), HookError> {
     }
 }
 
+/// The words of a status; of one that nobody knows, those of its class.
 fn reason(code: i64) -> &'static str {
     match code {
-        200 => "OK",
+        100 => "Continue",
+        101 => "Switching Protocols",
         201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
         301 => "Moved Permanently",
         302 => "Found",
+        303 => "See Other",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
         500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
-        _ => "Status",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => match code / 100 {
+            1 => "Informational",
+            2 => "OK",
+            3 => "Redirection",
+            4 => "Client Error",
+            _ => "Server Error",
+        },
     }
 }

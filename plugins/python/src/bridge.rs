@@ -6,7 +6,7 @@ use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// Both files come from one build; this catches a mixed installation.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// What the second stage exports.
 pub const SYMBOL: &CStr = c"rsgi_python_start";
 
@@ -128,6 +128,8 @@ pub struct Hooks {
     pub exception_log: unsafe extern "C" fn(),
     /// A procedure that Python registered, arguments and their lengths, the answer of `malloc`: its length.
     pub rpc: unsafe extern "C" fn(*mut c_void, u8, *mut *mut c_char, *mut u16, *mut *mut c_char) -> u64,
+    /// A line for `--logger python:ARGUMENT`: the argument, the line. NULL, or a new buffer that says why not.
+    pub log_line: unsafe extern "C" fn(*const c_char, *const c_char, usize) -> *mut UwsgiBuffer,
 }
 
 /// The exported function: starts Python; NULL when that failed (said in the log).

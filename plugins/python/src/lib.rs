@@ -7,11 +7,14 @@ mod bridge;
 mod discover;
 mod engine;
 mod gunicorn;
+mod logger;
 mod options;
 mod stage2;
 
 use bridge::{ExceptionText, Moment, Numbers};
+use logger::Lines;
 use rsgi_plugin_api::abi::{UwsgiBuffer, WsgiRequest};
+use rsgi_plugin_api::logger::register;
 use rsgi_plugin_api::{HookError, export, guard, log, sys};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -31,6 +34,7 @@ unsafe fn c_str<'a>(text: *const c_char) -> Option<&'a CStr> {
 
 unsafe extern "C" fn on_load() {
     log::forward();
+    register::<Lines>(c"python");
 }
 
 unsafe extern "C" fn init() -> c_int {
@@ -38,7 +42,7 @@ unsafe extern "C" fn init() -> c_int {
         let apps = options::count(APPS);
         // SAFETY: the master, single-threaded; the host reads the field back after this hook.
         unsafe { sys::uwsgi.apps_wanted += apps as c_int }
-        if !options::any() {
+        if !options::any() && !logger::is_wanted() {
             return 0;
         }
         engine::publish();

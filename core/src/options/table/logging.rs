@@ -69,6 +69,28 @@ static ROWS: &[OptionSpec] = &[
     .aliases(&["logger-req"])
     .master(),
     text(
+        "worker-logger",
+        "a sink of all lines of workers, which they write themselves: LOGGER:ARGUMENT",
+        |s, v| s.logging.worker_logger.push(LogSink::parse(v)),
+    ),
+    text(
+        "worker-logger-req",
+        "a sink of request lines, which workers write themselves: LOGGER:ARGUMENT",
+        |s, v| s.logging.worker_logger_req.push(LogSink::parse(v)),
+    ),
+    text(
+        "worker-log-encoder",
+        "change lines on their way to worker-logger: ENCODER ARGUMENT",
+        |s, v| s.logging.worker_log_encoder.push(v.into()),
+    )
+    .template(),
+    text(
+        "worker-log-req-encoder",
+        "change request lines on their way to the loggers of workers: ENCODER ARGUMENT",
+        |s, v| s.logging.worker_log_req_encoder.push(v.into()),
+    )
+    .template(),
+    text(
         "log-route",
         "lines that match go to the loggers of a name: NAME REGEXP",
         |s, v| {

@@ -70,7 +70,8 @@ static OWNERS: &[Owner] = &[
     },
     Owner {
         plugin: "lua",
-        names: "lua= lua-gc-freq? lua-gc-full lua-load= lua-postfork-worker= lua-postload=",
+        names: "lua= lua-gc-freq? lua-gc-full lua-load= lua-postfork-mule= lua-postfork-spooler= lua-postfork-worker= \
+                lua-postload= lua-shell lua-shell-oneshot lua-worker-override= luashell luashell-oneshot",
     },
     Owner {
         plugin: "python",
@@ -86,6 +87,10 @@ static OWNERS: &[Owner] = &[
                 spooler-pyimport= spooler-python-import= start_response-nodelay test= venv= virtualenv= wsgi= \
                 wsgi-accept-buffer wsgi-accept-buffers wsgi-disable-file-wrapper wsgi-env-behavior= \
                 wsgi-env-behaviour= wsgi-file= wsgi-manage-chunked-input wsgi-strict",
+    },
+    Owner {
+        plugin: "rsyslog",
+        names: "rsyslog-packet-size= rsyslog-split-messages",
     },
 ];
 

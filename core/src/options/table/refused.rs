@@ -10,6 +10,11 @@ pub struct Refusal {
     names: &'static str,
 }
 
+/// Every group with its names.
+pub fn all() -> impl Iterator<Item = (impl Iterator<Item = &'static str>, &'static Refusal)> {
+    REFUSED.iter().map(|group| (group.names.split_whitespace(), group))
+}
+
 /// The group of a name.
 pub fn find(name: &str) -> Option<&'static Refusal> {
     REFUSED
@@ -19,9 +24,9 @@ pub fn find(name: &str) -> Option<&'static Refusal> {
 
 static REFUSED: &[Refusal] = &[
     Refusal {
-        reason: "a lot that a carbon server does not take is replaced by the next",
-        instead: "use carbon and carbon-freq",
-        names: "carbon-idle-avg carbon-max-retry carbon-retry-delay carbon-timeout",
+        reason: "the average of an idle worker stays what it was last",
+        instead: "leave it out",
+        names: "carbon-idle-avg",
     },
     Refusal {
         reason: "jails, copies of namespaces and second processes are made from outside",
@@ -103,16 +108,6 @@ static REFUSED: &[Refusal] = &[
         reason: "file locks at the start are not in rsgi",
         instead: "run (1) around the command",
         names: "flock-wait2 flock2",
-    },
-    Refusal {
-        reason: "this part of the log is not in rsgi",
-        instead: "use logger and log-encoder",
-        names: "worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
-    },
-    Refusal {
-        reason: "lines go to a syslog server whole",
-        instead: "use logger = rsyslog:tcp://HOST:PORT for long ones",
-        names: "rsyslog-packet-size rsyslog-split-messages",
     },
     Refusal {
         reason: "the size of a mule's message cannot be set here",
@@ -393,7 +388,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this tool for builds is not in rsgi",
         instead: "use uwsgiconfig",
-        names: "binary-append-data config-py print-sym print-symbol",
+        names: "binary-append-data print-sym print-symbol",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin pam, which rsgi does not have",
@@ -419,16 +414,6 @@ static REFUSED: &[Refusal] = &[
         reason: "this protocol between server and application is gone from Python 3",
         instead: "use module or wsgi-file with a WSGI application",
         names: "pump web3 wsgi-lite",
-    },
-    Refusal {
-        reason: "an interactive Lua in the worker is not in rsgi",
-        instead: "run lua(1)",
-        names: "lua-shell lua-shell-oneshot luashell luashell-oneshot",
-    },
-    Refusal {
-        reason: "hooks of Lua in mules and spoolers are not in rsgi",
-        instead: "use lua-postfork-worker",
-        names: "lua-postfork-mule lua-postfork-spooler",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin zabbix, which rsgi does not have",

@@ -65,6 +65,17 @@ static ROWS: &[OptionSpec] = &[
     number("carbon-freq", "seconds between two lots for carbon", |s, n| {
         s.stats.carbon_freq = Some(n)
     }),
+    number("carbon-timeout", "seconds that a lot for carbon may take", |s, n| {
+        s.stats.carbon_timeout = Some(n)
+    }),
+    number(
+        "carbon-max-retry",
+        "how often a lot that carbon did not take is sent again",
+        |s, n| s.stats.carbon_max_retry = Some(n),
+    ),
+    number("carbon-retry-delay", "seconds before it is sent again", |s, n| {
+        s.stats.carbon_retry_delay = Some(n)
+    }),
     text("carbon-root", "first part of the names in carbon", |s, v| {
         s.stats.carbon_root = Some(v.into())
     }),

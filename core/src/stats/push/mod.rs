@@ -18,16 +18,36 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Seconds between two pushes when nothing else is said.
 const FREQUENCY: u64 = 3;
 /// The same for carbon, whose files have a point a minute.
 const CARBON_FREQUENCY: u64 = 60;
-/// How long a server may take to connect, and for its lot.
+/// How long a server may take to connect, and for its lot, when nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Lots that may wait.
 const WAITING: usize = 16;
+
+/// How long a fork waits for the thread.
+const FORK_WAIT: Duration = Duration::from_millis(50);
+
+/// Held while the thread sends: a child that is forked meanwhile would keep its connection open.
+static SENDING: Mutex<()> = Mutex::new(());
+
+/// For a fork: the thread is not sending, unless it takes long. The parent drops what it gets, the child forgets it.
+pub fn hold() -> Option<MutexGuard<'static, ()>> {
+    let end = Instant::now() + FORK_WAIT;
+    loop {
+        match SENDING.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
 
 /// What a sink is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +75,22 @@ enum Place {
     },
 }
 
+/// What is done for a lot that the server does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Effort {
+    /// How long it may take to connect, and for its lot.
+    patience: Duration,
+    /// How often it is tried again, and after which pause.
+    retries: u64,
+    pause: Duration,
+}
+
 #[derive(Debug)]
 struct Target {
     label: String,
     kind: Kind,
     place: Place,
+    effort: Effort,
     /// In front of names, or of the document.
     prefix: String,
     every: Duration,
@@ -71,6 +102,7 @@ struct Target {
 struct Lot {
     label: String,
     place: Place,
+    effort: Effort,
     packets: Vec<Vec<u8>>,
 }
 
@@ -146,10 +178,22 @@ fn target(text: &str, settings: &Settings) -> Result<Target, String> {
         Kind::Carbon => stats.carbon_freq.unwrap_or(CARBON_FREQUENCY),
         _ => stats.push_freq.unwrap_or(FREQUENCY),
     };
+    let mut effort = Effort {
+        patience: PATIENCE,
+        retries: 0,
+        pause: PATIENCE,
+    };
+    if kind == Kind::Carbon {
+        let seconds = |n: Option<u64>| n.map_or(PATIENCE, |n| Duration::from_secs(n.max(1)));
+        effort.patience = seconds(stats.carbon_timeout);
+        effort.retries = stats.carbon_max_retry.unwrap_or(0);
+        effort.pause = seconds(stats.carbon_retry_delay);
+    }
     Ok(Target {
         label: text.to_owned(),
         kind,
         place,
+        effort,
         prefix,
         every: Duration::from_secs(every.max(1)),
         due: Instant::now(),
@@ -240,6 +284,7 @@ impl Pushers {
             let lot = Lot {
                 label: target.label.clone(),
                 place: target.place.clone(),
+                effort: target.effort,
                 packets,
             };
             match sender.try_send(lot) {
@@ -283,7 +328,15 @@ fn rows(server: &Server, overloaded: u64) -> Vec<Row> {
 fn send_all(lots: &Receiver<Lot>) {
     let mut failed = Vec::new();
     while let Ok(lot) = lots.recv() {
-        match send(&lot) {
+        let mut sent = send(&lot);
+        for _ in 0..lot.effort.retries {
+            if sent.is_ok() {
+                break;
+            }
+            std::thread::sleep(lot.effort.pause);
+            sent = send(&lot);
+        }
+        match sent {
             Ok(()) if failed.contains(&lot.label) => {
                 failed.retain(|label| *label != lot.label);
                 say!("stats-push {}: works again", lot.label);
@@ -298,6 +351,8 @@ fn send_all(lots: &Receiver<Lot>) {
 }
 
 fn send(lot: &Lot) -> io::Result<()> {
+    let _sending = SENDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let patience = lot.effort.patience;
     match &lot.place {
         Place::Udp(address) => {
             let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -308,21 +363,21 @@ fn send(lot: &Lot) -> io::Result<()> {
         }
         Place::UnixDatagrams(path) => {
             let socket = UnixDatagram::unbound()?;
-            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.set_write_timeout(Some(patience))?;
             for packet in &lot.packets {
                 socket.send_to(packet, path)?;
             }
         }
         Place::Tcp(address) => {
-            let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
-            stream.set_write_timeout(Some(PATIENCE))?;
+            let mut stream = TcpStream::connect_timeout(address, patience)?;
+            stream.set_write_timeout(Some(patience))?;
             for packet in &lot.packets {
                 stream.write_all(packet)?;
             }
         }
         Place::Http(url) => {
             for packet in &lot.packets {
-                url.post(packet, PATIENCE)?;
+                url.post(packet, patience)?;
             }
         }
         Place::File { path, separator } => {
@@ -339,6 +394,41 @@ fn send(lot: &Lot) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fork_waits_for_what_is_being_sent_but_not_for_long() {
+        let (began, has_begun) = sync_channel(0);
+        let (may_end, end) = sync_channel::<()>(0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let _sending = SENDING.lock();
+                began.send(()).unwrap();
+                let _ = end.recv();
+            });
+            has_begun.recv().unwrap();
+            let start = Instant::now();
+            assert!(hold().is_none());
+            assert!(start.elapsed() >= FORK_WAIT);
+            drop(may_end);
+        });
+        assert!(hold().is_some());
+    }
+
+    #[test]
+    fn carbon_is_waited_for_and_tried_again_as_configured() {
+        let mut settings = Settings::default();
+        let effort = |settings: &Settings, text| target(text, settings).unwrap().effort;
+        let usual = effort(&settings, "carbon:127.0.0.1");
+        assert_eq!((usual.patience, usual.retries), (PATIENCE, 0));
+        let stats = &mut settings.stats;
+        (stats.carbon_timeout, stats.carbon_max_retry, stats.carbon_retry_delay) = (Some(1), Some(2), Some(7));
+        let other = effort(&settings, "carbon:127.0.0.1");
+        assert_eq!(
+            (other.patience, other.retries, other.pause),
+            (Duration::from_secs(1), 2, Duration::from_secs(7))
+        );
+        assert_eq!(effort(&settings, "statsd:127.0.0.1"), usual);
+    }
 
     #[test]
     fn sinks_are_a_kind_and_an_address() {

@@ -1,6 +1,6 @@
 //! `uwsgi.cache_*`: what is done answers true or the value, what is not answers nil.
 
-use super::{function, raised, true_or_nil};
+use super::{all_done, function, raised, true_or_nil};
 use mlua::{IntoLua, Lua, LuaString, Table, Value, Variadic};
 use rsgi_plugin_api::cache::{Cache, Change};
 
@@ -54,7 +54,8 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
         })?;
     }
     install_numbers(lua, uwsgi)?;
-    install_multi(lua, uwsgi)
+    install_multi(lua, uwsgi)?;
+    install_setters(lua, uwsgi)
 }
 
 /// What one key of a call about several answers.
@@ -129,6 +130,64 @@ fn install_numbers(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
             let (cache, by) = (named(name)?, by.unwrap_or(by_itself));
             Ok(true_or_nil(cache.change(&key.as_bytes(), change, by, seconds(expires))))
         })?;
+    }
+    Ok(())
+}
+
+/// What a setter of several keys does with each.
+#[derive(Clone, Copy)]
+enum Put {
+    Text { replace: bool },
+    Number { replace: bool },
+    Change(Change, i64),
+}
+
+impl Put {
+    /// Does it; whether it is done. A value that is none of this kind is not, but stands for its default in a change.
+    fn apply(self, lua: &Lua, cache: &Cache, key: &[u8], value: Value, expires: i64) -> mlua::Result<bool> {
+        Ok(match self {
+            Self::Text { replace } => lua
+                .coerce_string(value)?
+                .is_some_and(|value| cache.set(key, &value.as_bytes(), expires, replace)),
+            Self::Number { replace } => lua
+                .coerce_integer(value)?
+                .is_some_and(|value| cache.set(key, &value.to_le_bytes(), expires, replace)),
+            Self::Change(change, by_itself) => {
+                let by = lua.coerce_integer(value)?.unwrap_or(by_itself);
+                cache.change(key, change, by, seconds(Some(expires)))
+            }
+        })
+    }
+}
+
+/// `_multi` of what writes: seconds, the cache (nil: the first), then keys and values in turn. True, or nil and how many
+/// were not done.
+fn install_setters(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
+    type Pairs = (Option<i64>, Option<LuaString>, Variadic<Value>);
+    for (name, put) in [
+        ("set", Put::Text { replace: false }),
+        ("update", Put::Text { replace: true }),
+        ("setnum", Put::Number { replace: false }),
+        ("updatenum", Put::Number { replace: true }),
+        ("inc", Put::Change(Change::Inc, 1)),
+        ("dec", Put::Change(Change::Dec, 1)),
+        ("mul", Put::Change(Change::Mul, 2)),
+        ("div", Put::Change(Change::Div, 2)),
+    ] {
+        let body = move |lua: &Lua, (expires, cache, pairs): Pairs| {
+            let (cache, expires) = (named(cache)?, expires.unwrap_or(0));
+            let mut failed = 0;
+            for pair in pairs.chunks(2) {
+                let key = lua.coerce_string(pair[0].clone())?;
+                let key = key.ok_or_else(|| mlua::Error::runtime("a key is no text"))?;
+                let value = pair.get(1).cloned().unwrap_or(Value::Nil);
+                if !put.apply(lua, &cache, &key.as_bytes(), value, expires)? {
+                    failed += 1;
+                }
+            }
+            Ok(all_done(failed))
+        };
+        function(lua, uwsgi, &format!("cache_{name}_multi"), body)?;
     }
     Ok(())
 }

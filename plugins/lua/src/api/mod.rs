@@ -11,9 +11,10 @@ mod request;
 mod rpc;
 mod signal;
 mod websocket;
+mod worker;
 
 use crate::request as request_hook;
-use mlua::{Lua, LuaString, Table};
+use mlua::{Lua, LuaString, Table, Value, Variadic};
 use rsgi_plugin_api::{HookError, Request, log};
 
 pub use mule::dispatch;
@@ -46,6 +47,7 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
     rpc::install(lua, &uwsgi)?;
     signal::install(lua, &uwsgi)?;
     websocket::install(lua, &uwsgi)?;
+    worker::install(lua, &uwsgi)?;
     lua.globals().set("uwsgi", uwsgi)
 }
 
@@ -65,6 +67,17 @@ fn with_request<T>(what: &str, body: impl FnOnce(&mut Request<'_>) -> mlua::Resu
 /// How the functions of the table say whether something was done.
 fn true_or_nil(is_done: bool) -> Option<bool> {
     is_done.then_some(true)
+}
+
+/// How those say it that do several things at once: true, or nil and how many were not done.
+fn all_done(failed: usize) -> Variadic<Value> {
+    match failed {
+        0 => [Value::Boolean(true)].into_iter().collect(),
+        // no memory holds so many
+        failed => [Value::Nil, Value::Integer(failed as mlua::Integer)]
+            .into_iter()
+            .collect(),
+    }
 }
 
 /// Sets a function of the table.

@@ -32,9 +32,11 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
     function(lua, uwsgi, "connection_fd", |_, ()| {
         with_request("connection_fd", |req| Ok(req.fields().fd))
     })?;
-    function(lua, uwsgi, "async_id", |_, ()| {
-        with_request("async_id", |req| Ok(req.fields().async_id))
-    })?;
+    for name in ["async_id", "async_id_get"] {
+        function(lua, uwsgi, name, |_, ()| {
+            with_request("async_id", |req| Ok(req.fields().async_id))
+        })?;
+    }
     // requests that this worker has served
     function(lua, uwsgi, "request_id", |_, ()| {
         let me = usize::try_from(process::worker_id()).ok();
@@ -62,9 +64,19 @@ pub fn install(lua: &Lua, uwsgi: &Table) -> mlua::Result<()> {
             })
         },
     )?;
-    function(lua, uwsgi, "add_headers", |lua, headers: Table| {
-        with_request("add_headers", |req| {
-            request::add_headers(lua, req, &headers).map_err(raised)
+    // a table, or names and values in turn
+    function(lua, uwsgi, "add_headers", |lua, headers: MultiValue| {
+        with_request("add_headers", |req| match headers.front() {
+            Some(Value::Table(headers)) => request::add_headers(lua, req, headers).map_err(raised),
+            _ => {
+                let headers: Vec<Value> = headers.into_vec();
+                for pair in headers.chunks(2) {
+                    let name = lua.coerce_string(pair[0].clone())?;
+                    let name = name.ok_or_else(|| Error::runtime("add_headers(name, value, ...)"))?;
+                    request::add_header(lua, req, &name, pair.get(1).unwrap_or(&Value::Nil)).map_err(raised)?;
+                }
+                Ok(())
+            }
         })
     })
 }

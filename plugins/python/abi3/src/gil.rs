@@ -15,6 +15,11 @@ pub fn without_threads() {
     ATTACHED.set(true);
 }
 
+/// Whether threads beside the main one may run Python.
+pub fn has_threads() -> bool {
+    THREADS.load(Ordering::Relaxed)
+}
+
 thread_local! {
     /// The Python thread state of this OS thread while it is detached.
     static STATE: Cell<*mut PyThreadState> = const { Cell::new(std::ptr::null_mut()) };

@@ -18,6 +18,7 @@ mod green;
 mod input;
 mod interpreter;
 mod lifecycle;
+mod logger;
 mod module;
 mod py;
 mod raw;
@@ -61,6 +62,7 @@ static HOOKS: Hooks = Hooks {
     signal_handler,
     exception_log,
     rpc,
+    log_line: logger::log_line,
 };
 
 /// Starts Python with the options of stage one; the table of hooks, or NULL when Python refused (said in the log).

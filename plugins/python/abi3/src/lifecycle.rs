@@ -141,6 +141,9 @@ pub fn after(exchange: &Exchange, environ: &Py) {
 /// A moment of the life cycle; negative: the server cannot go on.
 pub unsafe extern "C" fn moment(moment: Moment, Numbers([first, second, third]): Numbers) -> c_int {
     crate::guarded("life cycle", -1, || {
+        if matches!(moment, Moment::OnStarting | Moment::OnReload) {
+            crate::logger::begin();
+        }
         gil::with(|| {
             let (name, numbers): (&CStr, &[c_int]) = match moment {
                 Moment::OnStarting => (c"on_starting", &[]),

@@ -29,6 +29,46 @@ def import_by_name(name):
     return load_module(name)
 
 
+LOGGERS = {}
+
+
+def log_line(argument, line):
+    """--logger python:ARGUMENT, a name of logging or MODULE:FUNCTION; None, or why the line is not written. Nothing may
+    be printed: that would be the next line."""
+    try:
+        write = LOGGERS.get(argument)
+        if write is None:
+            write = LOGGERS[argument] = find_logger(argument)
+        write(line.decode(errors="replace").rstrip("\n"))
+    except BaseException as e:
+        return "%s: %s" % (type(e).__name__, " ".join(str(e).split()))
+
+
+def find_logger(argument):
+    module, colon, name = argument.partition(":")
+    if colon:
+        import importlib
+        return getattr(importlib.import_module(module), name)
+    import logging
+    logger = logging.getLogger(argument or None)
+    here, handlers = logger, []
+    while here:
+        handlers += here.handlers
+        here = here.parent if here.propagate else None
+    for handler in handlers:
+        stream = getattr(handler, "stream", None)
+        try:
+            leads_back = stream.fileno() in (1, 2)
+        except (AttributeError, OSError, ValueError):
+            continue
+        if leads_back:
+            raise ValueError("%r writes to standard output or error, which is the log itself" % handler)
+    if not handlers:
+        raise ValueError("no handler is there for it: give it one where the application is loaded")
+    logging.raiseExceptions = False
+    return logger.error
+
+
 def run_main(path, argv=None):
     """Runs a script as __main__; the exit code it asks for."""
     import __main__
