@@ -21,6 +21,13 @@ pub fn run(command: Command) -> ExitCode {
         Command::Pause(pidfile) => send(&pidfile, Signal::SIGTSTP),
         Command::Cflags => print(&uwsgiconfig::cflags()),
         Command::DotH => print(uwsgiconfig::HEADER.trim_end()),
+        Command::PluginInfo(name) => match crate::plugin::info::text(&name) {
+            Ok(text) => print(&text),
+            Err(why) => {
+                say!("{why}");
+                ExitCode::FAILURE
+            }
+        },
         Command::BuildPlugin(target) => build(&target),
         Command::Version => print(env!("CARGO_PKG_VERSION")),
         Command::Ping(address, seconds) => ping::run(&address, Duration::from_secs(seconds)),

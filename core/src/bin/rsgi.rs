@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::new().filter("RSGI_LOG"))
         .format_target(false)
         .init();
+    rsgi_core::plugin::inside::watch();
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "top") {
         return top::run(&arguments[1..]);

@@ -4,6 +4,8 @@
 pub mod elf;
 pub mod hooks;
 pub mod host;
+pub mod info;
+pub mod inside;
 pub mod loader;
 mod mapped;
 pub mod registry;
