@@ -2,12 +2,13 @@
 
 CARGO   ?= cargo
 PREFIX  ?= /usr/local
-BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib
+# what `make install` installs of packaging/files; rsgi-emperor (units of systemd) besides, if it is named
+PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rsgi-loggers librsgi1 rsgi-dev
 PLUGINS  = $(LIBDIR)/rsgi/plugins
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler install clean dependencies
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor deb deb-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -88,23 +89,27 @@ wheel: ## a wheel for pip, in target/wheels, that serves every Python from 3.9 o
 	PCRE2_SYS_STATIC=1 $(CARGO) build --release --workspace --locked
 	python3 packaging/wheel.py $(RELEASE) $(RELEASE)/../wheels
 
+# Other folders (BINDIR, MANDIR, SYSCONFDIR, UNITDIR ...) are read from the command line or the environment.
 # Built before it is installed, but by whoever runs `make build`: root often has no compiler of Rust.
 $(RELEASE)/rsgi:
 	$(MAKE) build
 
-install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(PLUGINS) $(DESTDIR)$(PREFIX)/include/rsgi \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/rsgi
-	install -m 755 $(RELEASE)/rsgi $(RELEASE)/uwsgiconfig $(DESTDIR)$(BINDIR)/
-	for name in graylog2 http lua python redislog rsyslog systemd_logger; do \
-	    install -m 644 $(RELEASE)/lib$${name}_plugin.so $(DESTDIR)$(PLUGINS)/$${name}_plugin.so || exit 1; \
-	done
-	install -m 644 $(RELEASE)/libpython_abi3.so $(DESTDIR)$(PLUGINS)/python_abi3.so
-	install -m 644 plugin-api/include/uwsgi.h $(DESTDIR)$(PREFIX)/include/rsgi/uwsgi.h
-	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
-	    -e "s|@VERSION@|$$($(RELEASE)/rsgi --version)|g" packaging/rsgi.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/rsgi.pc
-	$(RELEASE)/rsgi --man > $(DESTDIR)$(PREFIX)/share/man/man1/rsgi.1
-	install -m 644 README.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(PREFIX)/share/doc/rsgi/
+install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX); PACKAGES= names parts of packaging/files
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) RELEASE=$(RELEASE) packaging/install.sh $(PACKAGES)
+
+docs: $(RELEASE)/rsgi ## the documentation as a site, in target/book (installs mdbook with cargo if it is missing)
+	@command -v mdbook >/dev/null || $(CARGO) install mdbook --locked
+	@PATH="$$PATH:$$HOME/.cargo/bin" packaging/docs.sh $(RELEASE)/rsgi $(RELEASE)/../book
+
+vendor: ## the crates of the build in vendor/, for builds without a network
+	mkdir -p .cargo
+	$(CARGO) vendor --locked vendor > .cargo/config.toml
+
+deb: $(RELEASE)/rsgi ## Debian packages, in target/deb (needs dpkg-dev)
+	@RELEASE=$(RELEASE) packaging/deb/build.sh $(RELEASE)/../deb
+
+deb-check: deb ## lintian, and install, run and purge them in a new Debian (as root; needs lintian and debootstrap)
+	packaging/deb/check.sh $(RELEASE)/../deb $(RELEASE)/../deb-root
 
 clean: ## remove what was built
 	$(CARGO) clean

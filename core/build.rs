@@ -7,10 +7,16 @@ fn main() {
     println!("cargo:rerun-if-changed=exports.txt");
     println!("cargo:rerun-if-changed=csrc/variadic.c");
     println!("cargo:rerun-if-changed=build.rs");
-    cc::Build::new()
-        .file("csrc/variadic.c")
-        .warnings(true)
-        .compile("rsgi_variadic");
+    let mut shim = cc::Build::new();
+    shim.file("csrc/variadic.c").warnings(true);
+    // where exports/variadic.rs knows no jump, C gives the names itself; librsgi lacks them there
+    let machine = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    if !["x86_64", "aarch64", "loongarch64", "riscv64", "s390x"].contains(&machine.as_str()) {
+        shim.define("rsgi_c_log", "uwsgi_log")
+            .define("rsgi_c_log_verbose", "uwsgi_log_verbose")
+            .define("rsgi_c_kvlist_parse", "uwsgi_kvlist_parse");
+    }
+    shim.compile("rsgi_variadic");
 
     let exports = fs::read_to_string("exports.txt").expect("core/exports.txt is readable");
     let mut response = String::new();

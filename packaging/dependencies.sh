@@ -29,6 +29,9 @@ need python3 command -v python3
 need libpython3-dev has_library 'libpython3\.'
 if [ "$purpose" = test ]; then
     want g++ command -v g++
+    want curl command -v curl
+    want dpkg-dev command -v dpkg-shlibdeps
+    want groff command -v groff
     want abigail-tools command -v abidiff
     # Debian's package starts the server: only a machine that runs nothing but tests gets it.
     [ -z "${CI:-}" ] || want nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx'

@@ -1,6 +1,6 @@
 /*
- * The three variadic functions of the C API. Stable Rust cannot define them; each gathers its arguments and calls
- * the function that does the work.
+ * The work of the three variadic functions of the C API, which stable Rust cannot define: each gathers its arguments and
+ * calls the function that does the rest. src/exports/variadic.rs gives them their names.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,14 +33,14 @@ static void format_to(void (*sink)(const char *, size_t), const char *format, va
     va_end(again);
 }
 
-void uwsgi_log(const char *format, ...) {
+void rsgi_c_log(const char *format, ...) {
     va_list ap;
     va_start(ap, format);
     format_to(uwsgi_log_str, format, ap);
     va_end(ap);
 }
 
-void uwsgi_log_verbose(const char *format, ...) {
+void rsgi_c_log_verbose(const char *format, ...) {
     va_list ap;
     va_start(ap, format);
     format_to(rsgi_log_verbose_str, format, ap);
@@ -49,7 +49,7 @@ void uwsgi_log_verbose(const char *format, ...) {
 
 #define MAX_PAIRS 128
 
-int uwsgi_kvlist_parse(char *text, size_t len, char list_separator, int kv_separator, ...) {
+int rsgi_c_kvlist_parse(char *text, size_t len, char list_separator, int kv_separator, ...) {
     char *keys[MAX_PAIRS];
     char **values[MAX_PAIRS];
     size_t count = 0;

@@ -7,6 +7,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What stands behind the program's name. A name `uwsgi_NAME` (a link) asks for the plugin NAME, as in uWSGI.
+pub fn arguments(all: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut all = all.into_iter();
+    let program = all.next().map(PathBuf::from).unwrap_or_default();
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let plugin = name.strip_prefix("uwsgi_").filter(|plugin| !plugin.is_empty());
+    let wanted = plugin.map(|plugin| OsString::from(format!("--plugin={plugin}")));
+    wanted.into_iter().chain(all).collect()
+}
 
 /// What was typed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -365,6 +376,17 @@ mod tests {
             None => d.key,
         };
         found.directives.into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn the_programs_name_may_ask_for_a_plugin() {
+        let of = |words: &[&str]| arguments(words.iter().map(OsString::from));
+        assert_eq!(
+            of(&["/usr/bin/uwsgi_python3", "--master"]),
+            ["--plugin=python3", "--master"]
+        );
+        assert_eq!(of(&["/x/uwsgi", "top"]), ["top"]);
+        assert_eq!(of(&["uwsgi_"]), [""; 0]);
     }
 
     #[test]

@@ -9,23 +9,23 @@ use crate::options::Command;
 use crate::say;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Carries a command out.
-pub fn run(command: Command) -> ExitCode {
+pub fn run(command: Command) -> u8 {
     match command {
         Command::Stop(pidfile) => send(&pidfile, Signal::SIGINT),
         Command::Reload(pidfile) => send(&pidfile, Signal::SIGHUP),
         Command::Pause(pidfile) => send(&pidfile, Signal::SIGTSTP),
         Command::Cflags => print(&uwsgiconfig::cflags()),
+        Command::ConfigPy => print(uwsgiconfig::wrapper(&beside("uwsgiconfig")).trim_end()),
         Command::DotH => print(uwsgiconfig::HEADER.trim_end()),
         Command::PluginInfo(name) => match crate::plugin::info::text(&name) {
             Ok(text) => print(&text),
             Err(why) => {
                 say!("{why}");
-                ExitCode::FAILURE
+                1
             }
         },
         Command::BuildPlugin(target) => build(&target),
@@ -37,62 +37,70 @@ pub fn run(command: Command) -> ExitCode {
         Command::Help
         | Command::DumpOptions
         | Command::Explain(_)
-        | Command::Man
+        | Command::Man(_)
+        | Command::Completion(_)
+        | Command::Reference(_)
         | Command::CheckConfig
         | Command::Get(_)
-        | Command::Extract(_) => ExitCode::SUCCESS,
+        | Command::Extract(_) => 0,
     }
 }
 
-fn print(text: &str) -> ExitCode {
+fn print(text: &str) -> u8 {
     println!("{text}");
-    ExitCode::SUCCESS
+    0
+}
+
+/// A program in the folder of this one.
+fn beside(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.with_file_name(name)
 }
 
 /// `--connect-and-read`: everything that a server says of itself.
-fn read(address: &str) -> ExitCode {
+fn read(address: &str) -> u8 {
     let copied = connect::connect(address).and_then(|mut stream| {
         std::io::copy(&mut stream, &mut std::io::stdout().lock()).map_err(|e| crate::config::system_message(&e))
     });
     match copied {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(_) => 0,
         Err(why) => {
             say!("cannot read from {address}: {why}");
-            ExitCode::FAILURE
+            1
         }
     }
 }
 
 /// Sends a signal to the process that a pidfile names.
-fn send(pidfile: &str, signal: Signal) -> ExitCode {
+fn send(pidfile: &str, signal: Signal) -> u8 {
     let text = match std::fs::read_to_string(pidfile) {
         Ok(text) => text,
         Err(e) => {
             say!("signal_pidfile(): cannot read {pidfile}: {e}");
-            return ExitCode::FAILURE;
+            return 1;
         }
     };
     let Some(pid) = text.trim().parse::<i32>().ok().filter(|p| *p > 0) else {
         say!("signal_pidfile(): {pidfile} does not hold a pid but {:?}", text.trim());
-        return ExitCode::FAILURE;
+        return 1;
     };
     match kill(Pid::from_raw(pid), signal) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(e) => {
             say!("signal_pidfile(): {signal} to pid {pid} of {pidfile}: {}", e.desc());
-            ExitCode::FAILURE
+            1
         }
     }
 }
 
 /// `--build-plugin "SOURCE [NAME]"`
-fn build(target: &str) -> ExitCode {
+fn build(target: &str) -> u8 {
     let (source, name) = target.split_once(' ').map_or((target, None), |(s, n)| (s, Some(n)));
     match uwsgiconfig::build(Path::new(source), name, Path::new(".")) {
         Ok(file) => print(&format!("built {}", file.display())),
         Err(error) => {
             say!("{error}");
-            ExitCode::FAILURE
+            1
         }
     }
 }

@@ -249,6 +249,7 @@ pub fn view() -> *mut UwsgiServer {
             (*view).wait_write_hook = Some(crate::exports::wait_write);
             (*view).wait_read2_hook = Some(crate::exports::wait_read2);
             (*view).current_wsgi_req = Some(current_request);
+            (*view).lock_ops = crate::exports::LOCK_OPS;
         }
     }
     view
@@ -350,7 +351,7 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
 }
 
 /// The sockets, for C plugins; after bind.
-pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
+pub fn publish_sockets(sockets: &mut [WorkerSocket], can_offload: bool) {
     let mut head: *mut UwsgiSocket = std::ptr::null_mut();
     for socket in sockets.iter_mut().rev() {
         // SAFETY: all fields are pointers and integers: zero is valid.
@@ -369,6 +370,8 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
         record.modifier1 = socket.modifier1;
         record.modifier2 = socket.modifier2;
         record.proto_name = keep(socket.protocol.name());
+        record.can_offload = i32::from(can_offload);
+        record.proto = Some(crate::worker::engine::parse);
         record.next = head;
         socket.view = Box::into_raw(Box::new(record));
         // the link is the gateways' own affair: an override must not serve it

@@ -5,8 +5,8 @@ use crate::locks;
 use crate::settings::Settings;
 use crate::shared::lock::{NotTaken, SharedLock};
 use crate::shared::region::Region;
-use rsgi_plugin_api::abi::UwsgiLockItem;
-use std::sync::{PoisonError, RwLock};
+use rsgi_plugin_api::abi::{UwsgiLockItem, UwsgiSharedarea};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 /// An area.
 #[derive(Clone, Copy)]
@@ -39,6 +39,36 @@ pub fn add(base: *mut u8, size: usize) -> nix::Result<i32> {
     let item = locks::make(&format!("sharedarea{number}"), true)?;
     areas.push(Area { base, size, item });
     Ok(number as i32)
+}
+
+/// The record that plugins have of an area.
+struct Record(*mut UwsgiSharedarea);
+
+// SAFETY: records live as long as the process, and what is in them is the plugins' affair.
+unsafe impl Send for Record {}
+
+/// The record of an area, made when somebody asks.
+pub fn record(id: i32, area: &Area) -> *mut UwsgiSharedarea {
+    static RECORDS: Mutex<Vec<Record>> = Mutex::new(Vec::new());
+    let mut records = RECORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: records are never freed.
+    if let Some(known) = records.iter().find(|r| unsafe { (*r.0).id == id }) {
+        return known.0;
+    }
+    let made = Box::into_raw(Box::new(UwsgiSharedarea {
+        id,
+        pages: area.size.div_ceil(4096) as i32,
+        fd: -1,
+        lock: area.item,
+        area: area.base.cast(),
+        max_pos: (area.size as u64).saturating_sub(1),
+        updates: 0,
+        honour_used: 0,
+        used: 0,
+        obj: std::ptr::null_mut(),
+    }));
+    records.push(Record(made));
+    made
 }
 
 /// Makes the areas; in the start. Over a reload an area of the same size keeps what is in it.

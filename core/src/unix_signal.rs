@@ -6,7 +6,7 @@
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, Ordering};
 
 /// The signals that the master acts on.
 pub const MASTER: &[Signal] = &[
@@ -133,9 +133,29 @@ fn ring() {
     }
 }
 
+/// A loop that is not ours looks at this number: 0: it is to end.
+static TOLD: AtomicPtr<i32> = AtomicPtr::new(std::ptr::null_mut());
+
+/// An order to leave is told by a 0 in a place; an order to stop ends the process there and then.
+///
+/// # Safety
+/// The place stays for the life of the process.
+pub unsafe fn tell_by(place: *mut i32) {
+    TOLD.store(place, Ordering::Release);
+    if order() != Order::Serve {
+        // SAFETY: by the contract.
+        unsafe { place.write_volatile(0) };
+    }
+}
+
 extern "C" fn on_leave(_: i32) {
     let errno = errno();
     give_order(Order::Leave);
+    let told = TOLD.load(Ordering::Acquire);
+    if !told.is_null() {
+        // SAFETY: a place that stays; one whole number.
+        unsafe { told.write_volatile(0) };
+    }
     if LEAVE_AT_ONCE.load(Ordering::Acquire) {
         // SAFETY: async-signal-safe by POSIX.
         unsafe { libc::_exit(0) }
@@ -146,6 +166,10 @@ extern "C" fn on_leave(_: i32) {
 extern "C" fn on_stop(_: i32) {
     let errno = errno();
     give_order(Order::Stop);
+    if !TOLD.load(Ordering::Acquire).is_null() {
+        // SAFETY: async-signal-safe by POSIX.
+        unsafe { libc::_exit(0) }
+    }
     if crate::worker::busy_in_main_thread() && !crate::plugin::hooks::worker_int_in_signal() {
         // the main thread is inside a request and will not come back soon: stop means now
         // SAFETY: async-signal-safe by POSIX.

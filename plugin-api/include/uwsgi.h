@@ -112,6 +112,11 @@ extern "C" {
 struct wsgi_request;
 struct uwsgi_buffer;
 struct uwsgi_instance;
+struct uwsgi_cache;
+struct uwsgi_spooler;
+struct uwsgi_daemon;
+struct uwsgi_shared;
+struct uwsgi_thread;
 
 /*
  * One option. A table of them ends with a row whose name is NULL (UWSGI_END_OF_OPTIONS).
@@ -313,7 +318,8 @@ struct uwsgi_socket {
     uint8_t modifier2;
     char *proto_name;   /* "uwsgi", "http", ... */
     struct uwsgi_socket *next;
-    uint64_t reserved[16];
+    int (*proto)(struct wsgi_request *); /* for loop engines: 0 a request, 1 more is to come, -1 it is over */
+    uint64_t reserved[15];
 };
 
 /* A loaded application. */
@@ -524,6 +530,19 @@ struct uwsgi_lock_item {
     struct uwsgi_lock_item *next;
 };
 
+/* What uwsgi_lock(), uwsgi_rlock() and so on are; uwsgi.lock_ops holds them. */
+struct uwsgi_lock_ops {
+    struct uwsgi_lock_item *(*lock_init)(char *);
+    pid_t (*lock_check)(struct uwsgi_lock_item *);
+    void (*lock)(struct uwsgi_lock_item *);
+    void (*unlock)(struct uwsgi_lock_item *);
+    struct uwsgi_lock_item *(*rwlock_init)(char *);
+    pid_t (*rwlock_check)(struct uwsgi_lock_item *);
+    void (*rlock)(struct uwsgi_lock_item *);
+    void (*wlock)(struct uwsgi_lock_item *);
+    void (*rwunlock)(struct uwsgi_lock_item *);
+};
+
 /* A number by name; *value lies in memory shared by all processes. */
 struct uwsgi_metric {
     char *name;
@@ -642,7 +661,14 @@ struct uwsgi_server {
     int rpc_max;                     /* slots of the table of remote procedures */
     struct uwsgi_metric *metrics;    /* those of the operator and of plugins, in the order of their making */
     struct uwsgi_lock_item *metrics_lock; /* NULL without metrics; values are atomic without it */
-    uint64_t reserved[59];
+    struct uwsgi_lock_ops lock_ops;
+    struct uwsgi_cache *caches;      /* these four are lists; what they say is refreshed by the master each second */
+    struct uwsgi_spooler *spoolers;
+    struct uwsgi_daemon *daemons;
+    struct uwsgi_shared *shared;
+    struct uwsgi_thread *alarm_thread; /* not NULL when there are alarms; its fields are of no use */
+    struct wsgi_request *wsgi_req;   /* [worker] that of core 0 */
+    uint64_t reserved[44];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -1321,6 +1347,569 @@ void rsgi_set_harakiri(struct wsgi_request *, int seconds);
  * handler; handled 0: it has none, or that failed. It returns 1 if somebody waited for the signal. handled -1: the worker
  * leaves, and whoever still waits waits in vain. */
 void rsgi_events_on_signal(int (*seen)(uint8_t signal, int handled));
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: what goes out by itself, and what is asked for by name (layer 1).
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_stats_pusher_instance;
+/* A kind of --stats-push KIND[:ARG]. */
+struct uwsgi_stats_pusher {
+    char *name;
+    void (*func)(struct uwsgi_stats_pusher_instance *, time_t, char *, size_t);
+    int raw;                 /* set it to 1 after the registration: func wants no document, it reads uwsgi.metrics */
+    struct uwsgi_stats_pusher *next;
+};
+/* One --stats-push of a plugin's kind. */
+struct uwsgi_stats_pusher_instance {
+    struct uwsgi_stats_pusher *pusher;
+    char *arg;               /* what followed the colon, or NULL; the plugin's to change */
+    void *data;              /* the plugin's */
+    int raw;                 /* 1: as of its pusher */
+    int configured;          /* 0 at first: parse arg, then set it */
+    int freq;                /* seconds between two calls; 0: --stats-pusher-default-freq, else 3 */
+    time_t last_run;
+    struct uwsgi_stats_pusher_instance *next;
+    int needs_retry;         /* func sets it to 1: it did not work */
+    int retries;             /* so many so far */
+    int max_retries;         /* 0: none */
+    int retry_delay;         /* seconds */
+    time_t next_retry;
+};
+/* [master] in on_load or init; the record is the host's and stays. func(instance, now, json, len) runs in the master's
+ * process in one thread for all pushers of plugins, after the first fork, one call at a time; json is the document of the
+ * statistics server, good during the call, NULL for a raw one. It may block; what is due meanwhile is left out. A kind of
+ * the host's own of this name is replaced. */
+struct uwsgi_stats_pusher *uwsgi_register_stats_pusher(char *name,
+                                                       void (*func)(struct uwsgi_stats_pusher_instance *, time_t,
+                                                                    char *, size_t));
+/* [master] up to post_init: one more, as if --stats-push named it; arg is kept, not copied. The record is the host's. */
+struct uwsgi_stats_pusher_instance *uwsgi_stats_pusher_add(struct uwsgi_stats_pusher *, char *arg);
+
+struct uwsgi_logchunk;
+/* [master] in on_load or init: %(name) of --log-format. func(request, &text) runs in [request] after the answer, and
+ * returns the length of text, 0 or less: a dash is written. need_free 1: the host free()s text. The bytes go into the line
+ * without control characters, else as they are. Goes before a name of the host's own. The record is opaque, never NULL. */
+struct uwsgi_logchunk *uwsgi_register_logchunk(char *name, ssize_t (*func)(struct wsgi_request *, char **), int need_free);
+
+/* A value of uwsgi_logvar_add(). */
+struct uwsgi_logvar {
+    char key[256];
+    uint8_t keylen;
+    char val[256];
+    uint8_t vallen;
+    struct uwsgi_logvar *next; /* NULL */
+};
+/* [request] The variable, or NULL; good until this thread's next call. Not to be written. */
+struct uwsgi_logvar *uwsgi_logvar_get(struct wsgi_request *, char *key, uint8_t keylen);
+
+struct uwsgi_exception_handler;
+/* One --exception-handler NAME[:ARG]. */
+struct uwsgi_exception_handler_instance {
+    struct uwsgi_exception_handler *handler; /* opaque */
+    int configured;          /* 0 at the first call: open what you need, then set it */
+    int fd;                  /* -1 at first; this and the next are the plugin's */
+    char *arg;               /* what followed the colon, or NULL */
+    void *custom_ptr;
+    struct uwsgi_exception_handler_instance *next;
+};
+/* [master] in on_load or init: a handler of the exceptions that uwsgi_manage_exception() is told. func(instance, packet,
+ * len) runs in [worker], in one thread beside the requests, one call at a time; it may block. packet is the body of a uwsgi
+ * packet (uwsgi_hooked_parse), good during the call: vars (itself such a body: the request's variables), backtrace (array:
+ * file, line, function, code, extra of each frame), class, msg, repr, unix (seconds), wid, core, pid, node. 0, or another
+ * number: it failed, which is logged. The record is opaque, never NULL. */
+struct uwsgi_exception_handler *uwsgi_register_exception_handler(char *name,
+                                                                 int (*func)(struct uwsgi_exception_handler_instance *,
+                                                                             char *, size_t));
+/* [any] Calls func(index, value, len, data) for each element of an array of texts (uint16_t length, bytes); -1:
+ * malformed. */
+int uwsgi_hooked_parse_array(char *, size_t, void (*func)(uint16_t, char *, uint16_t, void *), void *data);
+
+/* [master] in on_load: --cheaper-algo NAME. func(can_spawn) runs in [master] once a second and looks at uwsgi.workers:
+ * above 0: so many more workers, below 0: one less, 0: as it is. can_spawn 0: memory is short, more are not started. */
+void uwsgi_register_cheaper_algo(char *name, int (*func)(int can_spawn));
+
+/* One --log-encoder NAME[:LOGGER] ARGS. */
+struct uwsgi_log_encoder {
+    char *name;
+    char *(*func)(struct uwsgi_log_encoder *, char *, size_t, size_t *);
+    int configured;          /* 0 at the first call */
+    char *use_for;           /* the logger that was named, or NULL */
+    char *args;              /* or NULL */
+    void *data;              /* the plugin's */
+    struct uwsgi_log_encoder *next;
+};
+/* [master] in on_load. func(encoder, line, len, &newlen) runs in the process that delivers lines (the master), one call at
+ * a time for each encoder; it returns what the line becomes, from malloc(), free()d by the host, or NULL: the line is left
+ * as it was. A name of the host's own is kept. */
+void uwsgi_register_log_encoder(char *name, char *(*func)(struct uwsgi_log_encoder *, char *, size_t, size_t *));
+
+/* A source of time for uwsgi_now() and uwsgi_micros(): --clock NAME. */
+struct uwsgi_clock {
+    char *name;
+    time_t (*seconds)(void);       /* [any] since the epoch */
+    uint64_t (*microseconds)(void); /* [any] since the epoch */
+    struct uwsgi_clock *next;      /* the host's */
+};
+/* [master] in on_load: the record stays the plugin's and must stay. */
+void uwsgi_register_clock(struct uwsgi_clock *);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: options of the host, set from a plugin's option row (layer 1). [master], as the func of a row.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* The value becomes one more node, with its pattern compiled; a wrong pattern ends the start with a line. data: struct
+ * uwsgi_regexp_list *. */
+void uwsgi_opt_add_regexp_list(char *, char *, void *);
+/* Values of the host's own options mule, set-placeholder (NAME=VALUE), socket: data is not used. */
+void uwsgi_opt_add_mule(char *, char *, void *);
+void uwsgi_opt_set_placeholder(char *, char *, void *);
+void uwsgi_opt_add_lazy_socket(char *, char *, void *);
+void uwsgi_opt_set_logger(char *, char *, void *);  /* --logger; data: NULL or the kind, the value is its argument */
+void uwsgi_opt_uid(char *, char *, void *);         /* data: NULL: --uid, else uid_t */
+void uwsgi_opt_gid(char *, char *, void *);         /* data: NULL: --gid, else gid_t */
+void uwsgi_opt_deprecated(char *, char *, void *);  /* says so; data: a text of what to use instead */
+/* Any option, as if the configuration had it: key, value (may be NULL); both must stay. The last argument is not used. */
+void add_exported_option(char *key, char *value, int configured);
+
+/* Patterns as options collect them; they are the host's (PCRE2) and opaque. */
+struct uwsgi_regexp_list {
+    void *pattern;
+    void *pattern_extra;     /* NULL */
+    uint64_t custom;         /* these three are the plugin's */
+    char *custom_str;
+    void *custom_ptr;
+    struct uwsgi_regexp_list *next;
+};
+/* [any] Compiles a pattern into *pattern, which stays; 0, or -1 with the reason in the log. */
+int uwsgi_regexp_build(char *text, void **pattern, void **extra);
+int uwsgi_regexp_match(void *pattern, void *extra, char *text, int len); /* [any] 0 or more: it matches, -1: it does not */
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: event queues, listening, waiting (layer 2). [any] One thread at a time for each queue.
+ * ------------------------------------------------------------------------------------------------------------ */
+int event_queue_init(void);              /* a new queue, a descriptor of yours: close(); -1: none (errno) */
+int event_queue_read(void);              /* what stands for reading in the functions with an event */
+int event_queue_write(void);
+int event_queue_add_fd_read(int queue, int fd);  /* these: 0, or -1 with the reason in the log */
+int event_queue_add_fd_write(int queue, int fd);
+int event_queue_del_fd(int queue, int fd, int event);
+int event_queue_fd_read_to_write(int queue, int fd);
+int event_queue_fd_write_to_read(int queue, int fd);
+int event_queue_fd_read_to_readwrite(int queue, int fd);
+int event_queue_fd_write_to_readwrite(int queue, int fd);
+int event_queue_fd_readwrite_to_read(int queue, int fd);
+int event_queue_fd_readwrite_to_write(int queue, int fd);
+/* Waits so many seconds (-1: for ever) for one descriptor: 1 and *fd, 0: none, -1: error (errno, EINTR too). */
+int event_queue_wait(int queue, int timeout, int *fd);
+void *event_queue_alloc(int count);      /* room for so many events, yours: free() */
+int event_queue_wait_multi(int queue, int timeout, void *events, int count); /* how many came, as above */
+int event_queue_interesting_fd(void *events, int at); /* the descriptor of an event */
+int event_queue_interesting_fd_is_read(void *events, int at);
+int event_queue_interesting_fd_is_write(void *events, int at);
+int event_queue_interesting_fd_has_error(void *events, int at); /* hung up counts */
+
+/* Listening sockets of a plugin's own, not handed over a reload: a descriptor, yours, blocking unless said; -1 with the
+ * reason in the log. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
+int bind_to_tcp(char *name, int queue, char *colon);
+int bind_to_unix(char *name, int queue, int chmod_to_666, int is_abstract); /* "@name" is abstract, too */
+int bind_to_udp(char *name, int multicast, int broadcast); /* a multicast group is joined */
+int bind_to_unix_dgram(char *name);
+int uwsgi_connectn(char *address, uint16_t len, int timeout, int async);
+int uwsgi_connect_udp(char *address);    /* -1: errno */
+char *uwsgi_getsockname(int fd);         /* "host:port" or a path, yours to free(); NULL: none */
+int uwsgi_socket_passcred(int fd);       /* 0, or -1 */
+struct uwsgi_socket *uwsgi_get_socket_by_num(int number); /* of the workers, from 0; NULL: none */
+
+/* Waits for an event (POLLIN, POLLOUT) on a descriptor so many seconds (0: socket-timeout, -1: for ever): above 0 when it
+ * came, 0: it did not, -1: error or hung up. */
+int uwsgi_waitfd_event(int fd, int timeout, int event);
+#define uwsgi_waitfd(a, b) uwsgi_waitfd_event(a, b, POLLIN)
+#define uwsgi_waitfd_write(a, b) uwsgi_waitfd_event(a, b, POLLOUT)
+/* What uwsgi.wait_read_hook and wait_write_hook are at first. */
+int uwsgi_simple_wait_read_hook(int fd, int timeout);
+int uwsgi_simple_wait_write_hook(int fd, int timeout);
+int uwsgi_write_true_nb(int fd, char *, size_t, int timeout);    /* writes all: 0, or -1 */
+ssize_t uwsgi_read_true_nb(int fd, char *, size_t, int timeout); /* what is there, at least a byte; 0: end, -1 */
+#define uwsgi_wait_read_req(x) ((x)->switches++, uwsgi.wait_read_hook((x)->fd, uwsgi.socket_timeout))
+#define uwsgi_wait_write_req(x) ((x)->switches++, uwsgi.wait_write_hook((x)->fd, uwsgi.socket_timeout))
+int pivot_root(const char *new_root, const char *put_old); /* of the C library, which has no header for it */
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: files and texts (layer 2). [any] char * results are new and yours (free()) unless said otherwise.
+ * ------------------------------------------------------------------------------------------------------------ */
+int uwsgi_file_exists(char *path);       /* 1: there is something (errno otherwise) */
+int uwsgi_is_file(char *path);           /* 1: a regular file */
+int uwsgi_is_dir(char *path);
+char *uwsgi_get_cwd(void);
+/* The path without links and dots, in result (PATH_MAX + 1 bytes) or new when that is NULL; NULL: there is none (errno). */
+char *uwsgi_expand_path(char *path, int len, char *result);
+/* The MIME type by the ending of a name, and its length; it stays the host's. NULL: unknown. */
+char *uwsgi_get_mime_type(char *name, int len, size_t *typelen);
+char *uwsgi_simple_file_read(char *path);                    /* all of a file as text, or NULL (errno) */
+char *uwsgi_read_fd(int fd, size_t *size, int add_zero);     /* all that comes */
+/* Reads a uwsgi packet. The body goes into *buf, of *len allocated bytes, which realloc() makes larger if need be; *len
+ * becomes the body's length. The places of the modifiers may be NULL. timeout in seconds; 0, or -1. */
+int uwsgi_read_with_realloc(int fd, char **buf, size_t *len, int timeout, uint8_t *modifier1, uint8_t *modifier2);
+/* The same with the whole head; *buf NULL: the body lies in new memory, yours, else it is large enough. 0, -1: error, -2:
+ * time is up. */
+int uwsgi_read_response(int fd, struct uwsgi_header *, int timeout, char **buf);
+char *uwsgi_base64_decode(char *, size_t, size_t *len);      /* with a NUL behind; NULL: it is none */
+char *uwsgi_base64_encode(char *, size_t, size_t *len);
+void http_url_decode(char *, uint16_t *len, char *dst);      /* dst: at least *len bytes; *len becomes what was written */
+void http_url_encode(char *, uint16_t *len, char *dst);      /* dst: at least 3 * *len bytes */
+int uwsgi_http_date(time_t, char *dst31);                    /* "Sun, 06 Nov 1994 08:49:37 GMT" and NUL; its length, 29 */
+char *uwsgi_lower(char *, size_t);                           /* in place; the same text */
+char *uwsgi_str_contains(char *, int, char);                 /* where the char is, or NULL */
+size_t uwsgi_str_occurence(char *, size_t, char);            /* how often */
+/* The part of a text between separators, from 0; its length. Into the text; NULL: there are fewer. */
+char *uwsgi_str_split_nget(char *, size_t, char separator, size_t number, size_t *len);
+
+/* A list with keys. */
+struct uwsgi_dyn_dict {
+    char *key;
+    int keylen;
+    char *value;
+    int vallen;
+    uint64_t hits;           /* these two are the plugin's */
+    int status;
+    struct uwsgi_dyn_dict *prev;
+    struct uwsgi_dyn_dict *next;
+};
+/* [any], one thread at a time: a node at the end of the list; key and value are kept, not copied. The node is the list's. */
+struct uwsgi_dyn_dict *uwsgi_dyn_dict_new(struct uwsgi_dyn_dict **list, char *key, int keylen, char *value, int vallen);
+void uwsgi_dyn_dict_del(struct uwsgi_dyn_dict *); /* free()s the node, takes it out of its list; not its texts */
+
+/* A growing JSON document. Functions return 0, or -1: the limit is reached. */
+struct uwsgi_stats {
+    char *base;              /* pos bytes of document */
+    off_t pos;
+    size_t tabs;
+    size_t chunk;
+    size_t size;             /* allocated */
+    int minified;
+    int dirty;
+};
+struct uwsgi_stats *uwsgi_stats_new(size_t chunk); /* [any] opens the object; free() base, then it */
+int uwsgi_stats_comma(struct uwsgi_stats *);
+int uwsgi_stats_object_open(struct uwsgi_stats *);
+int uwsgi_stats_object_close(struct uwsgi_stats *);
+int uwsgi_stats_list_open(struct uwsgi_stats *);
+int uwsgi_stats_list_close(struct uwsgi_stats *);
+int uwsgi_stats_key(struct uwsgi_stats *, char *);
+int uwsgi_stats_str(struct uwsgi_stats *, char *);
+int uwsgi_stats_keyval(struct uwsgi_stats *, char *, char *);
+int uwsgi_stats_keyval_comma(struct uwsgi_stats *, char *, char *);
+int uwsgi_stats_keyvaln(struct uwsgi_stats *, char *, char *, int);
+int uwsgi_stats_keyvaln_comma(struct uwsgi_stats *, char *, char *, int);
+int uwsgi_stats_keylong(struct uwsgi_stats *, char *, unsigned long long);
+int uwsgi_stats_keylong_comma(struct uwsgi_stats *, char *, unsigned long long);
+int uwsgi_stats_keyslong(struct uwsgi_stats *, char *, long long);
+int uwsgi_stats_keyslong_comma(struct uwsgi_stats *, char *, long long);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: threads, shared areas of a plugin's memory, what the server runs beside workers (layer 2).
+ * ------------------------------------------------------------------------------------------------------------ */
+/* A thread with a queue and a pair of sockets: pipe[0] is for everybody else, pipe[1] the thread's, in its queue. */
+struct uwsgi_thread {
+    pthread_t tid;
+    pthread_attr_t tattr;    /* not used */
+    int pipe[2];
+    int queue;               /* of event_queue_init() */
+    ssize_t rlen;            /* from here on all is the plugin's but func and data */
+    void *data;
+    char *buf;
+    off_t pos;
+    size_t len;
+    uint64_t custom0;
+    uint64_t custom1;
+    uint64_t custom2;
+    uint64_t custom3;
+    pthread_mutex_t lock;    /* made */
+    void (*func)(struct uwsgi_thread *);
+};
+/* [any] Runs func(thread) in a new thread, all signals blocked. The record is the host's and stays when func returns. NULL:
+ * no thread (said in the log). Threads do not survive a fork: begin them in post_fork, or master_cycle. */
+struct uwsgi_thread *uwsgi_thread_new(void (*func)(struct uwsgi_thread *));
+struct uwsgi_thread *uwsgi_thread_new_with_data(void (*func)(struct uwsgi_thread *), void *data);
+
+struct uwsgi_sharedarea {
+    int id;
+    int pages;
+    int fd;                  /* -1; the plugin's */
+    struct uwsgi_lock_item *lock;
+    char *area;
+    uint64_t max_pos;        /* the last byte */
+    uint64_t updates;        /* the plugin counts them, or uwsgi_sharedarea_update() */
+    uint8_t honour_used;     /* these two are the plugin's */
+    uint64_t used;
+    void *obj;
+};
+/* [master] before the fork: one more area, of a plugin's memory, which must stay (and be shared). NULL: no lock. */
+struct uwsgi_sharedarea *uwsgi_sharedarea_init_ptr(char *area, uint64_t len);
+/* [any] An area by its number, if pos is inside of it; NULL otherwise. The record is this process's. */
+struct uwsgi_sharedarea *uwsgi_sharedarea_get_by_id(int id, uint64_t pos);
+
+/* The sum of the exceptions of a worker's applications. [any] */
+uint64_t uwsgi_worker_exceptions(int worker_id);
+/* [request] as set_harakiri(). */
+void set_user_harakiri(int seconds);
+/* [master] up to post_init: whenever the descriptor is readable, the master reads len bytes of it (0: 8) and raises the
+ * alarm with the message, which is copied. Not NULL. */
+struct uwsgi_alarm_fd;
+struct uwsgi_alarm_fd *uwsgi_add_alarm_fd(int fd, char *alarm, size_t len, char *message, size_t message_len);
+#define uwsgi_log_alarm(x, ...) uwsgi_log("[uwsgi-alarm" x, __VA_ARGS__)
+
+/* A cache's figures, refreshed by the master each second; the bytes are reached by the functions. */
+struct uwsgi_cache {
+    char *name;
+    uint64_t keysize;
+    uint64_t blocks;
+    uint64_t blocksize;
+    uint64_t max_items;
+    uint64_t max_item_size;
+    uint32_t hashsize;
+    uint64_t n_items;
+    uint64_t hits;
+    uint64_t miss;
+    uint64_t full;
+    time_t last_modified_at;
+    uint64_t filesize;
+    struct uwsgi_lock_item *lock; /* of its own; the functions need none */
+    struct uwsgi_cache *next;
+    uint64_t reserved[8];
+};
+struct uwsgi_cache *uwsgi_cache_by_name(char *name); /* [any] NULL or "": the first; NULL: there is none */
+struct uwsgi_cache *uwsgi_cache_by_namelen(char *name, uint16_t len);
+/* [any] As the functions with _magic_, for a cache of this instance. */
+int uwsgi_cache_set2(struct uwsgi_cache *, char *key, uint16_t keylen, char *value, uint64_t vallen, uint64_t expires,
+                     uint64_t flags);
+int uwsgi_cache_del2(struct uwsgi_cache *, char *key, uint16_t keylen, uint64_t index, uint16_t flags); /* index unused */
+uint32_t uwsgi_cache_exists2(struct uwsgi_cache *, char *key, uint16_t keylen); /* 0: no, else yes */
+char *uwsgi_cache_get3(struct uwsgi_cache *, char *key, uint16_t keylen, uint64_t *vallen, uint64_t *expires); /* yours */
+
+/* A directory of tasks and its process, refreshed by the master each second. */
+struct uwsgi_spooler {
+    char dir[4096];
+    pid_t pid;
+    uint64_t respawned;
+    uint64_t tasks;
+    int running;
+    struct uwsgi_spooler *next;
+    uint64_t reserved[8];
+};
+/* An attached daemon, refreshed by the master each second. */
+struct uwsgi_daemon {
+    char *command;
+    pid_t pid;
+    uint64_t respawns;
+    int status;              /* 1: it runs */
+    struct uwsgi_daemon *next;
+    uint64_t reserved[8];
+};
+/* Figures of the whole server, refreshed by the master each second. */
+struct uwsgi_shared {
+    uint64_t load;           /* connections that wait, of the longest queue */
+    uint64_t backlog;        /* the same */
+    uint64_t backlog_errors; /* 0: the system does not tell */
+    int worker_signal_pipe[2]; /* -1: raise signals with uwsgi_signal_send() */
+    uint64_t reserved[16];
+};
+#define ushared uwsgi.shared
+#define UWSGI_MODIFIER_SPOOL_REQUEST 17
+#define UWSGI_MODIFIER_MANAGE_PATH_INFO 30
+#define UWSGI_MODIFIER_PING 100
+#define UWSGI_DE_HIJACKED_CODE 173
+#define UWSGI_EXCEPTION_CODE 5
+#define UWSGI_FAILED_APP_CODE 22
+#define UWSGI_QUIET_CODE 29
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: loop engines (layer 3). A worker's requests are the engine's: it accepts, parses, calls the plugin, closes;
+ * one request for each connection. All functions about requests wait as ever; the engine may replace the wait hooks.
+ * ------------------------------------------------------------------------------------------------------------ */
+/* [master] in on_load or init: --loop NAME. func runs in [worker] in place of the request loop; it ends when
+ * uwsgi.workers[uwsgi.mywid].manage_next_request is 0, which SIGHUP and SIGTERM make it (waits return with EINTR then);
+ * when func returns the process ends. SIGINT ends it at once. */
+void uwsgi_register_loop(char *name, void (*func)(void));
+/* [worker] The functions below are for loop engines, each request by one thread at a time.
+ * A request that is not in use, from uwsgi.cores of them (--async, --threads); NULL: all are. */
+struct wsgi_request *find_first_available_wsgi_req(void);
+#define free_req_queue ((void) 0) /* uwsgi_close_request() gives it back */
+/* Says (once a minute) that all requests are in use. */
+void uwsgi_async_queue_is_full(time_t now);
+/* Prepares a request of this number; socket: where it will come in, or NULL. */
+void wsgi_req_setup(struct wsgi_request *, int async_id, struct uwsgi_socket *);
+/* Accepts a connection of the listening descriptor: 0 (req->fd, nothing is read), or -1: nobody is there. */
+int wsgi_req_simple_accept(struct wsgi_request *, int fd);
+/* Waits in the queue for one of the sockets and accepts: 0, or -1. The queue has them by uwsgi_add_sockets_to_queue(). */
+int wsgi_req_accept(int queue, struct wsgi_request *);
+void uwsgi_add_sockets_to_queue(int queue, int async_id);
+int uwsgi_count_sockets(struct uwsgi_socket *);
+/* socket->proto(req) reads what is there: 0: it is a request, 1: call it again when more is there, -1: close it.
+ * wsgi_req_recv() does so until it is one, applies the routes and calls the plugin: 0, or -1. */
+int wsgi_req_recv(int queue, struct wsgi_request *);
+/* Static files and routing rules: UWSGI_ROUTE_BREAK: answered, UWSGI_ROUTE_NEXT: the plugin is to. */
+int uwsgi_apply_routes(struct wsgi_request *);
+/* Ends the answer, counts and logs, closes the connection; the request is free again. */
+void uwsgi_close_request(struct wsgi_request *);
+/* The same without an answer: nobody is told anything. */
+void uwsgi_destroy_request(struct wsgi_request *);
+/* Runs func((void *) (long) core) for each core, in a thread each but for core 0, and returns when that one does. */
+void uwsgi_loop_cores_run(void *(*func)(void *));
+/* First thing in such a thread: uwsgi.current_wsgi_req() is the request from now on. */
+void uwsgi_setup_thread_req(long core, struct wsgi_request *);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: transformations (layer 2): what is made of an answer's body on its way to the client. [request]
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_transformation {
+    int (*func)(struct wsgi_request *, struct uwsgi_transformation *);
+    struct uwsgi_buffer *chunk; /* the part: func changes it in place, or puts another buffer there; the host destroys it */
+    uint8_t can_stream;      /* 1: func takes the body part by part, as it is written; 0: once, the whole of it */
+    uint8_t is_final;        /* 1: func is called at the end of the body alone, with what is left to send (maybe nothing) */
+    uint8_t flushed;         /* these seven are the plugin's, but for round */
+    void *data;
+    uint64_t round;          /* how often func was called */
+    int fd;                  /* -1 at first */
+    struct uwsgi_buffer *ub; /* destroyed by the host */
+    uint64_t len;
+    uint64_t custom64;
+    struct uwsgi_transformation *next;
+};
+/* [request] before the body is written, mostly in a routing rule: one more, behind those that are there. func may add
+ * headers until its first part has left; a Content-Length is taken out. It returns 0, or another number: the answer is cut
+ * off. The record is the host's, until the request has ended. */
+struct uwsgi_transformation *uwsgi_add_transformation(struct wsgi_request *,
+                                                      int (*func)(struct wsgi_request *, struct uwsgi_transformation *),
+                                                      void *data);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: offloading (layer 3): what a worker's thread for slow clients does after the request has ended.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_offload_engine;
+/* A task. A plugin fills one in, the host copies it; all fields but engine are the plugin's from then on. */
+struct uwsgi_offload_request {
+    int s;                   /* the client: of the request, which the thread closes at the end when it took it over */
+    int fd;                  /* two more descriptors, closed at the end; -1: none */
+    int fd2;
+    uint8_t takeover;        /* 1: the request ends here, the rest of the answer is the engine's */
+    int status;
+    char *name;
+    off_t pos;
+    char *buf;               /* free()d at the end */
+    off_t buf_pos;
+    size_t to_write;
+    size_t len;
+    size_t written;
+    struct uwsgi_buffer *ubuf; /* these nine are destroyed at the end */
+    struct uwsgi_offload_engine *engine;
+    int pipe[2];             /* the host's */
+    struct uwsgi_offload_request *prev; /* not used */
+    struct uwsgi_offload_request *next;
+    struct uwsgi_buffer *ubuf1;
+    struct uwsgi_buffer *ubuf2;
+    struct uwsgi_buffer *ubuf3;
+    struct uwsgi_buffer *ubuf4;
+    struct uwsgi_buffer *ubuf5;
+    struct uwsgi_buffer *ubuf6;
+    struct uwsgi_buffer *ubuf7;
+    struct uwsgi_buffer *ubuf8;
+    int64_t custom1;
+    int64_t custom2;
+    int64_t custom3;
+    int64_t custom4;
+    int64_t custom5;
+    int64_t custom6;
+    int64_t custom7;
+    int64_t custom8;
+    void *data;
+    void (*free)(struct uwsgi_offload_request *); /* called last, or NULL */
+};
+/* [master] in on_load or init. prepare(request, task) runs in [request] when the task is handed over, not 0: it is not; it
+ * may be NULL. event(thread, task, fd) runs in [worker] in a thread that has many tasks and must not block: first with fd
+ * -1, then whenever one of the task's descriptors that it put into thread->queue (event_queue_...) is ready; 0: go on, else
+ * the task has ended. The record is opaque. */
+struct uwsgi_offload_engine *uwsgi_offload_register_engine(char *name,
+                                                           int (*prepare)(struct wsgi_request *,
+                                                                          struct uwsgi_offload_request *),
+                                                           int (*event)(struct uwsgi_thread *,
+                                                                        struct uwsgi_offload_request *, int));
+/* [request] Fills a task in: the client's descriptor, no others. */
+void uwsgi_offload_setup(struct uwsgi_offload_engine *, struct uwsgi_offload_request *, struct wsgi_request *,
+                         uint8_t takeover);
+/* [request] Hands a task over, if --offload-threads allows it (req->socket->can_offload): 0, or -1. wait NULL, or the place
+ * for a descriptor, yours, that becomes readable when the task has ended. With takeover what the plugin still writes is
+ * dropped, and the client's connection ends with the task; the head, sent by uwsgi_response_write_headers_do(), says so. */
+int uwsgi_offload_run(struct wsgi_request *, struct uwsgi_offload_request *, int *wait);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: sources of vassals, and what is not here (layer 3). The emperor has one process and one thread.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_imperial_monitor;
+/* One --emperor SCHEME://... of a plugin's kind. */
+struct uwsgi_emperor_scanner {
+    char *arg;               /* the whole text */
+    int fd;                  /* -1; init may set one that is watched: event_func is called when it is readable */
+    void *data;              /* the plugin's */
+    void (*event_func)(struct uwsgi_emperor_scanner *);
+    struct uwsgi_imperial_monitor *monitor; /* opaque */
+    struct uwsgi_emperor_scanner *next;
+};
+/* A vassal. In the hooks vassal and vassal_before_exec: name, pid, uid, gid and pipe[1], the vassal's end of its link. */
+struct uwsgi_instance {
+    struct uwsgi_instance *ui_prev; /* NULL */
+    struct uwsgi_instance *ui_next;
+    char name[255];
+    pid_t pid;
+    int status;              /* 0 */
+    time_t born;
+    time_t last_mod;
+    uint64_t respawns;
+    int use_config;          /* 1: its configuration is a text of the plugin */
+    int pipe[2];
+    int pipe_config[2];      /* -1 */
+    char *config;            /* set both before emperor_respawn() for another text, which is copied then */
+    uint32_t config_len;
+    int loyal;               /* these three are 0: the emperor's statistics tell them */
+    int ready;
+    int accepting;
+    struct uwsgi_emperor_scanner *scanner;
+    uid_t uid;
+    gid_t gid;
+    int on_demand_fd;        /* -1 */
+    char *socket_name;
+    uint64_t reserved[8];
+};
+/* [master] in on_load or init: --emperor SCHEME://... init(scanner) runs in the emperor once, func(scanner) at its first
+ * look and then every --emperor-freq seconds; both, and event_func, call the functions below. */
+void uwsgi_register_imperial_monitor(char *scheme, void (*init)(struct uwsgi_emperor_scanner *),
+                                     void (*func)(struct uwsgi_emperor_scanner *));
+/* [emperor] A vassal that a plugin has asked for; NULL: there is none of this name. The record is the host's. */
+struct uwsgi_instance *emperor_get(char *name);
+/* [emperor] Asks for a vassal. config: its configuration as text (the end of the name says in which format, ini without
+ * one), copied; NULL: the name is a file. socket is not used. It is started right after func or event_func. */
+void emperor_add(struct uwsgi_emperor_scanner *, char *name, time_t modified, char *config, uint32_t config_len, uid_t uid,
+                 gid_t gid, char *socket);
+void emperor_stop(struct uwsgi_instance *);                      /* [emperor] it is not wanted any more */
+void emperor_respawn(struct uwsgi_instance *, time_t modified);  /* [emperor] it is reloaded */
+/* [emperor] Asks for it if there is none of the name, reloads it if modified is later than before. */
+void uwsgi_emperor_simple_do(struct uwsgi_emperor_scanner *, char *name, char *config, time_t modified, uid_t uid, gid_t gid,
+                             char *socket);
+#define uwsgi_instance_is_dying (uwsgi.status.gracefully_destroying || uwsgi.status.brutally_destroying)
+#define UWSGI_GO_CHEAP_CODE 15
+#define UWSGI_END_CODE 30
+/* [master] Nothing to do but uwsgi.ssl_initialized = 1: OpenSSL makes itself ready. */
+void uwsgi_ssl_init(void);
+/* Says in the log that there is no such proxy. */
+void uwsgi_master_manage_emperor_proxy(void);
+/* Legions are not here: the action is never called, which the log says. The record is the host's. */
+struct uwsgi_legion;
+struct uwsgi_legion_action {
+    char *name;
+    int (*func)(struct uwsgi_legion *, char *);
+    char *log_msg;
+    struct uwsgi_legion_action *next;
+};
+struct uwsgi_legion_action *uwsgi_legion_action_register(char *name, int (*func)(struct uwsgi_legion *, char *));
 
 #ifdef __cplusplus
 }

@@ -444,4 +444,231 @@ unsafe extern "C" {
     pub fn rsgi_events_finish(a0: *mut WsgiRequest, complete: c_int) -> c_int;
     pub fn rsgi_events_kept(a0: *mut WsgiRequest) -> usize;
     pub fn rsgi_events_wait(a0: *mut WsgiRequest);
+    pub fn uwsgi_register_stats_pusher(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiStatsPusherInstance, time_t, *mut c_char, usize)>,
+    ) -> *mut UwsgiStatsPusher;
+    pub fn uwsgi_stats_pusher_add(a0: *mut UwsgiStatsPusher, arg: *mut c_char) -> *mut UwsgiStatsPusherInstance;
+    pub fn uwsgi_register_logchunk(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut *mut c_char) -> isize>,
+        need_free: c_int,
+    ) -> *mut UwsgiLogchunk;
+    pub fn uwsgi_logvar_get(a0: *mut WsgiRequest, key: *mut c_char, keylen: u8) -> *mut UwsgiLogvar;
+    pub fn uwsgi_register_exception_handler(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiExceptionHandlerInstance, *mut c_char, usize) -> c_int>,
+    ) -> *mut UwsgiExceptionHandler;
+    pub fn uwsgi_hooked_parse_array(
+        a0: *mut c_char,
+        a1: usize,
+        func: Option<unsafe extern "C" fn(u16, *mut c_char, u16, *mut c_void)>,
+        data: *mut c_void,
+    ) -> c_int;
+    pub fn uwsgi_register_cheaper_algo(name: *mut c_char, func: Option<unsafe extern "C" fn(c_int) -> c_int>);
+    pub fn uwsgi_register_log_encoder(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiLogEncoder, *mut c_char, usize, *mut usize) -> *mut c_char>,
+    );
+    pub fn uwsgi_register_clock(a0: *mut UwsgiClock);
+    pub fn uwsgi_opt_add_regexp_list(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_add_mule(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_set_placeholder(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_add_lazy_socket(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_set_logger(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_uid(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_gid(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn uwsgi_opt_deprecated(a0: *mut c_char, a1: *mut c_char, a2: *mut c_void);
+    pub fn add_exported_option(key: *mut c_char, value: *mut c_char, configured: c_int);
+    pub fn uwsgi_regexp_build(text: *mut c_char, pattern: *mut *mut c_void, extra: *mut *mut c_void) -> c_int;
+    pub fn uwsgi_regexp_match(pattern: *mut c_void, extra: *mut c_void, text: *mut c_char, len: c_int) -> c_int;
+    pub fn event_queue_init() -> c_int;
+    pub fn event_queue_read() -> c_int;
+    pub fn event_queue_write() -> c_int;
+    pub fn event_queue_add_fd_read(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_add_fd_write(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_del_fd(queue: c_int, fd: c_int, event: c_int) -> c_int;
+    pub fn event_queue_fd_read_to_write(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_fd_write_to_read(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_fd_read_to_readwrite(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_fd_write_to_readwrite(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_fd_readwrite_to_read(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_fd_readwrite_to_write(queue: c_int, fd: c_int) -> c_int;
+    pub fn event_queue_wait(queue: c_int, timeout: c_int, fd: *mut c_int) -> c_int;
+    pub fn event_queue_alloc(count: c_int) -> *mut c_void;
+    pub fn event_queue_wait_multi(queue: c_int, timeout: c_int, events: *mut c_void, count: c_int) -> c_int;
+    pub fn event_queue_interesting_fd(events: *mut c_void, at: c_int) -> c_int;
+    pub fn event_queue_interesting_fd_is_read(events: *mut c_void, at: c_int) -> c_int;
+    pub fn event_queue_interesting_fd_is_write(events: *mut c_void, at: c_int) -> c_int;
+    pub fn event_queue_interesting_fd_has_error(events: *mut c_void, at: c_int) -> c_int;
+    pub fn bind_to_tcp(name: *mut c_char, queue: c_int, colon: *mut c_char) -> c_int;
+    pub fn bind_to_unix(name: *mut c_char, queue: c_int, chmod_to_666: c_int, is_abstract: c_int) -> c_int;
+    pub fn bind_to_udp(name: *mut c_char, multicast: c_int, broadcast: c_int) -> c_int;
+    pub fn bind_to_unix_dgram(name: *mut c_char) -> c_int;
+    pub fn uwsgi_connectn(address: *mut c_char, len: u16, timeout: c_int, nonblocking: c_int) -> c_int;
+    pub fn uwsgi_connect_udp(address: *mut c_char) -> c_int;
+    pub fn uwsgi_getsockname(fd: c_int) -> *mut c_char;
+    pub fn uwsgi_socket_passcred(fd: c_int) -> c_int;
+    pub fn uwsgi_get_socket_by_num(number: c_int) -> *mut UwsgiSocket;
+    pub fn uwsgi_waitfd_event(fd: c_int, timeout: c_int, event: c_int) -> c_int;
+    pub fn uwsgi_simple_wait_read_hook(fd: c_int, timeout: c_int) -> c_int;
+    pub fn uwsgi_simple_wait_write_hook(fd: c_int, timeout: c_int) -> c_int;
+    pub fn uwsgi_write_true_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> c_int;
+    pub fn uwsgi_read_true_nb(fd: c_int, a1: *mut c_char, a2: usize, timeout: c_int) -> isize;
+    pub fn uwsgi_file_exists(path: *mut c_char) -> c_int;
+    pub fn uwsgi_is_file(path: *mut c_char) -> c_int;
+    pub fn uwsgi_is_dir(path: *mut c_char) -> c_int;
+    pub fn uwsgi_get_cwd() -> *mut c_char;
+    pub fn uwsgi_expand_path(path: *mut c_char, len: c_int, result: *mut c_char) -> *mut c_char;
+    pub fn uwsgi_get_mime_type(name: *mut c_char, len: c_int, typelen: *mut usize) -> *mut c_char;
+    pub fn uwsgi_simple_file_read(path: *mut c_char) -> *mut c_char;
+    pub fn uwsgi_read_fd(fd: c_int, size: *mut usize, add_zero: c_int) -> *mut c_char;
+    pub fn uwsgi_read_with_realloc(
+        fd: c_int,
+        buf: *mut *mut c_char,
+        len: *mut usize,
+        timeout: c_int,
+        modifier1: *mut u8,
+        modifier2: *mut u8,
+    ) -> c_int;
+    pub fn uwsgi_read_response(fd: c_int, a1: *mut UwsgiHeader, timeout: c_int, buf: *mut *mut c_char) -> c_int;
+    pub fn uwsgi_base64_decode(a0: *mut c_char, a1: usize, len: *mut usize) -> *mut c_char;
+    pub fn uwsgi_base64_encode(a0: *mut c_char, a1: usize, len: *mut usize) -> *mut c_char;
+    pub fn http_url_decode(a0: *mut c_char, len: *mut u16, dst: *mut c_char);
+    pub fn http_url_encode(a0: *mut c_char, len: *mut u16, dst: *mut c_char);
+    pub fn uwsgi_http_date(a0: time_t, dst31: *mut c_char) -> c_int;
+    pub fn uwsgi_lower(a0: *mut c_char, a1: usize) -> *mut c_char;
+    pub fn uwsgi_str_contains(a0: *mut c_char, a1: c_int, a2: c_char) -> *mut c_char;
+    pub fn uwsgi_str_occurence(a0: *mut c_char, a1: usize, a2: c_char) -> usize;
+    pub fn uwsgi_str_split_nget(
+        a0: *mut c_char,
+        a1: usize,
+        separator: c_char,
+        number: usize,
+        len: *mut usize,
+    ) -> *mut c_char;
+    pub fn uwsgi_dyn_dict_new(
+        list: *mut *mut UwsgiDynDict,
+        key: *mut c_char,
+        keylen: c_int,
+        value: *mut c_char,
+        vallen: c_int,
+    ) -> *mut UwsgiDynDict;
+    pub fn uwsgi_dyn_dict_del(a0: *mut UwsgiDynDict);
+    pub fn uwsgi_stats_new(chunk: usize) -> *mut UwsgiStats;
+    pub fn uwsgi_stats_comma(a0: *mut UwsgiStats) -> c_int;
+    pub fn uwsgi_stats_object_open(a0: *mut UwsgiStats) -> c_int;
+    pub fn uwsgi_stats_object_close(a0: *mut UwsgiStats) -> c_int;
+    pub fn uwsgi_stats_list_open(a0: *mut UwsgiStats) -> c_int;
+    pub fn uwsgi_stats_list_close(a0: *mut UwsgiStats) -> c_int;
+    pub fn uwsgi_stats_key(a0: *mut UwsgiStats, a1: *mut c_char) -> c_int;
+    pub fn uwsgi_stats_str(a0: *mut UwsgiStats, a1: *mut c_char) -> c_int;
+    pub fn uwsgi_stats_keyval(a0: *mut UwsgiStats, a1: *mut c_char, a2: *mut c_char) -> c_int;
+    pub fn uwsgi_stats_keyval_comma(a0: *mut UwsgiStats, a1: *mut c_char, a2: *mut c_char) -> c_int;
+    pub fn uwsgi_stats_keyvaln(a0: *mut UwsgiStats, a1: *mut c_char, a2: *mut c_char, a3: c_int) -> c_int;
+    pub fn uwsgi_stats_keyvaln_comma(a0: *mut UwsgiStats, a1: *mut c_char, a2: *mut c_char, a3: c_int) -> c_int;
+    pub fn uwsgi_stats_keylong(a0: *mut UwsgiStats, a1: *mut c_char, a2: u64) -> c_int;
+    pub fn uwsgi_stats_keylong_comma(a0: *mut UwsgiStats, a1: *mut c_char, a2: u64) -> c_int;
+    pub fn uwsgi_stats_keyslong(a0: *mut UwsgiStats, a1: *mut c_char, a2: i64) -> c_int;
+    pub fn uwsgi_stats_keyslong_comma(a0: *mut UwsgiStats, a1: *mut c_char, a2: i64) -> c_int;
+    pub fn uwsgi_thread_new(func: Option<unsafe extern "C" fn(*mut UwsgiThread)>) -> *mut UwsgiThread;
+    pub fn uwsgi_thread_new_with_data(
+        func: Option<unsafe extern "C" fn(*mut UwsgiThread)>,
+        data: *mut c_void,
+    ) -> *mut UwsgiThread;
+    pub fn uwsgi_sharedarea_init_ptr(area: *mut c_char, len: u64) -> *mut UwsgiSharedarea;
+    pub fn uwsgi_sharedarea_get_by_id(id: c_int, pos: u64) -> *mut UwsgiSharedarea;
+    pub fn uwsgi_worker_exceptions(worker_id: c_int) -> u64;
+    pub fn set_user_harakiri(seconds: c_int);
+    pub fn uwsgi_add_alarm_fd(
+        fd: c_int,
+        alarm: *mut c_char,
+        len: usize,
+        message: *mut c_char,
+        message_len: usize,
+    ) -> *mut UwsgiAlarmFd;
+    pub fn uwsgi_cache_by_name(name: *mut c_char) -> *mut UwsgiCache;
+    pub fn uwsgi_cache_by_namelen(name: *mut c_char, len: u16) -> *mut UwsgiCache;
+    pub fn uwsgi_cache_set2(
+        a0: *mut UwsgiCache,
+        key: *mut c_char,
+        keylen: u16,
+        value: *mut c_char,
+        vallen: u64,
+        expires: u64,
+        flags: u64,
+    ) -> c_int;
+    pub fn uwsgi_cache_del2(a0: *mut UwsgiCache, key: *mut c_char, keylen: u16, index: u64, flags: u16) -> c_int;
+    pub fn uwsgi_cache_exists2(a0: *mut UwsgiCache, key: *mut c_char, keylen: u16) -> u32;
+    pub fn uwsgi_cache_get3(
+        a0: *mut UwsgiCache,
+        key: *mut c_char,
+        keylen: u16,
+        vallen: *mut u64,
+        expires: *mut u64,
+    ) -> *mut c_char;
+    pub fn uwsgi_register_loop(name: *mut c_char, func: Option<unsafe extern "C" fn()>);
+    pub fn find_first_available_wsgi_req() -> *mut WsgiRequest;
+    pub fn uwsgi_async_queue_is_full(now: time_t);
+    pub fn wsgi_req_setup(a0: *mut WsgiRequest, async_id: c_int, a2: *mut UwsgiSocket);
+    pub fn wsgi_req_simple_accept(a0: *mut WsgiRequest, fd: c_int) -> c_int;
+    pub fn wsgi_req_accept(queue: c_int, a1: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_add_sockets_to_queue(queue: c_int, async_id: c_int);
+    pub fn uwsgi_count_sockets(a0: *mut UwsgiSocket) -> c_int;
+    pub fn wsgi_req_recv(queue: c_int, a1: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_apply_routes(a0: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_close_request(a0: *mut WsgiRequest);
+    pub fn uwsgi_destroy_request(a0: *mut WsgiRequest);
+    pub fn uwsgi_loop_cores_run(func: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>);
+    pub fn uwsgi_setup_thread_req(core: std::ffi::c_long, a1: *mut WsgiRequest);
+    pub fn uwsgi_add_transformation(
+        a0: *mut WsgiRequest,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiTransformation) -> c_int>,
+        data: *mut c_void,
+    ) -> *mut UwsgiTransformation;
+    pub fn uwsgi_offload_register_engine(
+        name: *mut c_char,
+        prepare: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiOffloadRequest) -> c_int>,
+        event: Option<unsafe extern "C" fn(*mut UwsgiThread, *mut UwsgiOffloadRequest, c_int) -> c_int>,
+    ) -> *mut UwsgiOffloadEngine;
+    pub fn uwsgi_offload_setup(
+        a0: *mut UwsgiOffloadEngine,
+        a1: *mut UwsgiOffloadRequest,
+        a2: *mut WsgiRequest,
+        takeover: u8,
+    );
+    pub fn uwsgi_offload_run(a0: *mut WsgiRequest, a1: *mut UwsgiOffloadRequest, wait: *mut c_int) -> c_int;
+    pub fn uwsgi_register_imperial_monitor(
+        scheme: *mut c_char,
+        init: Option<unsafe extern "C" fn(*mut UwsgiEmperorScanner)>,
+        func: Option<unsafe extern "C" fn(*mut UwsgiEmperorScanner)>,
+    );
+    pub fn emperor_get(name: *mut c_char) -> *mut UwsgiInstance;
+    pub fn emperor_add(
+        a0: *mut UwsgiEmperorScanner,
+        name: *mut c_char,
+        modified: time_t,
+        config: *mut c_char,
+        config_len: u32,
+        uid: libc::uid_t,
+        gid: libc::gid_t,
+        socket: *mut c_char,
+    );
+    pub fn emperor_stop(a0: *mut UwsgiInstance);
+    pub fn emperor_respawn(a0: *mut UwsgiInstance, modified: time_t);
+    pub fn uwsgi_emperor_simple_do(
+        a0: *mut UwsgiEmperorScanner,
+        name: *mut c_char,
+        config: *mut c_char,
+        modified: time_t,
+        uid: libc::uid_t,
+        gid: libc::gid_t,
+        socket: *mut c_char,
+    );
+    pub fn uwsgi_ssl_init();
+    pub fn uwsgi_master_manage_emperor_proxy();
+    pub fn uwsgi_legion_action_register(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiLegion, *mut c_char) -> c_int>,
+    ) -> *mut UwsgiLegionAction;
 }

@@ -1,11 +1,41 @@
 //! What `make install` leaves: a tree that works where it lies, found by pkg-config, with nothing of the build in it.
 
 use rsgi_tests::http::get;
-use rsgi_tests::{Setup, build_dir};
+use rsgi_tests::{Setup, build_dir, program, skipped};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What `make install` installs if nothing is said.
+const PARTS: &[&str] = &[
+    "rsgi-core",
+    "rsgi-plugin-python3",
+    "rsgi-plugin-lua5.4",
+    "rsgi-plugin-http",
+    "rsgi-loggers",
+    "librsgi1",
+    "rsgi-dev",
+];
+
+/// Modes and paths of the files of packages, under `/usr`.
+fn listed(packages: &[&str]) -> Vec<(String, String)> {
+    let output = Command::new("packaging/install.sh")
+        .arg("--list")
+        .args(packages)
+        .env("PREFIX", "/usr")
+        .current_dir(TOP)
+        .output()
+        .expect("the script can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let split = |line: &str| {
+        line.split_once(' ')
+            .map(|(mode, path)| (mode.to_owned(), path.to_owned()))
+    };
+    text.lines().map(|line| split(line).expect("MODE PATH")).collect()
+}
 
 fn make_install(variables: &[String]) {
     let output = Command::new("make")
@@ -32,26 +62,20 @@ fn pkg_config(prefix: &Path, question: &str) -> String {
 fn packagers_find_everything_in_its_place() {
     let root = tempfile::tempdir().expect("a temporary folder can be made");
     make_install(&[format!("DESTDIR={}", root.path().display()), "PREFIX=/usr".into()]);
-    for file in [
-        "bin/rsgi",
-        "bin/uwsgiconfig",
-        "include/rsgi/uwsgi.h",
-        "lib/pkgconfig/rsgi.pc",
-        "lib/rsgi/plugins/graylog2_plugin.so",
-        "lib/rsgi/plugins/http_plugin.so",
-        "lib/rsgi/plugins/lua_plugin.so",
-        "lib/rsgi/plugins/python_plugin.so",
-        "lib/rsgi/plugins/python_abi3.so",
-        "lib/rsgi/plugins/redislog_plugin.so",
-        "lib/rsgi/plugins/rsyslog_plugin.so",
-        "lib/rsgi/plugins/systemd_logger_plugin.so",
-        "share/doc/rsgi/README.md",
-        "share/man/man1/rsgi.1",
-    ] {
-        let path = root.path().join("usr").join(file);
-        let size = std::fs::metadata(&path).map_or(0, |m| m.len());
-        assert!(size > 0, "{} is missing or empty", path.display());
+    for (mode, file) in listed(PARTS) {
+        let path = root.path().join(file.trim_start_matches('/'));
+        let metadata = std::fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(metadata.len() > 0, "{} is empty", path.display());
+        if mode == "link" {
+            assert!(std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink()));
+            continue;
+        }
+        let bits = u32::from_str_radix(&mode, 8).expect("a mode in octal");
+        assert_eq!(metadata.permissions().mode() & 0o777, bits, "{}", path.display());
     }
+    let page = std::fs::read_to_string(root.path().join("usr/share/man/man1/rsgi.1")).expect("it is there");
+    assert!(page.contains("Plugin python") && page.contains("wsgi\\-file") && page.contains("Plugin http"));
+    assert!(!page.contains("Plugin greeter"), "an example is in the page");
     let pc = std::fs::read_to_string(root.path().join("usr/lib/pkgconfig/rsgi.pc")).expect("it is there");
     assert!(pc.contains("prefix=/usr\n") && !pc.contains('@'), "{pc}");
     assert!(!pc.contains(&root.path().display().to_string()), "{pc}");
@@ -94,4 +118,242 @@ fn an_installed_tree_serves_and_hosts_plugins_built_with_pkg_config() {
         "{}",
         server.log()
     );
+}
+
+/// Runs a command that may not be installed; `None`: it is not.
+fn run(name: &str, arguments: &[&str], dir: &Path) -> Option<Output> {
+    match Command::new(name).args(arguments).current_dir(dir).output() {
+        Ok(output) => Some(output),
+        Err(_) => {
+            skipped(&format!("no {name}"));
+            None
+        }
+    }
+}
+
+#[test]
+fn the_list_has_every_plugin_of_the_workspace() {
+    let files = listed(PARTS);
+    let plugins = std::fs::read_dir(Path::new(TOP).join("plugins")).expect("it is there");
+    for plugin in plugins {
+        let name = plugin.expect("it can be read").file_name();
+        let end = format!("/{}_plugin.so", name.to_string_lossy());
+        assert!(
+            files.iter().any(|(_, path)| path.ends_with(&end)),
+            "no {end} in packaging/files"
+        );
+    }
+    let output = Command::new("packaging/install.sh")
+        .args(["--list", "rsgi-nothing"])
+        .current_dir(TOP)
+        .output()
+        .expect("the script can be run");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && words.contains("no package rsgi-nothing"),
+        "{words}"
+    );
+}
+
+#[test]
+fn manual_pages_are_good_roff() {
+    let setup = Setup::new();
+    for (page, program_name, argument) in [
+        ("rsgi.1", "rsgi", "--man"),
+        ("rsgi.ini.5", "rsgi", "--man=rsgi.ini"),
+        ("rsgi-plugin.7", "rsgi", "--man=rsgi-plugin"),
+        ("uwsgiconfig.1", "uwsgiconfig", "--man"),
+    ] {
+        let output = Command::new(program(program_name))
+            .arg(argument)
+            .output()
+            .expect("it can be run");
+        std::fs::write(setup.dir().join(page), output.stdout).expect("the folder is writable");
+        let Some(shown) = run("groff", &["-man", "-Tutf8", "-ww", page], setup.dir()) else {
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{page}");
+        assert!(shown.stdout.len() > 1000, "{page}");
+    }
+    let wrong = Command::new(program("rsgi"))
+        .args(["--man", "nothing"])
+        .output()
+        .expect("it can be run");
+    let words = String::from_utf8_lossy(&wrong.stderr);
+    assert!(
+        words.contains("there is no page \"nothing\" (there are rsgi, rsgi.ini, rsgi-plugin)"),
+        "{words}"
+    );
+}
+
+#[test]
+fn shells_complete_options() {
+    let setup = Setup::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(program("rsgi"))
+            .args(["--completion", shell])
+            .output()
+            .expect("it can be run");
+        assert!(output.status.success());
+        std::fs::write(setup.dir().join(shell), output.stdout).expect("the folder is writable");
+        if let Some(checked) = run(shell, &["-n", shell], setup.dir()) {
+            assert!(
+                checked.status.success(),
+                "{shell}: {}",
+                String::from_utf8_lossy(&checked.stderr)
+            );
+        }
+    }
+    let ask = |words: &str, at: usize| {
+        let script = format!(". ./bash; COMP_WORDS=({words}); COMP_CWORD={at}; _rsgi; echo \"${{COMPREPLY[@]}}\"");
+        let output = run("bash", &["-c", &script], setup.dir()).expect("the tests need bash");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    };
+    assert_eq!(ask("rsgi --harakiri-v", 1), "--harakiri-verbose");
+    assert_eq!(ask("rsgi --explain safe-pid", 2), "safe-pidfile safe-pidfile2");
+    assert_eq!(ask("rsgi --ini fis", 2), "fish");
+    assert_eq!(ask("rsgi --processes fis", 2), "");
+    assert_eq!(ask("rsgi to", 1), "top");
+}
+
+#[test]
+fn a_link_named_uwsgi_loads_the_plugin_of_its_name() {
+    let setup = Setup::new().file(
+        "app.py",
+        "def application(e, sr):\n    sr('200 OK', [])\n    return [b'linked']\n",
+    );
+    // the places of Debian's packages of uWSGI: alternatives of one program
+    let link = setup.dir().join("uwsgi_python3");
+    std::os::unix::fs::symlink(program("rsgi"), &link).expect("the folder is writable");
+    let plugins = build_dir().display().to_string();
+    let server = setup
+        .program(link)
+        .args([
+            "--plugins-dir",
+            &plugins,
+            "--classic-defaults",
+            "--master",
+            "--http-socket",
+            "127.0.0.1:0",
+        ])
+        .args(["--wsgi-file", "@DIR@/app.py"])
+        .start();
+    assert_eq!(get(server.port(), "/").text(), "linked");
+}
+
+/// The packages of the list, in its order.
+fn packages() -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(TOP).join("packaging/files")).expect("it is there");
+    let mut names: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("rsgi-") || line.starts_with("lib"))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn every_format_has_the_packages_of_the_list() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(TOP).join(name)).expect("it is there");
+    let names = packages();
+    let deb = read("packaging/deb/control");
+    let deb: Vec<&str> = deb.lines().filter_map(|l| l.strip_prefix("Package: ")).collect();
+    assert_eq!(deb, names);
+    let rpm = read("packaging/rpm/rsgi.spec");
+    assert!(rpm.contains(&format!("%global names {}\n", names.join(" "))));
+    let arch = read("packaging/arch/PKGBUILD");
+    assert!(arch.contains(&format!("pkgname=({})\n", names.join(" "))));
+    for name in &names {
+        let short = match name.strip_prefix("rsgi-") {
+            Some(part) => part.to_owned(),
+            None => format!("-n {name}"),
+        };
+        assert!(rpm.contains(&format!("%files {short} -f {name}.files\n")), "{name}");
+        assert!(arch.contains(&format!("package_{name}() {{\n")), "{name}");
+    }
+    for (file, form) in [
+        ("packaging/rpm/rsgi.spec", "\nVersion:        "),
+        ("packaging/arch/PKGBUILD", "\npkgver="),
+    ] {
+        let version = format!("{form}{}\n", env!("CARGO_PKG_VERSION"));
+        assert!(read(file).contains(&version), "{file} has another version");
+    }
+}
+
+#[test]
+fn debian_packages_are_whole_and_the_same_each_time() {
+    let setup = Setup::new();
+    if run("dpkg-shlibdeps", &["--version"], setup.dir()).is_none() {
+        return;
+    }
+    let build = |folder: &str| {
+        let output = setup.dir().join(folder);
+        let made = Command::new("packaging/deb/build.sh")
+            .arg(&output)
+            .env("RELEASE", build_dir())
+            .env("DEB_FLAGS", "-Znone")
+            .current_dir(TOP)
+            .output()
+            .expect("the script can be run");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut files: Vec<_> = std::fs::read_dir(output).expect("it was made").flatten().collect();
+        files.sort_by_key(std::fs::DirEntry::file_name);
+        files.into_iter().map(|file| file.path()).collect::<Vec<_>>()
+    };
+    let (first, second) = (build("first"), build("second"));
+    assert_eq!(first.len(), packages().len());
+    for (one, two) in first.iter().zip(&second) {
+        let [one, two] = [one, two].map(|path| std::fs::read(path).expect("it can be read"));
+        assert!(one == two, "two builds of one package differ");
+    }
+    for name in packages() {
+        let package = first
+            .iter()
+            .find(|path| path.display().to_string().contains(&format!("/{name}_")));
+        let package = package.unwrap_or_else(|| panic!("no {name}")).display().to_string();
+        let tell = |question: &str| {
+            let output = run("dpkg-deb", &[question, &package], setup.dir()).expect("it comes with dpkg-shlibdeps");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let (contents, fields) = (tell("--contents"), tell("--field"));
+        for (_, path) in listed(&[name.as_str()]) {
+            // packed, or where Debian has them
+            let known = ["/LICENSE-", "/zsh/", "/pkgconfig/", "/systemd/"]
+                .iter()
+                .any(|part| path.contains(part));
+            assert!(
+                known || contents.contains(&format!(" .{path}")),
+                "{name}: {path} is not in\n{contents}"
+            );
+        }
+        assert!(contents.contains("root/root") && !contents.contains(&setup.dir().display().to_string()));
+        if name.contains("plugin") {
+            assert!(fields.contains("rsgi-abi-1"), "{fields}");
+        }
+    }
+}
+
+#[test]
+fn units_are_good() {
+    let setup = Setup::new();
+    make_install(&[
+        format!("PREFIX={}", setup.dir().display()),
+        "PACKAGES=rsgi-core rsgi-emperor".into(),
+    ]);
+    for unit in ["rsgi-emperor.service", "rsgi@.service"] {
+        let path = format!("lib/systemd/system/{unit}");
+        let text = std::fs::read_to_string(setup.dir().join(&path)).expect("it is there");
+        for protection in [
+            "NoNewPrivileges=true",
+            "ProtectSystem=strict",
+            "CapabilityBoundingSet=\n",
+        ] {
+            assert!(text.contains(protection), "{unit}: no {protection}");
+        }
+        let Some(checked) = run("systemd-analyze", &["verify", "--man=no", &path], setup.dir()) else {
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&checked.stderr), "", "{unit}");
+    }
 }

@@ -146,6 +146,14 @@ pub fn cflags() -> String {
 /// # Errors
 /// See [`BuildError`].
 pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf, BuildError> {
+    build_loudly(target, name, output, false)
+}
+
+/// The same; `loud` shows the compiler's command line.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool) -> Result<PathBuf, BuildError> {
     let mut plugin = Metadata::of(target)?;
     let mut renamed = Vec::new();
     if let Some(name) = name
@@ -181,6 +189,9 @@ pub fn build(target: &Path, name: Option<&str>, output: &Path) -> Result<PathBuf
         .args(&plugin.libs);
     if plugin.sources.iter().any(|s| is_cpp(s)) {
         command.arg("-lstdc++");
+    }
+    if loud {
+        println!("{command:?}");
     }
     run(command, &compiler[0], &plugin.name, &stage)?;
     Ok(file)

@@ -1,11 +1,18 @@
 //! The build tool for plugins: from a source file, or a folder with uWSGI's `uwsgiplugin.py`, to `NAME_plugin.so`.
-//! Used by the command `uwsgiconfig` and by `rsgi --build-plugin`; it runs the C compiler and nothing else.
+//! Used by the command `uwsgiconfig` and by `rsgi --build-plugin`. It also builds the server of a profile, with cargo.
 
 pub mod compiler;
 pub mod metadata;
+pub mod profile;
+pub mod server;
 mod stage;
 
 pub use compiler::{BuildError, build, cflags};
+
+/// `uwsgiconfig.py`: what `rsgi --config-py` prints, with the place of the program that it stands for.
+pub fn wrapper(program: &std::path::Path) -> String {
+    include_str!("wrapper.py").replace("@PROGRAM@", &program.display().to_string())
+}
 
 /// The text of `uwsgi.h`.
 pub const HEADER: &str = rsgi_plugin_api::HEADER;

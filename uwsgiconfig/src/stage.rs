@@ -74,6 +74,8 @@ impl Stage {
     pub fn flags(&self) -> Vec<String> {
         let mut flags = vec!["-I".into(), self.folder.path().display().to_string()];
         flags.extend(["-I".into(), self.plugins().join("none").display().to_string()]);
+        // the folder has another name each time, and the output none of them
+        flags.push(format!("-ffile-prefix-map={}=rsgi", self.folder.path().display()));
         if let Some(shown) = &self.shown {
             let (from, to) = (self.plugins(), shown.display());
             flags.push(format!("-ffile-prefix-map={}={to}", from.display()));

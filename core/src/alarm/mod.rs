@@ -1,6 +1,7 @@
 //! Alarms: named messages from any process to the master, which carries them out: a command, a uWSGI signal, a message
 //! to a mule, a log line, or what a plugin offers (`alarm = NAME KIND:ARGUMENT`).
 
+pub mod descriptor;
 mod kind;
 
 pub use kind::register;

@@ -7,7 +7,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// A worker that speaks uwsgi and is free answers sooner.
@@ -18,20 +17,20 @@ const ASK: [u8; 4] = [100, 0, 0, 0];
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// 0: somebody answers, 1: nobody is there, 2: nobody answers in time, as uWSGI's client ends.
-pub fn run(text: &str, patience: Duration) -> ExitCode {
+pub fn run(text: &str, patience: Duration) -> u8 {
     let begun = Instant::now();
     match ask(text, patience) {
         Ok(()) => {
             say!("{text} is alive ({} ms)", begun.elapsed().as_millis());
-            ExitCode::SUCCESS
+            0
         }
         Err(Failure::NoAnswer(why)) => {
             say!("{text} does not answer: {why}");
-            ExitCode::from(2)
+            2
         }
         Err(Failure::Nobody(why)) => {
             say!("nobody is at {text}: {why}");
-            ExitCode::FAILURE
+            1
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::connect::connect;
 use crate::say;
 use std::io::{Read, Write};
-use std::process::ExitCode;
 
 /// modifier1 of a packet that carries a signal.
 const SIGNAL: u8 = 110;
@@ -11,27 +10,27 @@ const SIGNAL: u8 = 110;
 const ANSWER: u8 = 255;
 
 /// 0: delivered, 1: wrong or unreachable, 2: refused, 3: no such number, as uWSGI's client ends.
-pub fn run(text: &str) -> ExitCode {
+pub fn run(text: &str) -> u8 {
     let Some((address, number)) = text.rsplit_once(',') else {
         say!("invalid syntax for signal, must be addr,signal");
-        return ExitCode::FAILURE;
+        return 1;
     };
     let Ok(number) = number.trim().parse::<u8>() else {
         say!("invalid signal number {}: give one from 0 to 255", number.trim());
-        return ExitCode::from(3);
+        return 3;
     };
     match deliver(address, number) {
         Ok(true) => {
             say!("signal {number} delivered to node {address}");
-            ExitCode::SUCCESS
+            0
         }
         Ok(false) => {
             say!("node {address} rejected signal {number}");
-            ExitCode::from(2)
+            2
         }
         Err(why) => {
             say!("unable to deliver signal {number} to node {address}: {why}");
-            ExitCode::FAILURE
+            1
         }
     }
 }

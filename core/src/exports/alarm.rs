@@ -1,7 +1,7 @@
 //! Alarms: kinds that plugins offer, and raising one.
 
 use crate::{alarm, say};
-use rsgi_plugin_api::abi::{UwsgiAlarmInit, UwsgiAlarmRun};
+use rsgi_plugin_api::abi::{UwsgiAlarmFd, UwsgiAlarmInit, UwsgiAlarmRun};
 use std::ffi::{c_char, c_int};
 
 #[unsafe(no_mangle)]
@@ -19,6 +19,21 @@ pub unsafe extern "C" fn uwsgi_register_alarm(
 pub unsafe extern "C" fn uwsgi_alarm_trigger(name: *mut c_char, message: *mut c_char, len: usize) {
     // SAFETY: by the contract of this very function.
     unsafe { rsgi_alarm(name, message, len) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_add_alarm_fd(
+    fd: c_int,
+    name: *mut c_char,
+    size: usize,
+    message: *mut c_char,
+    len: usize,
+) -> *mut UwsgiAlarmFd {
+    // SAFETY: the header asks for a NUL-terminated name and a message with its length.
+    let (name, message) = unsafe { (String::from_utf8_lossy(super::text(name)), super::bytes(message, len)) };
+    alarm::descriptor::add(fd, size, &name, message);
+    // opaque and never dereferenced: only its being not NULL says something
+    std::ptr::NonNull::dangling().as_ptr()
 }
 
 #[unsafe(no_mangle)]

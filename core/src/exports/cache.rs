@@ -2,6 +2,7 @@
 
 use crate::cache::anywhere::{self, Lasts, Put};
 use crate::cache::{self, Change, Mode};
+use rsgi_plugin_api::abi::UwsgiCache;
 use std::ffi::{c_char, c_int, c_void};
 
 const UPDATE: u64 = 1 << 1;
@@ -123,4 +124,76 @@ pub unsafe extern "C" fn rsgi_cache_keys(
         unsafe { take(key.as_ptr().cast(), key.len(), data) };
     }
     0
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_cache_by_namelen(name: *mut c_char, len: u16) -> *mut UwsgiCache {
+    // SAFETY: the header asks for a text with its length; the records are of the start and stay.
+    unsafe {
+        let name = super::bytes(name, len);
+        let mut record = (*crate::server::view()).caches;
+        while !record.is_null() && !name.is_empty() && super::text((*record).name) != name {
+            record = (*record).next;
+        }
+        record
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_cache_by_name(name: *mut c_char) -> *mut UwsgiCache {
+    // SAFETY: the header asks for a NUL-terminated name or NULL.
+    unsafe { uwsgi_cache_by_namelen(name, super::text(name).len() as u16) }
+}
+
+/// The name of a cache, for the functions that go by names.
+///
+/// # Safety
+/// `cache` is NULL or a record of ours.
+unsafe fn name_of(cache: *mut UwsgiCache) -> *mut c_char {
+    // SAFETY: by the contract.
+    unsafe { cache.as_ref() }.map_or(std::ptr::null_mut(), |cache| cache.name)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_cache_set2(
+    cache: *mut UwsgiCache,
+    key: *mut c_char,
+    key_len: u16,
+    value: *mut c_char,
+    len: u64,
+    expires: u64,
+    flags: u64,
+) -> c_int {
+    // SAFETY: by the contract of this very function.
+    unsafe { uwsgi_cache_magic_set(key, key_len, value, len, expires, flags, name_of(cache)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_cache_del2(
+    cache: *mut UwsgiCache,
+    key: *mut c_char,
+    key_len: u16,
+    _index: u64,
+    _flags: u16,
+) -> c_int {
+    // SAFETY: by the contract of this very function.
+    unsafe { uwsgi_cache_magic_del(key, key_len, name_of(cache)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_cache_exists2(cache: *mut UwsgiCache, key: *mut c_char, key_len: u16) -> u32 {
+    // SAFETY: by the contract of this very function.
+    unsafe { uwsgi_cache_magic_exists(key, key_len, name_of(cache)) as u32 }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_cache_get3(
+    cache: *mut UwsgiCache,
+    key: *mut c_char,
+    key_len: u16,
+    len: *mut u64,
+    ends: *mut u64,
+) -> *mut c_char {
+    // SAFETY: by the contract of this very function.
+    unsafe { uwsgi_cache_magic_get(key, key_len, len, ends, name_of(cache)) }
 }

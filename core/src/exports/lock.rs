@@ -2,8 +2,21 @@
 
 use crate::locks;
 use crate::shared::lock::{NotTaken, SharedLock};
-use rsgi_plugin_api::abi::UwsgiLockItem;
+use rsgi_plugin_api::abi::{UwsgiLockItem, UwsgiLockOps};
 use std::ffi::{c_char, c_int};
+
+/// The functions below, for `uwsgi.lock_ops`.
+pub const OPS: UwsgiLockOps = UwsgiLockOps {
+    lock_init: Some(uwsgi_lock_init),
+    lock_check: Some(uwsgi_lock_check),
+    lock: Some(uwsgi_lock),
+    unlock: Some(uwsgi_unlock),
+    rwlock_init: Some(uwsgi_rwlock_init),
+    rwlock_check: Some(uwsgi_lock_check),
+    rlock: Some(uwsgi_rlock),
+    wlock: Some(uwsgi_wlock),
+    rwunlock: Some(uwsgi_rwunlock),
+};
 
 unsafe fn make(name: *const c_char, is_rw: bool) -> *mut UwsgiLockItem {
     // SAFETY: the header asks for a NUL-terminated name.

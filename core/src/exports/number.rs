@@ -2,7 +2,6 @@
 
 use super::{bytes, string::new_text, text};
 use std::ffi::{c_char, c_int};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_num2str(n: c_int) -> *mut c_char {
@@ -114,7 +113,5 @@ pub extern "C" fn uwsgi_now() -> libc::time_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_micros() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_micros() as u64)
+    crate::clock::now().as_micros() as u64
 }

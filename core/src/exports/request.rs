@@ -175,26 +175,41 @@ pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it:
     unsafe {
         count_exception(&*req);
         let plugin = &*(*crate::server::view()).p[usize::from(Core::of(req).modifier1())];
-        let ask = |hook: Option<unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer>| {
-            let buffer = hook?(req);
+        let raw = |buffer: *mut rsgi_plugin_api::abi::UwsgiBuffer| {
             if buffer.is_null() {
                 return None;
             }
             let text = bytes((*buffer).buf, (*buffer).pos).to_vec();
             super::buffer::uwsgi_buffer_destroy(buffer);
-            Some(String::from_utf8_lossy(&text).into_owned())
+            Some(text)
+        };
+        let ask = |hook: Option<unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer>| {
+            raw(hook?(req)).map(|text| String::from_utf8_lossy(&text).into_owned())
         };
         let class = ask(plugin.exception_class);
         let message = ask(plugin.exception_msg);
         let repr = ask(plugin.exception_repr);
+        let trace = match plugin.backtrace {
+            Some(hook) if catch_it != 0 || crate::exceptions::is_wanted() => raw(hook(req)),
+            _ => None,
+        };
         let caught = catch_it != 0 && !Core::of(req).response.is_sent();
         if caught {
-            let trace = ask(plugin.backtrace).unwrap_or_default();
+            let trace = crate::exceptions::readable(trace.as_deref().unwrap_or_default());
             let body = format!("{}\n\n{trace}", repr.clone().unwrap_or_default());
             crate::request::response::plain(Core::of(req), "500 Internal Server Error", &body);
         }
         if let Some(log) = plugin.exception_log {
             log(req);
+        }
+        if crate::exceptions::is_wanted() {
+            let exception = crate::exceptions::Exception {
+                backtrace: trace,
+                class: class.clone(),
+                message: message.clone(),
+                repr: repr.clone(),
+            };
+            crate::exceptions::tell(&*req, &exception);
         }
         if is_monitored(class.as_deref(), message.as_deref(), repr.as_deref()) {
             let id = worker_id();
@@ -298,6 +313,23 @@ pub unsafe extern "C" fn rsgi_logvar_get(
 #[unsafe(no_mangle)]
 pub extern "C" fn set_harakiri(seconds: c_int) {
     crate::process::harakiri::set_user_deadline(seconds);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn set_user_harakiri(seconds: c_int) {
+    set_harakiri(seconds);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn uwsgi_worker_exceptions(worker: c_int) -> u64 {
+    let shared = crate::server::try_server().map(|server| &server.shared);
+    match (shared, usize::try_from(worker)) {
+        // SAFETY: a record in shared memory, read as a whole.
+        (Some(shared), Ok(id)) if id <= shared.worker_count() => unsafe {
+            (&raw const (*shared.worker(id)).exceptions).read_volatile()
+        },
+        _ => 0,
+    }
 }
 
 #[unsafe(no_mangle)]

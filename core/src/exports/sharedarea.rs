@@ -1,6 +1,7 @@
 //! Areas of raw memory that all processes share.
 
 use crate::sharedarea::{self, Area, Outside};
+use rsgi_plugin_api::abi::UwsgiSharedarea;
 use std::ffi::{c_char, c_int};
 
 fn done(result: Option<Result<(), Outside>>) -> c_int {
@@ -117,4 +118,21 @@ pub unsafe extern "C" fn rsgi_sharedarea(id: c_int, size: *mut u64) -> *mut c_ch
         *size = area.size as u64;
     }
     area.base.cast()
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_sharedarea_init_ptr(area: *mut c_char, len: u64) -> *mut UwsgiSharedarea {
+    match sharedarea::add(area.cast(), usize::try_from(len).unwrap_or(usize::MAX)) {
+        Ok(number) => uwsgi_sharedarea_get_by_id(number, 0),
+        Err(e) => {
+            crate::say!("no lock for a shared area: {}", e.desc());
+            std::ptr::null_mut()
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn uwsgi_sharedarea_get_by_id(id: c_int, pos: u64) -> *mut UwsgiSharedarea {
+    let area = sharedarea::area(id).filter(|area| pos < area.size as u64);
+    area.map_or(std::ptr::null_mut(), |area| sharedarea::record(id, &area))
 }

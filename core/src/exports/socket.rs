@@ -60,22 +60,61 @@ pub unsafe extern "C" fn uwsgi_read_nb(fd: c_int, data: *mut c_char, len: usize,
     }
 }
 
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_write_true_nb(fd: c_int, data: *mut c_char, len: usize, timeout: c_int) -> c_int {
+    // SAFETY: by the contract of this very function.
+    unsafe { uwsgi_write_nb(fd, data, len, timeout) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_read_true_nb(fd: c_int, data: *mut c_char, len: usize, timeout: c_int) -> isize {
+    loop {
+        // SAFETY: the header asks for `len` writable bytes.
+        let count = unsafe { libc::read(fd, data.cast(), len) };
+        match nix::Error::last() {
+            _ if count >= 0 => return count,
+            nix::Error::EINTR => {}
+            nix::Error::EAGAIN if wait::readable(fd, limit(timeout)).is_ok() => {}
+            _ => return -1,
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn uwsgi_waitfd_event(fd: c_int, timeout: c_int, event: c_int) -> c_int {
+    let mut entry = libc::pollfd {
+        fd,
+        events: event as libc::c_short,
+        revents: 0,
+    };
+    let millis = match timeout {
+        n if n < 0 => -1,
+        n => i32::try_from(limit(n).as_millis()).unwrap_or(i32::MAX),
+    };
+    // SAFETY: one valid entry.
+    match unsafe { libc::poll(&mut entry, 1, millis) } {
+        n if n <= 0 => n,
+        n if c_int::from(entry.revents) & event != 0 => n,
+        _ => -1,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_simple_wait_read_hook(fd: c_int, timeout: c_int) -> c_int {
+    waited(wait::readable(fd, limit(timeout)))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_simple_wait_write_hook(fd: c_int, timeout: c_int) -> c_int {
+    waited(wait::writable(fd, limit(timeout)))
+}
+
 fn waited(result: std::io::Result<()>) -> c_int {
     match result {
         Ok(()) => 1,
         Err(e) if e.kind() == std::io::ErrorKind::TimedOut => 0,
         Err(_) => -1,
     }
-}
-
-/// `uwsgi.wait_read_hook`
-pub unsafe extern "C" fn wait_read(fd: c_int, timeout: c_int) -> c_int {
-    waited(wait::readable(fd, limit(timeout)))
-}
-
-/// `uwsgi.wait_write_hook`
-pub unsafe extern "C" fn wait_write(fd: c_int, timeout: c_int) -> c_int {
-    waited(wait::writable(fd, limit(timeout)))
 }
 
 /// `uwsgi.wait_read2_hook`

@@ -1,6 +1,7 @@
 //! Encoders: what `--log-encoder` and `--log-req-encoder` make of a line on its way to a logger. They are applied in their
 //! order, by the process that delivers, each to what the one before has made.
 
+use super::foreign::Foreign;
 use super::json;
 use super::msgpack::Packer;
 use flate2::Compression;
@@ -30,6 +31,8 @@ pub enum Encoder {
     Deflate,
     /// A MessagePack value.
     Msgpack(Packer),
+    /// What a plugin makes of it.
+    Foreign(Foreign),
     /// A JSON object; what is one already stays as it is (`--log-json`).
     Object(Template),
 }
@@ -63,11 +66,14 @@ impl Rule {
             "gzip" => Encoder::Gzip,
             "compress" => Encoder::Deflate,
             "msgpack" => Encoder::Msgpack(Packer::parse(argument)?),
-            other => {
-                return Err(format!(
-                    "there is no encoder \"{other}\" (encoders: {KNOWN}); give ENCODER[:LOGGER] ARGUMENT"
-                ));
-            }
+            other => match Foreign::find(other, logger.as_deref(), argument) {
+                Some(foreign) => Encoder::Foreign(foreign),
+                None => {
+                    return Err(format!(
+                        "there is no encoder \"{other}\" (encoders: {KNOWN}); give ENCODER[:LOGGER] ARGUMENT"
+                    ));
+                }
+            },
         };
         Ok(Self { logger, encoder })
     }
@@ -99,6 +105,7 @@ impl Encoder {
                 ZlibEncoder::finish,
             ),
             Self::Msgpack(packer) => packer.pack(&line),
+            Self::Foreign(foreign) => foreign.encode(line),
             Self::Object(_) if json::is_object(&line) => line,
             Self::Object(template) => {
                 let mut object = template.fill(&line);

@@ -2,6 +2,7 @@
 //!
 //! What a client sent never reaches the log with control characters in it.
 
+use super::chunk::{self, Chunk};
 use super::json;
 use super::request::{clean, micros, text};
 use crate::process;
@@ -23,6 +24,8 @@ enum Piece {
     Variable(Vec<u8>),
     /// `%(metric.NAME)`: a metric.
     Metric(String),
+    /// What a plugin fills in.
+    Chunk(Chunk),
     /// A name of none of ours: what the application set under it (`uwsgi.set_logvar`).
     LogVariable(Vec<u8>),
 }
@@ -218,6 +221,11 @@ impl LogFormat {
                     Some(value) => line.extend_from_slice(value.to_string().as_bytes()),
                     None => or_dash(line, b"", escape),
                 },
+                Piece::Chunk(chunk) => chunk.with_text(req, |text| match escape {
+                    Escape::Json => json::escape(line, text),
+                    // the plugin knows what stands around it
+                    Escape::Text | Escape::Quoted => chunk::write(line, text),
+                }),
                 Piece::LogVariable(name) => {
                     // SAFETY: the request is ours, finished, and this thread's.
                     let value = unsafe { log_variable(req, name) };
@@ -242,9 +250,10 @@ fn read(template: &str) -> (Vec<Piece>, bool) {
         if !plain.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut plain).into_bytes()));
         }
-        pieces.push(match Field::of(name) {
-            Some(field) => Piece::Field(field),
-            None => match (name.strip_prefix("var."), name.strip_prefix("metric.")) {
+        pieces.push(match (chunk::find(name), Field::of(name)) {
+            (Some(chunk), _) => Piece::Chunk(chunk),
+            (None, Some(field)) => Piece::Field(field),
+            (None, None) => match (name.strip_prefix("var."), name.strip_prefix("metric.")) {
                 (Some(variable), _) => Piece::Variable(variable.into()),
                 (None, Some(metric)) => Piece::Metric(metric.into()),
                 (None, None) => Piece::LogVariable(name.into()),

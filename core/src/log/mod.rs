@@ -2,8 +2,11 @@
 //!
 //! Any process and thread may call [`write`]; it takes no lock unless sinks are configured.
 
+pub mod batch;
 pub mod builtin;
+pub mod chunk;
 pub mod encoder;
+pub mod foreign;
 pub mod format;
 pub mod json;
 pub mod lines;

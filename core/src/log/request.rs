@@ -1,6 +1,7 @@
 //! The request log: one line per answer, in uWSGI's default form or by a template (`log::format`).
 
 use super::format::LogFormat;
+use crate::decimal::Decimal;
 use crate::server::{server, worker_id};
 use pcre2::bytes::Regex;
 use rsgi_plugin_api::abi::WsgiRequest;
@@ -86,7 +87,7 @@ pub fn write_line(req: &mut WsgiRequest) {
             None => default_line(line, req, server().settings.logging.log_micros),
         }
         // the date of --log-date is for the server's own messages: this line has its own
-        super::sink::write_request(line);
+        super::batch::push(line, micros(req));
     });
 }
 
@@ -140,18 +141,29 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
         let total: u64 = (0..=shared.worker_count()).map(|w| (*shared.worker(w)).requests).sum();
         ((*shared.worker(id)).requests, total)
     };
-    let _ = write!(
-        line,
-        "[pid: {}|app: {}|req: {worker_requests}/{total}] ",
-        crate::server::pid(),
-        app_text(req.app_id)
-    );
+    let number = |line: &mut Vec<u8>, n: u64| line.extend_from_slice(Decimal::new(n).as_bytes());
+    line.extend_from_slice(b"[pid: ");
+    number(line, crate::server::pid().unsigned_abs().into());
+    line.extend_from_slice(b"|app: ");
+    match u64::try_from(req.app_id) {
+        Ok(app) => number(line, app),
+        Err(_) => line.extend_from_slice(b"-1"),
+    }
+    line.extend_from_slice(b"|req: ");
+    number(line, worker_requests);
+    line.push(b'/');
+    number(line, total);
+    line.extend_from_slice(b"] ");
     clean(line, address(req));
     line.extend_from_slice(b" (");
     clean(line, text(req.remote_user, req.remote_user_len));
     // SAFETY: `uh` points at the request's own header record.
     let size = unsafe { std::ptr::addr_of!((*req.uh).pktsize).read_unaligned() };
-    let _ = write!(line, ") {{{} vars in {size} bytes}} [", req.var_cnt / 2);
+    line.extend_from_slice(b") {");
+    number(line, (req.var_cnt / 2).into());
+    line.extend_from_slice(b" vars in ");
+    number(line, size.into());
+    line.extend_from_slice(b" bytes} [");
     super::date(line, c"%a %b %d %H:%M:%S %Y", req.start_of_request_in_sec as i64);
     line.extend_from_slice(b"] ");
     clean(line, text(req.method, req.method_len));
@@ -168,21 +180,26 @@ fn default_line(line: &mut Vec<u8>, req: &WsgiRequest, in_micros: bool) {
         3 => " via offload()",
         _ => "",
     };
-    let _ = write!(
-        line,
-        " => generated {} bytes in {time} {unit}{via} (",
-        req.response_size
-    );
+    line.extend_from_slice(b" => generated ");
+    number(line, req.response_size as u64);
+    line.extend_from_slice(b" bytes in ");
+    number(line, time);
+    line.push(b' ');
+    line.extend_from_slice(unit.as_bytes());
+    line.extend_from_slice(via.as_bytes());
+    line.extend_from_slice(b" (");
     clean(line, text(req.protocol, req.protocol_len));
-    let _ = writeln!(
-        line,
-        " {}) {} headers in {} bytes ({} switches on core {})",
-        req.status, req.header_cnt, req.headers_size, req.switches, req.async_id
-    );
-}
-
-fn app_text(id: i32) -> i32 {
-    id.max(-1)
+    line.push(b' ');
+    number(line, req.status.unsigned_abs().into());
+    line.extend_from_slice(b") ");
+    number(line, req.header_cnt);
+    line.extend_from_slice(b" headers in ");
+    number(line, req.headers_size as u64);
+    line.extend_from_slice(b" bytes (");
+    number(line, req.switches.unsigned_abs().into());
+    line.extend_from_slice(b" switches on core ");
+    number(line, req.async_id.unsigned_abs().into());
+    line.extend_from_slice(b")\n");
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::builtin;
 use super::encoder::{Encoder, Rule};
 use super::queue::{self, Held, Sink};
 use super::routes::{Routes, Way};
-use super::{pipe, standard};
+use super::{batch, pipe, standard};
 use crate::plugin::registry;
 use crate::settings::{LogSink, Logging};
 use rsgi_plugin_api::abi::UwsgiLogger;
@@ -289,6 +289,7 @@ pub fn write(message: &[u8]) {
         pipe::drain();
         deliver(message, false);
     } else {
+        batch::flush();
         standard::stderr(message);
     }
 }
@@ -303,8 +304,8 @@ pub fn set_request_pipe(writer: std::io::PipeWriter) {
     REQUESTS.store(std::os::fd::IntoRawFd::into_raw_fd(writer), Ordering::Release);
 }
 
-/// Writes the line of a request.
-pub fn write_request(line: &[u8]) {
+/// Writes lines of requests that [`batch`] has gathered.
+pub(super) fn write_request_now(line: &[u8]) {
     match REQUESTS.load(Ordering::Acquire) {
         _ if DELIVERS.load(Ordering::Acquire) => deliver(line, true),
         fd if fd >= 0 => standard::write_all(fd, line),

@@ -1,9 +1,10 @@
 //! Metrics: numbers by name. Those of the operator (`--metric`) and of plugins lie in memory that all processes share and
 //! that the next image takes over; those of the server itself are looked up when somebody asks (`stats::metrics`).
-//! [`files`] mirrors all of them into a directory, [`collect`] computes those that are made of others.
+//! [`files`] mirrors all of them into a directory, [`view`] shows them to plugins, [`collect`] computes those that are made of others.
 
 pub mod collect;
 pub mod files;
+pub mod view;
 
 use crate::locks;
 use crate::server::{keep, try_server, view};

@@ -99,7 +99,7 @@ impl Listener {
         // SAFETY: the caller names a descriptor that this process inherited for us; nobody else closes it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         set_flags(fd.as_fd());
-        let name = local_name(fd.as_fd());
+        let name = socket_name(fd.as_fd());
         let path = name.starts_with('/').then(|| PathBuf::from(&name));
         Self {
             fd,
@@ -116,6 +116,11 @@ impl Listener {
 }
 
 impl Listener {
+    /// The descriptor alone.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// Lets go of the socket in this process, at once and for good: when the last process has done so, the kernel
     /// refuses new connections instead of queueing them for nobody. The descriptor stays valid and leads nowhere.
     pub fn release(&self) {
@@ -266,7 +271,7 @@ fn bind_inet(name: String, inet: SocketAddr, options: &BindOptions) -> Result<Li
         fast_open(&fd, options.fast_open).map_err(|e| system(&name, "setsockopt", e, ""))?;
     }
     let backlog = listen(&name, &fd, options)?;
-    let name = local_name(fd.as_fd());
+    let name = socket_name(fd.as_fd());
     Ok(Listener {
         fd,
         name,
@@ -339,7 +344,7 @@ fn set_flags(fd: BorrowedFd<'_>) {
 }
 
 /// The address that a socket is bound to, as text.
-fn local_name(fd: BorrowedFd<'_>) -> String {
+pub fn socket_name(fd: BorrowedFd<'_>) -> String {
     use nix::sys::socket::{SockaddrLike, SockaddrStorage};
     let Ok(address) = socket::getsockname::<SockaddrStorage>(fd.as_raw_fd()) else {
         return format!("fd://{}", fd.as_raw_fd());

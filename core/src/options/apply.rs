@@ -4,7 +4,7 @@ use super::parse::{self, without_comment};
 use super::plugin_host::{PluginHost, PluginOption};
 use super::resolve::Values;
 use super::spec::{Apply, ArgKind, OptionSpec};
-use super::{defaults, suggestion, table};
+use super::{by_plugin, defaults, suggestion, table};
 use crate::config::{Collected, Directive, Environment, Origin, mentions};
 use crate::settings::Settings;
 use rsgi_plugin_api::abi::UWSGI_OPT_MASTER;
@@ -252,7 +252,7 @@ impl<'a> Applier<'a> {
         let key = directive.key.as_str();
         if let Some(option) = self.plugin_option(key) {
             self.warn_of_comment(directive, value);
-            return self.plugin(&option, value);
+            return self.plugin(&option, directive, value);
         }
         if self.collected.declared.contains(key) {
             return Ok(());
@@ -265,7 +265,7 @@ impl<'a> Applier<'a> {
                 .map_err(|e| format!("the option belongs to the plugin {owner}, which cannot be loaded: {e}"))?;
             self.warn_of_comment(directive, value);
             return match self.plugin_option(key) {
-                Some(option) => self.plugin(&option, value),
+                Some(option) => self.plugin(&option, directive, value),
                 None => Err(format!(
                     "the plugin {owner} does not bring the option that it announces"
                 )),
@@ -309,7 +309,7 @@ impl<'a> Applier<'a> {
         self.host.options().into_iter().find(|option| option.name == name)
     }
 
-    fn plugin(&mut self, option: &PluginOption, value: Option<&str>) -> Result<(), String> {
+    fn plugin(&mut self, option: &PluginOption, directive: &Directive, value: Option<&str>) -> Result<(), String> {
         if option.flags & UWSGI_OPT_MASTER != 0 {
             self.master_for.get_or_insert_with(|| option.name.clone());
         }
@@ -320,7 +320,31 @@ impl<'a> Applier<'a> {
         };
         self.host
             .apply(option.index, &option.name, value)
-            .map_err(|e| e.to_string())
+            .map_err(|e| e.to_string())?;
+        for (key, value) in by_plugin::take() {
+            self.by_plugin(key, value, directive);
+        }
+        Ok(())
+    }
+
+    /// An option of the host that a plugin has set while its own was applied.
+    fn by_plugin(&mut self, key: String, value: Option<String>, directive: &Directive) {
+        let (key, value) = match (key.as_str(), value) {
+            ("set-placeholder", Some(definition)) => match definition.split_once('=') {
+                Some((name, value)) => {
+                    self.values.define(name.trim(), value);
+                    let entry = (name.trim().to_owned(), Some(value.to_owned()));
+                    return self.settings.exported.push(entry);
+                }
+                None => return self.wrong(directive, "give NAME=VALUE"),
+            },
+            (_, value) => (key, value),
+        };
+        self.directive(&Directive {
+            key,
+            value,
+            origin: directive.origin.clone(),
+        });
     }
 
     fn unknown(&mut self, directive: &Directive) {

@@ -11,8 +11,12 @@ pub enum Command {
     DumpOptions,
     /// `--explain NAME`: all about one option.
     Explain(String),
-    /// `--man`: a manual page in roff.
-    Man,
+    /// `--man [PAGE]`: a manual page in roff.
+    Man(Option<String>),
+    /// `--completion SHELL`: what a shell reads to complete command lines.
+    Completion(String),
+    /// `--reference PAGE`: a page of the documentation in Markdown.
+    Reference(String),
     /// `--check-config`: read, check, say all problems, end.
     CheckConfig,
     /// `--get NAME`: print its value.
@@ -33,6 +37,8 @@ pub enum Command {
     Extract(String),
     /// `--cflags`: what a plugin is compiled with.
     Cflags,
+    /// `--config-py`: `uwsgiconfig.py`, which stands for `uwsgiconfig`.
+    ConfigPy,
     /// `--dot-h`: the header.
     DotH,
     /// `--plugin-info NAME`: what a plugin's file says of itself.

@@ -5,9 +5,10 @@ use super::apply::Applier;
 use super::command::Command;
 use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::{Apply, OptionSpec};
-use super::{environment, explain, help, man, parse, table};
+use super::{environment, explain, help, parse, report, table};
 use crate::cli;
 use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
+use crate::manual;
 use crate::settings::Settings;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -98,6 +99,9 @@ pub fn load(
     if asks_for_check(&collected) {
         problems.append(&mut host.preflight(&settings));
         problems.extend(crate::startup::hooks::mistakes(&settings, false));
+        for line in report::text(&collected, &settings, host).lines() {
+            host.say(line);
+        }
     }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });
@@ -183,15 +187,11 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
                 let words: Vec<String> = directive.value.iter().chain(&typed.bare).cloned().collect();
                 help::text(&words, plugins)
             }
-            Command::Explain(name) => match explain::text(&name, plugins) {
-                Ok(text) => text,
-                Err(problem) => {
-                    let problems = vec![problem];
-                    return Err(ConfigErrors { problems });
-                }
-            },
+            Command::Explain(name) => or_problem(explain::text(&name, plugins))?,
             Command::Version => format!("{}\n", env!("CARGO_PKG_VERSION")),
-            Command::Man => man::page(plugins),
+            Command::Man(page) => or_problem(manual::page(page.as_deref().or(first_word(typed)), plugins))?,
+            Command::Completion(shell) => or_problem(manual::completion(&shell, plugins))?,
+            Command::Reference(page) => or_problem(manual::reference(&page, plugins))?,
             Command::DumpOptions => {
                 let all = table::names().chain(plugins.iter().map(|o| o.name.as_str()));
                 all.fold(String::new(), |text, name| text + name + "\n")
@@ -217,6 +217,17 @@ fn immediate(typed: &cli::CommandLine, plugins: &[PluginOption]) -> Result<Optio
         return Ok(Some(Startup::Print(text)));
     }
     Ok(None)
+}
+
+/// The first argument that is no option.
+fn first_word(typed: &cli::CommandLine) -> Option<&str> {
+    typed.bare.first().map(String::as_str)
+}
+
+fn or_problem(text: Result<String, String>) -> Result<String, ConfigErrors> {
+    text.map_err(|problem| ConfigErrors {
+        problems: vec![problem],
+    })
 }
 
 /// `--check-config`: then every problem is wanted at once.

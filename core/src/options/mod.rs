@@ -2,16 +2,17 @@
 //! [`load()`] is the entry, called once by the first process before anything is started.
 
 mod apply;
+pub mod by_plugin;
 pub mod command;
-mod default_value;
+pub(crate) mod default_value;
 pub mod defaults;
 mod environment;
 mod explain;
 mod help;
 mod load;
-mod man;
 pub(crate) mod parse;
 mod plugin_host;
+mod report;
 mod resolve;
 mod spec;
 mod suggest;

@@ -10,6 +10,8 @@ pub struct Values<'a> {
     environment: &'a Environment,
     /// `env` options applied so far.
     overlay: Environment,
+    /// Placeholders that plugins define.
+    defined: HashMap<String, String>,
 }
 
 impl<'a> Values<'a> {
@@ -24,6 +26,7 @@ impl<'a> Values<'a> {
             first,
             environment,
             overlay: Environment::new(),
+            defined: HashMap::new(),
         }
     }
 
@@ -38,6 +41,11 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// A placeholder for later values, unless the configuration has it.
+    pub fn define(&mut self, name: &str, value: &str) {
+        self.defined.insert(name.to_owned(), value.to_owned());
+    }
+
     /// `env = NAME=value`: later values see it unless the process has the variable itself.
     pub fn set_variable(&mut self, value: &str) {
         if let Some((name, value)) = value.split_once('=') {
@@ -48,7 +56,10 @@ impl<'a> Values<'a> {
 
 impl Names for Values<'_> {
     fn placeholder(&self, name: &str) -> Option<String> {
-        let directive = &self.directives[*self.first.get(name)?];
+        let Some(first) = self.first.get(name) else {
+            return self.defined.get(name).cloned();
+        };
+        let directive = &self.directives[*first];
         Some(directive.value.clone().unwrap_or_else(|| "true".to_owned()))
     }
     fn variable(&self, name: &str) -> Option<String> {

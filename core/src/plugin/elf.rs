@@ -60,6 +60,19 @@ impl PluginFile {
         Self::judge(path, &data)
     }
 
+    /// Reads a file that had another name when it was made.
+    ///
+    /// # Errors
+    /// As [`PluginFile::read`].
+    pub fn read_as(path: &Path, name: &Path) -> Result<Self, LoadError> {
+        let data = Mapped::open(path).map_err(|e| LoadError::unreadable(path, &e))?;
+        let file = Self::judge(name, &data)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            ..file
+        })
+    }
+
     /// Judges the bytes of a file, whatever they are.
     fn judge(path: &Path, data: &[u8]) -> Result<Self, LoadError> {
         let image = Image::parse(path, data)?;

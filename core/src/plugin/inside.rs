@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// A hook in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,17 @@ impl Place {
     }
 }
 
-/// What some thread of this process is inside, for those who ask from another one. Two threads in hooks at once may be
-/// taken for each other.
-static ANY: [AtomicPtr<c_char>; 2] = [const { AtomicPtr::new(null_mut()) }; 2];
+/// What the threads of this process are inside, for those who ask from another one: the plugin's name and the hook's.
+/// Threads beyond so many share places.
+static ALL: [[AtomicPtr<c_char>; 2]; 64] = [const { [const { AtomicPtr::new(null_mut()) }; 2] }; 64];
+/// Threads that have a place.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// Read by signal handlers: no destructor, no lazy start.
     static INSIDE: Cell<Option<Place>> = const { Cell::new(None) };
+    /// This thread's place in [`ALL`].
+    static OWN: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// The hook that this thread is inside, mostly none.
@@ -55,22 +59,29 @@ impl Inside {
 }
 
 fn show(place: Option<Place>) {
+    let own = OWN.get().unwrap_or_else(|| {
+        let own = COUNT.fetch_add(1, Ordering::Relaxed) % ALL.len();
+        OWN.set(Some(own));
+        own
+    });
     let texts = place.map_or([null_mut(); 2], |p| [p.plugin, p.hook].map(|t| t.as_ptr().cast_mut()));
-    for (any, text) in ANY.iter().zip(texts) {
-        any.store(text, Ordering::Relaxed);
+    for (all, text) in ALL[own].iter().zip(texts) {
+        all.store(text, Ordering::Relaxed);
     }
 }
 
-/// What some thread is inside.
-fn somewhere() -> Option<Place> {
-    let text = |at: usize| {
-        let text = ANY[at].load(Ordering::Relaxed);
+/// What any thread is inside.
+fn everywhere() -> impl Iterator<Item = Place> {
+    let text = |place: &AtomicPtr<c_char>| {
+        let text = place.load(Ordering::Relaxed);
         // SAFETY: such a text lives as long as the process.
         (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
     };
-    Some(Place {
-        plugin: text(0)?,
-        hook: text(1)?,
+    ALL.iter().filter_map(move |[plugin, hook]| {
+        Some(Place {
+            plugin: text(plugin)?,
+            hook: text(hook)?,
+        })
     })
 }
 
@@ -124,28 +135,26 @@ extern "C" fn on_crash(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void
 
 /// In a signal handler: the hook that this thread is inside, if a signal is about to end the process there.
 pub fn tell(signal: c_int) {
-    say(
-        here(),
-        match signal {
-            libc::SIGSEGV => "segmentation fault",
-            libc::SIGBUS => "bus error",
-            libc::SIGILL => "illegal instruction",
-            libc::SIGFPE => "arithmetic error",
-            _ => "abort",
-        },
-    );
-}
-
-/// In a signal handler: the same when the process has been asked for too long for a sign of life, in any of its threads.
-pub fn tell_over_time() {
-    say(here().or_else(somewhere), "over time");
-}
-
-fn say(place: Option<Place>, what: &str) {
-    if let Some(Place { plugin, hook }) = place {
-        let (plugin, hook) = (plugin.to_bytes(), hook.to_bytes());
-        write(&[b"plugin ", plugin, b": ", what.as_bytes(), b" in its hook ", hook]);
+    let what = match signal {
+        libc::SIGSEGV => "segmentation fault",
+        libc::SIGBUS => "bus error",
+        libc::SIGILL => "illegal instruction",
+        libc::SIGFPE => "arithmetic error",
+        _ => "abort",
+    };
+    if let Some(place) = here() {
+        say(place, what);
     }
+}
+
+/// In a signal handler: the same when the process has been asked for too long for a sign of life, of all its threads.
+pub fn tell_over_time() {
+    everywhere().for_each(|place| say(place, "over time"));
+}
+
+fn say(Place { plugin, hook }: Place, what: &str) {
+    let (plugin, hook) = (plugin.to_bytes(), hook.to_bytes());
+    write(&[b"plugin ", plugin, b": ", what.as_bytes(), b" in its hook ", hook]);
 }
 
 /// A plugin asks for an orderly end of the process. Mistakes of applications have their own words.
@@ -160,7 +169,9 @@ pub fn tell_exit(code: c_int) {
 
 /// `exit()` of the C library, which the server itself never calls.
 extern "C" fn on_exit() {
-    say(here(), "exit()");
+    if let Some(place) = here() {
+        say(place, "exit()");
+    }
 }
 
 /// A line with async-signal-safe calls alone, in one piece.
@@ -191,10 +202,16 @@ mod tests {
             assert_eq!(here(), Some(place(c"rpc")));
         }
         assert_eq!(here(), Some(place(c"init")));
-        assert_eq!(
-            std::thread::spawn(|| (here(), somewhere())).join().unwrap(),
-            (None, here())
-        );
+        let other = std::thread::spawn(|| {
+            let _own = Inside::enter(Place {
+                plugin: c"q",
+                hook: c"worker",
+            });
+            (here(), everywhere().any(|p| p.plugin == c"p"))
+        });
+        let (its, sees) = other.join().unwrap();
+        assert_eq!((its.map(|p| p.hook), sees), (Some(c"worker"), true));
+        assert!(everywhere().all(|p| p.plugin != c"q"));
         drop(outer);
         assert_eq!(here(), None);
     }

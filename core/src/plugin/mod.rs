@@ -2,6 +2,7 @@
 //! hooks. Used by the master before the first fork; afterwards the registry is only read.
 
 pub mod elf;
+mod embedded;
 pub mod hooks;
 pub mod host;
 pub mod info;

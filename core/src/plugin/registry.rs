@@ -6,7 +6,7 @@
 use super::elf::PluginFile;
 use super::inside::{Inside, Place};
 use super::loader::{self, LoadError, Opened};
-use super::search;
+use super::{embedded, search};
 use crate::server;
 use rsgi_plugin_api::abi::{NO_ARGUMENT, UwsgiOption, UwsgiPlugin};
 use std::ffi::{CStr, CString};
@@ -173,7 +173,25 @@ fn load_file(path: &Path, modifier: Option<u8>, function: Option<&str>) -> Resul
     if registry().plugins.iter().any(|p| p.path == path) {
         return Ok(());
     }
-    let file = PluginFile::read(&path)?;
+    load_judged(PluginFile::read(&path)?, modifier, function)
+}
+
+/// Loads the plugins that are inside of this program, in the order in which they were put there.
+pub fn load_embedded() {
+    let all = embedded::all().unwrap_or_else(|e| {
+        crate::say!("the plugins inside of this program cannot be read: {e}");
+        Vec::new()
+    });
+    for plugin in all {
+        let loaded = PluginFile::read_as(&plugin.path, Path::new(&plugin.name));
+        if let Err(error) = loaded.and_then(|file| load_judged(file, None, None)) {
+            crate::say!("!!! UNABLE to load the embedded plugin {}: {error} !!!", plugin.name);
+        }
+    }
+}
+
+fn load_judged(file: PluginFile, modifier: Option<u8>, function: Option<&str>) -> Result<(), LoadError> {
+    let path = file.path.clone();
     for name in &file.requires {
         load(name).map_err(|e| LoadError::Requires {
             path: path.clone(),

@@ -61,13 +61,22 @@ pub fn set_role(role: Role) {
 
 /// The end of this process, with the work that belongs to an orderly one.
 pub fn exit(code: i32) -> ! {
+    finish(code);
+    // SAFETY: destructors of a forked copy of the master must not run.
+    unsafe { libc::_exit(code) }
+}
+
+/// The work that belongs to an orderly end, before an exit, or in a program that goes on without its server.
+pub fn finish(code: i32) {
     if role() == Role::Master && code != 0 && reload::is_reload() {
         // this image failed before its master began; those who serve still need somebody
         caretaker::run(code);
     }
     match role() {
         Role::Worker => {
+            crate::log::batch::flush();
             hooks::worker_exit(worker_id());
+            crate::exceptions::finish();
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
                 hooks::atexit();
             }
@@ -80,11 +89,8 @@ pub fn exit(code: i32) -> ! {
         Role::Gateway | Role::Trial | Role::Emperor => {}
     }
     crate::log::sink::finish();
-    // SAFETY: flushes C streams of plugins and ends; destructors of a forked copy of the master must not run.
-    unsafe {
-        libc::fflush(std::ptr::null_mut());
-        libc::_exit(code)
-    }
+    // SAFETY: flushes the C streams of plugins.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
 /// What rouses the master when a worker changes its state.

@@ -7,6 +7,7 @@ pub mod body;
 pub mod outlet;
 pub mod response;
 pub mod tracing;
+pub mod transformation;
 pub mod vars;
 pub mod websocket;
 
@@ -21,6 +22,7 @@ use response::Response;
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiHeader, UwsgiWorker, WsgiRequest};
 use rsgi_protocol::Name;
 use rsgi_protocol::cgi::{Scratch, VarSink};
+use transformation::Transformations;
 use websocket::Websocket;
 
 /// The request slot of one thread of a worker.
@@ -43,6 +45,8 @@ pub struct Core {
     pub body: Body,
     /// What the rules of internal routing know of it.
     pub routing: RequestRouting,
+    /// What plugins make of the answer on its way.
+    pub transformations: Transformations,
     /// The answer under way.
     pub response: Response,
     /// In a worker that serves many at once: the place of its connection.
@@ -91,6 +95,7 @@ impl Core {
             log_variables: Vec::new(),
             body: Body::default(),
             routing: RequestRouting::default(),
+            transformations: Transformations::default(),
             response: Response::default(),
             client: usize::MAX,
             late_at: None,
@@ -108,6 +113,10 @@ impl Core {
         unsafe {
             (*raw).async_id = id as i32;
             (*raw).host_private = std::ptr::from_mut(&mut *core).cast();
+            let view = server::view();
+            if id == 0 && (*view).wsgi_req.is_null() {
+                (*view).wsgi_req = raw;
+            }
         }
         core
     }
@@ -120,6 +129,11 @@ impl Core {
     pub unsafe fn of<'a>(req: *mut WsgiRequest) -> &'a mut Self {
         // SAFETY: by the contract; `host_private` is set once in `new`.
         unsafe { &mut *(*req).host_private.cast() }
+    }
+
+    /// Where the C view lies.
+    pub fn address(&self) -> *const WsgiRequest {
+        self.raw
     }
 
     /// The C view.
@@ -151,6 +165,7 @@ impl Core {
         self.appended.clear();
         self.log_variables.clear();
         self.routing.clear();
+        self.transformations.clear();
         self.websocket = None;
         self.late_at = None;
         let (id, header, private) = (self.id, self.header, std::ptr::from_mut(self).cast());

@@ -17,6 +17,13 @@ pub fn find<'a>(req: &'a WsgiRequest, key: &[u8]) -> Option<&'a [u8]> {
         .map(|pair| unsafe { bytes_of(&pair[1]) })
 }
 
+/// All variables, name and value.
+pub fn pairs(req: &WsgiRequest) -> impl Iterator<Item = (&[u8], &[u8])> {
+    // SAFETY: entries of the current request.
+    let pair = |pair: &[libc::iovec]| unsafe { (bytes_of(&pair[0]), bytes_of(&pair[1])) };
+    entries(req).chunks_exact(2).map(pair)
+}
+
 fn entries(req: &WsgiRequest) -> &[libc::iovec] {
     if req.var_cnt == 0 || req.hvec.is_null() {
         return &[];

@@ -59,6 +59,8 @@ pub struct Processes {
     pub busyness: Busyness,
     /// `spare`, `spare2`, `backlog`, `busyness`.
     pub cheaper_algo: String,
+    /// A source of time that a plugin brings.
+    pub clock: Option<String>,
     /// Bytes of all workers together beyond which no worker is added.
     pub cheaper_rss_limit_soft: u64,
     /// Bytes of all workers together beyond which workers are stopped.

@@ -129,10 +129,14 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
     if settings.plugins.logger_list {
         list("loggers", &log::sink::kinds());
     }
+    if settings.plugins.loop_list {
+        list("loop engines", &crate::worker::engine::names());
+    }
     if settings.plugins.cheaper_algo_list {
-        list("cheaper algorithms", &process::scaling::ALGORITHMS);
+        list("cheaper algorithms", &process::scaling::names());
     }
     log::sink::install(&settings.logging).map_err(StartupError::new)?;
+    crate::clock::install(settings.processes.clock.as_deref()).map_err(StartupError::new)?;
     plugin_hooks::init();
     if let Some((address, why)) = gateway::failed() {
         let place = preflight::place_of_value(&settings, &address);
@@ -178,7 +182,7 @@ fn run_in_jail(
     } else {
         sockets::bind(&settings, &mut shared_sockets)?
     };
-    server::publish_sockets(&mut bound);
+    server::publish_sockets(&mut bound, settings.statics.offload_threads > 0);
     let wants_stats = !settings.stats.address.is_empty() || !settings.stats.health.is_empty();
     if !trial && settings.processes.master {
         stats::server::bind(&settings)?;
@@ -205,6 +209,8 @@ fn run_in_jail(
     let shared = SharedMemory::map(workers, cores, with_vars)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     crate::stats::histogram::prepare(workers)
+        .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
+    crate::log::batch::prepare(workers, cores)
         .map_err(|e| StartupError::new(format!("cannot map memory for {workers} workers: {}", e.desc())))?;
     server::publish_workers(&shared);
     let shape = settings.background.receivers(workers, cores);
@@ -251,9 +257,13 @@ fn run_in_jail(
         ))
     })?;
     crate::static_files::install(&server.settings.statics).map_err(StartupError::new)?;
+    crate::exceptions::install(&server.settings).map_err(StartupError::new)?;
     crate::alarm::install(&server.settings.logging).map_err(StartupError::new)?;
     metrics::collect::check(&server.settings).map_err(StartupError::new)?;
     crate::stats::push::check(&server.settings).map_err(StartupError::new)?;
+    crate::stats::push::install(&server.settings);
+    metrics::view::install(&server.settings);
+    crate::figures::install(server);
     if server.settings.processes.enable_threads || cores > 1 {
         plugin_hooks::enable_threads();
     }

@@ -5,7 +5,7 @@
 //! `RESOLVE_BENEATH`): no `..`, no symlink and no race leads out of it.
 
 mod answer;
-mod mime;
+pub mod mime;
 mod rules;
 
 use crate::log::request::text;

@@ -10,7 +10,6 @@ use crate::say;
 use frame::{Column, Order};
 use model::Snapshot;
 use std::ffi::OsString;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: rsgi top [--once] [--interval SECONDS] ADDRESS
@@ -26,23 +25,23 @@ struct Wish {
 }
 
 /// The whole command; `arguments` are those behind `top`.
-pub fn run(arguments: &[OsString]) -> ExitCode {
+pub fn run(arguments: &[OsString]) -> u8 {
     let wish = match wish(arguments) {
         Ok(Some(wish)) => wish,
         Ok(None) => {
             print!("{USAGE}");
-            return ExitCode::SUCCESS;
+            return 0;
         }
         Err(problem) => {
             say!("rsgi top: {problem}");
-            return ExitCode::FAILURE;
+            return 1;
         }
     };
     match watch(&wish) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(problem) => {
             say!("rsgi top: {problem}");
-            ExitCode::FAILURE
+            1
         }
     }
 }

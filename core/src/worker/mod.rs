@@ -4,9 +4,11 @@ mod builtin;
 mod cache_packet;
 pub mod connection;
 mod descriptors;
+pub mod engine;
 pub mod events;
 mod exec;
 pub mod offload;
+pub mod offload_engine;
 pub mod poll;
 pub mod serve;
 
@@ -19,7 +21,7 @@ use crate::signal::dispatch;
 use crate::signal::receiver::Receiver;
 use crate::startup::procname::{self, State};
 use crate::unix_signal::{self, Order};
-use crate::{process, say, signal};
+use crate::{log, process, say, signal};
 use connection::Connection;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use poll::{Poll, Ready};
@@ -187,6 +189,7 @@ pub fn run(id: usize) -> ! {
     slot.in_override.store(0, Ordering::Release);
     hooks::fixup();
     hooks::hijack_worker();
+    engine::run(server, id);
     serve(server, id, &bell);
     process::exit(0)
 }
@@ -292,6 +295,7 @@ fn core_loop(shared: &Cores, id: usize) {
     let room = if server.shared.core_count() == 1 { BATCH } else { 1 };
     let mut batch: Vec<Ready> = Vec::with_capacity(room);
     let limits = Limits::of(server);
+    log::batch::begin(worker_id(), id);
     loop {
         // counted before the order is looked at: whoever takes the bell away sees this core, or it sees the order
         shared.dozing.fetch_add(1, Ordering::SeqCst);
@@ -372,6 +376,7 @@ fn core_loop(shared: &Cores, id: usize) {
                 MAIN_BUSY.store(false, Ordering::Release);
             }
         }
+        log::batch::flush();
         limits.check(server);
     }
 }

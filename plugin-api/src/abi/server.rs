@@ -3,7 +3,9 @@
 //! Mirrors `include/uwsgi.h`, where every field is explained; the layout is checked against the compiled header.
 #![allow(missing_docs)]
 
-use super::{UwsgiOpt, UwsgiPlugin, WsgiRequest};
+use super::{
+    UwsgiCache, UwsgiDaemon, UwsgiLockOps, UwsgiOpt, UwsgiPlugin, UwsgiShared, UwsgiSpooler, UwsgiThread, WsgiRequest,
+};
 use libc::{gid_t, pid_t, time_t, uid_t};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -31,7 +33,8 @@ pub struct UwsgiSocket {
     pub modifier2: u8,
     pub proto_name: *mut c_char,
     pub next: *mut UwsgiSocket,
-    pub reserved: [u64; 16],
+    pub proto: Option<unsafe extern "C" fn(*mut WsgiRequest) -> c_int>,
+    pub reserved: [u64; 15],
 }
 
 /// `struct uwsgi_app`.
@@ -281,5 +284,12 @@ pub struct UwsgiServer {
     pub rpc_max: c_int,
     pub metrics: *mut UwsgiMetric,
     pub metrics_lock: *mut UwsgiLockItem,
-    pub reserved: [u64; 59],
+    pub lock_ops: UwsgiLockOps,
+    pub caches: *mut UwsgiCache,
+    pub spoolers: *mut UwsgiSpooler,
+    pub daemons: *mut UwsgiDaemon,
+    pub shared: *mut UwsgiShared,
+    pub alarm_thread: *mut UwsgiThread,
+    pub wsgi_req: *mut WsgiRequest,
+    pub reserved: [u64; 44],
 }

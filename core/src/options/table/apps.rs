@@ -70,8 +70,7 @@ static ROWS: &[OptionSpec] = &[
     .range(1, 65535),
     text("exception-handler", "a handler of uncaught exceptions", |s, v| {
         s.apps.exception_handlers.push(v.into())
-    })
-    .later(),
+    }),
     no_effect("cgi-mode", No, "nothing to do: answers need no CGI form").short('c'),
     no_effect("vhost-host", No, "nothing to do: SERVER_NAME is used"),
     no_effect(

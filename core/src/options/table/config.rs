@@ -216,7 +216,24 @@ static ROWS: &[OptionSpec] = &[
     command("dump-options", No, "print the names of all options and end", |_| {
         Command::DumpOptions
     }),
-    command("man", No, "print the manual page (roff) and end", |_| Command::Man),
+    command(
+        "man",
+        Optional,
+        "print a manual page (roff) and end: rsgi, rsgi.ini or rsgi-plugin",
+        |v| Command::Man(v.map(Into::into)),
+    ),
+    command(
+        "completion",
+        Required,
+        "print the completion of a shell (bash, zsh, fish) and end",
+        |v| Command::Completion(v.unwrap_or_default().into()),
+    ),
+    command(
+        "reference",
+        Required,
+        "print a page of the documentation (options, api, refused) and end",
+        |v| Command::Reference(v.unwrap_or_default().into()),
+    ),
     command(
         "extract",
         Required,

@@ -53,6 +53,12 @@ static ROWS: &[OptionSpec] = &[
     command("cflags", No, "print what a plugin is compiled with and end", |_| {
         Command::Cflags
     }),
+    command(
+        "config-py",
+        No,
+        "print uwsgiconfig.py, which stands for uwsgiconfig, and end",
+        |_| Command::ConfigPy,
+    ),
     command("dot-h", No, "print the header for plugins and end", |_| Command::DotH),
     path("binary-path", "the program to execute at a reload", |s, v| {
         s.paths.binary_path = Some(v.into())

@@ -51,16 +51,23 @@ static ROWS: &[OptionSpec] = &[
         s.processes.async_cores = n as u32
     })
     .range(0, 65535),
-    parsed("loop", "the loop engine of the workers: gevent or asyncio", |s, v| {
-        if !LOOPS.contains(&v) {
-            return Err(format!("{v}: there are {}", LOOPS.join(" and ")));
-        }
-        s.processes.loop_engine = Some(v.into());
-        Ok(())
-    }),
-    flag("loop-list", "print the loop engines", |s, on| s.plugins.loop_list = on)
-        .later()
-        .aliases(&["loops-list"]),
+    parsed(
+        "loop",
+        "the loop engine of the workers: gevent, asyncio, or a plugin's",
+        |s, v| {
+            let brought = crate::worker::engine::names();
+            if !LOOPS.contains(&v) && !brought.iter().any(|name| name == v) {
+                let names: Vec<&str> = LOOPS.into_iter().chain(brought.iter().map(String::as_str)).collect();
+                return Err(format!("{v}: there are {}", names.join(" and ")));
+            }
+            s.processes.loop_engine = Some(v.into());
+            Ok(())
+        },
+    ),
+    flag("loop-list", "print the loop engines that plugins bring", |s, on| {
+        s.plugins.loop_list = on
+    })
+    .aliases(&["loops-list"]),
     no_effect(
         "thunder-lock",
         No,
@@ -181,7 +188,9 @@ static ROWS: &[OptionSpec] = &[
         No,
         "nothing to do: use MemorySwapMax of systemd or cgroups",
     ),
-    no_effect("clock", Required, "nothing to do: the system's clock is used"),
+    text("clock", "a plugin's source of time, instead of the system's", |s, v| {
+        s.processes.clock = Some(v.into())
+    }),
     number("rpc-max", "remote procedures that a process may register", |s, n| {
         s.processes.rpc_max = n as u32
     })

@@ -10,6 +10,11 @@ pub struct Refusal {
     names: &'static str,
 }
 
+/// Every group with its names.
+pub fn all() -> impl Iterator<Item = (impl Iterator<Item = &'static str>, &'static Refusal)> {
+    REFUSED.iter().map(|group| (group.names.split_whitespace(), group))
+}
+
 /// The group of a name.
 pub fn find(name: &str) -> Option<&'static Refusal> {
     REFUSED
@@ -184,12 +189,11 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of subscriptions is not in rsgi",
         instead: "list the instances in the front server",
-        names: "auto-weight start-unsubscribed subscribe-with-modifier1 subscription-algo \
+        names: "start-unsubscribed subscription-algo \
                 subscription-clear-on-shutdown subscription-dotsplit subscription-mountpoint subscription-mountpoints \
-                subscription-notify-socket subscription-tolerance subscription-tolerance-inactive \
+                subscription-notify-socket subscription-tolerance-inactive \
                 subscription-vassal-required subscriptions-credentials-check subscriptions-sign-check \
-                subscriptions-sign-check-tolerance subscriptions-sign-skip-uid subscriptions-use-credentials \
-                unsubscribe-on-graceful-reload weight",
+                subscriptions-sign-check-tolerance subscriptions-sign-skip-uid subscriptions-use-credentials",
     },
     Refusal {
         reason: "this part of TLS is not in rsgi",
@@ -383,7 +387,7 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this tool for builds is not in rsgi",
         instead: "use uwsgiconfig",
-        names: "binary-append-data config-py print-sym print-symbol",
+        names: "binary-append-data print-sym print-symbol",
     },
     Refusal {
         reason: "it belongs to uWSGI's plugin pam, which rsgi does not have",

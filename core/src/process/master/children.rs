@@ -1,6 +1,7 @@
 //! Children of the master: forked, reaped, forked again with growing pauses when they cannot live.
 
 use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then, WayBack};
+use crate::log::batch;
 use crate::plugin::{hooks, registry};
 use crate::process::handover::Handover;
 use crate::process::{harakiri, spawn};
@@ -116,6 +117,9 @@ impl Master {
         self.sources.release(pid);
         super::signals::report_lost(pid, process.kind);
         super::alarms::crashed(&process, signal);
+        if let Kind::Worker(id) | Kind::Old(id) = process.kind {
+            batch::ended(id, pid);
+        }
         if let Kind::Worker(id) | Kind::Old(id) = process.kind
             && id > 0
         {

@@ -34,6 +34,7 @@ use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::push::Pushers;
 use crate::stats::server::StatsServer;
+use crate::subscription::Announcer;
 use crate::{alarm, cache, log, metrics, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
@@ -236,6 +237,7 @@ struct Master {
     /// Metrics that are made of others, and limits.
     collectors: metrics::collect::Collectors,
     metric_files: metrics::files::MetricFiles,
+    announcer: Announcer,
     crons: Vec<crons::CommandCron>,
 }
 
@@ -332,6 +334,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
         pushers: None,
         collectors: metrics::collect::Collectors::configured(&server.settings),
         metric_files: metrics::files::MetricFiles::default(),
+        announcer: Announcer::default(),
         crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {
@@ -361,6 +364,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
     master.start_daemons();
     startup::notify::started();
     log::begin_threads();
+    alarm::descriptor::begin();
     master.pushers = Some(Pushers::configured(server));
     Ok(master.run())
 }
@@ -452,7 +456,7 @@ impl Master {
     fn snapshot(&self) -> StatsSnapshot<'_> {
         StatsSnapshot {
             server: self.server,
-            daemons: daemons::stats(&self.daemons, &self.processes),
+            daemons: self.daemon_figures(),
             crons: crons::stats(&self.crons),
             ready: self.readiness(),
             reloads: self.reloads,

@@ -3,7 +3,7 @@
 
 use super::deadlines::Condemned;
 use super::{Ending, Kind, Master, Then};
-use crate::log::pipe;
+use crate::log::{batch, pipe};
 use crate::plugin::hooks;
 use crate::process::harakiri::Missed;
 use crate::process::{footprint, memory};
@@ -27,11 +27,17 @@ impl Master {
         publish_queues(self.server);
         self.caches.tick(&self.server.settings);
         self.sync_queue();
+        batch::sweep();
         pipe::tick();
         self.collectors.tick();
+        crate::figures::refresh(self.server, || self.daemon_figures());
+        crate::metrics::view::refresh();
         self.push_stats();
         self.metric_files.tick(self.server, self.overloaded);
         self.check_backlogs();
+        if self.ever_ready && self.closing.is_none() {
+            self.announcer.tick(self.server);
+        }
         hooks::master_cycle();
         self.check_deadlines(now);
         self.check_mules(now);

@@ -2,12 +2,20 @@
 //! memory alone.
 
 mod busyness;
+pub mod plugin;
 
 use crate::settings::Processes;
 use busyness::Busyness;
+use rsgi_plugin_api::abi::UwsgiCheaperFn;
 
 /// The algorithms by name; the first one is used when none, or an unknown one, is asked for.
 pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "manual"];
+
+/// All algorithms, those of plugins too.
+pub fn names() -> Vec<String> {
+    let ours = ALGORITHMS.map(str::to_owned);
+    ours.into_iter().chain(plugin::names()).collect()
+}
 
 #[derive(Debug, Clone)]
 enum Algorithm {
@@ -21,6 +29,8 @@ enum Algorithm {
     Backlog,
     /// Only the operator decides (FIFO, signals).
     Manual,
+    /// A plugin decides.
+    Plugin(UwsgiCheaperFn),
 }
 
 /// What the server does at one moment.
@@ -89,8 +99,9 @@ impl ScalingPolicy {
             ))),
             "backlog" => Algorithm::Backlog,
             "manual" => Algorithm::Manual,
+            other if let Some(func) = plugin::find(other) => Algorithm::Plugin(func),
             other => {
-                let known = ALGORITHMS.join(", ");
+                let known = names().join(", ");
                 say(&format!(
                     "unable to find requested cheaper algorithm {other} (there are: {known}), falling back to spare"
                 ));
@@ -157,10 +168,19 @@ impl ScalingPolicy {
 
     fn wish(&mut self, load: &Load) -> Change {
         let idle = load.running.saturating_sub(load.busy);
+        if let Algorithm::Plugin(func) = self.algorithm {
+            let can_spawn = self.soft_limit == 0 || load.resident < self.soft_limit;
+            // SAFETY: in the master, once a second, as the header states.
+            return match unsafe { func(i32::from(can_spawn)) } {
+                0 => Change::Keep,
+                n if n > 0 => Change::Add(n.unsigned_abs() as usize),
+                _ => Change::Remove,
+            };
+        }
         let (full, slack) = match &mut self.algorithm {
             Algorithm::Busyness(busyness) => return busyness.look(load),
             Algorithm::Spare2 => return self.keep_in_reserve(idle),
-            Algorithm::Manual => (false, false),
+            Algorithm::Manual | Algorithm::Plugin(_) => (false, false),
             Algorithm::Spare => (load.busy >= load.running, load.running > load.busy + 1),
             Algorithm::Backlog => (load.backlog > self.overload, load.backlog == 0),
         };

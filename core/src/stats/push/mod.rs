@@ -3,6 +3,7 @@
 
 mod form;
 mod otlp;
+pub mod plugin;
 
 use super::StatsSnapshot;
 use super::metrics as built_in;
@@ -109,6 +110,8 @@ struct Lot {
 pub struct Pushers {
     targets: Vec<Target>,
     sender: Option<SyncSender<Lot>>,
+    /// Those of plugins.
+    callers: Option<plugin::Callers>,
     is_behind: bool,
     /// Since when counters count.
     began: SystemTime,
@@ -160,7 +163,7 @@ fn target(text: &str, settings: &Settings) -> Result<Target, String> {
         "otlp" => (Kind::Otlp, Place::Http(Url::parse(address)?)),
         other => {
             return Err(format!(
-                "\"{other}\" is none of statsd, dogstatsd, carbon, otlp, socket, file"
+                "\"{other}\" is none of statsd, dogstatsd, carbon, otlp, socket, file, and no plugin brings it"
             ));
         }
     };
@@ -201,8 +204,17 @@ fn target(text: &str, settings: &Settings) -> Result<Target, String> {
 fn targets(settings: &Settings) -> Result<Vec<Target>, String> {
     let carbon = settings.stats.carbon.iter().map(|a| format!("carbon:{a}"));
     let all = settings.stats.push.iter().cloned().chain(carbon);
-    all.map(|text| target(&text, settings).map_err(|e| format!("stats-push {text}: {e}")))
+    let is_ours = |text: &String| !plugin::is_known(text.split(':').next().unwrap_or_default());
+    all.filter(is_ours)
+        .map(|text| target(&text, settings).map_err(|e| format!("stats-push {text}: {e}")))
         .collect()
+}
+
+/// Tells the plugins what is to be pushed by them; in the start, after their init.
+pub fn install(settings: &Settings) {
+    for text in &settings.stats.push {
+        plugin::configure(text);
+    }
 }
 
 /// Whether the configuration can work.
@@ -237,6 +249,7 @@ impl Pushers {
         Self {
             targets,
             sender,
+            callers: plugin::Callers::start(server.settings.stats.push_freq.unwrap_or(FREQUENCY)),
             is_behind: false,
             began: SystemTime::now(),
         }
@@ -244,6 +257,9 @@ impl Pushers {
 
     /// Pushes what is due.
     pub fn tick<'s>(&mut self, server: &Server, overloaded: u64, snapshot: impl Fn() -> StatsSnapshot<'s>) {
+        if let Some(callers) = &self.callers {
+            callers.tick(crate::exports::now(), || snapshot().to_json());
+        }
         let now = Instant::now();
         let Some(sender) = &self.sender else { return };
         if self.targets.iter().all(|target| target.due > now) {

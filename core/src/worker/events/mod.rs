@@ -18,7 +18,7 @@ use crate::signal::dispatch;
 use crate::signal::receiver::Receiver;
 use crate::startup::procname::{self, State};
 use crate::unix_signal::{self, Order};
-use crate::{process, say};
+use crate::{log, process, say};
 use client::{Client, Clients};
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::time::{TimeSpec, TimeValLike};
@@ -115,6 +115,7 @@ pub fn begin(hooks: RsgiEvents) -> nix::Result<RawFd> {
     events.set_pace();
     EVENTS.set(Some(events));
     unix_signal::leave_at_once(false);
+    log::batch::begin(id, 0);
     super::ready(server, id);
     Ok(fd)
 }
@@ -180,6 +181,7 @@ impl Events {
         for index in again {
             self.drive(index);
         }
+        log::batch::flush();
         self.push_deadline();
         self.limits.check(self.server);
         self.set_pace();

@@ -78,7 +78,7 @@ pub(super) fn configured(settings: &Settings) -> std::io::Result<Vec<AttachedDae
 }
 
 /// What the statistics say of them.
-pub(super) fn stats(daemons: &[AttachedDaemon], processes: &[Process]) -> Vec<DaemonStats> {
+fn stats(daemons: &[AttachedDaemon], processes: &[Process]) -> Vec<DaemonStats> {
     let child = |at| processes.iter().find(|p| p.kind == Kind::Daemon(at)).map(|p| p.pid);
     let describe = |(at, daemon): (usize, &AttachedDaemon)| DaemonStats {
         command: daemon.spec.command.clone(),
@@ -106,6 +106,11 @@ fn signal_of(number: i32) -> nix::sys::signal::Signal {
 }
 
 impl Master {
+    /// What plugins and the statistics see of them.
+    pub(super) fn daemon_figures(&self) -> Vec<DaemonStats> {
+        stats(&self.daemons, &self.processes)
+    }
+
     /// Starts all of them; those that outlive servers only if they do not run.
     pub(super) fn start_daemons(&mut self) {
         for at in 0..self.daemons.len() {

@@ -1,21 +1,19 @@
-//! `--man`: the manual page, written from the option table so that it cannot grow old.
+//! rsgi(1): every option by subject, from the table.
 
-use super::plugin_host::PluginOption;
-use super::spec::{ArgKind, OptionSpec};
-use super::{default_value, table};
+use super::roff::{self, escape};
+use crate::options::{ArgKind, OptionSpec, PluginOption, default_value, table};
 use std::fmt::Write;
 
-/// The page rsgi(1) in roff.
+/// The page.
 pub fn page(plugins: &[PluginOption]) -> String {
-    let mut out = String::new();
-    let version = env!("CARGO_PKG_VERSION");
-    let _ = writeln!(out, ".TH RSGI 1 \"\" \"rsgi {version}\" \"User Commands\"");
+    let mut out = roff::title("RSGI", 1, "User Commands");
     out += ".SH NAME\nrsgi \\- application server that runs plugins and configurations of uWSGI\n";
     out += ".SH SYNOPSIS\n.B rsgi\n[\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n.PP\n.B rsgi top\n\\fIADDRESS\\fR\n";
-    out += ".SH DESCRIPTION\nEvery option may stand on the command line, in a configuration file as a line\n";
-    out += ".I name = value\nand in the environment as\n.BR RSGI_NAME .\n";
-    out +=
-        "A flag is turned off by the values false, no, off and 0.\nThe last of several values counts.\n.SH OPTIONS\n";
+    out += ".SH DESCRIPTION\nEvery option may stand on the command line, in a configuration file\n";
+    out += ".RB ( rsgi.ini (5))\nas a line\n.I name = value\nand in the environment as\n.BR RSGI_NAME .\n";
+    out += "A flag is turned off by the values false, no, off and 0.\nThe last of several values counts.\n";
+    out += ".PP\nCalled by a name\n.BI uwsgi_ NAME\n(a link), it loads the plugin\n.IR NAME ,\nas uWSGI does.\n";
+    out += ".SH OPTIONS\n";
     for group in table::GROUPS {
         let _ = writeln!(out, ".SS \"{}\"", escape(group.title));
         for row in group.rows {
@@ -29,16 +27,17 @@ pub fn page(plugins: &[PluginOption]) -> String {
             let _ = writeln!(out, ".SS \"Plugin {}\"", escape(owner));
         }
         head(&mut out, option.short, &[&option.name], option.arg);
-        let _ = writeln!(out, "{}", sentence(&option.help));
+        out += &sentence(&option.help);
     }
-    out += ".SH EXIT STATUS\n0 after a stop, 1 when the configuration or a socket is wrong, 22 when need-app found no application.\n";
+    out += ".SH EXIT STATUS\n0 after a stop, 1 when the configuration or a socket is wrong, 22 when need\\-app found no application.\n";
+    out += ".SH SEE ALSO\n.BR rsgi.ini (5),\n.BR rsgi\\-plugin (7),\n.BR uwsgiconfig (1)\n";
     out
 }
 
 fn entry(out: &mut String, row: &OptionSpec) {
     let names: Vec<&str> = row.names().filter(|n| Some(*n) != row.negation).collect();
     head(out, row.short, &names, row.arg);
-    let _ = writeln!(out, "{}", sentence(row.help));
+    *out += &sentence(row.help);
     if let Some(negation) = row.negation {
         let _ = writeln!(out, "Turned off by \\fB\\-\\-{}\\fR.", escape(negation));
     }
@@ -71,15 +70,7 @@ fn sentence(help: &str) -> String {
     let mut chars = help.chars();
     let first = chars.next().map(|c| c.to_ascii_uppercase());
     let text: String = first.into_iter().chain(chars).collect();
-    let text = escape(&text);
-    match text.starts_with(['.', '\'']) {
-        true => format!("\\&{text}."),
-        false => format!("{text}."),
-    }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('\n', " ")
+    roff::line(&(text + "."))
 }
 
 #[cfg(test)]
@@ -95,7 +86,10 @@ mod tests {
         for line in page.lines().filter(|l| l.starts_with(['.', '\''])) {
             let word = line.split(' ').next().unwrap();
             assert!(
-                [".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".PP"].contains(&word),
+                [
+                    ".TH", ".SH", ".SS", ".TP", ".B", ".BI", ".I", ".IR", ".BR", ".RB", ".PP"
+                ]
+                .contains(&word),
                 "{line}"
             );
         }

@@ -1,0 +1,67 @@
+//! Encoders of log lines that plugins bring (`--log-encoder NAME[:LOGGER] ARGS`). Registered in the start, called by the
+//! process that delivers lines.
+
+use crate::server::keep;
+use rsgi_plugin_api::abi::{UwsgiEncodeFn, UwsgiLogEncoder};
+use std::ptr::null_mut;
+use std::sync::{Mutex, PoisonError};
+
+static KNOWN: Mutex<Vec<(Vec<u8>, UwsgiEncodeFn)>> = Mutex::new(Vec::new());
+
+/// An encoder by its name.
+pub fn register(name: &[u8], func: UwsgiEncodeFn) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|(other, _)| other != name);
+    known.push((name.to_vec(), func));
+}
+
+/// One use of an encoder.
+#[derive(Debug)]
+pub struct Foreign {
+    record: Mutex<Record>,
+}
+
+#[derive(Debug)]
+struct Record(*mut UwsgiLogEncoder);
+
+// SAFETY: the record lives as long as the process, and is used under its lock alone.
+unsafe impl Send for Record {}
+
+impl Foreign {
+    /// The encoder of this name, for a logger and with arguments.
+    pub fn find(name: &str, logger: Option<&str>, args: &str) -> Option<Self> {
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, func) = known.iter().find(|(other, _)| other == name.as_bytes())?;
+        let text = |text: Option<&str>| text.map_or(null_mut(), keep);
+        let record = Box::into_raw(Box::new(UwsgiLogEncoder {
+            name: keep(name),
+            func: Some(*func),
+            configured: 0,
+            use_for: text(logger),
+            args: text(Some(args).filter(|args| !args.is_empty())),
+            data: null_mut(),
+            next: null_mut(),
+        }));
+        Some(Self {
+            record: Mutex::new(Record(record)),
+        })
+    }
+
+    /// What becomes of a line.
+    pub fn encode(&self, mut line: Vec<u8>) -> Vec<u8> {
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut len = 0;
+        // SAFETY: the record is ours and used by this thread alone; the function is called as the header states, and
+        // what it returns is from malloc() and as long as it says.
+        unsafe {
+            let Some(func) = (*record.0).func else { return line };
+            let made = func(record.0, line.as_mut_ptr().cast(), line.len(), &mut len);
+            if made.is_null() {
+                return line;
+            }
+            let encoded = crate::exports::bytes_of(made, len).to_vec();
+            libc::free(made.cast());
+            encoded
+        }
+    }
+}

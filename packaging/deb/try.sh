@@ -1,0 +1,75 @@
+#!/bin/sh
+# Runs inside of the test root: installs /packages/*.deb, uses what they bring, removes and purges them.
+set -eu
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+state() { # every file that is not the package manager's
+    find / -xdev \( -path /proc -o -path /dev -o -path /sys -o -path /tmp -o -path /run -o -path /packages \
+        -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log/dpkg.log -o -path /var/log/alternatives.log -o -path /var/lib/logrotate \) \
+        -prune -o -print | sort
+}
+ask() { # ask PORT: what / says there
+    python3 - "$1" <<'PYTHON'
+import sys, time, urllib.request
+for _ in range(100):
+    try:
+        print(urllib.request.urlopen("http://127.0.0.1:%s/" % sys.argv[1], timeout=5).read().decode(), end="")
+        break
+    except OSError:
+        time.sleep(0.1)
+PYTHON
+}
+
+echo "install:"
+state >/tmp/before
+dpkg -i /packages/*.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg -i"; }
+rsgi --version
+[ "$(uwsgi --version)" = "$(rsgi --version)" ] || fail "/usr/bin/uwsgi is not rsgi"
+
+echo "units:"
+systemd-analyze verify --man=no /usr/lib/systemd/system/rsgi-emperor.service /usr/lib/systemd/system/rsgi@.service
+systemd-analyze security --offline=true --no-pager rsgi-emperor.service 2>/dev/null | tail -n 1
+
+echo "the unit's command starts a vassal:"
+mkdir -p /srv/app
+cat >/srv/app/app.py <<'APP'
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"vassal\n"]
+APP
+printf '[uwsgi]\nhttp = 127.0.0.1:9090\nwsgi-file = /srv/app/app.py\nprocesses = 2\n' >/etc/rsgi/vassals/app.ini
+install -d -o www-data -g www-data /run/rsgi /var/log/rsgi /var/lib/rsgi
+command=$(sed -n 's/^ExecStart=//p' /usr/lib/systemd/system/rsgi-emperor.service)
+# shellcheck disable=SC2086
+setpriv --reuid www-data --regid www-data --clear-groups --no-new-privs --bounding-set -all $command &
+emperor=$!
+[ "$(ask 9090)" = vassal ] || { cat /var/log/rsgi/* && fail "the vassal does not answer"; }
+logrotate -f /etc/logrotate.d/rsgi-emperor
+[ -s /var/log/rsgi/emperor.log.1 ] || fail "logrotate did not rotate"
+kill -TERM $emperor
+wait $emperor || fail "the emperor ended with $?"
+[ -z "$(pgrep -x rsgi || true)" ] || fail "processes are left"
+# vassals are the administrator's: purge leaves them
+rm -r /etc/rsgi/vassals/app.ini /srv/app /run/rsgi
+
+echo "a plugin is built and loaded:"
+cd /tmp
+cp /usr/share/doc/rsgi-dev/examples/foobar.c .
+uwsgiconfig --plugin foobar.c
+rsgi --plugin ./foobar_plugin.so 2>&1 | grep -q "Hello World" || fail "foobar_plugin.so does not load"
+printf 'function run() return 200, {}, coroutine.wrap(function() coroutine.yield("lua\\n") end) end\nreturn run\n' >/tmp/app.lua
+uwsgi_lua --http-socket 127.0.0.1:9091 --http-socket-modifier1 6 --lua /tmp/app.lua >/tmp/lua.log 2>&1 &
+lua=$!
+[ "$(ask 9091)" = lua ] || { cat /tmp/lua.log && fail "uwsgi_lua does not answer"; }
+kill -TERM $lua
+wait $lua || fail "uwsgi_lua ended with $?"
+
+echo "purge:"
+dpkg --purge rsgi-emperor rsgi-dev rsgi-loggers rsgi-plugin-http rsgi-plugin-lua5.4 rsgi-plugin-python3 rsgi-core \
+    >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg --purge"; }
+state >/tmp/after
+diff /tmp/before /tmp/after || fail "the lines with > are left"
+echo "nothing is left"

@@ -1,0 +1,98 @@
+#!/bin/sh
+# install.sh [--list] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or names
+# them: one line "MODE PATH" each. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, RELEASE (the folder of the
+# binaries) and, for builds for another machine, RUN_FROM (a folder of the same binaries that run here) and STRIP.
+set -eu
+cd "$(dirname "$0")/.."
+
+list=no
+[ "${1:-}" != --list ] || { list=yes && shift; }
+: "${DESTDIR:=}" "${PREFIX:=/usr/local}" "${RELEASE:=target/release}" "${STRIP:=}"
+: "${BINDIR:=$PREFIX/bin}" "${LIBDIR:=$PREFIX/lib}" "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}"
+: "${MANDIR:=$DATADIR/man}" "${DOCDIR:=$DATADIR/doc}" "${PLUGINDIR:=$LIBDIR/rsgi/plugins}"
+[ "$PREFIX" = /usr ] && etc=/etc || etc=$PREFIX/etc
+: "${PKGCONFIGDIR:=$LIBDIR/pkgconfig}"
+: "${ZSHDIR:=$DATADIR/zsh/site-functions}" "${SYSCONFDIR:=$etc}" "${UNITDIR:=$LIBDIR/systemd/system}" "${RUN_FROM:=$RELEASE}"
+[ "$PREFIX" = /usr ] && var=/var || var=$PREFIX/var
+: "${LOCALSTATEDIR:=$var}"
+VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+variables="PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR PLUGINDIR PKGCONFIGDIR ZSHDIR SYSCONFDIR UNITDIR LOCALSTATEDIR VERSION"
+
+fill() { # every @VARIABLE@ of the input replaced
+    script=""
+    for variable in $variables; do
+        eval "value=\$$variable"
+        script="$script;s|@$variable@|$value|g"
+    done
+    sed "$script"
+}
+
+# What the programs print of options must be about the plugins of the list and no others.
+programs=""
+trap '[ -z "$programs" ] || rm -rf "$programs"' EXIT
+prepare() {
+    [ -z "$programs" ] || return 0
+    programs=$(mktemp -d)
+    mkdir -p "$programs/bin" "$programs/lib/rsgi/plugins"
+    sed -n 's|^[^#].* \(@[^ ]*\) *build:\([^ ]*\)$|\1 \2|p' packaging/files | while read -r to from; do
+        case $to in
+            @BINDIR@/*) cp "$RUN_FROM/$from" "$programs/bin/${to##*/}" ;;
+            @PLUGINDIR@/*) cp "$RUN_FROM/$from" "$programs/lib/rsgi/plugins/${to##*/}" ;;
+        esac
+    done
+}
+
+put() { # put MODE SOURCE DESTINATION
+    mkdir -p "$DESTDIR${3%/*}"
+    case $2 in
+        build:*)
+            install -m "$1" "$RELEASE/${2#build:}" "$DESTDIR$3"
+            [ -z "$STRIP" ] || "$STRIP" --strip-unneeded --remove-section=.comment "$DESTDIR$3"
+            ;;
+        run:*)
+            prepare
+            # shellcheck disable=SC2086
+            (cd / && "$programs"/bin/${2#run:}) > "$DESTDIR$3"
+            chmod "$1" "$DESTDIR$3"
+            ;;
+        fill:*)
+            fill < "${2#fill:}" > "$DESTDIR$3"
+            chmod "$1" "$DESTDIR$3"
+            ;;
+        *) install -m "$1" "$2" "$DESTDIR$3" ;;
+    esac
+}
+
+entry() { # entry MODE DESTINATION SOURCE
+    mode=$1 place=$(printf '%s' "$2" | fill) source=$3
+    case $place in
+        */)
+            folder=$place
+            for file in $source; do
+                [ -f "$file" ] || { echo "packaging/files: $file: no such file" >&2 && exit 1; }
+                entry "$mode" "$folder${file##*/}" "$file"
+            done
+            return
+            ;;
+    esac
+    if [ "$list" = yes ]; then
+        echo "$mode $place"
+        return
+    fi
+    case $mode in
+        dir) mkdir -p "$DESTDIR$place" ;;
+        link)
+            mkdir -p "$DESTDIR${place%/*}"
+            ln -sf "$source" "$DESTDIR$place"
+            ;;
+        conf) put 644 "$source" "$place" ;;
+        *) put "$mode" "$source" "$place" ;;
+    esac
+}
+
+for package in "$@"; do
+    grep -q "^$package " packaging/files || { echo "packaging/files: no package $package" >&2 && exit 1; }
+    grep "^$package " packaging/files | while read -r _ mode place source; do
+        entry "$mode" "$place" "$source"
+    done
+done
