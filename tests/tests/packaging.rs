@@ -73,6 +73,26 @@ fn packagers_find_everything_in_its_place() {
         let bits = u32::from_str_radix(&mode, 8).expect("a mode in octal");
         assert_eq!(metadata.permissions().mode() & 0o777, bits, "{}", path.display());
     }
+    let manifest = root.path().join("usr/share/rsgi/plugin-api/Cargo.toml");
+    let told = Command::new("cargo")
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
+        .arg(&manifest)
+        .output()
+        .expect("cargo can be run");
+    let words = String::from_utf8_lossy(&told.stdout) + String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "the crate does not stand alone: {words}");
+    let version = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(
+        words.contains(&version) && words.contains("\"edition\":\"2024\""),
+        "{words}"
+    );
     let page = std::fs::read_to_string(root.path().join("usr/share/man/man1/rsgi.1")).expect("it is there");
     assert!(page.contains("Plugin python") && page.contains("wsgi\\-file") && page.contains("Plugin http"));
     assert!(!page.contains("Plugin greeter"), "an example is in the page");
