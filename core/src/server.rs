@@ -351,7 +351,7 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
 }
 
 /// The sockets, for C plugins; after bind.
-pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
+pub fn publish_sockets(sockets: &mut [WorkerSocket], can_offload: bool) {
     let mut head: *mut UwsgiSocket = std::ptr::null_mut();
     for socket in sockets.iter_mut().rev() {
         // SAFETY: all fields are pointers and integers: zero is valid.
@@ -370,6 +370,7 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket]) {
         record.modifier1 = socket.modifier1;
         record.modifier2 = socket.modifier2;
         record.proto_name = keep(socket.protocol.name());
+        record.can_offload = i32::from(can_offload);
         record.proto = Some(crate::worker::engine::parse);
         record.next = head;
         socket.view = Box::into_raw(Box::new(record));

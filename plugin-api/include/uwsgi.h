@@ -1758,6 +1758,159 @@ void uwsgi_loop_cores_run(void *(*func)(void *));
 /* First thing in such a thread: uwsgi.current_wsgi_req() is the request from now on. */
 void uwsgi_setup_thread_req(long core, struct wsgi_request *);
 
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: transformations (layer 2): what is made of an answer's body on its way to the client. [request]
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_transformation {
+    int (*func)(struct wsgi_request *, struct uwsgi_transformation *);
+    struct uwsgi_buffer *chunk; /* the part: func changes it in place, or puts another buffer there; the host destroys it */
+    uint8_t can_stream;      /* 1: func takes the body part by part, as it is written; 0: once, the whole of it */
+    uint8_t is_final;        /* 1: func is called at the end of the body alone, with what is left to send (maybe nothing) */
+    uint8_t flushed;         /* these seven are the plugin's, but for round */
+    void *data;
+    uint64_t round;          /* how often func was called */
+    int fd;                  /* -1 at first */
+    struct uwsgi_buffer *ub; /* destroyed by the host */
+    uint64_t len;
+    uint64_t custom64;
+    struct uwsgi_transformation *next;
+};
+/* [request] before the body is written, mostly in a routing rule: one more, behind those that are there. func may add
+ * headers until its first part has left; a Content-Length is taken out. It returns 0, or another number: the answer is cut
+ * off. The record is the host's, until the request has ended. */
+struct uwsgi_transformation *uwsgi_add_transformation(struct wsgi_request *,
+                                                      int (*func)(struct wsgi_request *, struct uwsgi_transformation *),
+                                                      void *data);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: offloading (layer 3): what a worker's thread for slow clients does after the request has ended.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_offload_engine;
+/* A task. A plugin fills one in, the host copies it; all fields but engine are the plugin's from then on. */
+struct uwsgi_offload_request {
+    int s;                   /* the client: of the request, which the thread closes at the end when it took it over */
+    int fd;                  /* two more descriptors, closed at the end; -1: none */
+    int fd2;
+    uint8_t takeover;        /* 1: the request ends here, the rest of the answer is the engine's */
+    int status;
+    char *name;
+    off_t pos;
+    char *buf;               /* free()d at the end */
+    off_t buf_pos;
+    size_t to_write;
+    size_t len;
+    size_t written;
+    struct uwsgi_buffer *ubuf; /* these nine are destroyed at the end */
+    struct uwsgi_offload_engine *engine;
+    int pipe[2];             /* the host's */
+    struct uwsgi_offload_request *prev; /* not used */
+    struct uwsgi_offload_request *next;
+    struct uwsgi_buffer *ubuf1;
+    struct uwsgi_buffer *ubuf2;
+    struct uwsgi_buffer *ubuf3;
+    struct uwsgi_buffer *ubuf4;
+    struct uwsgi_buffer *ubuf5;
+    struct uwsgi_buffer *ubuf6;
+    struct uwsgi_buffer *ubuf7;
+    struct uwsgi_buffer *ubuf8;
+    int64_t custom1;
+    int64_t custom2;
+    int64_t custom3;
+    int64_t custom4;
+    int64_t custom5;
+    int64_t custom6;
+    int64_t custom7;
+    int64_t custom8;
+    void *data;
+    void (*free)(struct uwsgi_offload_request *); /* called last, or NULL */
+};
+/* [master] in on_load or init. prepare(request, task) runs in [request] when the task is handed over, not 0: it is not; it
+ * may be NULL. event(thread, task, fd) runs in [worker] in a thread that has many tasks and must not block: first with fd
+ * -1, then whenever one of the task's descriptors that it put into thread->queue (event_queue_...) is ready; 0: go on, else
+ * the task has ended. The record is opaque. */
+struct uwsgi_offload_engine *uwsgi_offload_register_engine(char *name,
+                                                           int (*prepare)(struct wsgi_request *,
+                                                                          struct uwsgi_offload_request *),
+                                                           int (*event)(struct uwsgi_thread *,
+                                                                        struct uwsgi_offload_request *, int));
+/* [request] Fills a task in: the client's descriptor, no others. */
+void uwsgi_offload_setup(struct uwsgi_offload_engine *, struct uwsgi_offload_request *, struct wsgi_request *,
+                         uint8_t takeover);
+/* [request] Hands a task over, if --offload-threads allows it (req->socket->can_offload): 0, or -1. wait NULL, or the place
+ * for a descriptor, yours, that becomes readable when the task has ended. With takeover what the plugin still writes is
+ * dropped, and the client's connection ends with the task; the head, sent by uwsgi_response_write_headers_do(), says so. */
+int uwsgi_offload_run(struct wsgi_request *, struct uwsgi_offload_request *, int *wait);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: sources of vassals, and what is not here (layer 3). The emperor has one process and one thread.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_imperial_monitor;
+/* One --emperor SCHEME://... of a plugin's kind. */
+struct uwsgi_emperor_scanner {
+    char *arg;               /* the whole text */
+    int fd;                  /* -1; init may set one that is watched: event_func is called when it is readable */
+    void *data;              /* the plugin's */
+    void (*event_func)(struct uwsgi_emperor_scanner *);
+    struct uwsgi_imperial_monitor *monitor; /* opaque */
+    struct uwsgi_emperor_scanner *next;
+};
+/* A vassal. In the hooks vassal and vassal_before_exec: name, pid, uid, gid and pipe[1], the vassal's end of its link. */
+struct uwsgi_instance {
+    struct uwsgi_instance *ui_prev; /* NULL */
+    struct uwsgi_instance *ui_next;
+    char name[255];
+    pid_t pid;
+    int status;              /* 0 */
+    time_t born;
+    time_t last_mod;
+    uint64_t respawns;
+    int use_config;          /* 1: its configuration is a text of the plugin */
+    int pipe[2];
+    int pipe_config[2];      /* -1 */
+    char *config;            /* set both before emperor_respawn() for another text, which is copied then */
+    uint32_t config_len;
+    int loyal;               /* these three are 0: the emperor's statistics tell them */
+    int ready;
+    int accepting;
+    struct uwsgi_emperor_scanner *scanner;
+    uid_t uid;
+    gid_t gid;
+    int on_demand_fd;        /* -1 */
+    char *socket_name;
+    uint64_t reserved[8];
+};
+/* [master] in on_load or init: --emperor SCHEME://... init(scanner) runs in the emperor once, func(scanner) at its first
+ * look and then every --emperor-freq seconds; both, and event_func, call the functions below. */
+void uwsgi_register_imperial_monitor(char *scheme, void (*init)(struct uwsgi_emperor_scanner *),
+                                     void (*func)(struct uwsgi_emperor_scanner *));
+/* [emperor] A vassal that a plugin has asked for; NULL: there is none of this name. The record is the host's. */
+struct uwsgi_instance *emperor_get(char *name);
+/* [emperor] Asks for a vassal. config: its configuration as text (the end of the name says in which format, ini without
+ * one), copied; NULL: the name is a file. socket is not used. It is started right after func or event_func. */
+void emperor_add(struct uwsgi_emperor_scanner *, char *name, time_t modified, char *config, uint32_t config_len, uid_t uid,
+                 gid_t gid, char *socket);
+void emperor_stop(struct uwsgi_instance *);                      /* [emperor] it is not wanted any more */
+void emperor_respawn(struct uwsgi_instance *, time_t modified);  /* [emperor] it is reloaded */
+/* [emperor] Asks for it if there is none of the name, reloads it if modified is later than before. */
+void uwsgi_emperor_simple_do(struct uwsgi_emperor_scanner *, char *name, char *config, time_t modified, uid_t uid, gid_t gid,
+                             char *socket);
+#define uwsgi_instance_is_dying (uwsgi.status.gracefully_destroying || uwsgi.status.brutally_destroying)
+#define UWSGI_GO_CHEAP_CODE 15
+#define UWSGI_END_CODE 30
+/* [master] Nothing to do but uwsgi.ssl_initialized = 1: OpenSSL makes itself ready. */
+void uwsgi_ssl_init(void);
+/* Says in the log that there is no such proxy. */
+void uwsgi_master_manage_emperor_proxy(void);
+/* Legions are not here: the action is never called, which the log says. The record is the host's. */
+struct uwsgi_legion;
+struct uwsgi_legion_action {
+    char *name;
+    int (*func)(struct uwsgi_legion *, char *);
+    char *log_msg;
+    struct uwsgi_legion_action *next;
+};
+struct uwsgi_legion_action *uwsgi_legion_action_register(char *name, int (*func)(struct uwsgi_legion *, char *));
+
 #ifdef __cplusplus
 }
 #endif

@@ -621,4 +621,54 @@ unsafe extern "C" {
     pub fn uwsgi_destroy_request(a0: *mut WsgiRequest);
     pub fn uwsgi_loop_cores_run(func: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>);
     pub fn uwsgi_setup_thread_req(core: std::ffi::c_long, a1: *mut WsgiRequest);
+    pub fn uwsgi_add_transformation(
+        a0: *mut WsgiRequest,
+        func: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiTransformation) -> c_int>,
+        data: *mut c_void,
+    ) -> *mut UwsgiTransformation;
+    pub fn uwsgi_offload_register_engine(
+        name: *mut c_char,
+        prepare: Option<unsafe extern "C" fn(*mut WsgiRequest, *mut UwsgiOffloadRequest) -> c_int>,
+        event: Option<unsafe extern "C" fn(*mut UwsgiThread, *mut UwsgiOffloadRequest, c_int) -> c_int>,
+    ) -> *mut UwsgiOffloadEngine;
+    pub fn uwsgi_offload_setup(
+        a0: *mut UwsgiOffloadEngine,
+        a1: *mut UwsgiOffloadRequest,
+        a2: *mut WsgiRequest,
+        takeover: u8,
+    );
+    pub fn uwsgi_offload_run(a0: *mut WsgiRequest, a1: *mut UwsgiOffloadRequest, wait: *mut c_int) -> c_int;
+    pub fn uwsgi_register_imperial_monitor(
+        scheme: *mut c_char,
+        init: Option<unsafe extern "C" fn(*mut UwsgiEmperorScanner)>,
+        func: Option<unsafe extern "C" fn(*mut UwsgiEmperorScanner)>,
+    );
+    pub fn emperor_get(name: *mut c_char) -> *mut UwsgiInstance;
+    pub fn emperor_add(
+        a0: *mut UwsgiEmperorScanner,
+        name: *mut c_char,
+        modified: time_t,
+        config: *mut c_char,
+        config_len: u32,
+        uid: libc::uid_t,
+        gid: libc::gid_t,
+        socket: *mut c_char,
+    );
+    pub fn emperor_stop(a0: *mut UwsgiInstance);
+    pub fn emperor_respawn(a0: *mut UwsgiInstance, modified: time_t);
+    pub fn uwsgi_emperor_simple_do(
+        a0: *mut UwsgiEmperorScanner,
+        name: *mut c_char,
+        config: *mut c_char,
+        modified: time_t,
+        uid: libc::uid_t,
+        gid: libc::gid_t,
+        socket: *mut c_char,
+    );
+    pub fn uwsgi_ssl_init();
+    pub fn uwsgi_master_manage_emperor_proxy();
+    pub fn uwsgi_legion_action_register(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiLegion, *mut c_char) -> c_int>,
+    ) -> *mut UwsgiLegionAction;
 }

@@ -114,6 +114,11 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiSpooler "struct uwsgi_spooler": pid respawned tasks running next reserved;
         UwsgiDaemon "struct uwsgi_daemon": pid respawns status next reserved;
         UwsgiShared "struct uwsgi_shared": backlog backlog_errors worker_signal_pipe reserved;
+        UwsgiTransformation "struct uwsgi_transformation": chunk can_stream flushed data round fd ub len custom64 next;
+        UwsgiOffloadRequest "struct uwsgi_offload_request": fd takeover name buf to_write ubuf engine pipe next data free;
+        UwsgiEmperorScanner "struct uwsgi_emperor_scanner": fd data event_func monitor next;
+        UwsgiInstance "struct uwsgi_instance": name pid status last_mod use_config pipe pipe_config config config_len accepting uid socket_name reserved;
+        UwsgiLegionAction "struct uwsgi_legion_action": func log_msg next;
         UwsgiClock "struct uwsgi_clock": seconds microseconds next;
     };
     let dir = std::env::temp_dir().join(format!("rsgi-layout-{}", std::process::id()));

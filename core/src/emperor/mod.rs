@@ -6,6 +6,7 @@ mod demand;
 mod ending;
 pub mod link;
 pub mod message;
+pub mod monitor;
 mod output;
 mod reign;
 mod scan;
@@ -37,6 +38,8 @@ const SIGNALS: Token = Token(0);
 const FOLDERS: Token = Token(1);
 const LINK: Token = Token(2);
 const STATS: Token = Token(3);
+/// Tokens of the descriptors of plugins' sources begin here.
+const MONITORS: usize = 4;
 /// Tokens of vassals begin here, a few for each.
 const VASSALS: usize = 16;
 const PER_VASSAL: usize = 4;
@@ -86,7 +89,8 @@ pub fn is_alone(settings: &Settings) -> bool {
 /// A setting that cannot work.
 pub fn check(settings: &Settings) -> Result<(), StartupError> {
     if settings.emperor.list_monitors {
-        say!("\n*** rsgi loaded imperial monitors ***\ndir\nglob\n--- end of imperial monitors list ---\n");
+        let brought: String = monitor::schemes().iter().map(|name| format!("{name}\n")).collect();
+        say!("\n*** rsgi loaded imperial monitors ***\ndir\nglob\n{brought}--- end of imperial monitors list ---\n");
     }
     let stays_root = nix::unistd::getuid().is_root() && settings.privileges.uid.is_none();
     if settings.emperor.sources.is_empty() || !settings.emperor.tyrant || stays_root {
@@ -172,6 +176,7 @@ pub fn run(settings: &Settings, alone: bool) -> Result<i32, StartupError> {
     if let Some(path) = &emperor.pidfile {
         let _ = std::fs::remove_file(path);
     }
+    monitor::clean();
     say!("The Emperor is buried.");
     Ok(code)
 }
@@ -229,6 +234,10 @@ impl Reign<'_> {
             FOLDERS if self.watch.has_news() => self.next_scan = Instant::now() + SETTLE,
             LINK => self.hear_emperor(),
             STATS => self.serve_stats(),
+            Token(n @ MONITORS..VASSALS) => {
+                monitor::on_event(n - MONITORS);
+                self.compare();
+            }
             Token(n) if n >= VASSALS => self.on_vassal_event((n - VASSALS) / PER_VASSAL),
             _ => {}
         }

@@ -6,7 +6,7 @@ use super::output::Output;
 use super::scan::{self, Found, Source};
 use super::spawn::{self, Ends};
 use super::vassal::{End, History, Running, Vassal};
-use super::{PER_VASSAL, Reign, VASSALS};
+use super::{MONITORS, PER_VASSAL, Reign, VASSALS, monitor};
 use crate::exports::now;
 use crate::say;
 use crate::server::set_nonblocking;
@@ -29,6 +29,26 @@ impl Reign<'_> {
         self.sources = settings.sources.iter().map(|text| Source::of(text)).collect();
         self.watch
             .set(self.sources.iter().flat_map(scan::watched_folders).collect());
+        for (number, source) in self.sources.iter().enumerate() {
+            let Source::Plugin(text) = source else { continue };
+            if let Some((fd, at)) = monitor::look(text) {
+                let token = MONITORS + at;
+                let watched = (token < VASSALS).then(|| {
+                    self.poll
+                        .registry()
+                        .register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
+                });
+                if !matches!(watched, Some(Ok(()))) {
+                    say!("[emperor] source {number}: its descriptor cannot be watched, it is looked at now and then");
+                }
+            }
+        }
+        self.compare();
+    }
+
+    /// Compares the vassals that there are to be with those that are.
+    pub(super) fn compare(&mut self) {
+        let settings = &self.settings.emperor;
         let mut found: Vec<Found> = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             for one in scan::look(settings, number, source) {
@@ -36,6 +56,11 @@ impl Reign<'_> {
                 if !found.iter().any(|f| f.file == one.file) {
                     found.push(one);
                 }
+            }
+        }
+        for one in monitor::found() {
+            if !found.iter().any(|f| f.file == one.file) {
+                found.push(one);
             }
         }
         for source in &self.sources.clone() {

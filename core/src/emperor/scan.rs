@@ -32,6 +32,8 @@ pub struct Found {
     pub gid: u32,
     /// Executable by its owner.
     pub executable: bool,
+    /// A plugin asks for it: the name says nothing about where the file lies.
+    pub is_brought: bool,
 }
 
 /// How one source is to be read now.
@@ -43,6 +45,8 @@ pub enum Source {
     Pattern(String),
     /// Nothing is there (yet).
     Missing(String),
+    /// What a plugin knows.
+    Plugin(String),
 }
 
 impl Source {
@@ -50,6 +54,9 @@ impl Source {
     pub fn of(text: &str) -> Self {
         if let Some(pattern) = text.strip_prefix("glob://") {
             return Self::Pattern(pattern.to_owned());
+        }
+        if super::monitor::is_known(text) {
+            return Self::Plugin(text.to_owned());
         }
         let (path, is_folder) = text.strip_prefix("dir://").map_or((text, false), |path| (path, true));
         if Path::new(path).is_dir() {
@@ -83,7 +90,7 @@ pub fn look(settings: &Emperor, number: usize, source: &Source) -> Vec<Found> {
             .into_iter()
             .filter_map(|path| one(settings, number, path.clone(), path.to_str()?.to_owned(), None))
             .collect(),
-        Source::Missing(_) => Vec::new(),
+        Source::Missing(_) | Source::Plugin(_) => Vec::new(),
     };
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
@@ -107,6 +114,7 @@ fn one(settings: &Emperor, source: usize, file: PathBuf, id: String, folder: Opt
         id,
         source,
         file,
+        is_brought: false,
     })
 }
 
@@ -138,6 +146,7 @@ pub fn watched_folders(source: &Source) -> Vec<PathBuf> {
             let parent = Path::new(pattern).parent().filter(|p| !p.as_os_str().is_empty());
             matches(parent.and_then(Path::to_str).unwrap_or("."))
         }
+        Source::Plugin(_) => Vec::new(),
         // its coming into being is an event of the folder above
         Source::Missing(path) => {
             let parent = Path::new(path).parent().filter(|p| !p.as_os_str().is_empty());

@@ -45,6 +45,10 @@ fn arguments(settings: &Emperor, found: &Found) -> Vec<OsString> {
         None => "--ini".to_owned(),
     };
     let name = match settings.magic_exec && found.executable {
+        _ if found.is_brought => std::path::absolute(&found.file)
+            .unwrap_or_default()
+            .display()
+            .to_string(),
         true => format!(
             "exec://{}",
             std::path::absolute(&found.file).unwrap_or_default().display()
@@ -170,7 +174,8 @@ fn become_vassal(settings: &Settings, found: &Found, ends: &Ends, image: &Image,
     }
     unix_signal::reset();
     unix_signal::unblock();
-    plugin_hooks::vassal();
+    let record = plugin_hooks::vassal_record(&found.id, (found.uid, found.gid), ends.link);
+    plugin_hooks::vassal(record);
     if let Some(folder) = &found.folder {
         std::env::set_current_dir(folder).map_err(|e| format!("chdir({}): {e}", folder.display()))?;
     }
@@ -190,7 +195,7 @@ fn become_vassal(settings: &Settings, found: &Found, ends: &Ends, image: &Image,
         }
     }
     hooks::run_for_vassal(&settings.hooks.as_vassal, &subject);
-    plugin_hooks::vassal_before_exec();
+    plugin_hooks::vassal_before_exec(record);
     // whatever a plugin or a library left open is not the vassal's; the link is
     // SAFETY: plain numbers; an old kernel answers with an error, and then the flags of each descriptor count.
     unsafe {
@@ -255,6 +260,7 @@ mod tests {
             uid: 1000,
             gid: 1000,
             executable: true,
+            is_brought: false,
         }
     }
 

@@ -9,6 +9,7 @@ mod app;
 mod buffer;
 mod cache;
 mod document;
+mod emperor;
 mod encode;
 mod engine;
 mod event_queue;
@@ -24,6 +25,7 @@ mod memory;
 mod metric;
 mod mule;
 mod number;
+mod offload;
 mod option;
 mod outward;
 mod queue;
@@ -38,6 +40,7 @@ mod socket;
 mod spooler;
 mod string;
 mod thread;
+mod transformation;
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -92,6 +95,44 @@ pub fn micros() -> u64 {
 pub unsafe fn bytes_of<'a>(p: *const c_char, len: impl TryInto<usize>) -> &'a [u8] {
     // SAFETY: by the contract.
     unsafe { bytes(p, len) }
+}
+
+/// A thread of its own with a queue, for what plugins hand over; NULL: there is none (said).
+pub fn thread_with_queue(
+    run: unsafe extern "C" fn(*mut rsgi_plugin_api::abi::UwsgiThread),
+) -> *mut rsgi_plugin_api::abi::UwsgiThread {
+    thread::uwsgi_thread_new(Some(run))
+}
+
+/// Waits for a descriptor of a queue; `None`: interrupted.
+pub fn wait_in_queue(queue: i32) -> Option<i32> {
+    let mut fd = -1;
+    // SAFETY: a place of ours.
+    let count = unsafe { event_queue::event_queue_wait(queue, -1, &mut fd) };
+    (count > 0).then_some(fd)
+}
+
+/// A buffer of the C API.
+pub fn buffer_new(size: usize) -> *mut rsgi_plugin_api::abi::UwsgiBuffer {
+    buffer::uwsgi_buffer_new(size)
+}
+
+/// Adds bytes to a buffer; whether there was room.
+///
+/// # Safety
+/// It is one of the C API.
+pub unsafe fn buffer_append(to: *mut rsgi_plugin_api::abi::UwsgiBuffer, bytes: &[u8]) -> bool {
+    // SAFETY: by the contract.
+    unsafe { buffer::uwsgi_buffer_append(to, bytes.as_ptr().cast_mut().cast(), bytes.len()) == 0 }
+}
+
+/// Gives a buffer of the C API back, unless it is NULL.
+///
+/// # Safety
+/// It is NULL, or one of the C API that nobody uses any more.
+pub unsafe fn buffer_destroy(gone: *mut rsgi_plugin_api::abi::UwsgiBuffer) {
+    // SAFETY: by the contract.
+    unsafe { buffer::uwsgi_buffer_destroy(gone) }
 }
 
 pub use lock::OPS as LOCK_OPS;

@@ -117,7 +117,14 @@ pub unsafe extern "C" fn uwsgi_response_add_expires(req: *mut WsgiRequest, secon
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_response_write_headers_do(req: *mut WsgiRequest) -> c_int {
     // SAFETY: the header asks for a request of ours.
-    unsafe { result(response::send_head(Core::of(req))) }
+    unsafe {
+        let core = Core::of(req);
+        if crate::worker::offload_engine::is_used() {
+            // what follows may come from a thread that knows nothing of frames
+            core.response.end_by_close();
+        }
+        result(response::send_head(core))
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -365,29 +365,33 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 /// In a vassal's process, after the fork.
-pub fn vassal() {
+pub fn vassal(record: &mut UwsgiInstance) {
     for plugin in plugins(Of::Both) {
         if let Some(hook) = plugin.vassal {
-            // SAFETY: the vassal's process; the struct is opaque to plugins: only its address means something.
-            unsafe { hook(instance()) };
+            // SAFETY: the vassal's process; the record stays.
+            unsafe { hook(&mut *record) };
         }
     }
 }
 
 /// In a vassal's process, just before its exec.
-pub fn vassal_before_exec() {
+pub fn vassal_before_exec(record: &mut UwsgiInstance) {
     for plugin in plugins(Of::Both) {
         if let Some(hook) = plugin.vassal_before_exec {
             // SAFETY: as above.
-            unsafe { hook(instance()) };
+            unsafe { hook(&mut *record) };
         }
     }
 }
 
-/// What stands for the vassal in its hooks.
-fn instance() -> *mut UwsgiInstance {
-    static PLACE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    (&raw const PLACE).cast_mut().cast()
+/// What the hooks of a vassal's process are told of it.
+pub fn vassal_record(name: &str, owner: (u32, u32), link: i32) -> &'static mut UwsgiInstance {
+    // SAFETY: all fields are pointers and integers: zero is valid.
+    let mut record: UwsgiInstance = unsafe { std::mem::zeroed() };
+    crate::emperor::monitor::describe(&mut record, name, owner);
+    record.pid = std::process::id() as i32;
+    record.pipe[1] = link;
+    Box::leak(Box::new(record))
 }
 
 /// Whether a plugin makes a jail that the start goes on in.

@@ -7,6 +7,7 @@ pub mod body;
 pub mod outlet;
 pub mod response;
 pub mod tracing;
+pub mod transformation;
 pub mod vars;
 pub mod websocket;
 
@@ -21,6 +22,7 @@ use response::Response;
 use rsgi_plugin_api::abi::{UwsgiCore, UwsgiHeader, UwsgiWorker, WsgiRequest};
 use rsgi_protocol::Name;
 use rsgi_protocol::cgi::{Scratch, VarSink};
+use transformation::Transformations;
 use websocket::Websocket;
 
 /// The request slot of one thread of a worker.
@@ -43,6 +45,8 @@ pub struct Core {
     pub body: Body,
     /// What the rules of internal routing know of it.
     pub routing: RequestRouting,
+    /// What plugins make of the answer on its way.
+    pub transformations: Transformations,
     /// The answer under way.
     pub response: Response,
     /// In a worker that serves many at once: the place of its connection.
@@ -91,6 +95,7 @@ impl Core {
             log_variables: Vec::new(),
             body: Body::default(),
             routing: RequestRouting::default(),
+            transformations: Transformations::default(),
             response: Response::default(),
             client: usize::MAX,
             late_at: None,
@@ -160,6 +165,7 @@ impl Core {
         self.appended.clear();
         self.log_variables.clear();
         self.routing.clear();
+        self.transformations.clear();
         self.websocket = None;
         self.late_at = None;
         let (id, header, private) = (self.id, self.header, std::ptr::from_mut(self).cast());

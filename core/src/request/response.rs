@@ -1,7 +1,7 @@
 //! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
-use super::{Core, bytes_of, place, tracing, websocket};
+use super::{Core, bytes_of, place, tracing, transformation, websocket};
 use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
@@ -64,6 +64,8 @@ pub struct Response {
     may_be_encoded: bool,
     framing: Framing,
     is_http10: bool,
+    /// A body without a length ends with the connection, not with a last chunk.
+    ends_by_close: bool,
     is_head: bool,
     protocol: Option<SocketProtocol>,
     /// The number of the FastCGI request that is answered.
@@ -87,6 +89,7 @@ impl Response {
         self.may_be_encoded = false;
         self.framing = Framing::Undecided;
         self.is_http10 = is_http10;
+        self.ends_by_close = false;
         self.is_head = is_head;
         self.protocol = Some(protocol);
         self.fastcgi = None;
@@ -138,6 +141,11 @@ impl Response {
     /// The connection ends after this answer (the worker is leaving, the body cannot be skipped).
     pub fn close_after(&mut self) {
         self.keep_alive = false;
+    }
+
+    /// A body without a length ends with the connection.
+    pub fn end_by_close(&mut self) {
+        self.ends_by_close = true;
     }
 
     /// The client is taken for gone: nothing more is sent to it.
@@ -291,7 +299,7 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
             head.extend_from_slice(Decimal::new(length).as_bytes());
             head.extend_from_slice(b"\r\n");
             framing = Framing::Length(length);
-        } else if !response.is_http10 {
+        } else if !response.is_http10 && !response.ends_by_close {
             head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
             framing = Framing::Chunked;
         }
@@ -366,6 +374,17 @@ pub fn send_head(core: &mut Core) -> Result<(), ResponseError> {
 /// # Errors
 /// The client has gone.
 pub fn write(core: &mut Core, body: &[iovec], last: bool) -> Result<(), ResponseError> {
+    if !core.transformations.is_empty() && !core.response.is_head && !core.response.replaced {
+        return transformation::pass(core, body, last);
+    }
+    write_through(core, body, last)
+}
+
+/// The same behind all transformations.
+///
+/// # Errors
+/// The client has gone.
+pub fn write_through(core: &mut Core, body: &[iovec], last: bool) -> Result<(), ResponseError> {
     let mut size: u64 = body.iter().map(|p| p.iov_len as u64).sum();
     let first = !core.response.is_sent();
     if core.response.replaced {
@@ -501,6 +520,17 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
 /// # Errors
 /// The client has gone, or the file has become shorter.
 pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: u64) -> Result<(), ResponseError> {
+    if !core.transformations.is_empty() && !core.response.is_head {
+        let mut at = position;
+        while left > 0 {
+            let mut bytes = vec![0; left.min(65_536) as usize];
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, at).map_err(ResponseError::Gone)?;
+            write(core, &[place(&bytes)], false)?;
+            at += bytes.len() as u64;
+            left -= bytes.len() as u64;
+        }
+        return Ok(());
+    }
     if !core.response.is_sent() && left <= SMALL_FILE && !core.response.is_head {
         let mut bytes = vec![0; left as usize];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, position).map_err(ResponseError::Gone)?;
@@ -707,9 +737,32 @@ pub fn finish(core: &mut Core, complete: bool) -> bool {
     keep
 }
 
+/// The body will have another length than was stated.
+pub fn forget_length(core: &mut Core) {
+    if core.response.content_length.take().is_none() {
+        return;
+    }
+    let is_length = |line: &[u8]| {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        name.eq_ignore_ascii_case(b"content-length")
+    };
+    let head = std::mem::take(&mut core.response.head);
+    let kept = head.split_inclusive(|b| *b == b'\n').filter(|line| !is_length(line));
+    core.response.head = kept.flatten().copied().collect();
+    core.raw().header_cnt -= 1;
+}
+
 /// Ends the answer's body; whether the connection may go on.
 fn end_body(core: &mut Core, complete: bool) -> bool {
     if websocket::end(core, complete) {
+        return false;
+    }
+    if complete
+        && !core.transformations.is_empty()
+        && !core.response.is_head
+        && let Err(e) = transformation::pass(core, &[], true)
+    {
+        crate::worker::serve::say_unless_gone(&e);
         return false;
     }
     if !core.response.is_sent() {

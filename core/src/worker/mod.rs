@@ -7,6 +7,7 @@ pub mod engine;
 pub mod events;
 mod exec;
 pub mod offload;
+pub mod offload_engine;
 pub mod poll;
 pub mod serve;
 

@@ -2,9 +2,11 @@
 
 mod alarm;
 mod buffer;
+mod emperor;
 mod events;
 mod figures;
 mod logger;
+mod offload;
 mod option;
 mod outward;
 mod plugin;
@@ -13,12 +15,15 @@ mod route;
 mod server;
 mod stamp;
 mod tools;
+mod transformation;
 
 pub use alarm::{UwsgiAlarm, UwsgiAlarmInit, UwsgiAlarmInstance, UwsgiAlarmRun};
 pub use buffer::UwsgiBuffer;
+pub use emperor::{UwsgiEmperorScanner, UwsgiImperialMonitor, UwsgiInstance, UwsgiMonitorFn};
 pub use events::{RSGI_DRAINED, RSGI_GONE, RSGI_LATE, RSGI_READABLE, RsgiEvents};
 pub use figures::{UwsgiCache, UwsgiDaemon, UwsgiShared, UwsgiSpooler};
 pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
+pub use offload::{UwsgiOffloadEngine, UwsgiOffloadEvent, UwsgiOffloadPrepare, UwsgiOffloadRequest};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use outward::{
     UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiExceptionHandlerInstance,
@@ -39,17 +44,32 @@ pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
 pub use tools::{
     UwsgiAlarmFd, UwsgiDynDict, UwsgiLockFn, UwsgiLockOps, UwsgiRegexpList, UwsgiSharedarea, UwsgiStats, UwsgiThread,
 };
-
-/// `struct uwsgi_instance`: a vassal; opaque here.
-#[repr(C)]
-pub struct UwsgiInstance {
-    _private: [u8; 0],
-}
+pub use transformation::{UwsgiTransform, UwsgiTransformation};
 
 /// `struct uwsgi_gateway`: opaque.
 #[repr(C)]
 pub struct UwsgiGateway {
     _private: [u8; 0],
+}
+
+/// `struct uwsgi_legion`: there are none.
+#[repr(C)]
+pub struct UwsgiLegion {
+    _private: [u8; 0],
+}
+
+/// `struct uwsgi_legion_action`: never called.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UwsgiLegionAction {
+    /// Its name.
+    pub name: *mut std::ffi::c_char,
+    /// What it would do.
+    pub func: Option<unsafe extern "C" fn(*mut UwsgiLegion, *mut std::ffi::c_char) -> std::ffi::c_int>,
+    /// What would be said.
+    pub log_msg: *mut std::ffi::c_char,
+    /// NULL
+    pub next: *mut UwsgiLegionAction,
 }
 
 /// Results of the request hook.

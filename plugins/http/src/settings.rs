@@ -105,6 +105,10 @@ pub struct Settings {
     pub dialect: Dialect,
     /// Failed backends are not logged.
     pub quiet: bool,
+    /// Where servers announce themselves for a host (`http-subscription-server`).
+    pub announcements: Option<String>,
+    /// How long one that is silent is believed in.
+    pub tolerance: Duration,
 }
 
 impl Default for Settings {
@@ -133,6 +137,8 @@ impl Default for Settings {
             forwarders: AllowList::default(),
             dialect: Dialect::default(),
             quiet: false,
+            announcements: None,
+            tolerance: Duration::from_secs(17),
         }
     }
 }

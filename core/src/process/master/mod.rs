@@ -34,6 +34,7 @@ use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::push::Pushers;
 use crate::stats::server::StatsServer;
+use crate::subscription::Announcer;
 use crate::{alarm, cache, log, metrics, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
@@ -236,6 +237,7 @@ struct Master {
     /// Metrics that are made of others, and limits.
     collectors: metrics::collect::Collectors,
     metric_files: metrics::files::MetricFiles,
+    announcer: Announcer,
     crons: Vec<crons::CommandCron>,
 }
 
@@ -332,6 +334,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
         pushers: None,
         collectors: metrics::collect::Collectors::configured(&server.settings),
         metric_files: metrics::files::MetricFiles::default(),
+        announcer: Announcer::default(),
         crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {

@@ -62,6 +62,9 @@ impl Gateway {
             }
             self.advance(key);
         }
+        for line in self.links.sweep(now) {
+            (self.config.log)(&line);
+        }
         self.heads.truncate(64);
     }
 }
