@@ -377,3 +377,26 @@ fn units_are_good() {
         assert_eq!(String::from_utf8_lossy(&checked.stderr), "", "{unit}");
     }
 }
+
+#[test]
+fn a_server_called_uwsgi_keeps_its_name_over_reloads() {
+    let setup = Setup::new();
+    let folder = setup.dir().join("bin");
+    std::fs::create_dir(&folder).expect("the folder is writable");
+    std::os::unix::fs::symlink(program("rsgi"), folder.join("uwsgi")).expect("the folder is writable");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let plugins = build_dir().display().to_string();
+    let mut server = setup
+        .program("uwsgi".into())
+        .env("PATH", &path)
+        .wsgi("def application(e, sr):\n    sr('200 OK', [])\n    return [b'named']\n")
+        .args(["--plugins-dir", &plugins, "--master"])
+        .start();
+    let name = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    assert_eq!(name(server.pid()), "uwsgi\n");
+    server.signal(libc::SIGHUP);
+    server.wait_log("WSGI app 0", 2);
+    server.wait_log("spawned rsgi worker 1", 2);
+    assert_eq!(name(server.pid()), "uwsgi\n");
+    assert_eq!(get(server.port(), "/").text(), "named");
+}
