@@ -11,8 +11,6 @@ case ${1:-} in
     "" | --update) ;;
     *) header=$1 ;;
 esac
-# abidiff walks the graph of types by recursion: structs that point at each other overflow the usual stack
-ulimit -s "$(ulimit -H -s)" 2> /dev/null || true
 baseline=$here/uwsgi-h.$(uname -m).abi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
