@@ -98,7 +98,7 @@ fn free_port() -> String {
 
 /// The page with other ports, and with this tree in place of the one that readers have somewhere.
 fn for_this_run(text: &str) -> String {
-    let mut text = text.replace("/path/to/rsgi", TOP);
+    let mut text = text.replace("/usr/share/rsgi/plugin-api", &format!("{TOP}/plugin-api"));
     for port in PORTS {
         let other = free_port();
         text = text.replace(&format!(":{port}"), &format!(":{other}"));

@@ -254,6 +254,9 @@ impl Master {
         let failures = self.pauses[id].as_ref().map_or(0, |p| p.failures) + 1;
         let pause = Duration::from_millis(100)
             .saturating_mul(1 << failures.min(10))
+            .max(Duration::from_secs(
+                self.server.settings.processes.forkbomb_delay.into(),
+            ))
             .min(LONGEST_PAUSE);
         say!("worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}");
         self.pauses[id] = Some(Pause {
