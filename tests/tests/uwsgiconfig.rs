@@ -137,3 +137,86 @@ fn what_is_missing_is_named() {
         assert!(words(&output).contains(why), "{}", words(&output));
     }
 }
+
+const COMPUTED: &str = r#"
+import os, sys
+NAME = 'computed'
+CFLAGS = ["-DWORD='\"%s\"'" % 'told']
+if sys.platform.startswith('linux'):
+    CFLAGS += os.environ.get('COMPUTED_FLAGS', '-DOTHER=7').split()
+try:
+    LIBS = os.popen('pkg-config --libs no-such-library 2>/dev/null').read().rstrip().split()
+except Exception:
+    LIBS = []
+GCC_LIST = ['computed']
+BINARY_LIST = [('words', 'words.txt')]
+os.system('touch was_run')
+def post_build(config):
+    os.system('touch was_run')
+"#;
+
+const COMPUTED_C: &str = r#"
+#include <uwsgi.h>
+extern char words_start[], words_end[];
+static int init(void) {
+    uwsgi_log("COMPUTED %s %d %.*s\n", WORD, OTHER, (int) (words_end - words_start), words_start);
+    return 0;
+}
+struct uwsgi_plugin computed_plugin = { .name = "computed", .init = init };
+"#;
+
+#[test]
+fn a_description_is_read_and_not_run() {
+    let setup = Setup::new();
+    tree(
+        &setup,
+        &[
+            ("t/uwsgiplugin.py", COMPUTED),
+            ("t/computed.c", COMPUTED_C),
+            ("t/words.txt", "some words"),
+        ],
+    );
+    let built = build(setup.dir(), &["t"]);
+    assert!(built.status.success(), "{}", words(&built));
+    assert!(
+        words(&built).contains("t/uwsgiplugin.py:14: post_build is not run"),
+        "{}",
+        words(&built)
+    );
+    assert!(!setup.dir().join("was_run").exists() && !setup.dir().join("t/was_run").exists());
+    let ended = setup.args(["--plugin", "./computed_plugin.so"]).run();
+    assert!(
+        ended.output.contains("COMPUTED told 7 some words\n"),
+        "{}",
+        ended.output
+    );
+}
+
+#[test]
+fn what_must_be_run_is_run_when_the_user_says_so() {
+    let setup = Setup::new();
+    let script = "NAME='computed'\nCFLAGS=open('flags').read().split()\nGCC_LIST=['computed']\nBINARY_LIST=[('words', 'words.txt')]\n";
+    tree(
+        &setup,
+        &[
+            ("t/uwsgiplugin.py", script),
+            ("t/computed.c", COMPUTED_C),
+            ("t/words.txt", "more"),
+            ("t/flags", "-DWORD='\"run\"' -DOTHER=1"),
+        ],
+    );
+    let refused = build(setup.dir(), &["t"]);
+    assert!(!refused.status.success());
+    assert!(
+        words(&refused).contains("t/uwsgiplugin.py:2: open() cannot be told without running the file; if you trust it, set UWSGICONFIG_RUN_SCRIPTS=1"),
+        "{}",
+        words(&refused)
+    );
+    let built = Command::new(program("uwsgiconfig"))
+        .args(["--plugin", "t"])
+        .current_dir(setup.dir())
+        .env("UWSGICONFIG_RUN_SCRIPTS", "1")
+        .output()
+        .expect("uwsgiconfig can be run");
+    assert!(built.status.success(), "{}", words(&built));
+}

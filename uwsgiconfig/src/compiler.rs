@@ -28,6 +28,16 @@ pub enum BuildError {
         /// the file
         path: PathBuf,
     },
+    /// A description that only running it would tell.
+    #[error("{path}:{line}: {what} cannot be told without running the file; if you trust it, set UWSGICONFIG_RUN_SCRIPTS=1", path = path.display())]
+    MustRun {
+        /// the file
+        path: PathBuf,
+        /// where, from 1
+        line: usize,
+        /// what stands there
+        what: String,
+    },
     /// A description that must be run, and no Python to run it.
     #[error("{path}: computes its flags, and {python} cannot run it ({reason}); install it with: apt-get install python3", path = path.display())]
     NoPython {
@@ -166,6 +176,11 @@ pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool
     for source in &mut plugin.sources {
         *source = stage.place(source);
     }
+    for (number, (symbol, file)) in plugin.binaries.iter().enumerate() {
+        let file = std::path::absolute(file)?;
+        let source = stage.write(&format!("binary-{number}.s"), &binary_source(symbol, &file))?;
+        plugin.sources.push(source);
+    }
     if !plugin.requires.is_empty() {
         plugin
             .sources
@@ -192,6 +207,12 @@ pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool
     }
     if loud {
         println!("{command:?}");
+    }
+    if let Some(line) = plugin.post_build {
+        eprintln!(
+            "{}:{line}: post_build is not run",
+            target.join("uwsgiplugin.py").display()
+        );
     }
     run(command, &compiler[0], &plugin.name, &stage)?;
     Ok(file)
@@ -244,6 +265,15 @@ fn missing_header(words: &str) -> Option<String> {
                 .or(rest.strip_suffix("' file not found"))?;
             Some(header.trim_start_matches('\'').to_owned())
         })
+}
+
+/// A file as it is, between two symbols.
+fn binary_source(symbol: &str, file: &Path) -> String {
+    let name = file.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    format!(
+        ".section .rodata\n.balign 16\n.global {symbol}_start\n{symbol}_start:\n.incbin \"{name}\"\n\
+         .global {symbol}_end\n{symbol}_end:\n.byte 0\n.section .note.GNU-stack,\"\",%progbits\n"
+    )
 }
 
 fn requires_source(names: &[String]) -> String {

@@ -4,6 +4,7 @@
 pub mod compiler;
 pub mod metadata;
 pub mod profile;
+mod script;
 pub mod server;
 mod stage;
 

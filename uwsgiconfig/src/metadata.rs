@@ -1,7 +1,8 @@
 //! What is to be built: a single source, or a folder that `uwsgiplugin.py` describes (NAME, CFLAGS, LDFLAGS, LIBS,
-//! GCC_LIST, REQUIRES). Files that only assign literals, as nearly all do, are read without Python; others are run.
+//! GCC_LIST, REQUIRES, BINARY_LIST). The file is read, not run, unless the user says that it may be.
 
 use crate::compiler::BuildError;
+use crate::script::{self, Trouble, Value};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,10 @@ pub struct Metadata {
     pub sources: Vec<PathBuf>,
     /// Plugins that must be loaded with it.
     pub requires: Vec<String>,
+    /// The line of a `post_build` function, which is not run.
+    pub post_build: Option<usize>,
+    /// Files that become part of it, each with the symbol that its bytes begin at (`SYMBOL_start`, `SYMBOL_end`).
+    pub binaries: Vec<(String, PathBuf)>,
 }
 
 impl Metadata {
@@ -46,9 +51,16 @@ impl Metadata {
     fn of_folder(folder: &Path) -> Result<Self, BuildError> {
         let script = folder.join("uwsgiplugin.py");
         let text = std::fs::read_to_string(&script).map_err(|_| BuildError::NoScript { path: script.clone() })?;
-        let values = match literals(&text) {
-            Some(values) => values,
-            None => evaluate(folder, &script)?,
+        let values = match understood(&text, folder) {
+            Ok(values) => values,
+            Err(_) if std::env::var(PERMISSION).is_ok_and(|value| value == "1") => evaluate(folder, &script)?,
+            Err(trouble) => {
+                return Err(BuildError::MustRun {
+                    path: script,
+                    line: trouble.line,
+                    what: trouble.what,
+                });
+            }
         };
         let list = |key: &str| {
             values
@@ -78,6 +90,11 @@ impl Metadata {
             libs: flags("LIBS")?,
             sources: list("GCC_LIST").iter().map(|s| source(folder, s)).collect(),
             requires: list("REQUIRES"),
+            post_build: list("post_build").first().and_then(|line| line.parse().ok()),
+            binaries: list("BINARY_LIST")
+                .chunks_exact(2)
+                .map(|pair| (pair[0].clone(), folder.join(&pair[1])))
+                .collect(),
         })
     }
 }
@@ -94,89 +111,32 @@ fn source(folder: &Path, entry: &str) -> PathBuf {
 /// A key and its value, a plain string as a list of one.
 type Values = Vec<(String, Vec<String>)>;
 
-/// Reads `KEY = 'text'` and `KEY = ['a', 'b']` lines; `None` when the file has anything else in it.
-pub fn literals(text: &str) -> Option<Values> {
-    let mut values = Values::new();
-    let mut rest = text;
-    loop {
-        rest = skip_blank(rest);
-        if rest.is_empty() {
-            return Some(values);
-        }
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-        let key = &rest[..end];
-        rest = rest[end..].trim_start_matches([' ', '\t']).strip_prefix('=')?;
-        rest = rest.trim_start_matches([' ', '\t']);
-        let (value, after) = value(rest)?;
-        if key.is_empty() {
-            return None;
-        }
-        values.retain(|(k, _)| k != key);
-        values.push((key.to_owned(), value));
-        let after = after.trim_start_matches([' ', '\t', ';']);
-        if !(after.is_empty() || after.starts_with('\n') || after.starts_with('\r') || after.starts_with('#')) {
-            return None;
-        }
-        rest = after;
-    }
-}
+/// What of a script counts.
+const KEYS: [&str; 7] = [
+    "NAME",
+    "CFLAGS",
+    "LDFLAGS",
+    "LIBS",
+    "GCC_LIST",
+    "REQUIRES",
+    "BINARY_LIST",
+];
 
-fn skip_blank(mut text: &str) -> &str {
-    loop {
-        text = text.trim_start();
-        match text.strip_prefix('#') {
-            Some(comment) => text = comment.split_once('\n').map_or("", |(_, rest)| rest),
-            None => return text,
-        }
-    }
-}
+/// Set to 1 by whoever trusts the scripts that they build with.
+const PERMISSION: &str = "UWSGICONFIG_RUN_SCRIPTS";
 
-fn value(text: &str) -> Option<(Vec<String>, &str)> {
-    let Some(closing) = text
-        .strip_prefix('[')
-        .map(|_| ']')
-        .or(text.strip_prefix('(').map(|_| ')'))
-    else {
-        let (one, rest) = string(text)?;
-        return Some((vec![one], rest));
-    };
-    let mut rest = &text[1..];
-    let mut list = Vec::new();
-    loop {
-        rest = skip_blank(rest);
-        if let Some(rest) = rest.strip_prefix(closing) {
-            return Some((list, rest));
-        }
-        let (item, after) = string(rest)?;
-        list.push(item);
-        rest = skip_blank(after);
-        match rest.strip_prefix(',') {
-            Some(after) => rest = after,
-            None if rest.starts_with(closing) => {}
-            None => return None,
-        }
+/// What a script says, without running it.
+fn understood(text: &str, folder: &Path) -> Result<Values, Trouble> {
+    let outcome = script::read(text, folder)?;
+    let known = KEYS.iter().filter_map(|key| {
+        let value = outcome.names.get(*key)?;
+        Some(value.list().map(|list| ((*key).to_owned(), list)))
+    });
+    let mut values: Values = known.collect::<Result<_, _>>()?;
+    if let Some(function) = outcome.names.get("post_build").and_then(Value::trouble) {
+        values.push(("post_build".into(), vec![function.line.to_string()]));
     }
-}
-
-fn string(text: &str) -> Option<(String, &str)> {
-    let quote = text.chars().next().filter(|c| *c == '"' || *c == '\'')?;
-    if text.starts_with("\"\"\"") || text.starts_with("'''") {
-        return None;
-    }
-    let mut out = String::new();
-    let mut chars = text.char_indices().skip(1);
-    while let Some((at, c)) = chars.next() {
-        match c {
-            c if c == quote => return Some((out, &text[at + 1..])),
-            '\\' => match chars.next()?.1 {
-                c @ ('\\' | '\'' | '"') => out.push(c),
-                _ => return None,
-            },
-            '\n' => return None,
-            c => out.push(c),
-        }
-    }
-    None
+    Ok(values)
 }
 
 const EVALUATE: &str = r"
@@ -193,11 +153,12 @@ sys.path.insert(0, folder)
 os.chdir(folder)
 names = {'__file__': script, '__name__': 'uwsgiplugin'}
 exec(compile(open(script).read(), script, 'exec'), names)
-for key in ('NAME', 'CFLAGS', 'LDFLAGS', 'LIBS', 'GCC_LIST', 'REQUIRES'):
+for key in ('NAME', 'CFLAGS', 'LDFLAGS', 'LIBS', 'GCC_LIST', 'REQUIRES', 'BINARY_LIST'):
     value = names.get(key)
     if value is None:
         continue
-    for item in ([value] if isinstance(value, str) else list(value)):
+    value = [value] if isinstance(value, str) else list(value)
+    for item in sum(([x] if isinstance(x, str) or x is None else list(x) for x in value), []):
         if item is not None: print('\x01%s\x02%s' % (key, item))
 ";
 
@@ -237,29 +198,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literal_scripts_are_read_without_python() {
-        let values = literals(
-            "# a comment\nNAME='dirplug'\nCFLAGS = ['-DA=1', \"-I/x y\"]\nLDFLAGS=[]\nLIBS=[\n  '-lm', # math\n]\nGCC_LIST = ('one', 'two.cc')\n",
-        )
-        .unwrap();
+    fn scripts_are_read_as_far_as_somebody_asks() {
+        let text = "import os\nNAME='dirplug'\nCFLAGS = ['-DA=1', \"-I/x y\"]\nLDFLAGS=[]\nLIBS=os.environ.get('NO_SUCH', '-lm').split()\nGCC_LIST = ('one', 'two.cc')\nBINARY_LIST=[('logo', 'logo.png')]\nos.system('touch x')\n";
+        let values = understood(text, Path::new(".")).unwrap();
         let get = |k: &str| values.iter().find(|(n, _)| n == k).map(|(_, v)| v.join("|"));
         assert_eq!(get("NAME").as_deref(), Some("dirplug"));
         assert_eq!(get("CFLAGS").as_deref(), Some("-DA=1|-I/x y"));
         assert_eq!(get("LDFLAGS").as_deref(), Some(""));
         assert_eq!(get("LIBS").as_deref(), Some("-lm"));
         assert_eq!(get("GCC_LIST").as_deref(), Some("one|two.cc"));
-    }
-
-    #[test]
-    fn anything_computed_needs_python() {
-        for text in [
-            "import os\nNAME='x'\n",
-            "NAME='x'\nCFLAGS=os.popen('a').read().split()\n",
-            "NAME='a' + 'b'\n",
-            "if 1: NAME='x'",
-        ] {
-            assert_eq!(literals(text), None, "{text}");
-        }
+        assert_eq!(get("BINARY_LIST").as_deref(), Some("logo|logo.png"));
+        let trouble = understood("NAME='x'\nCFLAGS=compute()\n", Path::new(".")).unwrap_err();
+        assert_eq!((trouble.line, trouble.what.as_str()), (2, "compute()"));
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub fn load(
     let mut problems = mistyped;
     problems.extend(collected.problems.iter().map(ToString::to_string));
     problems.append(&mut plugins.problems);
+    if asks_for_check(&collected) {
+        problems.append(&mut plugins.missing);
+    }
     let host = plugins.host;
     let settings = apply(&collected, &environment, host, &mut problems);
     for name in unclaimed {
@@ -308,6 +311,8 @@ struct PluginDirectives<'a> {
     /// What the scan of the command line has already done, and how often.
     done: HashMap<(String, String), usize>,
     problems: Vec<String>,
+    /// Plugins that the start goes on without; a problem for who asks for a check.
+    missing: Vec<String>,
 }
 
 impl<'a> PluginDirectives<'a> {
@@ -316,6 +321,7 @@ impl<'a> PluginDirectives<'a> {
             host,
             done: HashMap::new(),
             problems: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -346,7 +352,11 @@ impl<'a> PluginDirectives<'a> {
             "plugin" | "plugins" => {
                 for name in names {
                     // the host has said what is wrong; it goes on without
-                    let _ = self.host.load(name, false, origin);
+                    if self.host.load(name, false, origin).is_err() {
+                        self.missing.push(format!(
+                            "unable to load plugin \"{name}\" ({origin}): the reason stands above; a start goes on without it"
+                        ));
+                    }
                 }
             }
             _ => {

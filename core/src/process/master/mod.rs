@@ -347,7 +347,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
-    hooks::settle();
+    hooks::settle(&server.settings.hooks.after_request);
     match is_reload {
         true => hooks::on_reload(),
         false => hooks::on_starting().map_err(std::io::Error::other)?,
@@ -521,7 +521,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
-    hooks::settle();
+    hooks::settle(&server.settings.hooks.after_request);
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(
