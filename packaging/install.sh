@@ -1,12 +1,14 @@
 #!/bin/sh
-# install.sh [--list] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or names
-# them: one line "MODE PATH" each. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, RELEASE (the folder of the
+# install.sh [--list | --remove] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or
+# names them, one line "MODE PATH" each, or removes them. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, RELEASE (the folder of the
 # binaries) and, for builds for another machine, RUN_FROM (a folder of the same binaries that run here) and STRIP.
 set -eu
 cd "$(dirname "$0")/.."
 
-list=no
-[ "${1:-}" != --list ] || { list=yes && shift; }
+action=install
+case ${1:-} in
+    --list | --remove) action=${1#--} && shift ;;
+esac
 : "${DESTDIR:=}" "${PREFIX:=/usr/local}" "${RELEASE:=target/release}" "${STRIP:=}"
 : "${BINDIR:=$PREFIX/bin}" "${LIBDIR:=$PREFIX/lib}" "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}"
 : "${MANDIR:=$DATADIR/man}" "${DOCDIR:=$DATADIR/doc}" "${PLUGINDIR:=$LIBDIR/rsgi/plugins}"
@@ -102,10 +104,23 @@ entry() { # entry MODE DESTINATION SOURCE
             return
             ;;
     esac
-    if [ "$list" = yes ]; then
-        echo "$mode $place"
-        return
-    fi
+    case $action:$mode in
+        list:*)
+            echo "$mode $place"
+            return
+            ;;
+        remove:conf | remove:dir) return ;;
+        remove:*)
+            rm -f "$DESTDIR$place"
+            inside=${place%/*}
+            # folders of our own, as far as they are empty
+            while [ "$inside" != "${inside%/rsgi*}" ]; do
+                rmdir "$DESTDIR$inside" 2>/dev/null || break
+                inside=${inside%/*}
+            done
+            return
+            ;;
+    esac
     case $mode in
         dir) mkdir -p "$DESTDIR$place" ;;
         link)

@@ -38,8 +38,12 @@ fn listed(packages: &[&str]) -> Vec<(String, String)> {
 }
 
 fn make_install(variables: &[String]) {
+    make("install", variables);
+}
+
+fn make(target: &str, variables: &[String]) {
     let output = Command::new("make")
-        .args(["-s", "install"])
+        .args(["-s", target])
         .arg(format!("RELEASE={}", build_dir().display()))
         .args(variables)
         .current_dir(TOP)
@@ -99,6 +103,20 @@ fn packagers_find_everything_in_its_place() {
     let pc = std::fs::read_to_string(root.path().join("usr/lib/pkgconfig/rsgi.pc")).expect("it is there");
     assert!(pc.contains("prefix=/usr\n") && !pc.contains('@'), "{pc}");
     assert!(!pc.contains(&root.path().display().to_string()), "{pc}");
+    make(
+        "uninstall",
+        &[format!("DESTDIR={}", root.path().display()), "PREFIX=/usr".into()],
+    );
+    let left = Command::new("find")
+        .arg(root.path())
+        .args(["!", "-type", "d", "-o", "-name", "rsgi*"])
+        .output();
+    let left = String::from_utf8(left.expect("find can be run").stdout).expect("text");
+    assert_eq!(left, "", "uninstall leaves files or folders");
+    assert!(
+        root.path().join("usr/lib/pkgconfig").is_dir(),
+        "a folder of others is gone"
+    );
 }
 
 #[test]
