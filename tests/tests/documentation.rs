@@ -317,7 +317,14 @@ fn the_book_has_every_page() {
             );
         }
     }
-    let generated = ["options.md", "api.md", "refused.md", "changelog.md"];
+    let generated = [
+        "options.md",
+        "api.md",
+        "refused.md",
+        "changelog.md",
+        "uwsgi.md",
+        "uwsgidecorators.md",
+    ];
     for link in summary.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
         let exists = Path::new(TOP).join("docs").join(link).is_file();
         assert!(
