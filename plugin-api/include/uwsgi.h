@@ -1151,7 +1151,8 @@ int uwsgi_sharedarea_unlock(int id);
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in init or post_init: one more; NULL: there is one of this name, or no room (said in the log). Its value is
  * what is written to *metric->value. With the collector "ptr" it follows *(int64_t *) value, which the master reads each
- * second and which is never freed; other collectors, freq and custom are of no effect. */
+ * second and which is never freed; with that of uwsgi_register_metric_collector() it is computed each freq seconds; custom is
+ * of no effect. */
 struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid, uint8_t type, char *collector, void *value,
                                            uint32_t freq, void *custom);
 int64_t uwsgi_metric_get(char *name, char *oid);          /* [any] 0: also when there is none */
@@ -1910,6 +1911,16 @@ struct uwsgi_legion_action {
     struct uwsgi_legion_action *next;
 };
 struct uwsgi_legion_action *uwsgi_legion_action_register(char *name, int (*func)(struct uwsgi_legion *, char *));
+
+/* A way to compute metrics: --metric name=N,collector=NAME, and uwsgi_register_metric(.., NAME, ..). */
+struct uwsgi_metric_collector {
+    char *name;
+    int64_t (*func)(struct uwsgi_metric *);
+    struct uwsgi_metric_collector *next; /* NULL */
+};
+/* [master] in on_load: func(metric) runs in [master] each second, or as seldom as freq says, and returns the value. It must
+ * not block. The record is the host's. The host's own names are kept. */
+struct uwsgi_metric_collector *uwsgi_register_metric_collector(char *name, int64_t (*func)(struct uwsgi_metric *));
 
 #ifdef __cplusplus
 }

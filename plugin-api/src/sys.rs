@@ -671,4 +671,8 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut UwsgiLegion, *mut c_char) -> c_int>,
     ) -> *mut UwsgiLegionAction;
+    pub fn uwsgi_register_metric_collector(
+        name: *mut c_char,
+        func: Option<unsafe extern "C" fn(*mut UwsgiMetric) -> i64>,
+    ) -> *mut UwsgiMetricCollector;
 }

@@ -119,6 +119,7 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiEmperorScanner "struct uwsgi_emperor_scanner": fd data event_func monitor next;
         UwsgiInstance "struct uwsgi_instance": name pid status last_mod use_config pipe pipe_config config config_len accepting uid socket_name reserved;
         UwsgiLegionAction "struct uwsgi_legion_action": func log_msg next;
+        UwsgiMetricCollector "struct uwsgi_metric_collector": func next;
         UwsgiClock "struct uwsgi_clock": seconds microseconds next;
     };
     let dir = std::env::temp_dir().join(format!("rsgi-layout-{}", std::process::id()));
