@@ -6,9 +6,10 @@ LIBDIR  ?= $(PREFIX)/lib
 # what `make install` installs of packaging/files; rsgi-emperor (units of systemd) besides, if it is named
 PACKAGES ?= rsgi-core rsgi-plugin-python3 rsgi-plugin-lua5.4 rsgi-plugin-http rsgi-loggers librsgi1 rsgi-dev
 PLUGINS  = $(LIBDIR)/rsgi/plugins
+VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install vendor deb deb-check clean
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install uninstall docs vendor dist deb deb-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -97,11 +98,22 @@ $(RELEASE)/rsgi:
 install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX); PACKAGES= names parts of packaging/files
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) RELEASE=$(RELEASE) packaging/install.sh $(PACKAGES)
 
+uninstall: ## remove what `make install` with the same variables has installed, but for configurations
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) packaging/install.sh --remove $(PACKAGES)
+
+docs: $(RELEASE)/rsgi ## the documentation as a site, in target/book (installs mdbook with cargo if it is missing)
+	@command -v mdbook >/dev/null || $(CARGO) install mdbook --locked
+	@PATH="$$PATH:$$HOME/.cargo/bin" packaging/docs.sh $(RELEASE)/rsgi $(RELEASE)/../book
+
 vendor: ## the crates of the build in vendor/, for builds without a network
 	mkdir -p .cargo
 	$(CARGO) vendor --locked vendor > .cargo/config.toml
 
-deb: $(RELEASE)/rsgi ## Debian packages, in target/deb (needs dpkg-dev)
+dist: ## the source of the last commit as rsgi-VERSION.tar.gz, in target
+	git archive --prefix=rsgi-$(VERSION)/ -o $(RELEASE)/../rsgi-$(VERSION).tar.gz HEAD
+
+deb: ## Debian packages, in target/deb (needs dpkg-dev); NO_BUILD=1: of what was built before
+	@[ -n "$(NO_BUILD)" ] || $(MAKE) build PREFIX=/usr LIBDIR=/usr/lib
 	@RELEASE=$(RELEASE) packaging/deb/build.sh $(RELEASE)/../deb
 
 deb-check: deb ## lintian, and install, run and purge them in a new Debian (as root; needs lintian and debootstrap)

@@ -29,6 +29,7 @@ need python3 command -v python3
 need libpython3-dev has_library 'libpython3\.'
 if [ "$purpose" = test ]; then
     want g++ command -v g++
+    want curl command -v curl
     want dpkg-dev command -v dpkg-shlibdeps
     want groff command -v groff
     want abigail-tools command -v abidiff

@@ -1,12 +1,14 @@
 #!/bin/sh
-# install.sh [--list] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or names
-# them: one line "MODE PATH" each. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, RELEASE (the folder of the
+# install.sh [--list | --remove] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or
+# names them, one line "MODE PATH" each, or removes them. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, RELEASE (the folder of the
 # binaries) and, for builds for another machine, RUN_FROM (a folder of the same binaries that run here) and STRIP.
 set -eu
 cd "$(dirname "$0")/.."
 
-list=no
-[ "${1:-}" != --list ] || { list=yes && shift; }
+action=install
+case ${1:-} in
+    --list | --remove) action=${1#--} && shift ;;
+esac
 : "${DESTDIR:=}" "${PREFIX:=/usr/local}" "${RELEASE:=target/release}" "${STRIP:=}"
 : "${BINDIR:=$PREFIX/bin}" "${LIBDIR:=$PREFIX/lib}" "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}"
 : "${MANDIR:=$DATADIR/man}" "${DOCDIR:=$DATADIR/doc}" "${PLUGINDIR:=$LIBDIR/rsgi/plugins}"
@@ -14,9 +16,9 @@ list=no
 : "${PKGCONFIGDIR:=$LIBDIR/pkgconfig}"
 : "${ZSHDIR:=$DATADIR/zsh/site-functions}" "${SYSCONFDIR:=$etc}" "${UNITDIR:=$LIBDIR/systemd/system}" "${RUN_FROM:=$RELEASE}"
 [ "$PREFIX" = /usr ] && var=/var || var=$PREFIX/var
-: "${LOCALSTATEDIR:=$var}"
+: "${LOCALSTATEDIR:=$var}" "${WEBUSER:=www-data}"
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-variables="PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR PLUGINDIR PKGCONFIGDIR ZSHDIR SYSCONFDIR UNITDIR LOCALSTATEDIR VERSION"
+variables="PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR PLUGINDIR PKGCONFIGDIR ZSHDIR SYSCONFDIR UNITDIR LOCALSTATEDIR WEBUSER VERSION"
 
 fill() { # every @VARIABLE@ of the input replaced
     script=""
@@ -42,6 +44,18 @@ prepare() {
     done
 }
 
+# A Cargo.toml of the workspace that stands alone: what it takes from the workspace is written out.
+manifest() {
+    awk 'FNR == NR { if (/^\[/) part = $0
+                     else if (part ~ /^\[workspace\.(package|dependencies)\]/ && / = /) { key = $1; sub(/^[^=]*= /, ""); value[key] = $0 }
+                     next }
+         /^\[lints\]/ { skip = 1; next }
+         /^\[/ { skip = 0 }
+         skip { next }
+         /^[a-z-]+\.workspace = true/ { key = $1; sub(/\.workspace$/, "", key); print key " = " value[key]; next }
+         { print }' Cargo.toml -
+}
+
 put() { # put MODE SOURCE DESTINATION
     mkdir -p "$DESTDIR${3%/*}"
     case $2 in
@@ -53,6 +67,10 @@ put() { # put MODE SOURCE DESTINATION
             prepare
             # shellcheck disable=SC2086
             (cd / && "$programs"/bin/${2#run:}) > "$DESTDIR$3"
+            chmod "$1" "$DESTDIR$3"
+            ;;
+        manifest:*)
+            manifest < "${2#manifest:}" > "$DESTDIR$3"
             chmod "$1" "$DESTDIR$3"
             ;;
         fill:*)
@@ -68,6 +86,17 @@ entry() { # entry MODE DESTINATION SOURCE
     case $place in
         */)
             folder=$place
+            case $source in
+                crate:*)
+                    crate=${source#crate:}
+                    (cd "$crate" && find . -type f | sed 's|^\./||' | sort) | while read -r file; do
+                        origin=$crate/$file
+                        [ "$file" != Cargo.toml ] || origin=manifest:$origin
+                        entry "$mode" "$folder$file" "$origin"
+                    done
+                    return
+                    ;;
+            esac
             for file in $source; do
                 [ -f "$file" ] || { echo "packaging/files: $file: no such file" >&2 && exit 1; }
                 entry "$mode" "$folder${file##*/}" "$file"
@@ -75,10 +104,23 @@ entry() { # entry MODE DESTINATION SOURCE
             return
             ;;
     esac
-    if [ "$list" = yes ]; then
-        echo "$mode $place"
-        return
-    fi
+    case $action:$mode in
+        list:*)
+            echo "$mode $place"
+            return
+            ;;
+        remove:conf | remove:dir) return ;;
+        remove:*)
+            rm -f "$DESTDIR$place"
+            inside=${place%/*}
+            # folders of our own, as far as they are empty
+            while [ "$inside" != "${inside%/rsgi*}" ]; do
+                rmdir "$DESTDIR$inside" 2>/dev/null || break
+                inside=${inside%/*}
+            done
+            return
+            ;;
+    esac
     case $mode in
         dir) mkdir -p "$DESTDIR$place" ;;
         link)

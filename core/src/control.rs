@@ -21,6 +21,13 @@ pub fn run(command: Command) -> u8 {
         Command::Cflags => print(&uwsgiconfig::cflags()),
         Command::ConfigPy => print(uwsgiconfig::wrapper(&beside("uwsgiconfig")).trim_end()),
         Command::DotH => print(uwsgiconfig::HEADER.trim_end()),
+        Command::PluginInfo(name) => match crate::plugin::info::text(&name) {
+            Ok(text) => print(&text),
+            Err(why) => {
+                say!("{why}");
+                1
+            }
+        },
         Command::BuildPlugin(target) => build(&target),
         Command::Version => print(env!("CARGO_PKG_VERSION")),
         Command::Ping(address, seconds) => ping::run(&address, Duration::from_secs(seconds)),

@@ -36,6 +36,7 @@ pub mod spooler;
 pub mod startup;
 pub mod static_files;
 pub mod stats;
+pub mod subscription;
 pub mod top;
 pub mod unix_signal;
 pub mod worker;

@@ -204,6 +204,7 @@ extern "C" fn on_stacks(_: i32) {
 
 extern "C" fn on_abort(signal: i32) {
     let errno = errno();
+    crate::plugin::inside::tell(signal);
     if !crate::process::harakiri::write_stacks(true) {
         // SAFETY: async-signal-safe calls: what SIGABRT does without a handler, once this one has returned.
         unsafe {

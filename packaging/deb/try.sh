@@ -49,6 +49,12 @@ emperor=$!
 [ "$(ask 9090)" = vassal ] || { cat /var/log/rsgi/* && fail "the vassal does not answer"; }
 logrotate -f /etc/logrotate.d/rsgi-emperor
 [ -s /var/log/rsgi/emperor.log.1 ] || fail "logrotate did not rotate"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    ask 9090 >/dev/null
+    [ ! -s /var/log/rsgi/emperor.log ] || break
+    sleep 1
+done
+[ -s /var/log/rsgi/emperor.log ] || fail "the log does not go on after its rotation"
 kill -TERM $emperor
 wait $emperor || fail "the emperor ended with $?"
 [ -z "$(pgrep -x rsgi || true)" ] || fail "processes are left"
@@ -67,9 +73,20 @@ lua=$!
 kill -TERM $lua
 wait $lua || fail "uwsgi_lua ended with $?"
 
+echo "a program with librsgi:"
+printf '#include <rsgi.h>\nint main(int c, char **v, char **e) { return uwsgi_init(c, v, e); }\n' >/tmp/own.c
+# shellcheck disable=SC2046
+gcc -Wall -Werror -o /tmp/own /tmp/own.c $(pkg-config --cflags --libs librsgi)
+/tmp/own --http-socket 127.0.0.1:9092 --http-socket-modifier1 6 --lua /tmp/app.lua >/tmp/own.log 2>&1 &
+own=$!
+[ "$(ask 9092)" = lua ] || { cat /tmp/own.log && fail "the program does not answer"; }
+kill -TERM $own
+wait $own || fail "the program ended with $?"
+
 echo "purge:"
-dpkg --purge rsgi-emperor rsgi-dev rsgi-loggers rsgi-plugin-http rsgi-plugin-lua5.4 rsgi-plugin-python3 rsgi-core \
-    >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg --purge"; }
+names=$(for package in /packages/*.deb; do dpkg-deb --field "$package" Package; done)
+# shellcheck disable=SC2086
+dpkg --purge $names >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg --purge"; }
 state >/tmp/after
 diff /tmp/before /tmp/after || fail "the lines with > are left"
 echo "nothing is left"

@@ -7,7 +7,6 @@ use crate::abi::{
     UwsgiStringList, UwsgiWorker, WsgiRequest,
 };
 use abi_stable::StableAbi;
-use abi_stable::abi_stability::check_layout_compatibility;
 use abi_stable::type_layout::TypeLayout;
 use std::ffi::c_void;
 
@@ -38,18 +37,55 @@ pub fn own() -> *const c_void {
     std::ptr::from_ref::<TypeLayout>(<Agreed as StableAbi>::LAYOUT).cast()
 }
 
-/// Compares the layouts of a plugin with ours.
+/// Compares the layouts of a plugin with ours: each struct must begin as ours does. One that has grown at its end, or
+/// into what was reserved, is the same to whoever knows its beginning alone.
 ///
 /// # Errors
-/// The report of the differences.
+/// The first difference, in a line.
 ///
 /// # Safety
 /// `theirs` came from [`own`] of a loaded plugin.
 pub unsafe fn check(theirs: *const c_void) -> Result<(), String> {
     // SAFETY: by the contract; plugins are never unloaded.
-    let theirs = unsafe { &*theirs.cast::<TypeLayout>() };
-    let report = check_layout_compatibility(<Agreed as StableAbi>::LAYOUT, theirs);
-    report.into_result().map_err(|e| e.to_string())
+    let theirs = fields(unsafe { &*theirs.cast::<TypeLayout>() });
+    let ours = fields(<Agreed as StableAbi>::LAYOUT);
+    for (name, their) in theirs {
+        if let Some((_, our)) = ours.iter().find(|(n, _)| *n == name) {
+            same_beginning(our, their)?;
+        }
+    }
+    Ok(())
+}
+
+fn fields(of: &'static TypeLayout) -> Vec<(&'static str, &'static TypeLayout)> {
+    let fields = of.get_fields().into_iter().flat_map(|fields| fields.iter());
+    fields.map(|field| (field.name(), field.layout())).collect()
+}
+
+/// With `repr(C)`, fields of equal sizes in the same order lie at the same places.
+fn same_beginning(ours: &'static TypeLayout, theirs: &'static TypeLayout) -> Result<(), String> {
+    let shape = |(name, layout): (&'static str, &'static TypeLayout)| (name, layout.size(), layout.alignment());
+    let (our_fields, their_fields) = (fields(ours), fields(theirs));
+    for (our, their) in our_fields
+        .into_iter()
+        .map(shape)
+        .zip(their_fields.into_iter().map(shape))
+    {
+        if our.0.starts_with("reserved") || their.0.starts_with("reserved") {
+            break;
+        }
+        if our != their {
+            return Err(format!(
+                "{}: the plugin has {} ({} bytes) where this server has {} ({} bytes)",
+                ours.name(),
+                their.0,
+                their.1,
+                our.0,
+                our.1
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -62,16 +98,45 @@ mod tests {
         unsafe { check(own()) }.unwrap();
     }
 
+    macro_rules! other {
+        ($($body:tt)*) => {{
+            mod other {
+                use abi_stable::StableAbi;
+                #[repr(C)]
+                #[derive(StableAbi)]
+                #[allow(dead_code)] // only its layout is compared
+                pub struct Agreed {
+                    buffer: UwsgiBuffer,
+                }
+                #[repr(C)]
+                #[derive(StableAbi)]
+                #[allow(dead_code)] // only its layout is compared
+                struct UwsgiBuffer { $($body)* }
+            }
+            std::ptr::from_ref::<TypeLayout>(<other::Agreed as StableAbi>::LAYOUT).cast()
+        }};
+    }
+
     #[test]
-    fn a_field_of_another_kind_is_reported() {
-        #[repr(C)]
-        #[derive(StableAbi)]
-        #[allow(dead_code)] // only its layout is compared
-        struct Agreed {
-            plugin: u64,
-        }
-        let other = std::ptr::from_ref::<TypeLayout>(<Agreed as StableAbi>::LAYOUT).cast();
+    fn structs_may_grow_at_their_end() {
+        let theirs = other! { buf: *mut i8, pos: usize, };
         // SAFETY: a layout of the same crate.
-        assert!(unsafe { check(other) }.is_err());
+        assert_eq!(unsafe { check(theirs) }, Ok(()));
+        let theirs = other! { buf: *mut i8, pos: usize, reserved: [u64; 9], };
+        // SAFETY: as above.
+        assert_eq!(unsafe { check(theirs) }, Ok(()));
+    }
+
+    #[test]
+    fn a_field_of_another_kind_or_in_another_place_is_reported() {
+        for theirs in [
+            other! { buf: *mut i8, pos: u32, },
+            other! { buf: *mut i8, len: usize, },
+            other! { pos: usize, buf: *mut i8, },
+        ] {
+            // SAFETY: as above.
+            let report = unsafe { check(theirs) }.unwrap_err();
+            assert!(report.starts_with("UwsgiBuffer: the plugin has "), "{report}");
+        }
     }
 }

@@ -66,6 +66,8 @@ static void after_request(struct wsgi_request *wsgi_req) {
     log_request(wsgi_req);
 }
 
+void called_after(struct wsgi_request *wsgi_req) { uwsgi_log("CALLED AFTER %d\n", wsgi_req->status); }
+
 struct uwsgi_plugin every_hook_plugin = {
     .name = "every_hook",
     .modifier1 = 201,

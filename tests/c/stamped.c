@@ -3,11 +3,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifndef MAJOR
+#define MAJOR 1
+#endif
 #ifndef MINOR
 #define MINOR 0
 #endif
-static const struct { uint32_t a, b, c; char name[8]; uint32_t words[4]; } note
-    __attribute__((section(".note.uwsgi.abi"), used, aligned(4))) = { 6, 16, 1, "uWSGI\0\0", { 1, MINOR, SIZE, 64 } };
+struct stamp { uint32_t a, b, c; char name[8]; uint32_t words[4]; };
+#define STAMP __attribute__((section(".note.uwsgi.abi"), used, aligned(4)))
+#ifndef WITHOUT_STAMP
+static const struct stamp note STAMP = { 6, 16, 1, "uWSGI\0\0", { MAJOR, MINOR, SIZE, 64 } };
+#endif
+#ifdef SECOND_MINOR
+static const struct stamp second STAMP = { 6, 16, 1, "uWSGI\0\0", { MAJOR, SECOND_MINOR, SIZE, 64 } };
+#endif
 
 /* what a host would meet that believed a stamp with far too large a size */
 char nothing[1 << 20];

@@ -38,8 +38,12 @@ fn listed(packages: &[&str]) -> Vec<(String, String)> {
 }
 
 fn make_install(variables: &[String]) {
+    make("install", variables);
+}
+
+fn make(target: &str, variables: &[String]) {
     let output = Command::new("make")
-        .args(["-s", "install"])
+        .args(["-s", target])
         .arg(format!("RELEASE={}", build_dir().display()))
         .args(variables)
         .current_dir(TOP)
@@ -73,12 +77,46 @@ fn packagers_find_everything_in_its_place() {
         let bits = u32::from_str_radix(&mode, 8).expect("a mode in octal");
         assert_eq!(metadata.permissions().mode() & 0o777, bits, "{}", path.display());
     }
+    let manifest = root.path().join("usr/share/rsgi/plugin-api/Cargo.toml");
+    let told = Command::new("cargo")
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
+        .arg(&manifest)
+        .output()
+        .expect("cargo can be run");
+    let words = String::from_utf8_lossy(&told.stdout) + String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "the crate does not stand alone: {words}");
+    let version = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(
+        words.contains(&version) && words.contains("\"edition\":\"2024\""),
+        "{words}"
+    );
     let page = std::fs::read_to_string(root.path().join("usr/share/man/man1/rsgi.1")).expect("it is there");
     assert!(page.contains("Plugin python") && page.contains("wsgi\\-file") && page.contains("Plugin http"));
     assert!(!page.contains("Plugin greeter"), "an example is in the page");
     let pc = std::fs::read_to_string(root.path().join("usr/lib/pkgconfig/rsgi.pc")).expect("it is there");
     assert!(pc.contains("prefix=/usr\n") && !pc.contains('@'), "{pc}");
     assert!(!pc.contains(&root.path().display().to_string()), "{pc}");
+    make(
+        "uninstall",
+        &[format!("DESTDIR={}", root.path().display()), "PREFIX=/usr".into()],
+    );
+    let left = Command::new("find")
+        .arg(root.path())
+        .args(["!", "-type", "d", "-o", "-name", "rsgi*"])
+        .output();
+    let left = String::from_utf8(left.expect("find can be run").stdout).expect("text");
+    assert_eq!(left, "", "uninstall leaves files or folders");
+    assert!(
+        root.path().join("usr/lib/pkgconfig").is_dir(),
+        "a folder of others is gone"
+    );
 }
 
 #[test]
@@ -356,4 +394,27 @@ fn units_are_good() {
         };
         assert_eq!(String::from_utf8_lossy(&checked.stderr), "", "{unit}");
     }
+}
+
+#[test]
+fn a_server_called_uwsgi_keeps_its_name_over_reloads() {
+    let setup = Setup::new();
+    let folder = setup.dir().join("bin");
+    std::fs::create_dir(&folder).expect("the folder is writable");
+    std::os::unix::fs::symlink(program("rsgi"), folder.join("uwsgi")).expect("the folder is writable");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let plugins = build_dir().display().to_string();
+    let mut server = setup
+        .program("uwsgi".into())
+        .env("PATH", &path)
+        .wsgi("def application(e, sr):\n    sr('200 OK', [])\n    return [b'named']\n")
+        .args(["--plugins-dir", &plugins, "--master"])
+        .start();
+    let name = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    assert_eq!(name(server.pid()), "uwsgi\n");
+    server.signal(libc::SIGHUP);
+    server.wait_log("WSGI app 0", 2);
+    server.wait_log("spawned rsgi worker 1", 2);
+    assert_eq!(name(server.pid()), "uwsgi\n");
+    assert_eq!(get(server.port(), "/").text(), "named");
 }

@@ -145,6 +145,28 @@ fn the_harakiri_hook_runs_before_the_worker_is_killed() {
 }
 
 #[test]
+fn functions_are_called_after_each_request() {
+    let mut server = every_hook()
+        .args([
+            "--after-request-hook",
+            "called_after",
+            "--after-request-call",
+            "not_there",
+        ])
+        .start();
+    get(server.port(), "/");
+    get(server.port(), "/");
+    server.wait_log("CALLED AFTER 200", 2);
+    assert!(
+        server
+            .log()
+            .contains("after-request-hook: unable to call function \"not_there\""),
+        "{}",
+        server.log()
+    );
+}
+
+#[test]
 fn a_crash_ends_one_worker_and_names_the_plugin() {
     let mut server = every_hook().start();
     use std::io::{Read, Write};

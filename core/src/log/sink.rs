@@ -270,6 +270,11 @@ pub fn deliver_here(on: bool) {
     DELIVERS.store(on, Ordering::Release);
 }
 
+/// Whether this process hands lines to loggers itself.
+pub fn delivers() -> bool {
+    DELIVERS.load(Ordering::Acquire)
+}
+
 /// This process is a worker that hands its lines to loggers of its own; `requests_only`: those of requests alone.
 pub(super) fn deliver_in_worker(requests_only: bool) {
     IS_WORKER.store(true, Ordering::Release);

@@ -16,6 +16,15 @@ pub fn keep_stderr() {
     ORIGINAL.store(unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 3) }, Ordering::Release);
 }
 
+/// Where a process writes what it has to say at once, in signal handlers too: the standard error that the reader of the
+/// pipe had before, descriptor 2 in all others.
+pub fn of_this_process() -> i32 {
+    match super::sink::delivers() {
+        true => last(),
+        false => 2,
+    }
+}
+
 /// Where the log of this process ends when it does not go through a pipe.
 pub(super) fn last() -> i32 {
     match ORIGINAL.load(Ordering::Acquire) {

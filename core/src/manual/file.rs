@@ -54,7 +54,7 @@ pub fn page() -> String {
     }
     out += ".SH EXAMPLE\n";
     out += &roff::verbatim(
-        "[uwsgi]\nhttp-socket = 0.0.0.0:9090\nwsgi-file = %d/app.py\nprocesses = %k\nthreads = 2\n\
+        "[uwsgi]\nhttp-socket = 0.0.0.0:9090\nwsgi-file = %dapp.py\nprocesses = %k\nthreads = 2\n\
          if-env = STAGING\nstats = :9191\nendif =",
     );
     out += ".PP\n.B rsgi \\-\\-check\\-config\n.I FILE\ntells every mistake of a file, and what each of its options means here.\n";

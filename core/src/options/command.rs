@@ -41,6 +41,8 @@ pub enum Command {
     ConfigPy,
     /// `--dot-h`: the header.
     DotH,
+    /// `--plugin-info NAME`: what a plugin's file says of itself.
+    PluginInfo(String),
     /// `--build-plugin DIRECTORY`
     BuildPlugin(String),
 }

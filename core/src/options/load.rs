@@ -5,7 +5,7 @@ use super::apply::Applier;
 use super::command::Command;
 use super::plugin_host::{PluginHost, PluginOption};
 use super::spec::{Apply, OptionSpec};
-use super::{environment, explain, help, parse, table};
+use super::{environment, explain, help, parse, report, table};
 use crate::cli;
 use crate::config::{Collected, Dialect, Directive, Environment, Observer, Origin, Reader, read_source};
 use crate::manual;
@@ -80,6 +80,9 @@ pub fn load(
     let mut problems = mistyped;
     problems.extend(collected.problems.iter().map(ToString::to_string));
     problems.append(&mut plugins.problems);
+    if asks_for_check(&collected) {
+        problems.append(&mut plugins.missing);
+    }
     let host = plugins.host;
     let settings = apply(&collected, &environment, host, &mut problems);
     for name in unclaimed {
@@ -96,6 +99,9 @@ pub fn load(
     if asks_for_check(&collected) {
         problems.append(&mut host.preflight(&settings));
         problems.extend(crate::startup::hooks::mistakes(&settings, false));
+        for line in report::text(&collected, &settings, host).lines() {
+            host.say(line);
+        }
     }
     if !problems.is_empty() {
         return Err(ConfigErrors { problems });
@@ -305,6 +311,8 @@ struct PluginDirectives<'a> {
     /// What the scan of the command line has already done, and how often.
     done: HashMap<(String, String), usize>,
     problems: Vec<String>,
+    /// Plugins that the start goes on without; a problem for who asks for a check.
+    missing: Vec<String>,
 }
 
 impl<'a> PluginDirectives<'a> {
@@ -313,6 +321,7 @@ impl<'a> PluginDirectives<'a> {
             host,
             done: HashMap::new(),
             problems: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -343,7 +352,11 @@ impl<'a> PluginDirectives<'a> {
             "plugin" | "plugins" => {
                 for name in names {
                     // the host has said what is wrong; it goes on without
-                    let _ = self.host.load(name, false, origin);
+                    if self.host.load(name, false, origin).is_err() {
+                        self.missing.push(format!(
+                            "unable to load plugin \"{name}\" ({origin}): the reason stands above; a start goes on without it"
+                        ));
+                    }
                 }
             }
             _ => {

@@ -433,7 +433,7 @@ fn contradictions_are_found() {
 
 #[test]
 fn what_has_no_effect_is_said_once() {
-    let run = ini("subscribe-to = a:1\nsubscribe-to = b:1\nksm = 1\n");
+    let run = ini("write-errors-tolerance = 1\nwrite-errors-tolerance = 2\nksm = 1\n");
     let lines: Vec<_> = run
         .plugins
         .said
@@ -442,8 +442,8 @@ fn what_has_no_effect_is_said_once() {
         .collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(
-        run.settings().values("subscribe-to").collect::<Vec<_>>(),
-        ["a:1", "b:1"]
+        run.settings().values("write-errors-tolerance").collect::<Vec<_>>(),
+        ["1", "2"]
     );
 }
 

@@ -12,6 +12,7 @@ mod help;
 mod load;
 pub(crate) mod parse;
 mod plugin_host;
+mod report;
 mod resolve;
 mod spec;
 mod suggest;

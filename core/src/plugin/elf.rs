@@ -2,6 +2,10 @@
 //! requires, and its table of options. That is how a foreign file is refused before its constructors run, and how
 //! the host knows whose option `--wsgi-file` is without loading every plugin.
 
+mod details;
+
+pub use details::Details;
+
 use super::loader::LoadError;
 use super::mapped::Mapped;
 use object::elf::FileHeader64;

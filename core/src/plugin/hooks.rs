@@ -1,9 +1,11 @@
 //! The calls of the hooks, one function per moment of a process's life. Which plugins a hook is called for (request
 //! plugins, generic ones, both) is the header's; no lock of ours is held around a call.
 
+use super::inside::{Inside, Place};
 use super::loader::name_of;
 use super::registry::registry;
 use crate::server;
+use crate::settings::Action;
 use rsgi_plugin_api::abi::{JailStart, UwsgiInstance, UwsgiPlugin, WsgiRequest};
 use std::ffi::CStr;
 use std::sync::OnceLock;
@@ -30,16 +32,29 @@ fn plugins(of: Of) -> Vec<&'static UwsgiPlugin> {
         .collect()
 }
 
+/// Calls a hook of a plugin that has it; a process that ends in there can say where. What it returned, if it was called.
+macro_rules! call {
+    ($plugin:expr, $hook:ident($($arg:expr),*)) => {
+        $plugin.$hook.map(|hook| {
+            const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($hook), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => c"?",
+            };
+            let _inside = Inside::enter(Place::new($plugin, NAME));
+            // SAFETY: called in the process, the thread and at the moment that the header states for this hook, with
+            // arguments that live during the call.
+            unsafe { hook($($arg),*) }
+        })
+    };
+}
+
 /// Defines a function that calls a hook without arguments for every plugin that has it.
 macro_rules! moments {
     ($($(#[$doc:meta])* $hook:ident: $of:ident;)*) => { $(
         $(#[$doc])*
         pub fn $hook() {
             for plugin in plugins(Of::$of) {
-                if let Some(hook) = plugin.$hook {
-                    // SAFETY: called in the process and at the moment that the header states for this hook.
-                    unsafe { hook() };
-                }
+                call!(plugin, $hook());
             }
         }
     )* };
@@ -95,10 +110,7 @@ macro_rules! verdicts {
         /// The plugin that refused; it has said why.
         pub fn $hook($($arg: $type),*) -> Result<(), Refused> {
             for plugin in plugins(Of::Both) {
-                if let Some(hook) = plugin.$hook
-                    // SAFETY: called in the process and at the moment that the header states for this hook.
-                    && unsafe { hook($($arg as i32),*) } < 0
-                {
+                if call!(plugin, $hook($($arg as i32),*)).is_some_and(|rc| rc < 0) {
                     return Err(Refused { plugin: name_of(plugin), hook: stringify!($hook) });
                 }
             }
@@ -129,76 +141,87 @@ verdicts! {
 /// A worker was reaped; `status` as from `waitpid`.
 pub fn child_exit(worker: usize, pid: i32, status: i32) {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.child_exit {
-            // SAFETY: in the master, after the reaping.
-            unsafe { hook(worker as i32, pid, status) };
-        }
+        call!(plugin, child_exit(worker as i32, pid, status));
     }
 }
 
 /// So many workers are to run from now on.
 pub fn nworkers_changed(now: usize, before: Option<usize>) {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.nworkers_changed {
-            // SAFETY: in the master.
-            unsafe { hook(now as i32, before.map_or(-1, |n| n as i32)) };
-        }
+        call!(plugin, nworkers_changed(now as i32, before.map_or(-1, |n| n as i32)));
     }
 }
 
 /// First thing of a worker's orderly end.
 pub fn worker_exit(worker: usize) {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.worker_exit {
-            // SAFETY: in the worker's main thread.
-            unsafe { hook(worker as i32) };
-        }
+        call!(plugin, worker_exit(worker as i32));
     }
 }
 
 /// In a worker's main thread, outside of a request: it was told to stop at once.
 pub fn worker_int() {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.worker_int {
-            // SAFETY: at the moment that the header states for this step.
-            unsafe { hook(CALM) };
-        }
+        call!(plugin, worker_int(CALM));
     }
 }
 
 /// The same after a deadline or SIGABRT.
 pub fn worker_abort() {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.worker_abort {
-            // SAFETY: as above.
-            unsafe { hook(CALM) };
-        }
+        call!(plugin, worker_abort(CALM));
     }
 }
 
 const IN_SIGNAL: i32 = 0;
 const CALM: i32 = 1;
 
+/// What is called before and after requests.
+type RequestHook = unsafe extern "C" fn(*mut WsgiRequest);
+
 /// The hooks that signal handlers and requests call: looked up once, so that neither allocates nor searches.
 struct Hot {
     dump_stacks: Vec<unsafe extern "C" fn(i32)>,
     worker_int: Vec<unsafe extern "C" fn(i32) -> i32>,
     worker_abort: Vec<unsafe extern "C" fn(i32) -> i32>,
-    pre_request: Vec<unsafe extern "C" fn(*mut WsgiRequest)>,
-    post_request: Vec<unsafe extern "C" fn(*mut WsgiRequest)>,
+    pre_request: Vec<(Place, RequestHook)>,
+    post_request: Vec<(Place, RequestHook)>,
 }
 
 static HOT: OnceLock<Hot> = OnceLock::new();
 
+/// Functions of `--after-request-hook`, by name; one that is not there is said.
+fn after_request_functions(actions: &[Action]) -> Vec<(Place, RequestHook)> {
+    let find = |action: &Action| {
+        let Action::Call(name) = action else { return None };
+        let address = crate::startup::hooks::function_address(name)
+            .inspect_err(|why| crate::say!("after-request-hook: {why}"))
+            .ok()?;
+        // SAFETY: uWSGI's contract of this option: a function that takes the request; its name lives for ever.
+        let (hook, function) = unsafe {
+            let name = CStr::from_ptr(server::keep(name));
+            (name, std::mem::transmute::<*mut std::ffi::c_void, RequestHook>(address))
+        };
+        let plugin = c"of after-request-hook";
+        Some((Place { plugin, hook }, function))
+    };
+    actions.iter().filter_map(find).collect()
+}
+
 /// Before the first fork, when all plugins are there.
-pub fn settle() {
+pub fn settle(after_request: &[Action]) {
     let all = plugins(Of::Both);
+    let placed = |hook: &'static CStr, of: fn(&UwsgiPlugin) -> Option<RequestHook>| -> Vec<_> {
+        all.iter().filter_map(|p| Some((Place::new(p, hook), of(p)?))).collect()
+    };
+    let mut post_request: Vec<_> = placed(c"post_request", |p| p.post_request);
+    post_request.extend(after_request_functions(after_request));
     let _ = HOT.set(Hot {
         dump_stacks: all.iter().filter_map(|p| p.dump_stacks).collect(),
         worker_int: all.iter().filter_map(|p| p.worker_int).collect(),
         worker_abort: all.iter().filter_map(|p| p.worker_abort).collect(),
-        pre_request: all.iter().filter_map(|p| p.pre_request).collect(),
-        post_request: all.iter().filter_map(|p| p.post_request).collect(),
+        pre_request: placed(c"pre_request", |p| p.pre_request),
+        post_request,
     });
 }
 
@@ -246,7 +269,8 @@ pub fn has_post_request() -> bool {
 /// # Safety
 /// `req` is the request that this thread's core serves.
 pub unsafe fn pre_request(req: *mut WsgiRequest) {
-    for hook in HOT.get().into_iter().flat_map(|h| &h.pre_request) {
+    for (place, hook) in HOT.get().into_iter().flat_map(|h| &h.pre_request) {
+        let _inside = Inside::enter(*place);
         // SAFETY: by the contract.
         unsafe { hook(req) };
     }
@@ -257,7 +281,8 @@ pub unsafe fn pre_request(req: *mut WsgiRequest) {
 /// # Safety
 /// `req` is the request that this thread's core has just served.
 pub unsafe fn post_request(req: *mut WsgiRequest) {
-    for hook in HOT.get().into_iter().flat_map(|h| &h.post_request) {
+    for (place, hook) in HOT.get().into_iter().flat_map(|h| &h.post_request) {
+        let _inside = Inside::enter(*place);
         // SAFETY: by the contract.
         unsafe { hook(req) };
     }
@@ -266,49 +291,31 @@ pub unsafe fn post_request(req: *mut WsgiRequest) {
 /// First thing in a mule: of request plugins only.
 pub fn post_fork_aside() {
     for plugin in plugins(Of::Request) {
-        if let Some(hook) = plugin.post_fork {
-            // SAFETY: in the new process, in its only thread.
-            unsafe { hook() };
-        }
+        call!(plugin, post_fork());
     }
 }
 
 /// A mule's script: whether a plugin has run it.
 pub fn mule(script: &CStr) -> bool {
-    plugins(Of::Request).into_iter().any(|plugin| {
-        // SAFETY: in the mule's main thread; the caller's text lives as long as the process.
-        plugin
-            .mule
-            .is_some_and(|hook| unsafe { hook(script.as_ptr().cast_mut()) } == 1)
-    })
+    plugins(Of::Request)
+        .into_iter()
+        .any(|plugin| call!(plugin, mule(script.as_ptr().cast_mut())) == Some(1))
 }
 
 /// A mule's message: whether a plugin has taken it.
 pub fn mule_msg(message: &mut [u8]) -> bool {
-    plugins(Of::Request).into_iter().any(|plugin| {
-        // SAFETY: in the mule's main thread, with a message that lives during the call.
-        plugin
-            .mule_msg
-            .is_some_and(|hook| unsafe { hook(message.as_mut_ptr().cast(), message.len()) } == 1)
-    })
+    plugins(Of::Request)
+        .into_iter()
+        .any(|plugin| call!(plugin, mule_msg(message.as_mut_ptr().cast(), message.len())) == Some(1))
 }
 
 /// A spooler's task: what the first plugin that wants it says, 0 when none does.
 pub fn spooler(name: &str, packet: &mut [u8], body: &mut [u8]) -> i32 {
     let name = std::ffi::CString::new(name).unwrap_or_default();
     for plugin in plugins(Of::Request) {
-        let Some(hook) = plugin.spooler else { continue };
         let (text, len) = (packet.as_mut_ptr().cast(), packet.len() as u16);
-        // SAFETY: in the spooler's main thread; name, packet and body live during the call.
-        let outcome = unsafe {
-            hook(
-                name.as_ptr().cast_mut(),
-                text,
-                len,
-                body.as_mut_ptr().cast(),
-                body.len(),
-            )
-        };
+        let (rest, rest_len) = (body.as_mut_ptr().cast(), body.len());
+        let outcome = call!(plugin, spooler(name.as_ptr().cast_mut(), text, len, rest, rest_len)).unwrap_or(0);
         if outcome != 0 {
             return outcome;
         }
@@ -319,12 +326,8 @@ pub fn spooler(name: &str, packet: &mut [u8], body: &mut [u8]) -> i32 {
 /// `init` of every plugin; one that fails is said and the others go on.
 pub fn init() {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.init {
-            // SAFETY: master, single-threaded, options read.
-            let rc = unsafe { hook() };
-            if rc < 0 {
-                crate::log::line(&format!("plugin {}: init failed ({rc})", name_of(plugin)));
-            }
+        if let Some(rc) = call!(plugin, init()).filter(|rc| *rc < 0) {
+            crate::log::line(&format!("plugin {}: init failed ({rc})", name_of(plugin)));
         }
     }
 }
@@ -344,7 +347,8 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
         }
         0
     }
-    let Some(hook) = plugins(Of::Generic).into_iter().find_map(|p| p.jail) else {
+    let jails = plugins(Of::Generic).into_iter();
+    let Some((plugin, hook)) = jails.filter_map(|p| Some((p, p.jail?))).next() else {
         return rest();
     };
     let outcome = std::sync::Arc::new(Mutex::new(None));
@@ -355,6 +359,7 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
         let value = rest();
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
     }));
+    let _inside = Inside::enter(Place::new(plugin, c"jail"));
     // SAFETY: master, still root; the plugin calls `start` in its jail, in this thread, and returns when it returns.
     unsafe { hook(JailStart(Some(start)), (*server::view()).argv) };
     let value = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -367,20 +372,14 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
 /// In a vassal's process, after the fork.
 pub fn vassal(record: &mut UwsgiInstance) {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.vassal {
-            // SAFETY: the vassal's process; the record stays.
-            unsafe { hook(&mut *record) };
-        }
+        call!(plugin, vassal(&mut *record));
     }
 }
 
 /// In a vassal's process, just before its exec.
 pub fn vassal_before_exec(record: &mut UwsgiInstance) {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.vassal_before_exec {
-            // SAFETY: as above.
-            unsafe { hook(&mut *record) };
-        }
+        call!(plugin, vassal_before_exec(&mut *record));
     }
 }
 
@@ -402,49 +401,39 @@ pub fn has_jail() -> bool {
 /// After a fork: 0 in the parent, 1 in the child.
 pub fn post_uwsgi_fork(step: i32) {
     for plugin in plugins(Of::Request) {
-        if let Some(hook) = plugin.post_uwsgi_fork {
-            // SAFETY: called right after the fork, in the thread that forked.
-            unsafe { hook(step) };
-        }
+        call!(plugin, post_uwsgi_fork(step));
     }
 }
 
 /// 0: the master before its first fork; 1: a child after its fork.
 pub fn master_fixup(step: i32) {
     for plugin in plugins(Of::Request) {
-        if let Some(hook) = plugin.master_fixup {
-            // SAFETY: at the moment that the header states.
-            unsafe { hook(step) };
-        }
+        call!(plugin, master_fixup(step));
     }
 }
 
 /// First thing in the request thread of core 1 and up.
 pub fn init_thread(core: usize) {
     for plugin in plugins(Of::Request) {
-        if let Some(hook) = plugin.init_thread {
-            // SAFETY: in the new thread, before its first request.
-            unsafe { hook(core as i32) };
-        }
+        call!(plugin, init_thread(core as i32));
     }
 }
 
 /// A worker is over time and about to be killed.
 pub fn harakiri(worker: usize) {
     for plugin in plugins(Of::Both) {
-        if let Some(hook) = plugin.harakiri {
-            // SAFETY: in the master.
-            unsafe { hook(worker as i32) };
-        }
+        call!(plugin, harakiri(worker as i32));
     }
 }
 
 /// `--mount`: the id of the app, or `None` when no plugin knows it.
 pub fn mount_app(mountpoint: &CStr, app: &CStr) -> Option<i32> {
     plugins(Of::Request).into_iter().find_map(|plugin| {
-        let hook = plugin.mount_app?;
-        // SAFETY: the plugin may keep the texts: the caller's live as long as the process.
-        let id = unsafe { hook(mountpoint.as_ptr().cast_mut(), app.as_ptr().cast_mut()) };
+        // the plugin may keep the texts: the caller's live as long as the process
+        let id = call!(
+            plugin,
+            mount_app(mountpoint.as_ptr().cast_mut(), app.as_ptr().cast_mut())
+        )?;
         (id >= 0).then_some(id)
     })
 }
@@ -452,32 +441,22 @@ pub fn mount_app(mountpoint: &CStr, app: &CStr) -> Option<i32> {
 /// A bare argument that nobody knows: whether a plugin takes it.
 pub fn magic(file: &CStr) -> bool {
     plugins(Of::Both).into_iter().any(|plugin| {
-        // SAFETY: the caller's text lives as long as the process; there is no mountpoint.
-        plugin
-            .magic
-            .is_some_and(|hook| unsafe { hook(std::ptr::null_mut(), file.as_ptr().cast_mut()) } == 1)
+        // there is no mountpoint
+        call!(plugin, magic(std::ptr::null_mut(), file.as_ptr().cast_mut())) == Some(1)
     })
 }
 
 /// The worker override: whether a plugin served this worker's whole life.
 pub fn worker() -> bool {
-    plugins(Of::Both).into_iter().any(|plugin| {
-        // SAFETY: in the worker's main thread, after post_fork.
-        plugin.worker.is_some_and(|hook| unsafe { hook() } == 1)
-    })
+    plugins(Of::Both)
+        .into_iter()
+        .any(|plugin| call!(plugin, worker()) == Some(1))
 }
 
 /// After an answer: whether a plugin has the hook (it then also owns the log line).
 ///
 /// # Safety
 /// `req` is the request that this thread's core has just served.
-pub unsafe fn after_request(plugin: &UwsgiPlugin, req: *mut WsgiRequest) -> bool {
-    match plugin.after_request {
-        Some(hook) => {
-            // SAFETY: by the contract.
-            unsafe { hook(req) };
-            true
-        }
-        None => false,
-    }
+pub unsafe fn after_request(plugin: &'static UwsgiPlugin, req: *mut WsgiRequest) -> bool {
+    call!(plugin, after_request(req)).is_some()
 }

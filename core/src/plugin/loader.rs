@@ -200,10 +200,6 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
 /// Rust plugins tell the layouts that they were compiled with; C plugins have no such function.
 fn check_layout(library: &Library, file: &PluginFile) -> Result<(), LoadError> {
     use rsgi_plugin_api::layout;
-    if file.struct_size != size_of::<UwsgiPlugin>() {
-        // another minor version: its structs are shorter or longer by design, and the stamp has judged that
-        return Ok(());
-    }
     // SAFETY: the symbol is ours to define: `export_plugin!` adds it with this signature.
     unsafe {
         let Ok(own) = library.get::<extern "C" fn() -> *const std::ffi::c_void>(layout::SYMBOL.as_bytes()) else {

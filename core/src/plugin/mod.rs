@@ -5,6 +5,8 @@ pub mod elf;
 mod embedded;
 pub mod hooks;
 pub mod host;
+pub mod info;
+pub mod inside;
 pub mod loader;
 mod mapped;
 pub mod registry;

@@ -4,6 +4,7 @@
 //! (`uwsgi.p`, `uwsgi.gp`) is written here too, since the two must never disagree.
 
 use super::elf::PluginFile;
+use super::inside::{Inside, Place};
 use super::loader::{self, LoadError, Opened};
 use super::{embedded, search};
 use crate::server;
@@ -219,6 +220,7 @@ fn load_judged(file: PluginFile, modifier: Option<u8>, function: Option<&str>) -
     std::mem::forget(library); // never unloaded: hooks, names and tables are used for the life of the process
     registry().plugins.push(LoadedPlugin { copy, original, path });
     if let Some(on_load) = copy.on_load {
+        let _inside = Inside::enter(Place::new(copy, c"on_load"));
         // SAFETY: the hook's contract: master, single-threaded, nothing held.
         unsafe { on_load() };
     }

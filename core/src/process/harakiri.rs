@@ -126,6 +126,9 @@ pub fn write_stacks(aborted: bool) -> bool {
     let Some(server) = server::try_server() else {
         return false;
     };
+    if !aborted {
+        crate::plugin::inside::tell_over_time();
+    }
     let own = crate::worker::describe_for_stacks();
     hooks::dump_stacks(2);
     let slot = server.shared.worker_slot(worker_id());

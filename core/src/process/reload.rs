@@ -94,7 +94,16 @@ fn binary() -> PathBuf {
     {
         return path;
     }
-    std::env::current_exe().unwrap_or(name)
+    let own = std::env::current_exe().unwrap_or_else(|_| name.clone());
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    found_as(&name, &places, &own).unwrap_or(own)
+}
+
+/// The link on the PATH that leads from this name to this file: called `uwsgi`, a server stays `uwsgi` over reloads.
+fn found_as(name: &Path, places: &OsStr, own: &Path) -> Option<PathBuf> {
+    let leads_here = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == own);
+    let mut candidates = std::env::split_paths(places).map(|folder| folder.join(name));
+    candidates.find(|path| path.is_absolute() && leads_here(path))
 }
 
 /// How this process was started; `None` before [`begin`].
@@ -243,4 +252,23 @@ fn duplicate(fd: RawFd) -> Option<OwnedFd> {
     let copy = fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_DUPFD_CLOEXEC(3)).ok()?;
     // SAFETY: new, and ours.
     Some(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_on_the_path_keeps_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = std::env::current_exe().unwrap().canonicalize().unwrap();
+        let link = dir.path().join("uwsgi");
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        std::fs::write(dir.path().join("other"), "").unwrap();
+        let places = std::env::join_paths([Path::new("/nowhere"), dir.path()]).unwrap();
+        let found = |name: &str| found_as(Path::new(name), &places, &own);
+        assert_eq!(found("uwsgi"), Some(link));
+        assert_eq!(found("other"), None);
+        assert_eq!(found("absent"), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! The answer of a request: status and headers are gathered and leave together with the first bytes of the body, in
 //! one `writev`; the framing (length, chunks, close) is decided at that moment.
 
-use super::{Core, bytes_of, place, tracing, transformation, websocket};
+use super::{Core, bytes_of, place, tracing, transformation, vars, websocket};
 use crate::decimal::Decimal;
 use crate::routing;
 use crate::say;
@@ -264,6 +264,10 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     if core.routing.changes_head() {
         change_head(core);
     }
+    let http = &server().settings.http;
+    if !http.rem_headers.is_empty() || !http.collect_headers.is_empty() {
+        edit_head(core, &http.rem_headers, &http.collect_headers);
+    }
     let status = core.raw().status;
     for header_line in &server().settings.http.add_headers {
         let (name, value) = header_line.split_once(':').unwrap_or((header_line, ""));
@@ -332,13 +336,29 @@ fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseErro
     Ok(())
 }
 
-/// Takes away and adds what the rules of internal routing want changed.
-fn change_head(core: &mut Core) {
+/// `--collect-header`, `--pull-header`, `--rem-header`
+fn edit_head(core: &mut Core, removed: &[String], collected: &[(String, String)]) {
+    filter_head(core, |core, name, value| {
+        for (_, variable) in collected
+            .iter()
+            .filter(|(header, _)| name.eq_ignore_ascii_case(header.as_bytes()))
+        {
+            vars::append(core, variable.as_bytes(), value);
+        }
+        !removed
+            .iter()
+            .any(|header| name.eq_ignore_ascii_case(header.as_bytes()))
+    });
+}
+
+/// Keeps the header lines that `keep` says, of their name and value.
+fn filter_head(core: &mut Core, mut keep: impl FnMut(&mut Core, &[u8], &[u8]) -> bool) {
     let head = std::mem::take(&mut core.response.head);
     let mut kept = Vec::with_capacity(head.len());
     for (number, line) in head.split_inclusive(|b| *b == b'\n').enumerate() {
-        let name = line.split(|b| *b == b':').next().unwrap_or_default();
-        if number == 0 || !core.routing.removes(name) {
+        let at = line.iter().position(|b| *b == b':').unwrap_or(line.len());
+        let (name, value) = (&line[..at], line.get(at + 1..).unwrap_or_default().trim_ascii());
+        if number == 0 || keep(core, name, value) {
             kept.extend_from_slice(line);
             continue;
         }
@@ -350,6 +370,11 @@ fn change_head(core: &mut Core) {
         }
     }
     core.response.head = kept;
+}
+
+/// Takes away and adds what the rules of internal routing want changed.
+fn change_head(core: &mut Core) {
+    filter_head(core, |core, name, _| !core.routing.removes(name));
     for (name, value) in core.routing.take_added() {
         if let Err(e) = header(core, &name, &value) {
             say!("route: header {} was not added: {e}", String::from_utf8_lossy(&name));
@@ -515,21 +540,32 @@ pub fn send_file(core: &mut Core, fd: RawFd, position: u64, length: u64) -> Resu
     send_part(core, file, position, left)
 }
 
+/// Reads so many bytes of a file, piece by piece.
+fn read_part(
+    file: &std::fs::File,
+    mut at: u64,
+    mut left: u64,
+    mut send: impl FnMut(&[u8]) -> Result<(), ResponseError>,
+) -> Result<(), ResponseError> {
+    let mut bytes = vec![0; left.min(65_536) as usize];
+    while left > 0 {
+        let n = left.min(bytes.len() as u64);
+        let piece = &mut bytes[..n as usize];
+        std::os::unix::fs::FileExt::read_exact_at(file, piece, at).map_err(ResponseError::Gone)?;
+        send(piece)?;
+        at += n;
+        left -= n;
+    }
+    Ok(())
+}
+
 /// Sends so many bytes of a file that has them. Few of them leave together with the head, in one segment.
 ///
 /// # Errors
 /// The client has gone, or the file has become shorter.
 pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: u64) -> Result<(), ResponseError> {
     if !core.transformations.is_empty() && !core.response.is_head {
-        let mut at = position;
-        while left > 0 {
-            let mut bytes = vec![0; left.min(65_536) as usize];
-            std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, at).map_err(ResponseError::Gone)?;
-            write(core, &[place(&bytes)], false)?;
-            at += bytes.len() as u64;
-            left -= bytes.len() as u64;
-        }
-        return Ok(());
+        return read_part(&file, position, left, |bytes| write(core, &[place(bytes)], false));
     }
     if !core.response.is_sent() && left <= SMALL_FILE && !core.response.is_head {
         let mut bytes = vec![0; left as usize];
@@ -566,8 +602,15 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
     }
     if left > 0 {
         core.raw().response_size += left as usize;
-        let sent = deliver_file(core, file, position as i64, left);
-        gone_if(core, sent)?;
+        if server().settings.statics.disable_sendfile {
+            read_part(&file, position, left, |bytes| {
+                let sent = deliver(core, &mut [place(bytes)]);
+                gone_if(core, sent)
+            })?;
+        } else {
+            let sent = deliver_file(core, file, position as i64, left);
+            gone_if(core, sent)?;
+        }
     }
     if core.response.framing == Framing::Chunked && left > 0 {
         let sent = deliver(core, &mut [place(chunked::CHUNK_END)]);

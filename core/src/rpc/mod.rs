@@ -4,6 +4,7 @@
 
 pub mod remote;
 
+use crate::plugin::inside::{Inside, Place};
 use rsgi_plugin_api::abi::UwsgiPlugin;
 use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ pub const LONGEST_NAME: usize = 255;
 #[derive(Clone)]
 struct Procedure {
     name: Vec<u8>,
+    place: Place,
     hook: Hook,
     function: *mut c_void,
 }
@@ -63,12 +65,18 @@ fn table() -> MutexGuard<'static, Vec<Procedure>> {
 ///
 /// # Errors
 /// See [`RegisterError`].
-pub fn register(name: &[u8], plugin: &UwsgiPlugin, function: *mut c_void, most: usize) -> Result<(), RegisterError> {
+pub fn register(
+    name: &[u8],
+    plugin: &'static UwsgiPlugin,
+    function: *mut c_void,
+    most: usize,
+) -> Result<(), RegisterError> {
     if name.is_empty() || name.len() >= LONGEST_NAME {
         return Err(RegisterError::Name);
     }
     let procedure = Procedure {
         name: name.to_vec(),
+        place: Place::new(plugin, c"rpc"),
         hook: plugin.rpc.ok_or(RegisterError::NoHook)?,
         function,
     };
@@ -129,6 +137,7 @@ pub fn call(name: &[u8], arguments: &[&[u8]]) -> Result<Option<Response>, CallEr
     let procedure = table().iter().find(|p| p.name == name).cloned();
     let procedure = procedure.ok_or(CallError::Unknown)?;
     let mut text: *mut c_char = std::ptr::null_mut();
+    let _inside = Inside::enter(procedure.place);
     // SAFETY: the hook of the plugin that registered the function, with arguments that live during the call; no lock
     // of ours is held.
     let len = unsafe {
@@ -176,14 +185,18 @@ mod tests {
     #[test]
     fn functions_are_found_by_name_replaced_and_limited() {
         // SAFETY: all fields are pointers, integers and optional functions.
-        let mut plugin: UwsgiPlugin = unsafe { std::mem::zeroed() };
-        assert_eq!(register(b"f", &plugin, 1 as _, 2), Err(RegisterError::NoHook));
-        plugin.rpc = Some(hook);
-        assert_eq!(register(&[b'x'; 255], &plugin, 1 as _, 2), Err(RegisterError::Name));
-        register(b"f", &plugin, 1 as _, 2).unwrap();
-        register(b"f", &plugin, 2 as _, 2).unwrap();
-        register(b"g", &plugin, 3 as _, 2).unwrap();
-        assert_eq!(register(b"h", &plugin, 4 as _, 2), Err(RegisterError::Full));
+        let empty: UwsgiPlugin = unsafe { std::mem::zeroed() };
+        let without: &'static UwsgiPlugin = Box::leak(Box::new(empty));
+        assert_eq!(register(b"f", without, 1 as _, 2), Err(RegisterError::NoHook));
+        let plugin: &'static UwsgiPlugin = Box::leak(Box::new(UwsgiPlugin {
+            rpc: Some(hook),
+            ..empty
+        }));
+        assert_eq!(register(&[b'x'; 255], plugin, 1 as _, 2), Err(RegisterError::Name));
+        register(b"f", plugin, 1 as _, 2).unwrap();
+        register(b"f", plugin, 2 as _, 2).unwrap();
+        register(b"g", plugin, 3 as _, 2).unwrap();
+        assert_eq!(register(b"h", plugin, 4 as _, 2), Err(RegisterError::Full));
         assert_eq!(names(), [b"f", b"g"]);
         let said = |name: &[u8], arguments: &[&[u8]]| {
             let answer = call(name, arguments).unwrap();

@@ -16,9 +16,7 @@ pub struct Http {
     /// Names of headers taken out of every answer.
     pub rem_headers: Vec<String>,
     /// `HEADER VAR`: an answer's header becomes a request variable.
-    pub collect_headers: Vec<String>,
-    /// As `collect_headers`, and the header leaves the answer.
-    pub pull_headers: Vec<String>,
+    pub collect_headers: Vec<(String, String)>,
     /// No line about a client that left.
     pub ignore_sigpipe: bool,
     /// No line about a failed write.

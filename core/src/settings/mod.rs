@@ -17,6 +17,7 @@ mod sockets;
 mod statics;
 mod stats;
 mod storage;
+mod subscriptions;
 mod validate;
 
 pub use apps::{Apps, Mount};
@@ -35,6 +36,7 @@ pub use sockets::{Modifiers, SocketProtocol, SocketSpec, Sockets};
 pub use statics::{StaticFiles, StaticMap};
 pub use stats::{Collector, MetricKind, MetricSettings, Stats, ThresholdSettings};
 pub use storage::{CacheSettings, Storage};
+pub use subscriptions::{Subscription, SubscriptionServer, Subscriptions};
 
 /// Everything that was configured.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +79,8 @@ pub struct Settings {
     pub emperor: Emperor,
     /// The statistics server.
     pub stats: Stats,
+    /// Announcements to gateways.
+    pub subscriptions: Subscriptions,
     /// Memory that processes share.
     pub storage: Storage,
     /// Every option in the order of its use, placeholders included: `uwsgi.opt`, `--show-config`.

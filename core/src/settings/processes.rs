@@ -17,8 +17,6 @@ pub struct Processes {
     pub enable_threads: bool,
     /// Bytes; 0: the system's.
     pub thread_stack_size: usize,
-    /// Do not join threads at the end of a worker.
-    pub no_threads_wait: bool,
     /// User locks beyond the first (`uwsgi.lock(n)`).
     pub locks: u32,
     /// Remote procedures that a process may register.

@@ -105,8 +105,6 @@ pub struct Sockets {
     pub abstract_socket: bool,
     /// Seconds that a read or write of a worker may wait.
     pub socket_timeout: u64,
-    /// SO_SNDTIMEO, seconds; 0: as `socket_timeout`.
-    pub so_send_timeout: u64,
     /// SO_KEEPALIVE
     pub so_keepalive: bool,
     /// TCP_NODELAY
@@ -119,10 +117,6 @@ pub struct Sockets {
     pub socket_rcvbuf: u64,
     /// Keep descriptor 0 as it is.
     pub honour_stdin: bool,
-    /// Connections are closed in programs that requests start.
-    pub close_on_exec: bool,
-    /// Sockets are closed in programs that workers start.
-    pub close_on_exec2: bool,
     /// The descriptor limit to ask for; 0: as it is.
     pub max_fd: u64,
     /// `map-socket`: `socket:worker,worker`

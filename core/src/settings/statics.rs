@@ -30,8 +30,6 @@ pub struct StaticFiles {
     pub file_serve_mode: Option<String>,
     /// Byte ranges.
     pub honour_range: bool,
-    /// Seconds to remember resolved paths; 0: off.
-    pub cache_paths: u64,
     /// `regexp seconds`, by file name.
     pub expires: Vec<String>,
     /// `regexp seconds`, by URI.

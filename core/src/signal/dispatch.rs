@@ -4,6 +4,7 @@
 use super::receiver::Receiver;
 use super::{SignalError, hand, memory, table};
 use crate::mule;
+use crate::plugin::inside::{Inside, Place};
 use crate::process::{Role, role};
 use crate::say;
 use crate::server::{try_server, view, worker_id};
@@ -192,6 +193,7 @@ fn call(signal: u8) -> bool {
     // this process or in the one it was forked from.
     unsafe {
         let plugin = &*(*view()).p[usize::from(handler.modifier1)];
+        let _inside = Inside::enter(Place::new(plugin, c"signal_handler"));
         plugin
             .signal_handler
             .is_some_and(|hook| hook(signal, handler.handler) == 0)

@@ -402,6 +402,12 @@ fn list_plugins() {
     for name in log::sink::kinds() {
         say!("{name}");
     }
+    let is_loaded = |name: &String| registry.plugins().iter().any(|p| p.name() == name);
+    let there = crate::plugin::search::catalogue(registry.folders());
+    say!("\n*** rsgi plugins that are there and not loaded ***");
+    for (name, file) in there.iter().filter(|(name, _)| !is_loaded(name)) {
+        say!("{name}: {}", file.path.display());
+    }
     say!("--- end of plugins list ---\n");
 }
 

@@ -3,6 +3,7 @@
 mod builtin;
 mod cache_packet;
 pub mod connection;
+mod descriptors;
 pub mod engine;
 pub mod events;
 mod exec;
@@ -400,7 +401,7 @@ fn accept(socket: &'static server::WorkerSocket, spare: &mut Vec<Vec<u8>>) -> Op
         Ok(conn) => conn,
         Err(e) => {
             // out of descriptors or memory: waiting a little lets others finish
-            say!("accept() on {}: {e}", socket.listener.name);
+            descriptors::ran_out(&socket.listener.name, &e);
             std::thread::sleep(Duration::from_millis(50));
             None
         }

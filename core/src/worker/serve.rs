@@ -665,6 +665,11 @@ pub(super) fn after(core: &mut Core) {
             }
         }
     }
+    if server().settings.processes.reaper {
+        // children of the application that nobody waits for
+        // SAFETY: no status is asked for.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+    }
     end_deadline(id, slot);
 }
 

@@ -2,6 +2,7 @@
 //! connection per request. Owned by the gateway of one process.
 
 mod nodes;
+mod subscribers;
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +10,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Registry, Token};
@@ -20,6 +21,7 @@ use crate::channel::Channel;
 use crate::stream::Stream;
 use nodes::Nodes;
 pub use nodes::{Health, Pool};
+use subscribers::Subscribers;
 
 /// Requests without a body that lie ready at a server's only core: so it need not sleep between two requests, nor the
 /// gateway between two answers.
@@ -98,6 +100,14 @@ pub enum Backends {
     },
     /// Foreign uwsgi servers in turn.
     Nodes(Pool),
+    /// Those that announce themselves for the host of a request.
+    #[cfg_attr(test, allow(dead_code))] // made by `plugin`, which needs a host to link against
+    Subscribers {
+        /// How long one that says nothing is believed in.
+        tolerance: Duration,
+        /// How long one that did not answer is passed over.
+        grace: Duration,
+    },
 }
 
 /// A connection to a backend.
@@ -115,6 +125,10 @@ pub struct Link {
     pub refuses_body: bool,
     /// The request that it serves has a body. Nothing may be sent that its worker could take first, and die of.
     pub is_alone: bool,
+    /// It only asks whether the server is there.
+    pub is_probe: bool,
+    /// It has asked.
+    pub is_asked: bool,
     /// Tells it from others that had the same key.
     pub id: u64,
     /// Which node it goes to.
@@ -151,6 +165,8 @@ pub enum Unavailable {
     Busy,
     /// The node of this name does not answer.
     Down(String, io::Error),
+    /// Nobody serves this host.
+    Unknown,
 }
 
 /// All connections to backends.
@@ -159,6 +175,7 @@ pub struct Links {
     backends: Backends,
     /// The foreign ones.
     nodes: Option<Nodes>,
+    subscribers: Option<Subscribers>,
     all: Slab<Link>,
     /// Ready for a request; the last used one is taken first, because its worker is the one that is surely free.
     idle: VecDeque<usize>,
@@ -170,11 +187,16 @@ impl Links {
     pub fn new(backends: Backends) -> Self {
         let nodes = match &backends {
             Backends::Nodes(pool) => Some(Nodes::new(pool.clone())),
-            Backends::Workers { .. } => None,
+            Backends::Workers { .. } | Backends::Subscribers { .. } => None,
+        };
+        let subscribers = match &backends {
+            Backends::Subscribers { tolerance, grace } => Some(Subscribers::new(*tolerance, *grace)),
+            _ => None,
         };
         Self {
             backends,
             nodes,
+            subscribers,
             all: Slab::new(),
             idle: VecDeque::new(),
             last_id: 0,
@@ -183,15 +205,35 @@ impl Links {
 
     /// How many backends may be tried for one request.
     pub fn choices(&self) -> u32 {
-        self.nodes.as_ref().map_or(1, |nodes| nodes.len() as u32)
+        match (&self.nodes, &self.subscribers) {
+            (Some(nodes), _) => nodes.len() as u32,
+            (_, Some(subscribers)) => subscribers.choices(),
+            _ => 1,
+        }
+    }
+
+    /// An announcement of a server has come; what is worth a line in the log.
+    pub fn hear(&mut self, packet: &[u8], now: Instant) -> Option<String> {
+        self.subscribers.as_mut()?.hear(packet, now)
+    }
+
+    /// Forgets servers that announce themselves no more; a line for each.
+    pub fn sweep(&mut self, now: Instant) -> Vec<String> {
+        self.subscribers.as_mut().map_or_else(Vec::new, |all| all.sweep(now))
+    }
+
+    /// What the packets on a connection ask for, if its server has said so.
+    pub fn modifiers(&self, key: usize) -> Option<(u8, u8)> {
+        self.subscribers.as_ref()?.modifiers(self.all.get(key)?.node)
     }
 
     /// How often a request may be sent that no backend has read. One that lay ready at a worker that died may meet
     /// others that die of those before it.
     pub fn attempts(&self) -> u32 {
-        self.nodes
-            .as_ref()
-            .map_or(1 + AHEAD as u32, |nodes| (nodes.len() as u32).max(2))
+        match self.are_kept() {
+            true => 1 + AHEAD as u32,
+            false => self.choices().max(2),
+        }
     }
 
     /// Whether connections are kept.
@@ -212,15 +254,18 @@ impl Links {
     /// The name of the backend of a connection.
     pub fn name(&self, key: usize) -> &str {
         let node = self.all.get(key).map_or(0, |link| link.node);
-        match &self.nodes {
-            None => "the workers",
-            Some(nodes) => nodes.get(node).map_or("a backend", |node| &node.name),
-        }
+        let found = match (&self.nodes, &self.subscribers) {
+            (None, None) => return "the workers",
+            (Some(nodes), _) => nodes.get(node),
+            (_, Some(subscribers)) => subscribers.get(node),
+        };
+        found.map_or("a backend", |node| &node.name)
     }
 
     /// The foreign servers, with what is known of them.
     pub fn nodes(&self) -> impl Iterator<Item = (&Node, &Health)> {
-        self.nodes.iter().flat_map(Nodes::all)
+        let announced = self.subscribers.iter().flat_map(Subscribers::all);
+        self.nodes.iter().flat_map(Nodes::all).chain(announced)
     }
 
     /// Connections to backends.
@@ -228,8 +273,41 @@ impl Links {
         self.all.len()
     }
 
+    /// How many servers there are to be asked whether they are there.
+    pub fn node_count(&self) -> usize {
+        self.nodes.as_ref().map_or(0, Nodes::len)
+    }
+
+    /// A connection that asks a server whether it is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn probe(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token, at: usize) -> io::Result<usize> {
+        let node = self.nodes.as_ref().and_then(|nodes| nodes.get(at));
+        let node = node.ok_or(io::ErrorKind::NotFound)?;
+        let key = connect(&mut self.all, node, at, self.last_id + 1, registry, token)?;
+        self.last_id += 1;
+        self.all[key].is_probe = true;
+        Ok(key)
+    }
+
+    /// How a server is: its name, and whether it was there before.
+    pub fn note(&mut self, at: usize, is_there: bool, now: Instant) -> Option<(String, bool)> {
+        let nodes = self.nodes.as_mut()?;
+        let name = nodes.get(at)?.name.clone();
+        let was_there = nodes.is_up(at, now);
+        match is_there {
+            true => nodes.connected(at),
+            false => nodes.failed(at, now),
+        }
+        Some((name, was_there))
+    }
+
     /// How connecting ended.
     pub fn settled(&mut self, key: usize, is_there: bool, now: Instant) {
+        if let (Some(subscribers), Some(link)) = (&mut self.subscribers, self.all.get(key)) {
+            subscribers.settled(link.node, is_there, now);
+        }
         if let (Some(nodes), Some(link)) = (&mut self.nodes, self.all.get(key)) {
             match is_there {
                 true => nodes.connected(link.node),
@@ -249,6 +327,7 @@ impl Links {
         registry: &Registry,
         token: impl Fn(usize, u64) -> Token,
         payload: Payload,
+        host: &[u8],
     ) -> Result<usize, Unavailable> {
         let (workers, cores) = match self.backends {
             // nobody else could take them
@@ -256,7 +335,7 @@ impl Links {
                 workers: 1, cores: 1, ..
             } if payload == Payload::None && !self.serves_alone() => (1, AHEAD),
             Backends::Workers { workers, cores, .. } => (workers, cores),
-            Backends::Nodes(_) => (0, 0),
+            Backends::Nodes(_) | Backends::Subscribers { .. } => (0, 0),
         };
         if workers == 0 && self.are_kept() {
             return self.acquire_unbounded(registry, token, payload);
@@ -286,7 +365,7 @@ impl Links {
             // Its place is taken by one that another worker can have.
             self.all.remove(key);
         }
-        self.open(registry, token)
+        self.open(registry, token, host)
     }
 
     /// The same for workers that serve as many as come: of a few kept connections, that of the worker with the least to
@@ -315,7 +394,7 @@ impl Links {
                 None => {}
             }
         }
-        self.open(registry, token)
+        self.open(registry, token, b"")
     }
 
     /// Whether a request with a body is being served.
@@ -329,39 +408,35 @@ impl Links {
         worker.map_or(0, |_| self.all.iter().filter(|(_, link)| serves(link)).count())
     }
 
-    fn open(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token) -> Result<usize, Unavailable> {
-        let at = self.nodes.as_mut().map_or(0, |nodes| nodes.choose(Instant::now()));
-        let node = match (&self.backends, &self.nodes) {
-            (Backends::Workers { link, .. }, _) => link,
-            (Backends::Nodes(pool), nodes) => {
+    fn open(
+        &mut self,
+        registry: &Registry,
+        token: impl Fn(usize, u64) -> Token,
+        host: &[u8],
+    ) -> Result<usize, Unavailable> {
+        let now = Instant::now();
+        let at = match (&mut self.nodes, &mut self.subscribers) {
+            (Some(nodes), _) => nodes.choose(now),
+            (_, Some(subscribers)) => subscribers.choose(host, now).ok_or(Unavailable::Unknown)?,
+            _ => 0,
+        };
+        let node = match (&self.backends, &self.nodes, &self.subscribers) {
+            (Backends::Workers { link, .. }, ..) => link,
+            (Backends::Nodes(pool), nodes, _) => {
                 let node = nodes.as_ref().and_then(|nodes| nodes.get(at));
                 node.unwrap_or(&pool.nodes[0])
             }
+            (Backends::Subscribers { .. }, _, all) => {
+                all.as_ref().and_then(|all| all.get(at)).ok_or(Unavailable::Unknown)?
+            }
         };
-        let entry = self.all.vacant_entry();
-        let id = self.last_id + 1;
-        let opened = node.connect().and_then(|(mut stream, is_there)| {
-            stream.register(registry, token(entry.key(), id))?;
-            Ok((stream, is_there))
-        });
+        let opened = connect(&mut self.all, node, at, self.last_id + 1, registry, token);
         match opened {
-            Ok((stream, is_there)) => {
-                self.last_id = id;
-                let key = entry.key();
-                let mut channel = Channel::new(stream, is_there);
+            Ok(key) => {
+                self.last_id += 1;
                 if matches!(self.backends, Backends::Workers { .. }) {
-                    channel.ask_for_sender();
+                    self.all[key].channel.ask_for_sender();
                 }
-                entry.insert(Link {
-                    channel,
-                    session: None,
-                    head: ResponseHead::new(),
-                    connecting: !is_there,
-                    refuses_body: false,
-                    is_alone: false,
-                    id,
-                    node: at,
-                });
                 Ok(key)
             }
             // The backlog of a unix socket is full.
@@ -369,7 +444,10 @@ impl Links {
             Err(e) => {
                 let name = node.name.clone();
                 if let Some(nodes) = &mut self.nodes {
-                    nodes.failed(at, Instant::now());
+                    nodes.failed(at, now);
+                }
+                if let Some(subscribers) = &mut self.subscribers {
+                    subscribers.settled(at, false, now);
                 }
                 Err(Unavailable::Down(name, e))
             }
@@ -397,6 +475,34 @@ impl Links {
         self.all.try_remove(key);
         self.idle.retain(|&idle| idle != key);
     }
+}
+
+/// A new connection to a node, which may yet have to come to be.
+fn connect(
+    all: &mut Slab<Link>,
+    node: &Node,
+    at: usize,
+    id: u64,
+    registry: &Registry,
+    token: impl Fn(usize, u64) -> Token,
+) -> io::Result<usize> {
+    let entry = all.vacant_entry();
+    let (mut stream, is_there) = node.connect()?;
+    stream.register(registry, token(entry.key(), id))?;
+    let key = entry.key();
+    entry.insert(Link {
+        channel: Channel::new(stream, is_there),
+        session: None,
+        head: ResponseHead::new(),
+        connecting: !is_there,
+        refuses_body: false,
+        is_alone: false,
+        is_probe: false,
+        is_asked: false,
+        id,
+        node: at,
+    });
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Run by the plugin in the process that the host forked for it, and by the tests; knows no option and no host.
 
 mod accepting;
+mod checks;
 mod deadlines;
 mod ending;
 mod exchange;
@@ -12,6 +13,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rsgi_protocol::allow::AllowList;
@@ -28,6 +30,7 @@ use crate::session::{HeadStep, Phase, Session};
 use crate::stats::{Counters, count};
 use crate::stream::Listener;
 use crate::tls::Context;
+use checks::Checks;
 use deadlines::{LINGER, SWEEP};
 use ending::spare;
 use exchange::Fault;
@@ -92,6 +95,10 @@ pub struct Config {
     pub addresses: Vec<String>,
     /// Where log lines go.
     pub log: fn(&str),
+    /// How often the servers of a pool are asked whether they are there.
+    pub check_every: Option<Duration>,
+    /// Where servers announce themselves.
+    pub announcements: Option<std::net::UdpSocket>,
 }
 
 /// What a signal asks for.
@@ -118,6 +125,7 @@ pub struct Orders<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
     Orders,
+    Announcements,
     Listener(usize),
     Session(usize, u64),
     Link(usize, u64),
@@ -131,6 +139,7 @@ impl Subject {
         };
         match self {
             Self::Orders => pack(0, 0, 0),
+            Self::Announcements => pack(0, 1, 0),
             Self::Listener(key) => pack(1, key, 0),
             Self::Session(key, serial) => pack(2, key, serial),
             Self::Link(key, serial) => pack(3, key, serial),
@@ -141,6 +150,7 @@ impl Subject {
         let token = token.0 as u64;
         let (key, serial) = ((token >> 2 & 0xff_ffff) as usize, token >> 26);
         match token & 3 {
+            0 if key == 1 => Self::Announcements,
             0 => Self::Orders,
             1 => Self::Listener(key),
             2 => Self::Session(key, serial),
@@ -154,6 +164,8 @@ pub struct Gateway {
     config: Config,
     poll: Poll,
     listeners: Vec<Listener>,
+    announcements: Option<UdpSocket>,
+    checks: Option<Checks>,
     sessions: Slab<Session>,
     links: Links,
     /// Requests that wait for a backend: key and id.
@@ -183,15 +195,24 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway over listening sockets; make it in the process that runs it, because a poll must not cross a fork.
-    pub fn new(config: Config, mut listeners: Vec<Listener>, backends: Backends) -> io::Result<Self> {
+    pub fn new(mut config: Config, mut listeners: Vec<Listener>, backends: Backends) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (i, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Subject::Listener(i).token())?;
         }
+        let mut announcements = config.announcements.take().map(UdpSocket::from_std);
+        if let Some(socket) = &mut announcements {
+            poll.registry()
+                .register(socket, Subject::Announcements.token(), Interest::READABLE)?;
+        }
         let now = Instant::now();
         Ok(Self {
-            config,
             poll,
+            announcements,
+            checks: config
+                .check_every
+                .map(|every| Checks::new(every, config.connect_timeout, now)),
+            config,
             accepting: Vec::new(),
             stalled: Vec::new(),
             listeners,
@@ -231,6 +252,7 @@ impl Gateway {
             for event in &events {
                 match Subject::of(event.token()) {
                     Subject::Orders => ordered = true,
+                    Subject::Announcements => self.hear(),
                     Subject::Listener(key) => self.accepting.push(key),
                     Subject::Session(key, serial) => {
                         if let Some(session) = self.sessions.get_mut(key).filter(|session| session.id == serial) {
@@ -259,6 +281,7 @@ impl Gateway {
                 self.next_sweep = self.now + SWEEP;
                 self.sweep();
             }
+            self.check_backends();
             while ordered {
                 match (orders.next)() {
                     Some(Order::Stop) => return Ok(()),
@@ -274,6 +297,21 @@ impl Gateway {
             if self.leaving && self.sessions.is_empty() && self.last_call.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Takes what servers say of themselves.
+    fn hear(&mut self) {
+        let mut packet = [0; 8192];
+        while let Some(socket) = &self.announcements
+            && let Ok(n) = socket.recv(&mut packet)
+        {
+            if let Some(line) = self.links.hear(&packet[..n], self.now) {
+                (self.config.log)(&line);
+            }
+        }
+        for line in self.links.sweep(self.now) {
+            (self.config.log)(&line);
         }
     }
 
@@ -441,6 +479,9 @@ impl Gateway {
         let Some(link) = self.links.get(key) else {
             return;
         };
+        if link.is_probe {
+            return self.go_on_with_check(key);
+        }
         if link.connecting && (link.channel.is_writable() || link.channel.is_hung_up()) {
             link.connecting = false;
             let (connected, session) = (link.channel.socket.stream.connected(), link.session);

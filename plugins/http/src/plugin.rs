@@ -1,12 +1,14 @@
 //! The plugin as the host sees it: binds in the master, asks for gateway processes, and sets one up in its process.
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::os::fd::{AsFd, RawFd};
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicI64;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType};
 use rsgi_plugin_api::{HookError, Plugin, export_plugin, log, sys};
 use rsgi_protocol::allow::AllowList;
 use rsgi_protocol::http1::Limits;
@@ -27,6 +29,7 @@ struct Prepared {
     sockets: Vec<RawFd>,
     services: Vec<Service>,
     backends: Backends,
+    announcements: Option<UdpSocket>,
     settings: Settings,
     counters: Counters,
 }
@@ -74,7 +77,17 @@ fn prepare() -> Result<(), HookError> {
     settings.proxy_protocol |= host_options(c"enable-proxy-protocol")
         .last()
         .is_some_and(|value| settings::is_on(Some(value.as_str()).filter(|text| !text.is_empty())));
-    let backends = if settings.backends.is_empty() {
+    let announcements = settings
+        .announcements
+        .as_deref()
+        .map(|text| announcements(&settings, text))
+        .transpose()?;
+    let backends = if announcements.is_some() {
+        Backends::Subscribers {
+            tolerance: settings.tolerance,
+            grace: settings.grace,
+        }
+    } else if settings.backends.is_empty() {
         // The number of cores is known when the gateway starts.
         Backends::Workers {
             link: link()?,
@@ -100,6 +113,7 @@ fn prepare() -> Result<(), HookError> {
         sockets,
         services,
         backends,
+        announcements,
         settings,
         counters,
     });
@@ -189,6 +203,43 @@ fn modifiers(settings: &Settings, listen: &Listen) -> (u8, u8) {
         "https-socket" => settings.https_socket_modifiers,
         _ => settings.modifiers,
     }
+}
+
+/// The socket where servers announce themselves.
+fn announcements(settings: &Settings, text: &str) -> Result<UdpSocket, HookError> {
+    let told = |why: String| HookError::new(format!("http-subscription-server = {text}: {why}"));
+    if !settings.backends.is_empty() {
+        return Err(told(
+            "http-to names the servers already; take one of the two away".into(),
+        ));
+    }
+    if settings.processes > 1 {
+        return Err(told(
+            "each announcement reaches one process only; take http-processes away".into(),
+        ));
+    }
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
+    let resolved = full
+        .to_socket_addrs()
+        .map_err(|e| told(format!("{e}; give host:port")))?
+        .next();
+    let address = resolved.ok_or_else(|| told("the name has no address".into()))?;
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let made = socket::socket(family, SockType::Datagram, flags, None).and_then(|fd| {
+        // the gateway before a reload has the address, too, until it has done its work
+        socket::setsockopt(&fd, socket::sockopt::ReuseAddr, &true)?;
+        socket::bind(fd.as_raw_fd(), &socket::SockaddrStorage::from(address))?;
+        Ok(fd)
+    });
+    made.map(UdpSocket::from).map_err(|e| told(e.desc().to_owned()))
 }
 
 /// What is done on a listening socket; reads certificates.
@@ -289,6 +340,7 @@ fn serve(prepared: &Prepared) -> std::io::Result<()> {
             .map(|l| modifiers(&prepared.settings, l))
             .collect(),
         counters: prepared.counters,
+        announcements: prepared.announcements.as_ref().map(UdpSocket::try_clone).transpose()?,
         ..config(&prepared.settings, &facts)
     };
     Gateway::new(config, listeners, backends)?.run(orders)
@@ -374,6 +426,8 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
             .filter(|listen| listen.kind != Kind::Stats)
             .map(|listen| listen.address.clone())
             .collect(),
+        check_every: settings.check_every,
+        announcements: None,
         log: if settings.quiet { |_| {} } else { log::line },
     }
 }

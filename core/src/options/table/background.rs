@@ -4,7 +4,7 @@ use super::values::pairs;
 use crate::options::command::Command;
 use crate::options::parse;
 use crate::options::spec::ArgKind::Required;
-use crate::options::spec::{Group, OptionSpec, bytes, command, flag, later, number, optional, parsed, path};
+use crate::options::spec::{Group, OptionSpec, bytes, command, flag, number, optional, parsed, path};
 use crate::settings::{Cron, Daemon, Mule, Settings};
 use crate::signal::cron as schedule;
 
@@ -207,13 +207,6 @@ static ROWS: &[OptionSpec] = &[
         "send a uWSGI signal to an instance and end: ADDRESS,NUMBER",
         |v| Command::Signal(v.unwrap_or_default().into()),
     ),
-    later("subscribe-to", Required, "announce this instance to a router").aliases(&["subscribe", "st"]),
-    later(
-        "subscribe2",
-        Required,
-        "announce this instance to a router, as key=value pairs",
-    ),
-    later("subscribe-freq", Required, "seconds between two announcements"),
     path(
         "spooler-external",
         "a directory of tasks that another instance runs",

@@ -97,6 +97,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("plugins-dir", "/usr/lib/rsgi/plugins"),
     ("dlopen", "/usr/lib/libhelper.so"),
     ("binary-path", "/usr/bin/rsgi"),
+    ("plugin-info", "./foobar_plugin.so"),
     ("build-plugin", "hello.c"),
     // limits and reload
     ("harakiri", "30"),

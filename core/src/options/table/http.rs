@@ -77,21 +77,26 @@ static ROWS: &[OptionSpec] = &[
     text("rem-header", "take a header out of every answer", |s, v| {
         s.http.rem_headers.push(v.into())
     })
-    .later()
     .aliases(&["del-header"]),
-    text(
+    parsed(
         "collect-header",
         "an answer's header becomes a request variable: HEADER VAR",
-        |s, v| s.http.collect_headers.push(v.into()),
+        |s, v| {
+            s.http.collect_headers.push(header_and_variable(v)?);
+            Ok(())
+        },
     )
-    .later()
     .aliases(&["response-header-collect"]),
-    text(
+    parsed(
         "pull-header",
         "as collect-header, and the header is taken out",
-        |s, v| s.http.pull_headers.push(v.into()),
-    )
-    .later(),
+        |s, v| {
+            let pair = header_and_variable(v)?;
+            s.http.rem_headers.push(pair.0.clone());
+            s.http.collect_headers.push(pair);
+            Ok(())
+        },
+    ),
     flag(
         "ignore-sigpipe",
         "no line about clients that left (on unless classic-defaults)",
@@ -151,3 +156,11 @@ static ROWS: &[OptionSpec] = &[
     ),
     later("upload-progress", Required, "files about the progress of uploads"),
 ];
+
+/// `HEADER VAR`
+fn header_and_variable(text: &str) -> Result<(String, String), String> {
+    match text.trim().split_once(char::is_whitespace) {
+        Some((header, variable)) => Ok((header.to_owned(), variable.trim_start().to_owned())),
+        None => Err(format!("invalid value \"{text}\": give HEADER VAR")),
+    }
+}

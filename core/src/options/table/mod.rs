@@ -2,6 +2,7 @@
 
 mod apps;
 mod background;
+pub mod changes;
 mod config;
 mod emperor;
 pub mod examples;
@@ -22,6 +23,7 @@ mod sockets;
 mod statics;
 mod stats;
 mod storage;
+mod subscriptions;
 mod values;
 
 use super::spec::{Group, OptionSpec};
@@ -47,6 +49,7 @@ pub static GROUPS: &[&Group] = &[
     &background::GROUP,
     &emperor::GROUP,
     &stats::GROUP,
+    &subscriptions::GROUP,
     &routing::GROUP,
     &storage::GROUP,
 ];

@@ -39,6 +39,12 @@ static ROWS: &[OptionSpec] = &[
     })
     .aliases(&["cheaper-algos-list", "cheaper-list"]),
     command(
+        "plugin-info",
+        Required,
+        "print what a plugin is, has and needs, without loading it, and end",
+        |v| Command::PluginInfo(v.unwrap_or_default().into()),
+    ),
+    command(
         "build-plugin",
         Required,
         "build the plugin in this folder and end",

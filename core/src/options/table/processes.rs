@@ -41,12 +41,11 @@ static ROWS: &[OptionSpec] = &[
     )
     .short('T')
     .negation("no-enable-threads"),
-    flag(
+    no_effect(
         "no-threads-wait",
-        "do not wait for threads at the end of a worker",
-        |s, on| s.processes.no_threads_wait = on,
-    )
-    .later(),
+        No,
+        "nothing to do: a worker that ends waits for requests, not for idle threads",
+    ),
     number("async", "request cores of each worker in the async mode", |s, n| {
         s.processes.async_cores = n as u32
     })
@@ -120,11 +119,10 @@ static ROWS: &[OptionSpec] = &[
     number("forkbomb-delay", "seconds to wait when workers die too fast", |s, n| {
         s.processes.forkbomb_delay = n as u32
     })
-    .later(),
+    .range(0, 30),
     flag("reaper", "collect zombies after each request", |s, on| {
         s.processes.reaper = on
     })
-    .later()
     .short('r'),
     flag("skip-atexit", "skip the exit handlers of the application", |s, on| {
         s.processes.skip_atexit = on

@@ -189,12 +189,11 @@ static REFUSED: &[Refusal] = &[
     Refusal {
         reason: "this part of subscriptions is not in rsgi",
         instead: "list the instances in the front server",
-        names: "auto-weight start-unsubscribed subscribe-with-modifier1 subscription-algo \
+        names: "start-unsubscribed subscription-algo \
                 subscription-clear-on-shutdown subscription-dotsplit subscription-mountpoint subscription-mountpoints \
-                subscription-notify-socket subscription-tolerance subscription-tolerance-inactive \
+                subscription-notify-socket subscription-tolerance-inactive \
                 subscription-vassal-required subscriptions-credentials-check subscriptions-sign-check \
-                subscriptions-sign-check-tolerance subscriptions-sign-skip-uid subscriptions-use-credentials \
-                unsubscribe-on-graceful-reload weight",
+                subscriptions-sign-check-tolerance subscriptions-sign-skip-uid subscriptions-use-credentials",
     },
     Refusal {
         reason: "this part of TLS is not in rsgi",

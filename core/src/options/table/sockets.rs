@@ -162,10 +162,11 @@ static ROWS: &[OptionSpec] = &[
         s.sockets.socket_timeout = n
     })
     .short('z'),
-    number("so-send-timeout", "seconds that the kernel waits to send", |s, n| {
-        s.sockets.so_send_timeout = n
-    })
-    .later()
+    no_effect(
+        "so-send-timeout",
+        Required,
+        "nothing to do: the kernel never waits here; socket-timeout says how long a client may take nothing",
+    )
     .aliases(&["so-write-timeout", "socket-send-timeout", "socket-write-timeout"]),
     flag("so-keepalive", "probe idle connections", |s, on| {
         s.sockets.so_keepalive = on
@@ -190,18 +191,16 @@ static ROWS: &[OptionSpec] = &[
     flag("honour-stdin", "leave descriptor 0 open to the application", |s, on| {
         s.sockets.honour_stdin = on
     }),
-    flag(
+    no_effect(
         "close-on-exec",
-        "close connections in programs that requests start",
-        |s, on| s.sockets.close_on_exec = on,
-    )
-    .later(),
-    flag(
+        No,
+        "nothing to do: programs that requests start never get connections",
+    ),
+    no_effect(
         "close-on-exec2",
-        "close sockets in programs that workers start",
-        |s, on| s.sockets.close_on_exec2 = on,
-    )
-    .later(),
+        No,
+        "nothing to do: programs that workers start never get sockets",
+    ),
     number("max-fd", "limit of open descriptors to ask the system for", |s, n| {
         s.sockets.max_fd = n
     }),

@@ -1,7 +1,7 @@
 //! Files served without the application.
 
 use crate::options::spec::ArgKind::Required;
-use crate::options::spec::{Group, OptionSpec, flag, later, number, parsed, path, text};
+use crate::options::spec::{Group, OptionSpec, flag, later, no_effect, number, parsed, path, text};
 use crate::settings::{Settings, StaticMap};
 
 pub static GROUP: Group = Group {
@@ -65,10 +65,11 @@ static ROWS: &[OptionSpec] = &[
         |s, on| s.statics.honour_range = on,
     )
     .negation("no-honour-range"),
-    number("static-cache-paths", "seconds to remember where files are", |s, n| {
-        s.statics.cache_paths = n
-    })
-    .later(),
+    no_effect(
+        "static-cache-paths",
+        Required,
+        "nothing to do: a file is found by one system call",
+    ),
     text("static-expires", "expiry by file name: REGEXP SECONDS", |s, v| {
         s.statics.expires.push(v.into())
     }),
@@ -101,8 +102,7 @@ static ROWS: &[OptionSpec] = &[
         "disable-sendfile",
         "read and write files instead of sendfile",
         |s, on| s.statics.disable_sendfile = on,
-    )
-    .later(),
+    ),
     later(
         "static-cache-paths-name",
         Required,

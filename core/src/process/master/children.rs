@@ -162,7 +162,7 @@ impl Master {
         let cannot_boot = self.explain_end(id, pid, told, signal);
         let replaced = self.has_process(id);
         if !replaced {
-            self.blame_plugin(id, signal);
+            self.blame_plugin(id, if told { None } else { code }, signal);
             harakiri::clear(self.server, id);
         }
         let asked = self
@@ -230,21 +230,20 @@ impl Master {
         }
     }
 
-    /// A crash inside a hook is the plugin's: say which.
-    pub(super) fn blame_plugin(&self, id: usize, signal: i32) {
-        if !matches!(
-            signal,
-            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT
-        ) {
-            return;
-        }
+    /// An end inside the request hook is the plugin's, by a crash or an exit of its own: say which.
+    pub(super) fn blame_plugin(&self, id: usize, code: Option<i32>, signal: i32) {
+        let how = match (code, signal) {
+            (Some(code), _) => format!("exited with code {code}"),
+            (None, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT) => "crashed".into(),
+            _ => return,
+        };
         for core in 0..self.server.shared.core_count() {
             let slot = self.server.shared.core_slot(id, core);
             let hook = slot.in_hook.load(Ordering::Relaxed);
             if hook > 0 {
                 let name = registry::name_of_modifier((hook - 1) as u8);
                 say!(
-                    "worker {id} crashed in the request hook of plugin {name}: {}",
+                    "worker {id} {how} in the request hook of plugin {name}: {}",
                     slot.description()
                 );
             }
@@ -255,6 +254,9 @@ impl Master {
         let failures = self.pauses[id].as_ref().map_or(0, |p| p.failures) + 1;
         let pause = Duration::from_millis(100)
             .saturating_mul(1 << failures.min(10))
+            .max(Duration::from_secs(
+                self.server.settings.processes.forkbomb_delay.into(),
+            ))
             .min(LONGEST_PAUSE);
         say!("worker {id} ended before it was ready, {failures} time(s) in a row; next try in {pause:?}");
         self.pauses[id] = Some(Pause {

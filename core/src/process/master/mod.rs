@@ -34,6 +34,7 @@ use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
 use crate::stats::push::Pushers;
 use crate::stats::server::StatsServer;
+use crate::subscription::Announcer;
 use crate::{alarm, cache, log, metrics, say, startup, unix_signal};
 use daemons::AttachedDaemon;
 use mio::unix::SourceFd;
@@ -236,6 +237,7 @@ struct Master {
     /// Metrics that are made of others, and limits.
     collectors: metrics::collect::Collectors,
     metric_files: metrics::files::MetricFiles,
+    announcer: Announcer,
     crons: Vec<crons::CommandCron>,
 }
 
@@ -332,6 +334,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
         pushers: None,
         collectors: metrics::collect::Collectors::configured(&server.settings),
         metric_files: metrics::files::MetricFiles::default(),
+        announcer: Announcer::default(),
         crons: crons::configured(&server.settings),
     };
     if let Some(handover) = handover {
@@ -344,7 +347,7 @@ pub fn run(server: &'static Server) -> std::io::Result<i32> {
     say!("spawned rsgi master process (pid: {})", std::process::id());
     startup::hooks::run(&server.settings.hooks.master_start);
     hooks::master_fixup(0);
-    hooks::settle();
+    hooks::settle(&server.settings.hooks.after_request);
     match is_reload {
         true => hooks::on_reload(),
         false => hooks::on_starting().map_err(std::io::Error::other)?,
@@ -518,7 +521,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
-    hooks::settle();
+    hooks::settle(&server.settings.hooks.after_request);
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(

@@ -409,6 +409,9 @@ impl Master {
     }
 
     pub(super) fn close(&mut self, ending: Ending, then: Then) {
+        if then != Then::Exec || self.server.settings.subscriptions.leave_on_reload {
+            self.announcer.leave(self.server);
+        }
         if ending == Ending::Graceful {
             before_workers_leave();
         }

@@ -35,6 +35,9 @@ impl Master {
         self.push_stats();
         self.metric_files.tick(self.server, self.overloaded);
         self.check_backlogs();
+        if self.ever_ready && self.closing.is_none() {
+            self.announcer.tick(self.server);
+        }
         hooks::master_cycle();
         self.check_deadlines(now);
         self.check_mules(now);

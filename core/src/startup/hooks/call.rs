@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 ///
 /// # Errors
 /// Nothing that is loaded has it.
-pub(super) fn address(name: &str) -> Result<*mut c_void, String> {
+pub fn address(name: &str) -> Result<*mut c_void, String> {
     let symbol = CString::new(name).unwrap_or_default();
     // SAFETY: looks a name up in what is loaded.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };

@@ -37,10 +37,14 @@ impl Gateway {
             BodyLength::Fixed(n) if (session.channel.input.len() - head.len) as u64 >= n => Payload::Here,
             BodyLength::Fixed(_) | BodyLength::Chunked => Payload::Coming,
         });
-        match self
-            .links
-            .acquire(self.poll.registry(), |key, id| Subject::Link(key, id).token(), payload)
-        {
+        let input = session.channel.input.data();
+        let host = session
+            .head
+            .as_ref()
+            .and_then(|head| head.host)
+            .map_or(&b""[..], |host| host.of(input));
+        let token = |key, id| Subject::Link(key, id).token();
+        match self.links.acquire(self.poll.registry(), token, payload, host) {
             Ok(link) => self.launch(key, link),
             Err(Unavailable::Busy) => {
                 session.phase = Phase::Queued;
@@ -50,6 +54,8 @@ impl Gateway {
                 self.retry_at.get_or_insert(self.now + RETRY);
                 false
             }
+            // who is asked for what is not here says no more than that
+            Err(Unavailable::Unknown) => self.refuse(key, HttpError::new(404, "")),
             Err(Unavailable::Down(name, cause)) => {
                 session.attempts += 1;
                 if session.attempts < self.links.choices() {
@@ -63,6 +69,7 @@ impl Gateway {
 
     /// Sends the request over a connection.
     fn launch(&mut self, key: usize, link_key: usize) -> bool {
+        let announced = self.links.modifiers(link_key);
         let (Some(session), Some(link)) = (self.sessions.get_mut(key), self.links.get(link_key)) else {
             return false;
         };
@@ -106,7 +113,9 @@ impl Gateway {
         let extra = Extra {
             certificate: session.certificate.as_deref(),
             whole_certificate: self.config.export_certificate,
-            modifiers: self.config.modifiers.get(session.listener).copied().unwrap_or_default(),
+            modifiers: announced
+                .or_else(|| self.config.modifiers.get(session.listener).copied())
+                .unwrap_or_default(),
             is_http2: session.parent.is_some(),
             forwarded,
         };
