@@ -9,7 +9,7 @@ PLUGINS  = $(LIBDIR)/rsgi/plugins
 VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit asan valgrind abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor dist deb deb-check clean
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit asan valgrind abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor dist deb deb-check clean uninstall
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +104,9 @@ $(RELEASE)/rsgi:
 
 install: $(RELEASE)/rsgi ## install to $(DESTDIR)$(PREFIX); PACKAGES= names parts of packaging/files
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) RELEASE=$(RELEASE) packaging/install.sh $(PACKAGES)
+
+uninstall: ## remove what `make install` with the same variables has installed, but for configurations
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) packaging/install.sh --remove $(PACKAGES)
 
 docs: $(RELEASE)/rsgi ## the documentation as a site, in target/book (installs mdbook with cargo if it is missing)
 	@command -v mdbook >/dev/null || $(CARGO) install mdbook --locked

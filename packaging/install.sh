@@ -1,12 +1,14 @@
 #!/bin/sh
-# install.sh [--list] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or names
-# them: one line "MODE PATH" each. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, RELEASE (the folder of the
+# install.sh [--list | --remove] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or
+# names them, one line "MODE PATH" each, or removes them. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, RELEASE (the folder of the
 # binaries) and, for builds for another machine, RUN_FROM (a folder of the same binaries that run here) and STRIP.
 set -eu
 cd "$(dirname "$0")/.."
 
-list=no
-[ "${1:-}" != --list ] || { list=yes && shift; }
+action=install
+case ${1:-} in
+    --list | --remove) action=${1#--} && shift ;;
+esac
 : "${DESTDIR:=}" "${PREFIX:=/usr/local}" "${RELEASE:=target/release}" "${STRIP:=}"
 : "${BINDIR:=$PREFIX/bin}" "${LIBDIR:=$PREFIX/lib}" "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}"
 : "${MANDIR:=$DATADIR/man}" "${DOCDIR:=$DATADIR/doc}" "${PLUGINDIR:=$LIBDIR/rsgi/plugins}"
@@ -51,7 +53,7 @@ manifest() {
          /^\[/ { skip = 0 }
          skip { next }
          /^[a-z-]+\.workspace = true/ { key = $1; sub(/\.workspace$/, "", key); print key " = " value[key]; next }
-         { print }' Cargo.toml -
+         { print }' Cargo.toml - | sed "s|path = \"plugin-api\"|path = \"$DATADIR/rsgi/plugin-api\"|"
 }
 
 put() { # put MODE SOURCE DESTINATION
@@ -85,11 +87,11 @@ entry() { # entry MODE DESTINATION SOURCE
         */)
             folder=$place
             case $source in
-                crate:*)
-                    crate=${source#crate:}
-                    (cd "$crate" && find . -type f | sed 's|^\./||' | sort) | while read -r file; do
-                        origin=$crate/$file
-                        [ "$file" != Cargo.toml ] || origin=manifest:$origin
+                tree:*)
+                    tree=${source#tree:}
+                    (cd "$tree" && find . -type f ! -name '*.so' | sed 's|^\./||' | sort) | while read -r file; do
+                        origin=$tree/$file
+                        [ "${file##*/}" != Cargo.toml ] || origin=manifest:$origin
                         entry "$mode" "$folder$file" "$origin"
                     done
                     return
@@ -102,10 +104,23 @@ entry() { # entry MODE DESTINATION SOURCE
             return
             ;;
     esac
-    if [ "$list" = yes ]; then
-        echo "$mode $place"
-        return
-    fi
+    case $action:$mode in
+        list:*)
+            echo "$mode $place"
+            return
+            ;;
+        remove:conf | remove:dir) return ;;
+        remove:*)
+            rm -f "$DESTDIR$place"
+            inside=${place%/*}
+            # folders of our own, as far as they are empty
+            while [ "$inside" != "${inside%/rsgi*}" ]; do
+                rmdir "$DESTDIR$inside" 2>/dev/null || break
+                inside=${inside%/*}
+            done
+            return
+            ;;
+    esac
     case $mode in
         dir) mkdir -p "$DESTDIR$place" ;;
         link)

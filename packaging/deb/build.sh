@@ -13,8 +13,9 @@ upstream=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 version=$upstream-$DEB_REVISION
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}"
 export RELEASE STRIP SOURCE_DATE_EPOCH PREFIX=/usr LIBDIR=/usr/lib UNITDIR=/usr/lib/systemd/system
-export ZSHDIR=/usr/share/zsh/vendor-completions PKGCONFIGDIR="/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)/pkgconfig"
-architecture=$(dpkg --print-architecture)
+PKGCONFIGDIR=/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)/pkgconfig
+export PKGCONFIGDIR ZSHDIR=/usr/share/zsh/vendor-completions
+architecture=$(dpkg-architecture -qDEB_HOST_ARCH)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -105,3 +105,52 @@ fn what_makes_no_sense_ends_the_start() {
         assert!(ended.code > 0 && ended.output.contains(why), "{}", ended.output);
     }
 }
+
+#[test]
+fn servers_are_asked_whether_they_are_there() {
+    let (one, two) = (backend("one"), backend("two"));
+    let (first, second) = (one.port_of_socket(1), two.port_of_socket(1));
+    // one that lets clients in and says nothing
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = (silent.local_addr().expect("an address").to_string(), silent);
+    let nodes: Vec<String> = [first, second].iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let (server, _) = gateway(&[
+        "--http-to",
+        &nodes[0],
+        "--http-to",
+        &nodes[1],
+        "--http-to",
+        &silent.0,
+        "--http-to-check",
+        "1",
+        "--http-connect-timeout",
+        "1",
+    ]);
+    let port = server.gateway_port();
+    wait_for("the silent one to be found out", || {
+        server
+            .log()
+            .contains(&format!("{} is not there: no answer in time", silent.0))
+            .then_some(())
+    });
+    let whose = || get(port, "/").text();
+    let all: Vec<String> = (0..6).map(|_| whose()).collect();
+    assert!(all.contains(&"one".into()) && all.contains(&"two".into()), "{all:?}");
+    drop(one);
+    wait_for("the end of the first to be seen, without a request", || {
+        server
+            .log()
+            .contains(&format!("{} is not there", nodes[0]))
+            .then_some(())
+    });
+    assert!((0..4).all(|_| whose() == "two"));
+    let app = "def application(e, sr):\n    sr('200 OK', [])\n    return [b'again']\n";
+    let _again = Setup::new().wsgi(app).args(["--socket", &nodes[0]]).start();
+    wait_for("it to be there again", || {
+        server
+            .log()
+            .contains(&format!("{} is there again", nodes[0]))
+            .then_some(())
+    });
+    wait_for("its turn", || (whose() == "again").then_some(()));
+}

@@ -30,7 +30,8 @@ of default, core, python, single in packaging/profiles; beside --plugin it is ac
   --man                                    print the manual page (roff)
   --version                                print the version
 
-Environment: CC, AR, PKG_CONFIG, CFLAGS, LDFLAGS, OBJCOPY, CARGO, RUSTFLAGS, PYTHON, PREFIX, DESTDIR.";
+Environment: CC, AR, PKG_CONFIG, CFLAGS, LDFLAGS, OBJCOPY, CARGO, RUSTFLAGS, PYTHON, PREFIX, DESTDIR;
+UWSGICONFIG_RUN_SCRIPTS=1 runs a uwsgiplugin.py that cannot be understood without, by $PYTHON.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

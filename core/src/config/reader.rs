@@ -37,6 +37,14 @@ pub struct Collected {
     pub consulted: HashSet<String>,
 }
 
+impl Collected {
+    /// Whether the configuration itself uses a name: `%(name)` in a value, a condition, a loop.
+    pub fn uses(&self, name: &str) -> bool {
+        let mut values = self.directives.iter().filter_map(|d| d.value.as_deref());
+        self.consulted.contains(name) || values.any(|value| super::mentions(value, name))
+    }
+}
+
 /// Files in files in files: deeper, they include each other in a circle.
 const MAX_DEPTH: usize = 32;
 /// More directives than any honest configuration has (loops in loops).

@@ -2,7 +2,7 @@
 
 use crate::metrics::{self, Change};
 use crate::settings::MetricKind;
-use rsgi_plugin_api::abi::UwsgiMetric;
+use rsgi_plugin_api::abi::{UwsgiCollectFn, UwsgiMetric, UwsgiMetricCollector};
 use std::ffi::{c_char, c_int, c_void};
 
 /// Name and object identifier.
@@ -21,7 +21,7 @@ pub unsafe extern "C" fn uwsgi_register_metric(
     kind: u8,
     collector: *mut c_char,
     value: *mut c_void,
-    _freq: u32,
+    freq: u32,
     _custom: *mut c_void,
 ) -> *mut UwsgiMetric {
     // SAFETY: the header asks for NUL-terminated texts.
@@ -34,9 +34,11 @@ pub unsafe extern "C" fn uwsgi_register_metric(
     match metrics::register(name, oid, kind, 0) {
         Ok(metric) => {
             // SAFETY: the header asks for NULL or a NUL-terminated text.
-            let is_pointer = !collector.is_null() && unsafe { super::text(collector) } == b"ptr";
-            if is_pointer && !value.is_null() {
-                metrics::collect::follow(metric, value.cast());
+            let collector = String::from_utf8_lossy(unsafe { super::text(collector) });
+            match &*collector {
+                "ptr" if !value.is_null() => metrics::collect::follow(metric, value.cast()),
+                name if metrics::collect::is_brought(name) => metrics::collect::compute(metric, name, freq.into()),
+                _ => {}
             }
             metric.item()
         }
@@ -45,6 +47,19 @@ pub unsafe extern "C" fn uwsgi_register_metric(
             std::ptr::null_mut()
         }
     }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uwsgi_register_metric_collector(
+    name: *mut c_char,
+    func: Option<UwsgiCollectFn>,
+) -> *mut UwsgiMetricCollector {
+    if let Some(func) = func {
+        // SAFETY: the header asks for a NUL-terminated name.
+        metrics::collect::register(&String::from_utf8_lossy(unsafe { super::text(name) }), func);
+    }
+    let next = std::ptr::null_mut();
+    Box::into_raw(Box::new(UwsgiMetricCollector { name, func, next }))
 }
 
 #[unsafe(no_mangle)]

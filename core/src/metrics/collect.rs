@@ -82,7 +82,35 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// Ways to compute that plugins bring.
+static BROUGHT: Mutex<Vec<(String, Function)>> = Mutex::new(Vec::new());
+/// Metrics that plugins want to be computed, with the seconds between two looks.
+static WANTED: Mutex<Vec<(Metric, String, u64)>> = Mutex::new(Vec::new());
+
+/// A way to compute, by its name.
+pub fn register(name: &str, function: Function) {
+    let mut brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    brought.retain(|(other, _)| other != name);
+    brought.push((name.to_owned(), function));
+}
+
+/// Whether a plugin brings this way.
+pub fn is_brought(name: &str) -> bool {
+    let brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    brought.iter().any(|(other, _)| other == name)
+}
+
+/// A metric of a plugin is to be computed.
+pub fn compute(metric: Metric, collector: &str, freq: u64) {
+    let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
+    wanted.push((metric, collector.to_owned(), freq));
+}
+
 fn find(symbol: &str) -> Option<Function> {
+    let brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, function)) = brought.iter().find(|(name, _)| name == symbol) {
+        return Some(*function);
+    }
     let name = CString::new(symbol).ok()?;
     // SAFETY: a NUL-terminated name; the operator says that it is a function of this form.
     unsafe {
@@ -139,12 +167,22 @@ impl Collectors {
                 has_failed: false,
             })
         });
+        let wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_plugins = wanted.iter().map(|(metric, collector, freq)| Collected {
+            metric: *metric,
+            collector: Collector::Function(collector.clone()),
+            function: find(collector),
+            children: Vec::new(),
+            every: Duration::from_secs((*freq).max(1)),
+            due: Instant::now(),
+            has_failed: false,
+        });
         let limit = |settings: &ThresholdSettings| Threshold {
             settings: settings.clone(),
             raised: None,
         };
         Self {
-            metrics: collected.collect(),
+            metrics: collected.chain(of_plugins).collect(),
             thresholds: settings.stats.thresholds.iter().map(limit).collect(),
         }
     }

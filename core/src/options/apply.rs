@@ -5,7 +5,7 @@ use super::plugin_host::{PluginHost, PluginOption};
 use super::resolve::Values;
 use super::spec::{Apply, ArgKind, OptionSpec};
 use super::{by_plugin, defaults, suggestion, table};
-use crate::config::{Collected, Directive, Environment, Origin, mentions};
+use crate::config::{Collected, Directive, Environment, Origin};
 use crate::settings::Settings;
 use rsgi_plugin_api::abi::UWSGI_OPT_MASTER;
 use std::collections::HashSet;
@@ -371,7 +371,7 @@ impl<'a> Applier<'a> {
             return self.problems.push(text);
         }
         // a container sets many variables: only a likely slip is worth a line
-        if self.is_placeholder(key) || (from_environment && near.is_none()) {
+        if self.collected.uses(key) || (from_environment && near.is_none()) {
             return;
         }
         let hint = match hint.is_empty() {
@@ -379,12 +379,6 @@ impl<'a> Applier<'a> {
             false => &hint,
         };
         self.host.say(&format!("{place}: unknown option \"{key}\"{hint}"));
-    }
-
-    /// Whether the configuration itself uses the name.
-    fn is_placeholder(&self, name: &str) -> bool {
-        let values = self.collected.directives.iter().filter_map(|d| d.value.as_deref());
-        self.collected.consulted.contains(name) || values.into_iter().any(|value| mentions(value, name))
     }
 
     fn say_once(&mut self, directive: &Directive, what: &str) {

@@ -112,7 +112,7 @@ fn fate(
             None => (Fate::Same, String::new()),
         });
     }
-    if collected.declared.contains(key) || key.contains(char::is_whitespace) {
+    if collected.declared.contains(key) {
         return None;
     }
     if let Some(refusal) = table::refused::find(key) {
@@ -122,10 +122,13 @@ fn fate(
         let why = format!("it belongs to the plugin {}, which is not installed", owned.plugin);
         return Some((Fate::Refused, why));
     }
+    if collected.uses(key) {
+        return None;
+    }
     let near = suggestion(key, table::names().chain(table::owners::all().map(|o| o.name)));
     let why = match near {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None => "a name of your own for %(...), or a mistake".to_owned(),
+        None => "a name that nothing uses".to_owned(),
     };
     Some((Fate::Unknown, why))
 }

@@ -10,6 +10,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// Forks; the hooks of request plugins run on both sides. `None` in the child.
 fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
     hooks::pre_uwsgi_fork();
+    let parent = nix::unistd::getpid();
     let pusher = crate::stats::push::hold();
     let loggers = crate::log::sink::hold();
     // SAFETY: the master is single-threaded; the child goes on as a full process of ours, as the hooks expect.
@@ -25,14 +26,20 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             crate::log::sink::deliver_here(false);
             set_role(role);
             publish_process(worker);
-            if server().settings.processes.no_orphans {
-                let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
-            }
             crate::stats::server::leave_to_parent();
             crate::emperor::link::leave_to_parent();
             if let Err(e) = crate::startup::privileges::drop_in_child(&server().settings) {
                 crate::say!("{e}");
                 super::exit(1);
+            }
+            if server().settings.processes.no_orphans {
+                // after the change of user, which clears it
+                let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+                // one that ended before we could ask to be told has left us to another; 0: one outside of our pid namespace
+                let now = nix::unistd::getppid();
+                if now != parent && now.as_raw() != 0 {
+                    std::process::exit(1)
+                }
             }
             hooks::post_uwsgi_fork(1);
             Ok(None)

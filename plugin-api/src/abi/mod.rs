@@ -26,9 +26,9 @@ pub use logger::{LOGGER_AGAIN, UwsgiLogger, UwsgiSockaddr};
 pub use offload::{UwsgiOffloadEngine, UwsgiOffloadEvent, UwsgiOffloadPrepare, UwsgiOffloadRequest};
 pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use outward::{
-    UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiExceptionHandlerInstance,
-    UwsgiLogEncoder, UwsgiLogchunk, UwsgiLogchunkFn, UwsgiLogvar, UwsgiStatsPush, UwsgiStatsPusher,
-    UwsgiStatsPusherInstance,
+    UwsgiCheaperFn, UwsgiClock, UwsgiCollectFn, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler,
+    UwsgiExceptionHandlerInstance, UwsgiLogEncoder, UwsgiLogchunk, UwsgiLogchunkFn, UwsgiLogvar, UwsgiMetricCollector,
+    UwsgiStatsPush, UwsgiStatsPusher, UwsgiStatsPusherInstance,
 };
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};

@@ -98,6 +98,18 @@ pub struct UwsgiLogEncoder {
     pub next: *mut UwsgiLogEncoder,
 }
 
+/// Computes a metric.
+pub type UwsgiCollectFn = unsafe extern "C" fn(*mut super::UwsgiMetric) -> i64;
+
+/// `struct uwsgi_metric_collector`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UwsgiMetricCollector {
+    pub name: *mut c_char,
+    pub func: Option<UwsgiCollectFn>,
+    pub next: *mut UwsgiMetricCollector,
+}
+
 /// `struct uwsgi_clock`
 #[repr(C)]
 #[derive(Clone, Copy)]

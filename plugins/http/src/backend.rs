@@ -125,6 +125,10 @@ pub struct Link {
     pub refuses_body: bool,
     /// The request that it serves has a body. Nothing may be sent that its worker could take first, and die of.
     pub is_alone: bool,
+    /// It only asks whether the server is there.
+    pub is_probe: bool,
+    /// It has asked.
+    pub is_asked: bool,
     /// Tells it from others that had the same key.
     pub id: u64,
     /// Which node it goes to.
@@ -269,6 +273,36 @@ impl Links {
         self.all.len()
     }
 
+    /// How many servers there are to be asked whether they are there.
+    pub fn node_count(&self) -> usize {
+        self.nodes.as_ref().map_or(0, Nodes::len)
+    }
+
+    /// A connection that asks a server whether it is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn probe(&mut self, registry: &Registry, token: impl Fn(usize, u64) -> Token, at: usize) -> io::Result<usize> {
+        let node = self.nodes.as_ref().and_then(|nodes| nodes.get(at));
+        let node = node.ok_or(io::ErrorKind::NotFound)?;
+        let key = connect(&mut self.all, node, at, self.last_id + 1, registry, token)?;
+        self.last_id += 1;
+        self.all[key].is_probe = true;
+        Ok(key)
+    }
+
+    /// How a server is: its name, and whether it was there before.
+    pub fn note(&mut self, at: usize, is_there: bool, now: Instant) -> Option<(String, bool)> {
+        let nodes = self.nodes.as_mut()?;
+        let name = nodes.get(at)?.name.clone();
+        let was_there = nodes.is_up(at, now);
+        match is_there {
+            true => nodes.connected(at),
+            false => nodes.failed(at, now),
+        }
+        Some((name, was_there))
+    }
+
     /// How connecting ended.
     pub fn settled(&mut self, key: usize, is_there: bool, now: Instant) {
         if let (Some(subscribers), Some(link)) = (&mut self.subscribers, self.all.get(key)) {
@@ -396,30 +430,13 @@ impl Links {
                 all.as_ref().and_then(|all| all.get(at)).ok_or(Unavailable::Unknown)?
             }
         };
-        let entry = self.all.vacant_entry();
-        let id = self.last_id + 1;
-        let opened = node.connect().and_then(|(mut stream, is_there)| {
-            stream.register(registry, token(entry.key(), id))?;
-            Ok((stream, is_there))
-        });
+        let opened = connect(&mut self.all, node, at, self.last_id + 1, registry, token);
         match opened {
-            Ok((stream, is_there)) => {
-                self.last_id = id;
-                let key = entry.key();
-                let mut channel = Channel::new(stream, is_there);
+            Ok(key) => {
+                self.last_id += 1;
                 if matches!(self.backends, Backends::Workers { .. }) {
-                    channel.ask_for_sender();
+                    self.all[key].channel.ask_for_sender();
                 }
-                entry.insert(Link {
-                    channel,
-                    session: None,
-                    head: ResponseHead::new(),
-                    connecting: !is_there,
-                    refuses_body: false,
-                    is_alone: false,
-                    id,
-                    node: at,
-                });
                 Ok(key)
             }
             // The backlog of a unix socket is full.
@@ -458,6 +475,34 @@ impl Links {
         self.all.try_remove(key);
         self.idle.retain(|&idle| idle != key);
     }
+}
+
+/// A new connection to a node, which may yet have to come to be.
+fn connect(
+    all: &mut Slab<Link>,
+    node: &Node,
+    at: usize,
+    id: u64,
+    registry: &Registry,
+    token: impl Fn(usize, u64) -> Token,
+) -> io::Result<usize> {
+    let entry = all.vacant_entry();
+    let (mut stream, is_there) = node.connect()?;
+    stream.register(registry, token(entry.key(), id))?;
+    let key = entry.key();
+    entry.insert(Link {
+        channel: Channel::new(stream, is_there),
+        session: None,
+        head: ResponseHead::new(),
+        connecting: !is_there,
+        refuses_body: false,
+        is_alone: false,
+        is_probe: false,
+        is_asked: false,
+        id,
+        node: at,
+    });
+    Ok(key)
 }
 
 #[cfg(test)]

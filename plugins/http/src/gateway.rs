@@ -2,6 +2,7 @@
 //! Run by the plugin in the process that the host forked for it, and by the tests; knows no option and no host.
 
 mod accepting;
+mod checks;
 mod deadlines;
 mod ending;
 mod exchange;
@@ -29,6 +30,7 @@ use crate::session::{HeadStep, Phase, Session};
 use crate::stats::{Counters, count};
 use crate::stream::Listener;
 use crate::tls::Context;
+use checks::Checks;
 use deadlines::{LINGER, SWEEP};
 use ending::spare;
 use exchange::Fault;
@@ -93,6 +95,8 @@ pub struct Config {
     pub addresses: Vec<String>,
     /// Where log lines go.
     pub log: fn(&str),
+    /// How often the servers of a pool are asked whether they are there.
+    pub check_every: Option<Duration>,
     /// Where servers announce themselves.
     pub announcements: Option<std::net::UdpSocket>,
 }
@@ -161,6 +165,7 @@ pub struct Gateway {
     poll: Poll,
     listeners: Vec<Listener>,
     announcements: Option<UdpSocket>,
+    checks: Option<Checks>,
     sessions: Slab<Session>,
     links: Links,
     /// Requests that wait for a backend: key and id.
@@ -202,9 +207,12 @@ impl Gateway {
         }
         let now = Instant::now();
         Ok(Self {
-            config,
             poll,
             announcements,
+            checks: config
+                .check_every
+                .map(|every| Checks::new(every, config.connect_timeout, now)),
+            config,
             accepting: Vec::new(),
             stalled: Vec::new(),
             listeners,
@@ -273,6 +281,7 @@ impl Gateway {
                 self.next_sweep = self.now + SWEEP;
                 self.sweep();
             }
+            self.check_backends();
             while ordered {
                 match (orders.next)() {
                     Some(Order::Stop) => return Ok(()),
@@ -470,6 +479,9 @@ impl Gateway {
         let Some(link) = self.links.get(key) else {
             return;
         };
+        if link.is_probe {
+            return self.go_on_with_check(key);
+        }
         if link.connecting && (link.channel.is_writable() || link.channel.is_hung_up()) {
             link.connecting = false;
             let (connected, session) = (link.channel.socket.stream.connected(), link.session);

@@ -93,7 +93,7 @@ macro_rules! ignored {
 }
 
 /// Rows that act.
-const ACTIVE: [OptionRow; 41] = [
+const ACTIVE: [OptionRow; 42] = [
     OptionRow::value(
         c"http",
         c"take HTTP clients on this address (host:port, :port, a path, [::1]:port); may be repeated",
@@ -110,6 +110,11 @@ const ACTIVE: [OptionRow; 41] = [
         c"http-fallback",
         c"hand requests to this uwsgi server while none of http-to is there; several take turns",
         |v| store(Ok(text(v)?.to_owned()), |s, node| s.fallback.push(node)),
+    ),
+    OptionRow::value(
+        c"http-to-check",
+        c"seconds between two pings of each server of http-to; one that does not answer is passed over (never)",
+        |v| store(settings::seconds(text(v)?), |s, t| s.check_every = (!t.is_zero()).then_some(t)),
     ),
     OptionRow::value(
         c"http-subscription-server",

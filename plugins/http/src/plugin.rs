@@ -426,6 +426,7 @@ fn config(settings: &Settings, facts: &Facts) -> Config {
             .filter(|listen| listen.kind != Kind::Stats)
             .map(|listen| listen.address.clone())
             .collect(),
+        check_every: settings.check_every,
         announcements: None,
         log: if settings.quiet { |_| {} } else { log::line },
     }

@@ -329,7 +329,10 @@ impl Session {
     /// Queues an answer of the gateway itself, after which the connection ends.
     pub fn answer(&mut self, error: HttpError, pool: &mut Pool) {
         self.wants_close = false;
-        let body = format!("{} {}\r\n{}\r\n", error.status(), error.reason(), error.cause());
+        let body = match error.cause() {
+            "" => String::new(),
+            cause => format!("{} {}\r\n{cause}\r\n", error.status(), error.reason()),
+        };
         let head = format!(
             "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             error.status(),

@@ -105,6 +105,8 @@ pub struct Settings {
     pub dialect: Dialect,
     /// Failed backends are not logged.
     pub quiet: bool,
+    /// How often the servers of `http-to` are asked whether they are there; `None`: never.
+    pub check_every: Option<Duration>,
     /// Where servers announce themselves for a host (`http-subscription-server`).
     pub announcements: Option<String>,
     /// How long one that is silent is believed in.
@@ -137,6 +139,7 @@ impl Default for Settings {
             forwarders: AllowList::default(),
             dialect: Dialect::default(),
             quiet: false,
+            check_every: None,
             announcements: None,
             tolerance: Duration::from_secs(17),
         }

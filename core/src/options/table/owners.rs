@@ -63,7 +63,7 @@ static OWNERS: &[Owner] = &[
                 http-manage-rtsp http-manage-source http-modifier1= http-modifier2= http-post-buffering= \
                 http-post-buffering-dir= http-processes= http-quiet= http-raw-body http-resubscribe= \
                 http-server-name-as-http-host= http-ss= http-stats= http-stats-server= http-stud-prefix= \
-                http-subscription-fallback-key= http-subscription-server= http-timeout= http-to= http-to-https= \
+                http-subscription-fallback-key= http-subscription-server= http-timeout= http-to= http-to-check= http-to-https= \
                 http-uid= http-use-base= http-use-cache? http-use-code-string= http-use-pattern= http-use-socket? \
                 http-var= http-websockets http-workers= http-zerg= httprouter= https= https-export-cert \
                 https-session-context= https-socket= https-socket-modifier1= https-socket-modifier2= https2= no-http2 sni= sni-dir= \

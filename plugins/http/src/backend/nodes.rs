@@ -78,6 +78,12 @@ impl Nodes {
         at
     }
 
+    /// Whether a node is not passed over now.
+    pub fn is_up(&self, at: usize, now: Instant) -> bool {
+        let health = self.health.get(at);
+        health.is_some_and(|health| health.down_until.is_none_or(|until| until <= now))
+    }
+
     /// A connection to a node failed.
     pub fn failed(&mut self, at: usize, now: Instant) {
         if let Some(health) = self.health.get_mut(at) {

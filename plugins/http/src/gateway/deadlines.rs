@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rsgi_protocol::http1::HttpError;
 
+use super::checks::Checks;
 use super::{Gateway, Service};
 use crate::session::{Phase, Session};
 
@@ -24,7 +25,11 @@ impl Gateway {
             return Some(Duration::ZERO);
         }
         let sweep = (!self.sessions.is_empty()).then_some(self.next_sweep);
-        let at = [sweep, self.retry_at, self.last_call].into_iter().flatten().min()?;
+        let check = self.checks.as_ref().and_then(Checks::due);
+        let at = [sweep, self.retry_at, self.last_call, check]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(at.saturating_duration_since(Instant::now()))
     }
 

@@ -54,7 +54,8 @@ impl Gateway {
                 self.retry_at.get_or_insert(self.now + RETRY);
                 false
             }
-            Err(Unavailable::Unknown) => self.refuse(key, HttpError::new(404, "nobody serves this host here")),
+            // who is asked for what is not here says no more than that
+            Err(Unavailable::Unknown) => self.refuse(key, HttpError::new(404, "")),
             Err(Unavailable::Down(name, cause)) => {
                 session.attempts += 1;
                 if session.attempts < self.links.choices() {

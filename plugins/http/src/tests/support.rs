@@ -204,6 +204,7 @@ pub fn config() -> Config {
         auto_gzip: false,
         counters: Counters::own(),
         addresses: Vec::new(),
+        check_every: None,
         announcements: None,
         log: |line| LOG.lock().expect("no test panics with it").push(line.to_owned()),
     }
