@@ -447,7 +447,10 @@ struct wsgi_request {
     void *async_placeholder;
     int sendfile_fd;
     void *host_private;          /* the host's; do not touch */
-    uint64_t reserved[16];
+    char *buffer;                /* uh->pktsize bytes of what the request came in: a uwsgi packet's body, a head */
+    int do_not_account;          /* these two are of no effect */
+    int do_not_account_avg_rt;
+    uint64_t reserved[14];
 };
 #define UWSGI_VIA_SENDFILE 1
 #define UWSGI_VIA_ROUTE 2
@@ -668,7 +671,16 @@ struct uwsgi_server {
     struct uwsgi_shared *shared;
     struct uwsgi_thread *alarm_thread; /* not NULL when there are alarms; its fields are of no use */
     struct wsgi_request *wsgi_req;   /* [worker] that of core 0 */
-    uint64_t reserved[44];
+    uint64_t cheaper_overload;       /* as the options say, these down to mode */
+    char *requested_cheaper_algo;
+    int original_log_fd;             /* 2, or what it was before the log went elsewhere */
+    int no_defer_accept;
+    int emperor_tyrant;
+    int honour_stdin;                /* 0 */
+    int write_errors_exception_only;
+    int mules_cnt;
+    char *mode;                      /* NULL: none */
+    uint64_t reserved[38];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -1921,6 +1933,34 @@ struct uwsgi_metric_collector {
 /* [master] in on_load: func(metric) runs in [master] each second, or as seldom as freq says, and returns the value. It must
  * not block. The record is the host's. The host's own names are kept. */
 struct uwsgi_metric_collector *uwsgi_register_metric_collector(char *name, int64_t (*func)(struct uwsgi_metric *));
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: small things (layer 2 and 3).
+ * ------------------------------------------------------------------------------------------------------------ */
+void uwsgi_additional_header_add(struct wsgi_request *, char *line, uint16_t len); /* [request] "Name: value", copied */
+int64_t uwsgi_metric_getn(char *name, size_t, char *oid, size_t); /* [any] uwsgi_metric_get(); the name before the id */
+/* [request] A text of a shared area as a message: 0, or -1. */
+int uwsgi_websocket_send_from_sharedarea(struct wsgi_request *, int id, uint64_t pos, uint64_t len);
+int uwsgi_websocket_send_binary_from_sharedarea(struct wsgi_request *, int id, uint64_t pos, uint64_t len);
+int uwsgi_sharedarea_update(int id);        /* [any] counts one more update: 0, or -1: no such area */
+/* [request] Sends bytes, or a part of a file (len 0: to its end), as the rest of the answer: 0, or -1. buf is free()d, fd
+ * closed. */
+int uwsgi_offload_request_memory_do(struct wsgi_request *, char *buf, size_t len);
+int uwsgi_offload_request_sendfile_do(struct wsgi_request *, int fd, size_t pos, size_t len);
+ssize_t uwsgi_sendfile_do(int out, int in, size_t pos, size_t len); /* [any] as sendfile(2) */
+int uwsgi_tmpfd(void);                      /* [any] a nameless file, yours: close(); -1: errno */
+int uwsgi_fcntl_lock(int fd);               /* [any] waits for the whole file's lock for writing: 0, or -1 */
+int uwsgi_is_connected(int fd);             /* [any] 1: the other side is there */
+int uwsgi_accept(int fd);                   /* [any] a connection, non-blocking; -1: errno */
+void uwsgi_protected_close(int fd);         /* [any] close() that leaves errno */
+void uwsgi_exec_command_with_args(char *);  /* [any] becomes the program; its words are cut at spaces. Ends the process */
+char *uwsgi_binsh(void);                    /* [any] the shell; the host's */
+void get_memusage(uint64_t *resident, uint64_t *address_space); /* [any] of this process, bytes */
+struct uwsgi_plugin *uwsgi_plugin_get(const char *name); /* [any] the host's copy of a loaded plugin, or NULL */
+int uwsgi_count_options(struct uwsgi_option *);          /* [any] rows in front of the last */
+int uwsgi_list_has_str(char *words, char *word);         /* [any] 1: it is one of the words, which spaces part */
+char *uwsgi_concat2nn(char *, int, char *, int, int *len); /* [any] as uwsgi_concat2n(), with the length */
+int uwsgi_legion_i_am_the_lord(char *name);              /* [any] 0: there are no legions */
 
 #ifdef __cplusplus
 }

@@ -306,6 +306,29 @@ macro_rules! __hook {
         }
         Some(mule)
     }};
+    ($plugin:ty, spooler) => {{
+        unsafe extern "C" fn spooler(
+            file: *mut ::std::ffi::c_char,
+            packet: *mut ::std::ffi::c_char,
+            len: u16,
+            body: *mut ::std::ffi::c_char,
+            body_len: usize,
+        ) -> ::std::ffi::c_int {
+            // a task that failed is tried again
+            $crate::guard::hook(env!("CARGO_PKG_NAME"), "spooler", -1, || {
+                // SAFETY: the host passes a NUL-terminated name, and texts with their lengths.
+                let (file, packet, body) = unsafe {
+                    (
+                        ::std::ffi::CStr::from_ptr(file),
+                        $crate::export::message(packet, len.into()),
+                        $crate::export::message(body, body_len),
+                    )
+                };
+                <$plugin as $crate::Plugin>::spooler(file, packet, body)
+            })
+        }
+        Some(spooler)
+    }};
     ($plugin:ty, worker) => {{
         unsafe extern "C" fn worker() -> ::std::ffi::c_int {
             $crate::guard::hook(env!("CARGO_PKG_NAME"), "worker", 1, || {

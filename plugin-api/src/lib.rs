@@ -25,6 +25,7 @@ pub mod abi;
 pub mod cache;
 pub mod export;
 pub mod guard;
+pub mod kind;
 #[cfg(feature = "layout-check")]
 pub mod layout;
 

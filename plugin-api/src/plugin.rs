@@ -112,6 +112,10 @@ pub trait Plugin {
     fn rpc(function: usize, arguments: &[&[u8]]) -> Result<Option<Vec<u8>>, HookError> {
         Ok(None)
     }
+    /// A spooler's task: -2: done, -1: again later, 0: not this plugin's.
+    fn spooler(file: &CStr, packet: &[u8], body: &[u8]) -> Result<i32, HookError> {
+        Ok(0)
+    }
     /// A mule got a message: whether it was this plugin's.
     fn mule_msg(message: &[u8]) -> Result<bool, HookError> {
         Ok(false)

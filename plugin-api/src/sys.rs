@@ -675,4 +675,25 @@ unsafe extern "C" {
         name: *mut c_char,
         func: Option<unsafe extern "C" fn(*mut UwsgiMetric) -> i64>,
     ) -> *mut UwsgiMetricCollector;
+    pub fn uwsgi_additional_header_add(a0: *mut WsgiRequest, line: *mut c_char, len: u16);
+    pub fn uwsgi_metric_getn(name: *mut c_char, a1: usize, oid: *mut c_char, a3: usize) -> i64;
+    pub fn uwsgi_websocket_send_from_sharedarea(a0: *mut WsgiRequest, id: c_int, pos: u64, len: u64) -> c_int;
+    pub fn uwsgi_websocket_send_binary_from_sharedarea(a0: *mut WsgiRequest, id: c_int, pos: u64, len: u64) -> c_int;
+    pub fn uwsgi_sharedarea_update(id: c_int) -> c_int;
+    pub fn uwsgi_offload_request_memory_do(a0: *mut WsgiRequest, buf: *mut c_char, len: usize) -> c_int;
+    pub fn uwsgi_offload_request_sendfile_do(a0: *mut WsgiRequest, fd: c_int, pos: usize, len: usize) -> c_int;
+    pub fn uwsgi_sendfile_do(out: c_int, input: c_int, pos: usize, len: usize) -> isize;
+    pub fn uwsgi_tmpfd() -> c_int;
+    pub fn uwsgi_fcntl_lock(fd: c_int) -> c_int;
+    pub fn uwsgi_is_connected(fd: c_int) -> c_int;
+    pub fn uwsgi_accept(fd: c_int) -> c_int;
+    pub fn uwsgi_protected_close(fd: c_int);
+    pub fn uwsgi_exec_command_with_args(a0: *mut c_char);
+    pub fn uwsgi_binsh() -> *mut c_char;
+    pub fn get_memusage(resident: *mut u64, address_space: *mut u64);
+    pub fn uwsgi_plugin_get(name: *const c_char) -> *mut UwsgiPlugin;
+    pub fn uwsgi_count_options(a0: *mut UwsgiOption) -> c_int;
+    pub fn uwsgi_list_has_str(words: *mut c_char, word: *mut c_char) -> c_int;
+    pub fn uwsgi_concat2nn(a0: *mut c_char, a1: c_int, a2: *mut c_char, a3: c_int, len: *mut c_int) -> *mut c_char;
+    pub fn uwsgi_legion_i_am_the_lord(name: *mut c_char) -> c_int;
 }

@@ -184,6 +184,33 @@ static void rest(struct wsgi_request *req) {
     if (write(raiser[1], "!", 1) != 1) return;
 }
 
+static void small(struct wsgi_request *req) {
+    uint64_t resident = 0, address_space = 0;
+    int pair[2], fd = uwsgi_tmpfd(), len = 0;
+    char *both = uwsgi_concat2nn((char *) "ab", 2, (char *) "cd", 1, &len);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) return;
+    uwsgi_additional_header_add(req, (char *) "X-Line: of a plugin", 19);
+    get_memusage(&resident, &address_space);
+    say(req, "%s %d %d", both, len, resident > 0 && address_space > resident);
+    say(req, " %d%d", fd >= 0, uwsgi_fcntl_lock(fd));
+    say(req, " %d", uwsgi_is_connected(pair[0]));
+    errno = 77;
+    uwsgi_protected_close(pair[1]);
+    say(req, "%d %d", uwsgi_is_connected(pair[0]), errno == 77 || errno == 0);
+    say(req, " %d %d", uwsgi_plugin_get("tools")->modifier1, uwsgi_plugin_get("nobody") == NULL);
+    say(req, " %d %d%d", uwsgi_count_options(options), uwsgi_list_has_str((char *) "a bc d", (char *) "bc"),
+        uwsgi_list_has_str((char *) "a bc d", (char *) "b"));
+    say(req, " %d", uwsgi_sharedarea_update(area->id));
+    say(req, " %d", (int) area->updates);
+    say(req, " %d %s %.3s", uwsgi_legion_i_am_the_lord((char *) "x"), uwsgi_binsh(), req->buffer);
+    say(req, " %s %d %d", uwsgi.requested_cheaper_algo, uwsgi.mules_cnt, uwsgi.original_log_fd);
+    say(req, " %d", (int) uwsgi_metric_getn((char *) "worker.1.requests!", 17, NULL, 0));
+    uwsgi_offload_request_memory_do(req, uwsgi_str((char *) " memory"), 7);
+    close(pair[0]);
+    close(fd);
+    free(both);
+}
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req)) return -1;
     uwsgi_response_prepare_headers(req, (char *) "200 OK", 6);
@@ -193,6 +220,7 @@ static int request(struct wsgi_request *req) {
         case 't': texts(req); break;
         case 'T': threads(req); break;
         case 'r': rest(req); break;
+        case 'm': small(req); break;
         default: break;
     }
     return UWSGI_OK;

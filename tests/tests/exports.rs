@@ -90,13 +90,13 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiStringList "struct uwsgi_string_list": len custom_ptr next;
         UwsgiHeader "struct uwsgi_header": pktsize modifier2;
         UwsgiLogger "struct uwsgi_logger": func configured fd data addr addr_len msg arg next;
-        WsgiRequest "struct wsgi_request": fd uh app_id status response_size uri remote_addr path_info appid hvec var_cnt post_cl post_file range_to via socket host_private reserved;
+        WsgiRequest "struct wsgi_request": fd uh app_id status response_size uri remote_addr path_info appid hvec var_cnt post_cl post_file range_to via socket host_private buffer do_not_account reserved;
         RsgiEvents "struct rsgi_events": modifier1 whole_body request ready;
         UwsgiSocket "struct uwsgi_socket": name queue proto_name next reserved;
         UwsgiApp "struct uwsgi_app": mountpoint callable requests chdir startup_time reserved;
         UwsgiCore "struct uwsgi_core": in_request ts reserved;
         UwsgiWorker "struct uwsgi_worker": pid requests last_spawn tx accepting busy signum harakiri apps cores reserved;
-        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max metrics metrics_lock lock_ops caches alarm_thread wsgi_req reserved;
+        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max metrics metrics_lock lock_ops caches alarm_thread wsgi_req cheaper_overload original_log_fd mules_cnt mode reserved;
         UwsgiMetric "struct uwsgi_metric": name_len oid reset_after_push value initial_value next reserved;
         UwsgiLockItem "struct uwsgi_lock_item": lock_ptr pid next;
         UwsgiStatsPusher "struct uwsgi_stats_pusher": func raw next;

@@ -48,6 +48,9 @@ fn every_folder_has_its_test() {
     let here = include_str!("plugin_kinds.rs");
     for kind in std::fs::read_dir(FOLDER).expect("it is there").flatten() {
         let name = kind.file_name().into_string().expect("it is text");
+        if name == "rust" {
+            continue;
+        }
         assert!(
             kind.path().is_file() || here.contains(&format!("\"{name}\",")),
             "{name}"
@@ -268,4 +271,105 @@ fn exception_handler() {
     let server = setup.args(["--exception-handler", "report:@DIR@/reported"]).start();
     server.get("/");
     wait_file(&server, "reported", "msg: broken\n");
+}
+
+/// An instance with the plugin that has all kinds in Rust.
+fn in_rust(args: &[&str]) -> Setup {
+    let library = rsgi_tests::build_dir().join("libkinds_plugin.so");
+    Setup::new()
+        .args(["--plugin", library.to_str().expect("the path is text"), "--master"])
+        .args(["--http-socket", "127.0.0.1:0", "--http-socket-modifier1", "251"])
+        .args(args.iter().copied())
+}
+
+#[test]
+fn kinds_in_rust_that_requests_meet() {
+    let mut server = in_rust(&[
+        "--alarm",
+        "fire bell:LOUD",
+        "--mule=kinds:post",
+        "--spooler",
+        "@DIR@/tasks",
+    ])
+    .args(["--route", "^/teapot reply:418 short and stout"])
+    .args(["--route-if", "ends:.php reply:410 gone"])
+    .args(["--route", "^/loud upper:"])
+    .args(["--route-run", "addheader:X-Length: ${length[REQUEST_METHOD]}"])
+    .args([
+        "--log-format",
+        "path of %(path_length) bytes",
+        "--log-req-encoder",
+        "quote >",
+    ])
+    .args(["--req-logger", "lines:@DIR@/lines", "--hook-post-app", "say:ready"])
+    .start();
+    assert_eq!(server.get("/you").header("x-length"), Some("3"));
+    assert_eq!(server.get("/you").text(), "Hello /you");
+    assert_eq!(server.get("/loud").text(), "HELLO /LOUD (11)");
+    let teapot = server.get("/teapot");
+    assert_eq!((teapot.status, teapot.text().as_str()), (418, "short and stout"));
+    assert_eq!(server.get("/index.php").status, 410);
+    assert_eq!(server.get("/rpc").text(), "one+two");
+    assert_eq!(server.get("/alarm").text(), "rung 0");
+    assert_eq!(server.get("/mule").text(), "sent true");
+    assert_eq!(server.get("/signal").text(), "raised");
+    assert_eq!(server.get("/spool").text(), "spooled");
+    for line in [
+        "hook says ready\n",
+        "bell LOUD: smoke\n",
+        "mule of post\n",
+        "mule got a parcel\n",
+        "signal 31 for 7\n",
+        "errand with two bottles\n",
+    ] {
+        server.wait_log(line, 1);
+    }
+    wait_file(&server, "lines", "> path of 7 bytes\n");
+}
+
+#[test]
+fn kinds_in_rust_that_the_master_asks() {
+    let mut server = in_rust(&["-p", "3", "--cheaper", "1", "--cheaper-algo", "always"])
+        .args(["--stats-push", "count:pushed", "--clock", "epoch"])
+        .args(["--metric", "name=tide,collector=answer", "--metrics-dir", "@DIR@"])
+        .env("KINDS_GATEWAY", "1")
+        .start();
+    server.wait_log("spawned rsgi worker 3", 1);
+    wait_file(&server, "tide", "46\n");
+    server.wait_log("clerk 1 at 127.0.0.1:", 1);
+    let log = server.log();
+    let address = log.split("clerk 1 at ").nth(1).and_then(|rest| rest.lines().next());
+    let mut stream = TcpStream::connect(address.expect("its address")).expect("a listener");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("a word");
+    assert_eq!(text, "next please\n");
+}
+
+#[test]
+fn more_kinds_in_rust() {
+    let mut server = in_rust(&["--stats-push", "count:pushed"]).start();
+    server.get("/one");
+    server.wait_log("pushed 1 json true\n", 1);
+    assert_eq!(in_rust(&["--loop", "turns"]).start().get("/loop").text(), "Hello /loop");
+    let mut own = in_rust(&[]).env("KINDS_WORKER", "mine").start_unready();
+    own.wait_log("a worker of its own: mine\n", 1);
+    let port = free_port().to_string();
+    let library = rsgi_tests::build_dir().join("libkinds_plugin.so");
+    let mut emperor = Setup::new()
+        .args(["--plugin", library.to_str().expect("the path is text")])
+        .args(["--emperor", &format!("one://{port}")])
+        .start_unready();
+    emperor.wait_log("only is the one\n", 1);
+    let app = "def application(env, start): raise ValueError('broken')\n";
+    let mut failing = Setup::new()
+        .wsgi(app)
+        .args([
+            "--plugin",
+            library.to_str().expect("the path is text"),
+            "--exception-handler",
+            "note:noted",
+        ])
+        .start();
+    failing.get("/here");
+    failing.wait_log("noted ValueError: broken at /here\n", 1);
 }

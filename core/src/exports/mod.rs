@@ -36,6 +36,7 @@ mod routing;
 mod rpc;
 mod sharedarea;
 mod signal;
+mod small;
 mod socket;
 mod spooler;
 mod string;

@@ -607,6 +607,13 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.cheaper_count = settings.processes.cheaper as i32;
     v.rpc_max = settings.processes.rpc_max as i32;
     v.cheaper_step = settings.processes.cheaper_step as i32;
+    v.cheaper_overload = settings.processes.cheaper_overload.into();
+    v.requested_cheaper_algo = server::keep(&settings.processes.cheaper_algo);
+    v.original_log_fd = 2;
+    v.emperor_tyrant = i32::from(settings.emperor.tyrant);
+    v.write_errors_exception_only = i32::from(settings.http.write_errors_exception_only);
+    v.mules_cnt = settings.background.mules.len() as i32;
+    v.mode = text(&settings.apps.mode);
     v.log_this = i32::from(!settings.logging.disable_logging);
     v.memory_report = i32::from(settings.limits.memory_report);
     v.r#loop = text(&settings.processes.loop_engine);

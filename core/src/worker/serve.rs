@@ -264,7 +264,7 @@ fn parse_http(core: &mut Core, conn: &mut Connection) -> Parsed {
         &mut places,
     );
     (core.scratch, core.hvec) = (scratch, hvec);
-    conn.take_buffered(length);
+    core.raw().buffer = conn.take_buffered(length).as_ptr().cast_mut().cast();
     core.raw().post_cl = match body {
         BodyLength::Fixed(n) => n as usize,
         _ => 0,
@@ -300,6 +300,7 @@ fn parse_uwsgi(core: &mut Core, conn: &mut Connection) -> Parsed {
     // SAFETY: the buffer stays where it is until the request has ended.
     let body = unsafe { &(&*conn_ptr).buffered()[HEADER_LEN..HEADER_LEN + size] };
     core.packet = place(body);
+    core.raw().buffer = body.as_ptr().cast_mut().cast();
     let link = conn.socket.protocol == SocketProtocol::Link;
     let length_variable = builtin::length_variable(packet);
     let vars = if builtin::reads_packet(packet) { &[] } else { body };
@@ -386,7 +387,7 @@ fn parse_fastcgi(core: &mut Core, conn: &mut Connection) -> Parsed {
         .begin(conn.socket.protocol, found.is_http10, found.is_head, keeps);
     core.response.wrap_for(id);
     core.body.begin_records(id, found.length.unwrap_or(0));
-    begin_cgi(core, conn, params.len(), found.length)
+    begin_cgi(core, conn, params, found.length)
 }
 
 fn parse_scgi(core: &mut Core, conn: &mut Connection) -> Parsed {
@@ -409,7 +410,7 @@ fn parse_scgi(core: &mut Core, conn: &mut Connection) -> Parsed {
         .begin(conn.socket.protocol, found.is_http10, found.is_head, false);
     core.body
         .begin(found.length.map_or(BodyLength::None, BodyLength::Fixed), false);
-    begin_cgi(core, conn, head.len(), found.length)
+    begin_cgi(core, conn, head, found.length)
 }
 
 /// What of a request's variables the server itself needs.
@@ -451,9 +452,11 @@ fn collect<'a, E: std::fmt::Display>(
 }
 
 /// The rest of what begins a request of a CGI-like protocol.
-fn begin_cgi(core: &mut Core, conn: &Connection, size: usize, length: Option<u64>) -> Parsed {
+fn begin_cgi(core: &mut Core, conn: &Connection, vars: &[u8], length: Option<u64>) -> Parsed {
     core.raw().post_cl = length.unwrap_or(0) as usize;
-    core.set_header(conn.socket.modifier1, size.min(0xffff) as u16, conn.socket.modifier2);
+    let size = vars.len().min(0xffff) as u16;
+    core.set_header(conn.socket.modifier1, size, conn.socket.modifier2);
+    core.raw().buffer = vars.as_ptr().cast_mut().cast();
     vars::digest(core);
     let limit_post = server().settings.limits.limit_post;
     match length {

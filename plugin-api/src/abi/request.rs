@@ -105,5 +105,8 @@ pub struct WsgiRequest {
     pub async_placeholder: *mut c_void,
     pub sendfile_fd: c_int,
     pub host_private: *mut c_void,
-    pub reserved: [u64; 16],
+    pub buffer: *mut c_char,
+    pub do_not_account: c_int,
+    pub do_not_account_avg_rt: c_int,
+    pub reserved: [u64; 14],
 }
