@@ -117,6 +117,9 @@ fn areas_caches_spoolers_and_daemons_are_seen() {
 #[test]
 fn small_things() {
     let answer = serve(&[]).get("/more");
-    assert_eq!(answer.text(), "abc 3 1 10 10 1 201 1 7 10 0 1 0 /bin/sh GET spare 0 2 0 memory");
+    assert_eq!(
+        answer.text(),
+        "abc 3 1 10 10 1 201 1 7 10 0 1 0 /bin/sh GET spare 0 2 0 memory"
+    );
     assert_eq!(answer.header("x-line"), Some("of a plugin"));
 }
