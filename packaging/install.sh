@@ -53,7 +53,7 @@ manifest() {
          /^\[/ { skip = 0 }
          skip { next }
          /^[a-z-]+\.workspace = true/ { key = $1; sub(/\.workspace$/, "", key); print key " = " value[key]; next }
-         { print }' Cargo.toml -
+         { print }' Cargo.toml - | sed "s|path = \"plugin-api\"|path = \"$DATADIR/rsgi/plugin-api\"|"
 }
 
 put() { # put MODE SOURCE DESTINATION
@@ -87,11 +87,11 @@ entry() { # entry MODE DESTINATION SOURCE
         */)
             folder=$place
             case $source in
-                crate:*)
-                    crate=${source#crate:}
-                    (cd "$crate" && find . -type f | sed 's|^\./||' | sort) | while read -r file; do
-                        origin=$crate/$file
-                        [ "$file" != Cargo.toml ] || origin=manifest:$origin
+                tree:*)
+                    tree=${source#tree:}
+                    (cd "$tree" && find . -type f ! -name '*.so' | sed 's|^\./||' | sort) | while read -r file; do
+                        origin=$tree/$file
+                        [ "${file##*/}" != Cargo.toml ] || origin=manifest:$origin
                         entry "$mode" "$folder$file" "$origin"
                     done
                     return

@@ -24,13 +24,22 @@ if [ ! -e "$base/etc/rsgi-base-is-whole" ]; then
         "$VERSION_CODENAME" "$base" "$site" >"$root/debootstrap.log" || { tail "$root/debootstrap.log" >&2 && exit 1; }
     touch "$base/etc/rsgi-base-is-whole"
 fi
-rm -rf "$tried"
-cp -a --reflink=auto "$base" "$tried"
-mkdir "$tried/packages"
-cp "$packages"/*.deb "$tried/packages/"
-cp packaging/deb/try.sh "$tried/packages/"
-# a network of its own, too: ports of this machine do not matter
-unshare --mount --pid --net --fork --kill-child sh -c "
-    mount -t proc proc '$tried/proc' && mount --rbind /dev '$tried/dev' && ip link set lo up 2>/dev/null
-    exec chroot '$tried' /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin sh /packages/try.sh"
+fresh() { # a new copy of the base, with the packages and a script in /packages
+    rm -rf "$tried"
+    cp -a --reflink=auto "$base" "$tried"
+    mkdir "$tried/packages"
+    cp "$packages"/*.deb "packaging/deb/$1" "$tried/packages/"
+}
+inside() { # inside SCRIPT OPTIONS-OF-UNSHARE
+    script=$1
+    shift
+    unshare --mount --pid --fork --kill-child "$@" sh -c "
+        mount -t proc proc '$tried/proc' && mount --rbind /dev '$tried/dev' && ip link set lo up 2>/dev/null
+        exec chroot '$tried' /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin sh /packages/$script"
+}
+# ports of this machine do not matter in a network of its own
+fresh try.sh
+inside try.sh --net
+fresh beside.sh
+inside beside.sh
 rm -rf "$tried"

@@ -418,3 +418,39 @@ fn a_server_called_uwsgi_keeps_its_name_over_reloads() {
     assert_eq!(name(server.pid()), "uwsgi\n");
     assert_eq!(get(server.port(), "/").text(), "named");
 }
+
+#[test]
+fn the_pkgbuild_and_the_spec_can_be_read() {
+    let setup = Setup::new();
+    let arch = Path::new(TOP)
+        .join("packaging/arch")
+        .canonicalize()
+        .expect("it is there");
+    // of a package whose files need no build
+    let script = format!(
+        "set -eu; startdir={0}; . {0}/PKGBUILD; pkgname=rsgi-emperor pkgdir={1}/root; package_rsgi-emperor; \
+         echo \"${{backup[@]}}\"; grep -h ^User= \"$pkgdir\"/usr/lib/systemd/system/rsgi-emperor.service",
+        arch.display(),
+        setup.dir().display()
+    );
+    let output = run("bash", &["-c", &script], setup.dir()).expect("the tests need bash");
+    let words = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    assert_eq!(words, "etc/rsgi/emperor.ini etc/logrotate.d/rsgi-emperor\nUser=http\n");
+    for (_, path) in listed(&["rsgi-emperor"]) {
+        assert!(
+            setup.dir().join("root").join(path.trim_start_matches('/')).exists(),
+            "{path}"
+        );
+    }
+    let spec = Path::new(TOP).join("packaging/rpm/rsgi.spec").display().to_string();
+    if let Some(parsed) = run(
+        "rpmspec",
+        &["-P", "--define", "systemd_requires Requires: systemd", &spec],
+        setup.dir(),
+    ) {
+        let words = String::from_utf8_lossy(&parsed.stderr);
+        assert!(parsed.status.success(), "{words}");
+        assert!(String::from_utf8_lossy(&parsed.stdout).contains("Provides:       rsgi-abi = 1"));
+    }
+}

@@ -83,7 +83,8 @@ fn other_machines_and_broken_files() {
     let shorter = |len: usize| move |file: &mut Vec<u8>| file.truncate(len);
     let wrong = "not a shared object for this machine";
     let machine = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
-    let cases: [(&dyn Fn(&mut Vec<u8>), &str); 8] = [
+    type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [(Damage, &str); 8] = [
         (&patched(18, machine), wrong),
         // 32 bits, the other byte order, a program
         (&patched(4, 1), wrong),

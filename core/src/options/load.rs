@@ -352,7 +352,9 @@ impl<'a> PluginDirectives<'a> {
             "plugin" | "plugins" => {
                 for name in names {
                     // the host has said what is wrong; it goes on without
-                    if self.host.load(name, false, origin).is_err() {
+                    let is_lost = self.host.load(name, false, origin).is_err();
+                    // a file may name plugins that are here and there, as those of uWSGI do; a path means one file
+                    if is_lost && (*origin == Origin::CommandLine || name.contains('/')) {
                         self.missing.push(format!(
                             "unable to load plugin \"{name}\" ({origin}): the reason stands above; a start goes on without it"
                         ));
