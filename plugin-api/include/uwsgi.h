@@ -1937,7 +1937,8 @@ struct uwsgi_metric_collector *uwsgi_register_metric_collector(char *name, int64
 /* ------------------------------------------------------------------------------------------------------------
  * Since 1.1: small things (layer 2 and 3).
  * ------------------------------------------------------------------------------------------------------------ */
-void uwsgi_additional_header_add(struct wsgi_request *, char *line, uint16_t len); /* [request] "Name: value", copied */
+/* [request] "Name: value", copied; it is added when the head leaves, whatever the application prepares. */
+void uwsgi_additional_header_add(struct wsgi_request *, char *line, uint16_t len);
 int64_t uwsgi_metric_getn(char *name, size_t, char *oid, size_t); /* [any] uwsgi_metric_get(); the name before the id */
 /* [request] A text of a shared area as a message: 0, or -1. */
 int uwsgi_websocket_send_from_sharedarea(struct wsgi_request *, int id, uint64_t pos, uint64_t len);
