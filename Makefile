@@ -9,7 +9,7 @@ PLUGINS  = $(LIBDIR)/rsgi/plugins
 VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install uninstall docs vendor dist deb deb-check clean
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit asan valgrind abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor dist deb deb-check clean uninstall
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,13 @@ test-luajit: ## run the tests of Lua with LuaJIT
 	$(CARGO) build --locked -p rsgi-core -p rsgi-plugin-python -p rsgi-plugin-python-abi3 --target-dir $(RELEASE)/../luajit
 	$(CARGO) build --locked -p rsgi-plugin-lua --no-default-features --features luajit --target-dir $(RELEASE)/../luajit
 	$(CARGO) test --locked -p rsgi-tests --test lua --test lua_api --test lua_worker --target-dir $(RELEASE)/../luajit
+
+asan: ## run tests of plugins with AddressSanitizer in the server and in plugins in C (some minutes; needs gcc)
+	CARGO=$(CARGO) tests/memory/asan.sh $(or $(CARGO_TARGET_DIR),target)
+
+valgrind: ## start, ask, reload and stop a server under memcheck (half a minute; needs valgrind and curl)
+	$(CARGO) build --workspace --locked
+	tests/memory/valgrind.sh $(or $(CARGO_TARGET_DIR),target)/debug
 
 abi-check: ## compare uwsgi.h with the committed baseline of the plugin ABI (needs abigail-tools)
 	@tests/abi/check.sh
