@@ -30,17 +30,18 @@ fill() { # every @VARIABLE@ of the input replaced
 }
 
 # What the programs print of options must be about the plugins of the list and no others.
-programs=""
-trap '[ -z "$programs" ] || rm -rf "$programs"' EXIT
+programs=$(mktemp -d)
+trap 'rm -rf "$programs"' EXIT
 prepare() {
-    [ -z "$programs" ] || return 0
-    programs=$(mktemp -d)
+    [ ! -d "$programs/bin" ] || return 0
     mkdir -p "$programs/bin" "$programs/lib/rsgi/plugins"
     sed -n 's|^[^#].* \(@[^ ]*\) *build:\([^ ]*\)$|\1 \2|p' packaging/files | while read -r to from; do
         case $to in
-            @BINDIR@/*) cp "$RUN_FROM/$from" "$programs/bin/${to##*/}" ;;
-            @PLUGINDIR@/*) cp "$RUN_FROM/$from" "$programs/lib/rsgi/plugins/${to##*/}" ;;
+            @BINDIR@/*) place=$programs/bin/${to##*/} ;;
+            @PLUGINDIR@/*) place=$programs/lib/rsgi/plugins/${to##*/} ;;
+            *) continue ;;
         esac
+        ln "$RUN_FROM/$from" "$place" 2>/dev/null || cp "$RUN_FROM/$from" "$place"
     done
 }
 

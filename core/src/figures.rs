@@ -1,5 +1,5 @@
-//! What plugins see of the server beside its workers: records of caches, spoolers and daemons, made in the start when a
-//! plugin is loaded at all, brought up to date by the master each second.
+//! What plugins see of the server beside its workers: records of caches, spoolers, daemons and queues, made in the start
+//! and brought up to date by the master each second.
 
 use crate::cache::{self, Cache};
 use crate::server::{Server, keep, view};

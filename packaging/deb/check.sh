@@ -42,4 +42,19 @@ fresh try.sh
 inside try.sh --net
 fresh beside.sh
 inside beside.sh
+
+echo "the units, under systemd:"
+if command -v systemd-nspawn >/dev/null; then
+    fresh boot.sh
+    units=$tried/etc/systemd/system
+    printf '[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh /packages/boot.sh\n' >"$units/try.service"
+    mkdir -p "$units/multi-user.target.wants"
+    ln -sf ../try.service "$units/multi-user.target.wants/try.service"
+    timeout 180 systemd-nspawn --quiet -D "$tried" --boot --register=no --keep-unit --private-network \
+        --kill-signal=SIGRTMIN+3 >"$root/boot.log" 2>&1 || true
+    tail -n 60 "$tried/result"
+    [ "$(tail -n 1 "$tried/result")" = good ] || { echo "see $root/boot.log" >&2 && exit 1; }
+else
+    echo "left out: no systemd-nspawn (apt-get install systemd-container)"
+fi
 rm -rf "$tried"

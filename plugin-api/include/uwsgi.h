@@ -94,20 +94,20 @@ extern "C" {
 /* flags of an option */
 #define UWSGI_OPT_IMMEDIATE (1 << 0)      /* run the setter when the option is met, not after all were read */
 #define UWSGI_OPT_MASTER (1 << 1)         /* turns the master on */
-#define UWSGI_OPT_LOG_MASTER (1 << 2)
+#define UWSGI_OPT_LOG_MASTER (1 << 2)     /* log lines go through the master */
 #define UWSGI_OPT_THREADS (1 << 3)        /* turns threads on */
 #define UWSGI_OPT_CHEAPER (1 << 4)
 #define UWSGI_OPT_VHOST (1 << 5)
-#define UWSGI_OPT_MEMORY (1 << 6)
+#define UWSGI_OPT_MEMORY (1 << 6)         /* turns --memory-report on */
 #define UWSGI_OPT_PROCNAME (1 << 7)
-#define UWSGI_OPT_LAZY (1 << 8)
+#define UWSGI_OPT_LAZY (1 << 8)           /* turns --lazy-apps on */
 #define UWSGI_OPT_NO_INITIAL (1 << 9)
 #define UWSGI_OPT_NO_SERVER (1 << 10)
-#define UWSGI_OPT_POST_BUFFERING (1 << 11)
+#define UWSGI_OPT_POST_BUFFERING (1 << 11) /* turns --post-buffering on, 4096 bytes if nothing is said */
 #define UWSGI_OPT_CLUSTER (1 << 12)
 #define UWSGI_OPT_MIME (1 << 13)
 #define UWSGI_OPT_REQ_LOG_MASTER (1 << 14)
-#define UWSGI_OPT_METRICS (1 << 15)
+#define UWSGI_OPT_METRICS (1 << 15)       /* turns the metrics on; flags without a note have no effect */
 
 struct wsgi_request;
 struct uwsgi_buffer;
@@ -1937,7 +1937,8 @@ struct uwsgi_metric_collector *uwsgi_register_metric_collector(char *name, int64
 /* ------------------------------------------------------------------------------------------------------------
  * Since 1.1: small things (layer 2 and 3).
  * ------------------------------------------------------------------------------------------------------------ */
-void uwsgi_additional_header_add(struct wsgi_request *, char *line, uint16_t len); /* [request] "Name: value", copied */
+/* [request] "Name: value", copied; it is added when the head leaves, whatever the application prepares. */
+void uwsgi_additional_header_add(struct wsgi_request *, char *line, uint16_t len);
 int64_t uwsgi_metric_getn(char *name, size_t, char *oid, size_t); /* [any] uwsgi_metric_get(); the name before the id */
 /* [request] A text of a shared area as a message: 0, or -1. */
 int uwsgi_websocket_send_from_sharedarea(struct wsgi_request *, int id, uint64_t pos, uint64_t len);

@@ -15,6 +15,8 @@ static struct uwsgi_option options[] = {
     { "tools-text", required_argument, 0, "", uwsgi_opt_set_str, &placeholder, 0 },
     { "tools-owner", required_argument, 0, "", uwsgi_opt_uid, &owner, 0 },
     { "tools-old", no_argument, 0, "", uwsgi_opt_deprecated, (void *) "use nothing", 0 },
+    { "tools-flags", required_argument, 0, "", uwsgi_opt_set_str, &placeholder,
+      UWSGI_OPT_THREADS | UWSGI_OPT_METRICS | UWSGI_OPT_MEMORY | UWSGI_OPT_POST_BUFFERING | UWSGI_OPT_LAZY },
     { "tools-logger", required_argument, 0, "", uwsgi_opt_set_logger, (void *) "file", 0 },
     UWSGI_END_OF_OPTIONS
 };
@@ -221,6 +223,9 @@ static int request(struct wsgi_request *req) {
         case 'T': threads(req); break;
         case 'r': rest(req); break;
         case 'm': small(req); break;
+        case 'f':
+            say(req, "%d %d %d %d", uwsgi.has_metrics, uwsgi.memory_report, (int) uwsgi.post_buffering, uwsgi.lazy_apps);
+            break;
         default: break;
     }
     return UWSGI_OK;

@@ -118,6 +118,19 @@ fn without_columns(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Whether a line of a screen is like one that was shown: figures and folders are another time others.
+fn is_like(shown: &str, heard: &str) -> bool {
+    let (shown, heard): (Vec<&str>, Vec<&str>) =
+        (shown.split_whitespace().collect(), heard.split_whitespace().collect());
+    let file = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let same = |(shown, heard): (&&str, &&str)| {
+        let is_figure = shown.contains(|c: char| c.is_ascii_digit()) && heard.contains(|c: char| c.is_ascii_digit());
+        let is_folder = shown.starts_with('/') && heard.starts_with('/');
+        is_figure || shown == heard || (shown.contains('/') && file(shown) == file(heard)) || is_folder
+    };
+    shown.len() == heard.len() && shown.iter().zip(&heard).all(same)
+}
+
 /// Runs a page; what is wrong with it.
 fn run(page: &Path) -> Result<(), String> {
     let name = page.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -213,6 +226,9 @@ fn run(page: &Path) -> Result<(), String> {
         let from = said.find(&format!("@@ {} @@", pair[0].line)).unwrap_or(0);
         let heard = without_columns(&said[from..]);
         for line in pair[1].text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            if heard.lines().any(|heard| is_like(line, heard)) {
+                continue;
+            }
             let mut rest = heard.as_str();
             for part in line.split('…').map(str::trim).filter(|p| !p.is_empty()) {
                 let Some(at) = rest.find(part) else {
@@ -355,4 +371,15 @@ fn the_table_of_hooks_is_whole() {
     for hook in hooks {
         assert!(page.contains(&format!("`{hook}`")), "{hook} is not in docs/hooks.md");
     }
+}
+
+#[test]
+fn screens_are_compared_but_for_figures_and_folders() {
+    assert!(is_like("1 2568 0 idle 0.3ms", "2  99 17 idle 1.0ms"));
+    assert!(is_like(
+        "File \"/srv/app.py\", line 9",
+        "File \"/tmp/x/app.py\", line 11"
+    ));
+    assert!(!is_like("1 2568 0 idle", "1 2568 0 busy"));
+    assert!(!is_like("1 idle", "1 idle GET"));
 }

@@ -41,15 +41,24 @@ fn make_install(variables: &[String]) {
     make("install", variables);
 }
 
+/// What scripts make for their work is gone after it.
+fn assert_nothing_is_left(temporary: &Path) {
+    let left: Vec<_> = std::fs::read_dir(temporary).expect("it is there").flatten().collect();
+    assert!(left.is_empty(), "{left:?} is left in $TMPDIR");
+}
+
 fn make(target: &str, variables: &[String]) {
+    let temporary = tempfile::tempdir().expect("a temporary folder can be made");
     let output = Command::new("make")
         .args(["-s", target])
         .arg(format!("RELEASE={}", build_dir().display()))
         .args(variables)
+        .env("TMPDIR", temporary.path())
         .current_dir(TOP)
         .output()
         .expect("make can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_nothing_is_left(temporary.path());
 }
 
 fn pkg_config(prefix: &Path, question: &str) -> String {
@@ -325,10 +334,12 @@ fn debian_packages_are_whole_and_the_same_each_time() {
     if run("dpkg-shlibdeps", &["--version"], setup.dir()).is_none() {
         return;
     }
+    let temporary = tempfile::tempdir().expect("a temporary folder can be made");
     let build = |folder: &str| {
         let output = setup.dir().join(folder);
         let made = Command::new("packaging/deb/build.sh")
             .arg(&output)
+            .env("TMPDIR", temporary.path())
             .env("RELEASE", build_dir())
             .env("DEB_FLAGS", "-Znone")
             .current_dir(TOP)
@@ -340,6 +351,7 @@ fn debian_packages_are_whole_and_the_same_each_time() {
         files.into_iter().map(|file| file.path()).collect::<Vec<_>>()
     };
     let (first, second) = (build("first"), build("second"));
+    assert_nothing_is_left(temporary.path());
     assert_eq!(first.len(), packages().len());
     for (one, two) in first.iter().zip(&second) {
         let [one, two] = [one, two].map(|path| std::fs::read(path).expect("it can be read"));

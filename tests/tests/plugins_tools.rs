@@ -119,7 +119,13 @@ fn small_things() {
     let answer = serve(&[]).get("/more");
     assert_eq!(
         answer.text(),
-        "abc 3 1 10 10 1 201 1 7 10 0 1 0 /bin/sh GET spare 0 2 0 memory"
+        "abc 3 1 10 10 1 201 1 8 10 0 1 0 /bin/sh GET spare 0 2 0 memory"
     );
     assert_eq!(answer.header("x-line"), Some("of a plugin"));
+}
+
+#[test]
+fn flags_of_an_option_turn_things_on() {
+    assert_eq!(serve(&[]).get("/flags").text(), "0 0 0 0");
+    assert_eq!(serve(&["--tools-flags", "x"]).get("/flags").text(), "1 1 4096 1");
 }

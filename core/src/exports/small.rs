@@ -17,9 +17,7 @@ pub unsafe extern "C" fn uwsgi_additional_header_add(req: *mut WsgiRequest, line
     let (core, line) = unsafe { (Core::of(req), bytes(line, len)) };
     let at = line.iter().position(|b| *b == b':').unwrap_or(line.len());
     let (name, value) = (&line[..at], line.get(at + 1..).unwrap_or_default());
-    if let Err(e) = response::header(core, name.trim_ascii(), value.trim_ascii()) {
-        crate::say!("a header of a plugin was not added: {e}");
-    }
+    core.routing.add_header(name.trim_ascii(), value.trim_ascii());
 }
 
 #[unsafe(no_mangle)]

@@ -7,8 +7,14 @@ use super::spec::{Apply, ArgKind, OptionSpec};
 use super::{by_plugin, defaults, suggestion, table};
 use crate::config::{Collected, Directive, Environment, Origin};
 use crate::settings::Settings;
-use rsgi_plugin_api::abi::UWSGI_OPT_MASTER;
+use rsgi_plugin_api::abi::{
+    UWSGI_OPT_LAZY, UWSGI_OPT_LOG_MASTER, UWSGI_OPT_MASTER, UWSGI_OPT_MEMORY, UWSGI_OPT_METRICS,
+    UWSGI_OPT_POST_BUFFERING, UWSGI_OPT_THREADS,
+};
 use std::collections::HashSet;
+
+/// Bytes of a body in memory when an option of a plugin asks for post-buffering and nobody says how much (uWSGI: 4096).
+const POST_BUFFERING: u64 = 4096;
 
 /// The settings under construction.
 pub struct Applier<'a> {
@@ -318,6 +324,19 @@ impl<'a> Applier<'a> {
             ArgKind::No if value.and_then(parse::boolean) == Some(false) => return Ok(()),
             _ => value,
         };
+        let settings = &mut self.settings;
+        for (flag, switch) in [
+            (UWSGI_OPT_LOG_MASTER, &mut settings.logging.log_master),
+            (UWSGI_OPT_THREADS, &mut settings.processes.enable_threads),
+            (UWSGI_OPT_MEMORY, &mut settings.limits.memory_report),
+            (UWSGI_OPT_LAZY, &mut settings.apps.lazy_apps),
+            (UWSGI_OPT_METRICS, &mut settings.stats.metrics),
+        ] {
+            *switch |= option.flags & flag != 0;
+        }
+        if option.flags & UWSGI_OPT_POST_BUFFERING != 0 && settings.limits.post_buffering == 0 {
+            settings.limits.post_buffering = POST_BUFFERING;
+        }
         self.host
             .apply(option.index, &option.name, value)
             .map_err(|e| e.to_string())?;

@@ -24,7 +24,7 @@ const SAMPLES: [&str; 14] = [
 ];
 
 /// Nothing in the host acts on these; their fields are shown to C plugins or share their name with something else.
-const PUBLISHED_ONLY: [&str; 4] = ["async", "loop", "cap", "stats-push"];
+const PUBLISHED_ONLY: [&str; 5] = ["async", "loop", "cap", "stats-push", "write-errors-exception-only"];
 
 /// `section.field` → text, read from the pretty debug form.
 fn fields(settings: &Settings) -> BTreeMap<String, String> {

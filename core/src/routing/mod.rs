@@ -83,6 +83,11 @@ impl RequestRouting {
         !self.added.is_empty() || !self.removed.is_empty()
     }
 
+    /// One more header of the answer, whatever the application prepares.
+    pub fn add_header(&mut self, name: &[u8], value: &[u8]) {
+        self.added.push((name.to_vec(), value.to_vec()));
+    }
+
     /// Headers to add, given away.
     pub fn take_added(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
         std::mem::take(&mut self.added)

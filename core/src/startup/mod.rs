@@ -614,6 +614,7 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.write_errors_exception_only = i32::from(settings.http.write_errors_exception_only);
     v.mules_cnt = settings.background.mules.len() as i32;
     v.mode = text(&settings.apps.mode);
+    v.has_metrics = i32::from(settings.stats.metrics || !settings.stats.push.is_empty());
     v.log_this = i32::from(!settings.logging.disable_logging);
     v.memory_report = i32::from(settings.limits.memory_report);
     v.r#loop = text(&settings.processes.loop_engine);

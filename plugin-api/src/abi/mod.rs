@@ -79,6 +79,18 @@ pub const UWSGI_AGAIN: i32 = 1;
 
 /// The master is turned on by this option.
 pub const UWSGI_OPT_MASTER: u64 = 1 << 1;
+/// Log lines go through the master.
+pub const UWSGI_OPT_LOG_MASTER: u64 = 1 << 2;
+/// Threads of the language are on.
+pub const UWSGI_OPT_THREADS: u64 = 1 << 3;
+/// Request lines tell the memory of the process.
+pub const UWSGI_OPT_MEMORY: u64 = 1 << 6;
+/// Applications are loaded by each worker.
+pub const UWSGI_OPT_LAZY: u64 = 1 << 8;
+/// Bodies are read before the request is served.
+pub const UWSGI_OPT_POST_BUFFERING: u64 = 1 << 11;
+/// The metrics are made.
+pub const UWSGI_OPT_METRICS: u64 = 1 << 15;
 /// The setter runs as soon as the option is met.
 pub const UWSGI_OPT_IMMEDIATE: u64 = 1;
 
