@@ -4,6 +4,7 @@
 //! master on. A worker has handlers that set a flag and ring a bell which its epoll watches; they restart system
 //! calls, so that a request in progress is not disturbed.
 
+use crate::process;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, Ordering};
@@ -198,7 +199,10 @@ pub fn abort_when_calm() {
 
 extern "C" fn on_stacks(_: i32) {
     let errno = errno();
-    crate::process::harakiri::write_stacks(false);
+    match process::role() {
+        process::Role::Mule => process::harakiri::write_stacks_aside(),
+        _ => _ = process::harakiri::write_stacks(false),
+    }
     set_errno(errno);
 }
 

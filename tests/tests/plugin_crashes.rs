@@ -213,18 +213,20 @@ fn who_never_comes_back_is_killed_and_named() {
         ("post_request", "/", "--harakiri"),
         ("signal_handler", "/signal", "--harakiri"),
         ("mule_msg", "/mule", "--mule-harakiri"),
+        ("spooler", "/spool", "--spooler-harakiri"),
     ] {
-        let mut server = setup(&format!("{hook} hang")).args(["--mule", option, "1"]).start();
+        let mut server = setup(&format!("{hook} hang"))
+            .args(["--mule", "--spooler", "@DIR@/sp", option, "1"])
+            .start();
         let before = server.workers();
         let port = server.port();
         let client = std::thread::spawn(move || ask(port, path));
         match hook {
             "request" => server.wait_log("seconds, in plugin crasher)", 1),
-            "mule_msg" => server.wait_log("HARAKIRI ON MULE 1 HANDLING A MESSAGE", 1),
             _ => server.wait_log(&line(hook, "hang"), 1),
         }
         client.join().unwrap();
-        if hook != "mule_msg" {
+        if option == "--harakiri" {
             wait_for("another worker", || {
                 let now = server.workers();
                 (now.len() == 2 && now != before).then_some(())

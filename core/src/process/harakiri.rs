@@ -6,7 +6,7 @@ use crate::server::{self, Server, server, worker_id};
 use crate::shared::SharedMemory;
 use crate::{say, unix_signal};
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Which deadline a worker has missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +146,56 @@ pub fn write_stacks(aborted: bool) -> bool {
         hold();
     }
     leaves
+}
+
+/// How a mule or a spooler stands to its deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// It has none, or time left.
+    InTime,
+    /// It was asked where it is; a second later it is killed.
+    Asked,
+    /// It was killed.
+    Killed,
+}
+
+/// Sees to the deadline of a mule or a spooler, once a second: over time it first says where it is, if it can. What it
+/// does with its deadline meanwhile counts: one that has finished lives.
+pub fn aside(deadline: &AtomicI64, now: i64, pid: i32) -> Aside {
+    let send = |signal| {
+        // SAFETY: a plain signal to a child of ours.
+        unsafe { libc::kill(pid, signal) };
+    };
+    match deadline.load(Ordering::Acquire) {
+        asked if asked < 0 => {
+            if deadline
+                .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_err()
+            {
+                return Aside::InTime;
+            }
+            send(libc::SIGKILL);
+            Aside::Killed
+        }
+        set if set > 0 && set <= now => {
+            if deadline
+                .compare_exchange(set, -1, Ordering::AcqRel, Ordering::Relaxed)
+                .is_err()
+            {
+                return Aside::InTime;
+            }
+            send(unix_signal::stacks());
+            Aside::Asked
+        }
+        _ => Aside::InTime,
+    }
+}
+
+/// A mule's and a spooler's side of [`aside`], in a signal handler.
+pub fn write_stacks_aside() {
+    crate::plugin::inside::tell_over_time();
+    hooks::dump_stacks(2);
+    hold();
 }
 
 /// The worker goes on after all.

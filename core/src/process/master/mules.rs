@@ -3,10 +3,9 @@
 
 use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, tell};
 use crate::process::handover::Handover;
-use crate::process::spawn;
+use crate::process::{harakiri, spawn};
 use crate::{mule, say};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -124,15 +123,12 @@ impl Master {
         for process in &self.processes {
             let Kind::Mule(id) = process.kind else { continue };
             let Some(slot) = mule::slot(id) else { continue };
-            let deadline = slot.deadline.load(Ordering::Acquire);
-            if deadline > 0 && deadline <= now {
-                slot.deadline.store(0, Ordering::Release);
+            if let harakiri::Aside::Asked = harakiri::aside(&slot.deadline, now, process.pid) {
                 slot.harakiri_count.fetch_add(1, Ordering::Relaxed);
                 say!(
                     "*** HARAKIRI ON MULE {id} HANDLING A MESSAGE (pid: {}) ***",
                     process.pid
                 );
-                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
         }
     }

@@ -2,11 +2,9 @@
 //! and new ones may work side by side while they change hands.
 
 use super::{INFANT, Kind, Master};
-use crate::process::spawn;
+use crate::process::{harakiri, spawn};
 use crate::say;
 use crate::spooler::spoolers;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -105,11 +103,8 @@ impl Master {
         for process in &self.processes {
             let Kind::Spooler(number) = process.kind else { continue };
             let slot = all.slot(number);
-            let deadline = slot.deadline.load(Ordering::Acquire);
-            if deadline > 0 && deadline <= now {
-                slot.deadline.store(0, Ordering::Release);
+            if let harakiri::Aside::Asked = harakiri::aside(&slot.deadline, now, process.pid) {
                 say!("*** HARAKIRI ON THE SPOOLER (pid: {}) ***", process.pid);
-                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
         }
     }
