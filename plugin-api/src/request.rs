@@ -159,6 +159,16 @@ impl<'a> Request<'a> {
         self.check(rc, "cannot begin the answer")
     }
 
+    /// Begins the answer with a status by its number alone.
+    ///
+    /// # Errors
+    /// Headers were sent already, or the number has not three digits.
+    pub fn start_with(&mut self, code: u16) -> Result<(), HookError> {
+        // SAFETY: the request is the host's, alive while this is.
+        let rc = unsafe { sys::uwsgi_response_prepare_headers_int(self.raw, code.into()) };
+        self.check(rc, "cannot begin the answer")
+    }
+
     /// Adds a header.
     ///
     /// # Errors

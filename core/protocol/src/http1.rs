@@ -80,7 +80,7 @@ impl HttpError {
     }
 }
 
-/// The reason phrase of a status (RFC 9110 15).
+/// The reason phrase of a status (RFC 9110 15); of one that nobody knows, words for its class.
 #[must_use]
 pub fn reason(status: u16) -> &'static str {
     match status {
@@ -137,7 +137,14 @@ pub fn reason(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
         511 => "Network Authentication Required",
-        _ => "Error",
+        _ => match status / 100 {
+            1 => "Informational",
+            2 => "OK",
+            3 => "Redirection",
+            4 => "Client Error",
+            5 => "Server Error",
+            _ => "Error",
+        },
     }
 }
 

@@ -28,25 +28,7 @@ pub unsafe extern "C" fn uwsgi_response_prepare_headers(req: *mut WsgiRequest, s
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(req: *mut WsgiRequest, status: c_int) -> c_int {
-    let reason = match status {
-        100 => "Continue",
-        101 => "Switching Protocols",
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        206 => "Partial Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        other => rsgi_protocol::http1::reason(u16::try_from(other).unwrap_or(500)),
-    };
+    let reason = rsgi_protocol::http1::reason(u16::try_from(status).unwrap_or(500));
     // SAFETY: the header asks for a request of ours.
     unsafe { result(response::start(Core::of(req), format!("{status} {reason}").as_bytes())) }
 }

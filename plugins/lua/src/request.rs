@@ -87,17 +87,19 @@ fn environment(state: &State, req: &Request<'_>) -> mlua::Result<Table> {
 /// # Errors
 /// Lua's values are none of a head, or it was sent already.
 pub fn head(lua: &Lua, req: &mut Request<'_>, status: Value, headers: Option<Table>) -> Result<(), HookError> {
-    let status = match status {
-        Value::Integer(code) => code.to_string() + " " + reason(code),
-        Value::String(line) => line.to_string_lossy(),
+    match status {
+        Value::Integer(code) => {
+            let code = u16::try_from(code).map_err(|_| HookError::new(format!("{code} is no status")))?;
+            req.start_with(code)?;
+        }
+        Value::String(line) => req.start(line.to_string_lossy().trim_end())?,
         other => {
             return Err(HookError::new(format!(
                 "the status is a {}, not a number or string",
                 other.type_name()
             )));
         }
-    };
-    req.start(status.trim_end())?;
+    }
     headers.map_or(Ok(()), |headers| add_headers(lua, req, &headers))
 }
 
@@ -167,63 +169,5 @@ fn stream(req: &mut Request<'_>, iterator: &Function) -> Result<(), HookError> {
             Some(piece) => req.write(&piece.as_bytes())?,
             None => return req.write_last(&[]),
         }
-    }
-}
-
-/// The words of a status; of one that nobody knows, those of its class.
-fn reason(code: i64) -> &'static str {
-    match code {
-        100 => "Continue",
-        101 => "Switching Protocols",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        418 => "I'm a teapot",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => match code / 100 {
-            1 => "Informational",
-            2 => "OK",
-            3 => "Redirection",
-            4 => "Client Error",
-            _ => "Server Error",
-        },
     }
 }
