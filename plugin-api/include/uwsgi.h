@@ -1781,7 +1781,7 @@ struct uwsgi_transformation {
     uint8_t is_final;        /* 1: func is called at the end of the body alone, with what is left to send (maybe nothing) */
     uint8_t flushed;         /* these seven are the plugin's, but for round */
     void *data;
-    uint64_t round;          /* how often func was called */
+    uint64_t round;          /* the number of the call, 1 at the first */
     int fd;                  /* -1 at first */
     struct uwsgi_buffer *ub; /* destroyed by the host */
     uint64_t len;

@@ -9,7 +9,7 @@ static int upper(struct wsgi_request *req, struct uwsgi_transformation *step) {
 }
 
 static int brackets(struct wsgi_request *req, struct uwsgi_transformation *step) {
-    if (!step->round) uwsgi_response_add_header(req, (char *) "X-Brackets", 10, (char *) "yes", 3);
+    if (step->round == 1) uwsgi_response_add_header(req, (char *) "X-Brackets", 10, (char *) "yes", 3);
     if (uwsgi_buffer_insert(step->chunk, 0, (char *) "[", 1)) return -1;
     return uwsgi_buffer_append(step->chunk, (char *) "]", 1);
 }

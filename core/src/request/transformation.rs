@@ -85,10 +85,10 @@ unsafe fn call(core: &mut Core, step: *mut UwsgiTransformation, text: &[u8]) -> 
         fill(step, text)?;
         let raw = core.expose();
         let Some(func) = (*step).func else { return Err(failed()) };
+        (*step).round += 1;
         if func(raw, step) != 0 {
             return Err(failed());
         }
-        (*step).round += 1;
         let chunk = (*step).chunk;
         if chunk.is_null() {
             return Ok(Vec::new());
