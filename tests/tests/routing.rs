@@ -433,3 +433,22 @@ fn pages_of_the_operator_say_what_the_server_would() {
         ended.output
     );
 }
+
+#[test]
+fn what_a_rule_has_begun_ends_as_an_answer() {
+    let server = serve(
+        &[
+            "route = ^/sent send:one",
+            "route = ^/sent send:two",
+            "route = ^/sent break:",
+            "route = ^/silent break:",
+        ],
+        |setup| setup,
+    );
+    let answer = raw(&server, "GET /sent HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert!(
+        answer.ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"),
+        "{answer}"
+    );
+    assert_eq!(raw(&server, "GET /silent HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+}

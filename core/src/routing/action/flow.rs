@@ -77,7 +77,10 @@ pub static ACTIONS: &[Row] = &[
 fn leave(arguments: &str) -> Result<Run, String> {
     if arguments.trim().is_empty() {
         return Ok(Box::new(|core| {
-            response::cut(core);
+            // what a rule before has begun to answer is an answer, and ends as one
+            if !core.response.is_sent() {
+                response::cut(core);
+            }
             Verdict::Break
         }));
     }
