@@ -87,13 +87,25 @@ impl Outlet {
     /// # Errors
     /// The client has gone, or takes nothing for too long.
     pub fn send(&mut self, fd: RawFd, parts: &mut [iovec]) -> io::Result<()> {
+        self.send_with(fd, parts, 0)
+    }
+
+    /// The same for what is followed by a file at once: it leaves in one packet with the first of it.
+    ///
+    /// # Errors
+    /// The client has gone, or takes nothing for too long.
+    pub fn send_ahead(&mut self, fd: RawFd, parts: &mut [iovec]) -> io::Result<()> {
+        self.send_with(fd, parts, libc::MSG_MORE)
+    }
+
+    fn send_with(&mut self, fd: RawFd, parts: &mut [iovec], flags: i32) -> io::Result<()> {
         let Some(kept) = &mut self.kept else {
-            return send_all(fd, parts);
+            return send_all(fd, parts, flags);
         };
         let mut at = 0;
         if kept.is_empty() {
             self.moved = true;
-            while at < parts.len() && write_some(fd, parts, &mut at)? {}
+            while at < parts.len() && write_some(fd, parts, &mut at, flags)? {}
         }
         for part in parts[at..].iter().filter(|part| part.iov_len > 0) {
             // SAFETY: the caller's parts describe memory that lives during the call.
@@ -154,7 +166,7 @@ impl Outlet {
                     let before = *at;
                     let mut rest = [super::place(&bytes[*at..])];
                     let mut done = 0;
-                    let more = write_some(fd, &mut rest, &mut done)?;
+                    let more = write_some(fd, &mut rest, &mut done, 0)?;
                     *at = if done == 1 {
                         bytes.len()
                     } else {
@@ -212,15 +224,16 @@ impl FilePart {
     }
 }
 
-/// One write of what is left from `at` on, which moves with it; `false`: the client takes no more now.
-fn write_some(fd: RawFd, parts: &mut [iovec], at: &mut usize) -> io::Result<bool> {
+/// One write of what is left from `at` on, which moves with it; `false`: the client takes no more now. `flags` hold for a
+/// single part.
+fn write_some(fd: RawFd, parts: &mut [iovec], at: &mut usize, flags: i32) -> io::Result<bool> {
     const MOST: usize = 1024; // IOV_MAX of Linux
     let count = (parts.len() - *at).min(MOST);
     // SAFETY: the entries describe memory that lives until this function returns.
     let n = unsafe {
         match parts[*at..] {
             // a socket's own call: the kernel goes a shorter way
-            [part] => libc::send(fd, part.iov_base, part.iov_len, libc::MSG_NOSIGNAL),
+            [part] => libc::send(fd, part.iov_base, part.iov_len, libc::MSG_NOSIGNAL | flags),
             _ => libc::writev(fd, parts.as_ptr().add(*at), count as i32),
         }
     };
@@ -245,10 +258,10 @@ fn write_some(fd: RawFd, parts: &mut [iovec], at: &mut usize) -> io::Result<bool
 }
 
 /// Writes everything, waiting for the client as long as `--socket-timeout` lets it.
-fn send_all(fd: RawFd, parts: &mut [iovec]) -> io::Result<()> {
+fn send_all(fd: RawFd, parts: &mut [iovec], flags: i32) -> io::Result<()> {
     let mut at = 0;
     while at < parts.len() {
-        if !write_some(fd, parts, &mut at)? {
+        if !write_some(fd, parts, &mut at, flags)? {
             wait::writable(fd, socket_limit())?;
         }
     }

@@ -94,7 +94,14 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
             return Ok(());
         }
         let head = std::mem::take(&mut core.response.head);
-        let sent = deliver(core, &mut [place(&head)]);
+        let follows = left > 0 && matches!(core.response.framing, Framing::Length(_) | Framing::Close);
+        let sent = match follows && core.response.fastcgi.is_none() {
+            true => {
+                let fd = core.conn().fd();
+                core.outlet.send_ahead(fd, &mut [place(&head)])
+            }
+            false => deliver(core, &mut [place(&head)]),
+        };
         core.response.head = head;
         gone_if(core, sent)?;
     }
