@@ -1266,7 +1266,8 @@ int rsgi_lock(struct uwsgi_lock_item *, int wait);
 /* [request] Writes parts of the body in one go. last != 0: nothing follows, so that the host can state the length. */
 int rsgi_response_writev(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 /* [request] The same without waiting for the client (not in event mode, which never waits), for callers that hold a lock of their interpreter: 0: it has taken all,
- * 1: the rest is kept and rsgi_response_wait() has to be called, the lock given away, -1: the client has gone. */
+ * 1: the rest is kept and rsgi_response_wait() has to be called, the lock given away, -1: the client has gone. last 2: as 1,
+ * and the hook returns at once, so that the end of the connection may leave with the answer. */
 int rsgi_response_writev_now(struct wsgi_request *, const struct iovec *parts, size_t count, int last);
 int rsgi_response_wait(struct wsgi_request *);
 /* [request] Whether the client has closed its side (1), without reading from it. */

@@ -80,3 +80,35 @@ fn children_of_the_application_are_reaped() {
         children().is_empty().then_some(())
     });
 }
+
+#[test]
+fn an_answer_and_the_end_of_its_connection_come_together_and_whole() {
+    use std::io::{Read, Write};
+    for args in [
+        &[][..],
+        &["--final-route", ".* log:over"],
+        &["--threads", "2"],
+        &["--no-keep-alive"],
+    ] {
+        let server = Setup::new().wsgi(APP).args(args.iter().copied()).start();
+        for (request, more) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", ""),
+            ("GET / HTTP/1.0\r\n\r\n", "what nobody asked for"),
+        ] {
+            let mut stream = server.connect(server.port());
+            stream.write_all(request.as_bytes()).expect("the server reads");
+            let _ = stream.write_all(more.as_bytes());
+            let mut answer = String::new();
+            let began = std::time::Instant::now();
+            stream.read_to_string(&mut answer).expect("the connection ends");
+            assert!(
+                answer.starts_with("HTTP/1.") && answer.ends_with("\r\n\r\nx"),
+                "{args:?}: {answer:?}"
+            );
+            assert!(
+                began.elapsed() < std::time::Duration::from_millis(150),
+                "{args:?}: it waited for more to send"
+            );
+        }
+    }
+}

@@ -142,6 +142,9 @@ pub unsafe extern "C" fn rsgi_response_writev_now(
 ) -> c_int {
     // SAFETY: the header asks for a request of ours and an array of `count` entries.
     let written = unsafe {
+        if last == 2 {
+            Core::of(req).response.set_returns_at_once();
+        }
         let parts = match count {
             0 => &[][..],
             count => std::slice::from_raw_parts(parts, count),

@@ -90,7 +90,7 @@ impl Outlet {
         self.send_with(fd, parts, 0)
     }
 
-    /// The same for what is followed by a file at once: it leaves in one packet with the first of it.
+    /// The same for what something follows at once, a file or the end of the connection: both leave in one packet.
     ///
     /// # Errors
     /// The client has gone, or takes nothing for too long.

@@ -228,6 +228,11 @@ pub fn fill(core: &mut Core, text: &[u8]) -> Option<Vec<u8>> {
     Some(template.fill(core))
 }
 
+/// Whether there are rules for requests that are over.
+pub fn has_final() -> bool {
+    rules(RouteChain::Final).is_some()
+}
+
 /// The rules for a request that is over, before its log line.
 pub fn finish(core: &mut Core) {
     if let Some(rules) = rules(RouteChain::Final) {

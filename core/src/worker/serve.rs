@@ -73,7 +73,14 @@ pub fn connection(
             conn.release_buffer(spare);
             poll.park(conn, super::monotonic());
         }
-        Next::Close => poll.forget(conn),
+        Next::Close => {
+            if core.response.is_held() {
+                // a close may throw away what is held, if the client has sent more than it should
+                // SAFETY: the descriptor is open.
+                unsafe { libc::shutdown(conn.fd(), libc::SHUT_WR) };
+            }
+            poll.forget(conn);
+        }
         Next::Offload(rest, keeps) => {
             conn.release_buffer(spare);
             poll.let_go(&mut conn);

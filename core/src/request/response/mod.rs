@@ -11,6 +11,7 @@ use head::complete_head;
 pub use head::{header, start};
 
 use super::{Core, place, transformation, websocket};
+use crate::plugin::hooks;
 use crate::routing;
 use crate::server::SocketProtocol;
 use libc::iovec;
@@ -78,6 +79,10 @@ pub struct Response {
     replaced: bool,
     /// The application failed before it said anything; the server has said so, and that is whole.
     is_own: bool,
+    /// The plugin does nothing more for the request than to return.
+    returns_at_once: bool,
+    /// The kernel holds the answer for the end of the connection, to send both in one packet.
+    is_held: bool,
 }
 
 impl Response {
@@ -98,6 +103,8 @@ impl Response {
         self.gone = false;
         self.replaced = false;
         self.is_own = false;
+        self.returns_at_once = false;
+        self.is_held = false;
     }
 
     /// The answer goes in the records of this FastCGI request.
@@ -152,6 +159,16 @@ impl Response {
     /// The client is taken for gone: nothing more is sent to it.
     pub fn set_gone(&mut self) {
         self.gone = true;
+    }
+
+    /// The plugin returns at once after its last write: the end of the connection may leave with it.
+    pub fn set_returns_at_once(&mut self) {
+        self.returns_at_once = true;
+    }
+
+    /// Whether the answer waits for the end of the connection.
+    pub fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// Whether a write failed.
@@ -216,6 +233,13 @@ pub fn write_through(core: &mut Core, body: &[iovec], last: bool) -> Result<(), 
         *due -= size;
         join(&mut response.head, body, size);
         parts.push(place(&response.head));
+        // the packet with the end of the connection is spared, where that comes at once
+        response.is_held = response.returns_at_once
+            && *due == 0
+            && !response.keep_alive
+            && response.fastcgi.is_none()
+            && !hooks::has_post_request()
+            && !routing::has_final();
         return sent(core, parts, body, size);
     }
     if first {
@@ -244,7 +268,13 @@ pub fn write_through(core: &mut Core, body: &[iovec], last: bool) -> Result<(), 
 
 /// Sends the parts, which hold `size` bytes of the body, and counts them.
 fn sent(core: &mut Core, mut parts: Vec<iovec>, body: &[iovec], size: u64) -> Result<(), ResponseError> {
-    let sent = deliver(core, &mut parts);
+    let sent = match core.response.is_held {
+        true => {
+            let fd = core.conn().fd();
+            core.outlet.send_ahead(fd, &mut parts)
+        }
+        false => deliver(core, &mut parts),
+    };
     core.response.parts = parts;
     routing::pass_body(core, body, size);
     let raw = core.raw();

@@ -51,6 +51,8 @@ pub struct Exchange {
     /// one thread at a time reads, one writes, and the request does not end while they do.
     reading: Flag,
     writing: Flag,
+    /// Nothing of the application runs after its last bytes were sent.
+    pub returns_at_once: Flag,
 }
 
 /// What a thread does with a request.
@@ -107,6 +109,7 @@ impl Exchange {
             responder: Cell::new(std::ptr::null_mut()),
             reading: Flag::new(),
             writing: Flag::new(),
+            returns_at_once: Flag::new(),
         }
     }
 
@@ -255,12 +258,16 @@ impl Turn<'_> {
     /// Sends parts of the body; see [`Exchange::send`].
     pub fn send(&self, parts: &[iovec], last: bool) -> bool {
         let (req, last) = (self.exchange.req as usize, i32::from(last));
+        let now = match last == 1 && self.returns_at_once.get() {
+            true => 2,
+            false => last,
+        };
         let (first, count) = (parts.as_ptr() as usize, parts.len());
         let size: usize = parts.iter().map(|part| part.iov_len).sum();
         // SAFETY: the caller keeps the objects behind the parts alive; the host has sent or copied them on return.
         let rc = unsafe {
             if size <= AT_ONCE && !green::is_on() {
-                match sys::rsgi_response_writev_now(self.exchange.req, parts.as_ptr(), count, last) {
+                match sys::rsgi_response_writev_now(self.exchange.req, parts.as_ptr(), count, now) {
                     1 => gil::released(|| sys::rsgi_response_wait(req as *mut WsgiRequest)),
                     rc => rc,
                 }

@@ -215,6 +215,8 @@ fn send(exchange: &Exchange, result: &Py) -> PyResult<Sent> {
     // SAFETY: a live object.
     unsafe {
         if PyList_CheckExact(object) != 0 {
+            // a list has no close(), and without hooks nobody looks at the request any more
+            exchange.returns_at_once.set(!lifecycle::sees_requests());
             return send_sequence(exchange, PyList_Size(object), |i| PyList_GetItem(object, i), result);
         }
         if PyTuple_CheckExact(object) != 0 {
