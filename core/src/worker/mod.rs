@@ -9,6 +9,7 @@ pub mod events;
 mod exec;
 pub mod offload;
 pub mod offload_engine;
+pub mod plugin_protocol;
 pub mod poll;
 pub mod serve;
 
