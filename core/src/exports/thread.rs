@@ -2,6 +2,7 @@
 
 use super::event_queue::{event_queue_add_fd_read, event_queue_init};
 use super::memory::uwsgi_calloc;
+use crate::plugin::inside::Brought;
 use rsgi_plugin_api::abi::UwsgiThread;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -16,7 +17,7 @@ extern "C" fn begin(thread: *mut c_void) -> *mut c_void {
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &all, null_mut());
         if let Some(func) = (*thread).func {
-            func(thread);
+            Brought::of(c"thread", func).call(|func| func(thread));
         }
     }
     null_mut()

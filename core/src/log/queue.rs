@@ -6,6 +6,7 @@
 use super::encoder::Encoder;
 use super::sink::LoggerFn;
 use super::standard;
+use crate::plugin::inside::Brought;
 use rsgi_plugin_api::abi::{LOGGER_AGAIN, UwsgiLogger};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -70,7 +71,7 @@ pub struct Sink {
     /// As messages name it.
     pub label: String,
     record: *mut UwsgiLogger,
-    func: LoggerFn,
+    func: Brought<LoggerFn>,
     /// It takes any number of lines in one call; others get one each.
     pub takes_streams: bool,
     /// What becomes of the line that tells of lost ones.
@@ -97,7 +98,7 @@ impl Sink {
     pub fn new(
         label: String,
         record: *mut UwsgiLogger,
-        func: LoggerFn,
+        func: Brought<LoggerFn>,
         takes_streams: bool,
         encoders: Vec<Encoder>,
     ) -> Self {
@@ -175,7 +176,8 @@ impl Sink {
         let _calling = self.calling.lock().unwrap_or_else(PoisonError::into_inner);
         INSIDE.set(true);
         // SAFETY: the record is ours and used under the lock; the function only reads the message.
-        let written = unsafe { (self.func)(self.record, message.as_ptr().cast_mut().cast(), message.len()) };
+        let call = |func: LoggerFn| unsafe { func(self.record, message.as_ptr().cast_mut().cast(), message.len()) };
+        let written = self.func.call(call);
         INSIDE.set(false);
         written
     }
@@ -311,7 +313,7 @@ mod tests {
         let sink: &'static Sink = Box::leak(Box::new(Sink::new(
             "moody".into(),
             std::ptr::null_mut(),
-            moody,
+            Brought::of(c"logger", moody),
             true,
             Vec::new(),
         )));

@@ -15,6 +15,7 @@ pub mod spawn;
 pub mod trial;
 
 use crate::plugin::hooks;
+use crate::plugin::inside::record;
 use crate::server::{self, Server, worker_id};
 use crate::unix_signal::{self, Order};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -62,6 +63,7 @@ pub fn set_role(role: Role) {
 /// The end of this process, with the work that belongs to an orderly one.
 pub fn exit(code: i32) -> ! {
     finish(code);
+    record::leave();
     // SAFETY: destructors of a forked copy of the master must not run.
     unsafe { libc::_exit(code) }
 }

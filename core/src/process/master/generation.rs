@@ -1,6 +1,6 @@
 //! Generations of workers: who is ready, who may leave, whose replacement is due. New ones serve before old ones go.
 
-use super::{Kind, Master, Process, tell};
+use super::{Kind, Master, Process, blame, tell};
 use crate::server::Server;
 use crate::shared::int;
 use crate::{say, startup};
@@ -170,7 +170,8 @@ impl Master {
             if let Kind::Daemon(_) = process.kind {
                 self.kill_daemon(process.pid);
             } else {
-                say!("process {} did not leave in time; killing it", process.pid);
+                let places = blame::whereabouts(process);
+                say!("process {} did not leave in time; killing it{places}", process.pid);
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
             self.processes[at].leaving = Some(now + Duration::from_secs(5));

@@ -2,6 +2,7 @@
 //! out what operators ask by signal. Single-threaded; one mio loop.
 
 mod alarms;
+mod blame;
 mod children;
 mod crons;
 mod daemons;
@@ -28,7 +29,7 @@ use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
 use crate::emperor::link::EmperorLink;
 use crate::log::pipe;
-use crate::plugin::hooks;
+use crate::plugin::{hooks, inside};
 use crate::server::Server;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
@@ -522,6 +523,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
     hooks::settle(&server.settings.hooks.after_request);
+    inside::end::serves();
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(
