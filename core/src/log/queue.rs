@@ -43,9 +43,17 @@ pub fn begin_threads() {
     THREADS.store(true, Ordering::Release);
 }
 
-/// Whether the caller is inside a logger: what it says goes to standard error.
+/// Whether the caller is inside a logger or an encoder of a plugin: what it says goes to standard error.
 pub fn is_inside() -> bool {
     INSIDE.get()
+}
+
+/// Runs what may say something itself.
+pub(super) fn inside<T>(run: impl FnOnce() -> T) -> T {
+    let before = INSIDE.replace(true);
+    let result = run();
+    INSIDE.set(before);
+    result
 }
 
 /// The lines of a message; what an encoder has made may have no newline.
@@ -174,12 +182,9 @@ impl Sink {
 
     fn call(&self, message: &[u8]) -> isize {
         let _calling = self.calling.lock().unwrap_or_else(PoisonError::into_inner);
-        INSIDE.set(true);
         // SAFETY: the record is ours and used under the lock; the function only reads the message.
         let call = |func: LoggerFn| unsafe { func(self.record, message.as_ptr().cast_mut().cast(), message.len()) };
-        let written = self.func.call(call);
-        INSIDE.set(false);
-        written
+        inside(|| self.func.call(call))
     }
 
     /// The thread's life.
