@@ -3,10 +3,13 @@
 use super::{Kind, Process};
 use crate::plugin::inside::{Place, record};
 use crate::plugin::registry;
-use crate::say;
 use crate::shared::SharedMemory;
+use crate::{say, unix_signal};
 use std::ffi::CStr;
 use std::sync::atomic::Ordering;
+
+/// What ends a process on purpose.
+const ORDERS: [i32; 5] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
 /// A process that has ended inside of plugins' functions and could not say so itself.
 pub(super) fn functions(process: &Process, code: Option<i32>, signal: i32, told: bool) {
@@ -15,7 +18,7 @@ pub(super) fn functions(process: &Process, code: Option<i32>, signal: i32, told:
         Some(0) if told => return,
         Some(code) => format!("_exit({code})"),
         // whoever sends these has said why, or need not
-        None if [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT].contains(&signal) => return,
+        None if ORDERS.contains(&signal) || signal == unix_signal::stacks() => return,
         None => format!("killed by signal {signal}"),
     };
     let (pid, kind) = (process.pid, process.kind);
@@ -47,8 +50,16 @@ pub(super) fn requests(shared: &SharedMemory, id: usize, code: Option<i32>, sign
 
 /// Where the threads of a process are that plugins do not let go, for the line of its kill.
 pub(super) fn whereabouts(process: &Process) -> String {
-    let mut places: Vec<String> = record::of(process.pid).iter().map(Place::to_string).collect();
-    if let (Kind::Worker(id) | Kind::Old(id), Some(shared)) = (process.kind, process.memory) {
+    match process.kind {
+        Kind::Worker(id) | Kind::Old(id) => places(process.pid, process.memory.map(|memory| (memory, id))),
+        _ => places(process.pid, None),
+    }
+}
+
+/// The same of a pid; with the memory in which a worker describes its requests.
+pub(super) fn places(pid: i32, worker: Option<(&SharedMemory, usize)>) -> String {
+    let mut places: Vec<String> = record::of(pid).iter().map(Place::to_string).collect();
+    if let Some((shared, id)) = worker {
         for core in 0..shared.core_count() {
             let slot = shared.core_slot(id, core);
             let hook = slot.in_hook.load(Ordering::Relaxed);

@@ -4,9 +4,9 @@ use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then, W
 use crate::log::batch;
 use crate::plugin::hooks;
 use crate::process::handover::Handover;
+use crate::process::reap::{self, Ended};
 use crate::process::{harakiri, spawn};
 use crate::{say, startup};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -71,7 +71,9 @@ impl Master {
             kind,
             born: Instant::now(),
             leaving: None,
+            leaves_alone: None,
             was_ready: false,
+            was_asked: false,
             memory: matches!(kind, Kind::Worker(_)).then_some(&self.server.shared),
         });
     }
@@ -93,13 +95,8 @@ impl Master {
     }
 
     pub(super) fn reap(&mut self) {
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.ended(pid.as_raw(), Some(code), 0),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => self.ended(pid.as_raw(), None, signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(_) => {}
-            }
+        while let Some(Ended { pid, code, signal }) = reap::next() {
+            self.ended(pid, code, signal);
         }
     }
 

@@ -117,6 +117,11 @@ impl Kind {
         matches!(self, Self::Old(1..))
     }
 
+    /// Of the image before: a worker, a mule or a spooler, which hear the signal for their stacks.
+    fn is_of_before(self) -> bool {
+        matches!(self, Self::Old(1..) | Self::OldMule)
+    }
+
     /// A worker, of this image or the one before.
     fn is_any_worker(self) -> bool {
         matches!(self, Self::Worker(_)) || self.is_old_worker()
@@ -141,10 +146,21 @@ struct Process {
     born: Instant,
     /// It was told to leave; killed at this moment.
     leaving: Option<Instant>,
+    /// It leaves without having been told to; killed at this moment.
+    leaves_alone: Option<Instant>,
     /// It was ready once.
     was_ready: bool,
+    /// It was asked where it is, before it is killed.
+    was_asked: bool,
     /// Where its slots lie; `None`: no worker, or one of an image that lays them out otherwise.
     memory: Option<&'static SharedMemory>,
+}
+
+impl Process {
+    /// When it has had its time to leave.
+    fn kill_at(&self) -> Option<Instant> {
+        self.leaving.or(self.leaves_alone)
+    }
 }
 
 /// How the server ends.
@@ -420,7 +436,7 @@ impl Master {
     /// The next moment at which something is due.
     fn next_deadline(&self) -> Instant {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
-        let kills = self.processes.iter().filter_map(|p| p.leaving);
+        let kills = self.processes.iter().filter_map(Process::kill_at);
         let stats = self.stats.next_deadline();
         let condemned = self.condemned.iter().filter_map(|c| c.due());
         pauses
