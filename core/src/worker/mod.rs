@@ -464,14 +464,9 @@ fn begin_leaving(shared: &Cores) {
         shared.poll.stop_accepting();
         procname::state(State::Leaving);
         let id = worker_id();
-        server
-            .shared
-            .worker_slot(id)
-            .leaving
-            .store(std::process::id() as i32, Ordering::Release);
         // SAFETY: the record of this worker in shared memory.
         unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(0, Ordering::Release) };
-        process::notify_master();
+        process::tell_leaving();
         if process::is_last_generation() {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {

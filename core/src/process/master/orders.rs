@@ -4,6 +4,7 @@ use super::{Closing, Ending, FAST_STOP_MERCY, Kind, Master, Then, tell};
 use crate::log::{self, pipe};
 use crate::net::closing;
 use crate::plugin::hooks;
+use crate::plugin::inside::Brought;
 use crate::process::fifo::{FifoCommand, MasterFifo};
 use crate::process::gateway;
 use crate::process::handover::{Handover, OldMemory, OldProcess};
@@ -520,7 +521,7 @@ fn before_workers_leave() {
     // SAFETY: the master is single-threaded; the field holds NULL or a function of a loaded plugin.
     unsafe {
         if let Some(hook) = (*crate::server::view()).gbcw_hook {
-            hook();
+            Brought::of(c"function gbcw_hook", hook).call(|hook| hook());
         }
     }
 }
