@@ -13,8 +13,13 @@ pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "ma
 
 /// All algorithms, those of plugins too.
 pub fn names() -> Vec<String> {
-    let ours = ALGORITHMS.map(str::to_owned);
-    ours.into_iter().chain(plugin::names()).collect()
+    let mut names = ALGORITHMS.map(str::to_owned).to_vec();
+    names.extend(
+        plugin::names()
+            .into_iter()
+            .filter(|name| !ALGORITHMS.contains(&name.as_str())),
+    );
+    names
 }
 
 #[derive(Debug, Clone)]
@@ -90,6 +95,8 @@ impl ScalingPolicy {
             return None;
         }
         let algorithm = match settings.cheaper_algo.as_str() {
+            // also one that replaces ours
+            name if let Some(func) = plugin::find(name) => Algorithm::Plugin(func),
             "spare" => Algorithm::Spare,
             "spare2" => Algorithm::Spare2,
             "busyness" => Algorithm::Busyness(Box::new(Busyness::new(
@@ -99,7 +106,6 @@ impl ScalingPolicy {
             ))),
             "backlog" => Algorithm::Backlog,
             "manual" => Algorithm::Manual,
-            other if let Some(func) = plugin::find(other) => Algorithm::Plugin(func),
             other => {
                 let known = names().join(", ");
                 say(&format!(
