@@ -15,7 +15,8 @@ pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "ma
 pub fn names() -> Vec<String> {
     let mut names = ALGORITHMS.map(str::to_owned).to_vec();
     names.extend(
-        plugin::names()
+        plugin::ALGORITHMS
+            .names()
             .into_iter()
             .filter(|name| !ALGORITHMS.contains(&name.as_str())),
     );
@@ -96,7 +97,7 @@ impl ScalingPolicy {
         }
         let algorithm = match settings.cheaper_algo.as_str() {
             // also one that replaces ours
-            name if let Some(func) = plugin::find(name) => Algorithm::Plugin(func),
+            name if let Some(func) = plugin::ALGORITHMS.find(name) => Algorithm::Plugin(func),
             "spare" => Algorithm::Spare,
             "spare2" => Algorithm::Spare2,
             "busyness" => Algorithm::Busyness(Box::new(Busyness::new(
