@@ -70,6 +70,39 @@
 #include <time.h>
 #include <unistd.h>
 
+/*
+ * Libraries whose headers uWSGI's one brings along, as far as they are installed; plugins use them without including
+ * them. Define RSGI_BARE to leave them out. The build tool links what a plugin uses of them.
+ */
+#if defined(__has_include) && !defined(RSGI_BARE)
+#if __has_include(<openssl/ssl.h>)
+#include <openssl/conf.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#ifndef UWSGI_SSL
+#define UWSGI_SSL
+#endif
+#endif
+#if __has_include(<sys/capability.h>)
+#include <sys/capability.h>
+#ifndef UWSGI_CAP
+#define UWSGI_CAP
+#endif
+#endif
+#if __has_include(<uuid/uuid.h>)
+#include <uuid/uuid.h>
+#ifndef UWSGI_UUID
+#define UWSGI_UUID
+#endif
+#endif
+#if __has_include(<zlib.h>)
+#include <zlib.h>
+#ifndef UWSGI_ZLIB
+#define UWSGI_ZLIB
+#endif
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -79,6 +112,15 @@ extern "C" {
  * ------------------------------------------------------------------------------------------------------------ */
 
 #define UWSGI_PLUGIN_API 1
+/* the uWSGI whose sources this header is for; UWSGI_VERSION, of the build tool, is rsgi's own */
+#ifndef UWSGI_VERSION_BASE
+#define UWSGI_VERSION_BASE 2
+#define UWSGI_VERSION_MAJOR 0
+#define UWSGI_VERSION_MINOR 21
+#define UWSGI_VERSION_REVISION 0
+#define UWSGI_VERSION_CUSTOM "rsgi"
+#endif
+#define UWSGI_PCRE /* patterns: uwsgi_regexp_build() and its kin */
 #define UWSGI_ABI_MAJOR 1
 #define UWSGI_ABI_MINOR 1
 
@@ -674,7 +716,9 @@ struct uwsgi_server {
     int (*wait_read_hook)(int fd, int timeout);  /* seconds; 1 ready, 0 timeout, -1 error */
     int (*wait_write_hook)(int fd, int timeout);
     int (*wait_read2_hook)(int fd0, int fd1, int timeout, int *which);
-    void (*gbcw_hook)(void);         /* runs in the master before it stops workers gracefully */
+    void (*gbcw_hook)(void);         /* [worker] has done enough (--max-requests and its kin): called between two requests
+                                        in place of the host's own way to replace it, in any thread that serves; it
+                                        ends the worker with uwsgi_exit(), or returns, and is called again later */
     struct wsgi_request *(*current_wsgi_req)(void);
     int apps_wanted;                 /* a request plugin adds 1 for each app that its options name */
     int file_wrapper;                /* reserved */
@@ -970,7 +1014,7 @@ int uwsgi_buffer_append_keynum(struct uwsgi_buffer *, char *, uint16_t, int64_t)
 int uwsgi_buffer_append_valnum(struct uwsgi_buffer *, int64_t);
 int uwsgi_buffer_set_uh(struct uwsgi_buffer *, uint8_t modifier1, uint8_t modifier2); /* fills the first 4 bytes */
 int uwsgi_buffer_send(struct uwsgi_buffer *, int fd);       /* writes all; blocks up to socket-timeout */
-void uwsgi_buffer_map(struct uwsgi_buffer *, char *, size_t); /* the buffer shows foreign memory; do not grow it */
+void uwsgi_buffer_map(struct uwsgi_buffer *, char *, size_t); /* memory of malloc() in place of what it had, which is freed */
 struct uwsgi_buffer *uwsgi_buffer_from_file(char *file);    /* NULL: cannot be read (errno) */
 
 /* ------------------------------------------------------------------------------------------------------------
@@ -1744,7 +1788,8 @@ struct uwsgi_shared {
     uint64_t load;           /* connections that wait, of the longest queue */
     uint64_t backlog;        /* the same */
     uint64_t backlog_errors; /* 0: the system does not tell */
-    int worker_signal_pipe[2]; /* -1: raise signals with uwsgi_signal_send() */
+    int worker_signal_pipe[2]; /* this and signal_pipe of workers: with --stats-push of a plugin's kind an empty pipe, for
+                                  FIONREAD, else -1 and 0: raise signals with uwsgi_signal_send() */
     uint64_t reserved[16];
 };
 #define ushared uwsgi.shared
@@ -2020,6 +2065,92 @@ int uwsgi_count_options(struct uwsgi_option *);          /* [any] rows in front 
 int uwsgi_list_has_str(char *words, char *word);         /* [any] 1: it is one of the words, which spaces part */
 char *uwsgi_concat2nn(char *, int, char *, int, int *len); /* [any] as uwsgi_concat2n(), with the length */
 int uwsgi_legion_i_am_the_lord(char *name);              /* [any] 0: there are no legions */
+/* [request] that of this thread */
+static inline struct wsgi_request *current_wsgi_req(void) { return uwsgi.current_wsgi_req(); }
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: with zlib and OpenSSL (layer 3), where their headers are installed. [any] Part of the plugin, not of the host.
+ * ------------------------------------------------------------------------------------------------------------ */
+extern char gzheader[10]; /* what a gzip document begins with */
+#ifdef UWSGI_ZLIB
+static inline void uwsgi_crc32(uint32_t *sum, char *data, size_t len) {
+    *sum = (uint32_t) crc32(*sum, (const Bytef *) data, (uInt) len);
+}
+/* Begins a raw stream, with a dictionary or NULL; 0, or -1. */
+static inline int uwsgi_deflate_init(z_stream *z, char *dictionary, size_t len) {
+    memset(z, 0, sizeof(z_stream));
+    if (deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK) return -1;
+    return dictionary && deflateSetDictionary(z, (const Bytef *) dictionary, (uInt) len) != Z_OK ? -1 : 0;
+}
+/* The next part of the stream, complete for a reader; data NULL: its end. New memory, yours; NULL: it failed. */
+static inline char *uwsgi_deflate(z_stream *z, char *data, size_t len, size_t *packed) {
+    size_t room = deflateBound(z, (uLong) len) + 64;
+    char *text = (char *) uwsgi_malloc(room);
+    z->next_in = (Bytef *) data;
+    z->avail_in = (uInt) len;
+    z->next_out = (Bytef *) text;
+    z->avail_out = (uInt) room;
+    for (;;) {
+        int ret = deflate(z, data ? Z_SYNC_FLUSH : Z_FINISH);
+        if (ret == Z_STREAM_END || (data && ret == Z_OK && z->avail_out > 0)) break;
+        size_t used = room - z->avail_out;
+        char *larger = ret == Z_OK ? (char *) realloc(text, room * 2) : NULL;
+        if (!larger) {
+            free(text);
+            return NULL;
+        }
+        text = larger;
+        room *= 2;
+        z->next_out = (Bytef *) text + used;
+        z->avail_out = (uInt) (room - used);
+    }
+    *packed = room - z->avail_out;
+    if (!data) deflateEnd(z);
+    return text;
+}
+/* These make the body of a gzip document: begin; each part; the end, which is appended to a buffer (size: of all parts). */
+static inline int uwsgi_gzip_prepare(z_stream *z, char *dictionary, size_t len, uint32_t *sum) {
+    *sum = (uint32_t) crc32(0, NULL, 0);
+    return uwsgi_deflate_init(z, dictionary, len);
+}
+static inline char *uwsgi_gzip_chunk(z_stream *z, uint32_t *sum, char *data, size_t len, size_t *packed) {
+    uwsgi_crc32(sum, data, len);
+    return uwsgi_deflate(z, data, len, packed);
+}
+static inline int uwsgi_gzip_fix(z_stream *z, uint32_t sum, struct uwsgi_buffer *ub, size_t size) {
+    size_t packed = 0;
+    char *last = uwsgi_deflate(z, NULL, 0, &packed);
+    int ret = !last || uwsgi_buffer_append(ub, last, packed) || uwsgi_buffer_u32le(ub, sum)
+              || uwsgi_buffer_u32le(ub, (uint32_t) size);
+    free(last);
+    return ret ? -1 : 0;
+}
+/* The whole of a gzip document, in a new buffer, yours; NULL: it failed. */
+static inline struct uwsgi_buffer *uwsgi_gzip(char *data, size_t len) {
+    z_stream z;
+    uint32_t sum;
+    size_t packed = 0;
+    if (uwsgi_gzip_prepare(&z, NULL, 0, &sum)) return NULL;
+    char *text = uwsgi_gzip_chunk(&z, &sum, data, len, &packed);
+    struct uwsgi_buffer *ub = uwsgi_buffer_new(packed + 32);
+    if (!text || uwsgi_buffer_append(ub, gzheader, 10) || uwsgi_buffer_append(ub, text, packed)
+        || uwsgi_gzip_fix(&z, sum, ub, len)) {
+        uwsgi_buffer_destroy(ub);
+        ub = NULL;
+    }
+    free(text);
+    return ub;
+}
+#endif
+#ifdef UWSGI_SSL
+/* The digest of a text, 16 and 20 bytes, into dst; dst, or NULL: it failed. */
+static inline char *uwsgi_md5(char *text, size_t len, char *dst) {
+    return EVP_Digest(text, len, (unsigned char *) dst, NULL, EVP_md5(), NULL) == 1 ? dst : NULL;
+}
+static inline char *uwsgi_sha1(char *text, size_t len, char *dst) {
+    return EVP_Digest(text, len, (unsigned char *) dst, NULL, EVP_sha1(), NULL) == 1 ? dst : NULL;
+}
+#endif
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 unsafe extern "C" {
     pub static mut uwsgi: UwsgiServer;
+    pub static gzheader: [u8; 10];
     pub fn uwsgi_log_str(text: *const c_char, len: usize);
     pub fn log_request(a0: *mut WsgiRequest);
     pub fn uwsgi_register_logger(

@@ -290,6 +290,7 @@ pub unsafe extern "C" fn uwsgi_buffer_send(buffer: *mut UwsgiBuffer, fd: c_int) 
 pub unsafe extern "C" fn uwsgi_buffer_map(buffer: *mut UwsgiBuffer, data: *mut c_char, len: usize) {
     // SAFETY: by the header.
     unsafe {
+        libc::free((*buffer).buf.cast());
         (*buffer).buf = data;
         (*buffer).len = len;
         (*buffer).pos = len;

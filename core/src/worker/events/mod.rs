@@ -183,7 +183,7 @@ impl Events {
         }
         log::batch::flush();
         self.push_deadline();
-        self.limits.check(self.server);
+        self.limits.check(self.server, true);
         self.set_pace();
         if AGAIN.with_borrow(Vec::is_empty) {
             Turn::Wait
