@@ -7,6 +7,7 @@ pub mod profile;
 mod script;
 pub mod server;
 mod stage;
+mod trusted;
 
 pub use compiler::{BuildError, build, cflags};
 

@@ -31,7 +31,7 @@ of default, core, python, single in packaging/profiles; beside --plugin it is ac
   --version                                print the version
 
 Environment: CC, AR, PKG_CONFIG, CFLAGS, LDFLAGS, OBJCOPY, CARGO, RUSTFLAGS, PYTHON, PREFIX, DESTDIR;
-UWSGICONFIG_RUN_SCRIPTS=1 runs a uwsgiplugin.py that cannot be understood without, by $PYTHON.";
+UWSGICONFIG_RUN_SCRIPTS=1 runs a uwsgiplugin.py that cannot be understood without, and its post_build, by $PYTHON.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
