@@ -28,7 +28,7 @@ fresh() { # a new copy of the base, with the packages and a script and what it s
     rm -rf "$tried"
     cp -a --reflink=auto "$base" "$tried"
     mkdir "$tried/packages"
-    cp "$packages"/*.deb packaging/deb/common.sh "packaging/deb/$1" "$tried/packages/"
+    cp "$packages"/*.deb packaging/trial.sh packaging/deb/common.sh "packaging/deb/$1" "$tried/packages/"
 }
 inside() { # inside SCRIPT OPTIONS-OF-UNSHARE
     script=$1

@@ -1,23 +1,6 @@
 # shellcheck shell=sh
 # Sourced from /packages by the scripts that run inside of the test root.
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-# ask PORT: what / says there, as soon as somebody answers
-ask() {
-    python3 - "$1" <<'PYTHON'
-import sys, time, urllib.request
-for _ in range(200):
-    try:
-        print(urllib.request.urlopen("http://127.0.0.1:%s/" % sys.argv[1], timeout=5).read().decode(), end="")
-        break
-    except OSError:
-        time.sleep(0.1)
-PYTHON
-}
+. /packages/trial.sh
 
 install_packages() {
     dpkg -i /packages/*.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg -i $*"; }

@@ -167,6 +167,34 @@ fn an_installed_tree_serves_and_hosts_plugins_built_with_pkg_config() {
     );
 }
 
+/// What packagers of other systems run on what their package manager has unpacked.
+#[test]
+fn a_tree_is_judged_by_the_list() {
+    let root = tempfile::tempdir().expect("a temporary folder can be made");
+    make_install(&[format!("DESTDIR={}", root.path().display()), "PREFIX=/usr".into()]);
+    let judge = || {
+        let output = Command::new("packaging/tree.sh")
+            .arg(root.path())
+            .args(PARTS)
+            .env("PREFIX", "/usr")
+            .current_dir(TOP)
+            .output()
+            .expect("the script can be run");
+        let words = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), words.into_owned())
+    };
+    let (good, words) = judge();
+    assert!(good, "{words}");
+    for line in ["it serves\n", "plugins and programs are built with it\n"] {
+        assert!(words.contains(line), "{words}");
+    }
+    let header = root.path().join("usr/include/rsgi/uwsgi.h");
+    std::fs::rename(&header, header.with_extension("old")).expect("it is ours");
+    let (good, words) = judge();
+    assert!(!good && words.contains("< /usr/include/rsgi/uwsgi.h\n"), "{words}");
+    assert!(words.contains("> /usr/include/rsgi/uwsgi.old\n"), "{words}");
+}
+
 /// Runs a command that may not be installed; `None`: it is not.
 fn run(name: &str, arguments: &[&str], dir: &Path) -> Option<Output> {
     match Command::new(name).args(arguments).current_dir(dir).output() {
