@@ -1,15 +1,17 @@
 //! Handlers of uncaught exceptions (`--exception-handler`): what a plugin brings, a packet about each exception, and the
 //! thread of a worker that hands it over. The request never waits for a handler.
 
+use crate::plugin::offered::Offered;
 use crate::request::vars;
 use crate::say;
 use crate::server::{keep, view, worker_id};
 use crate::settings::Settings;
 use rsgi_plugin_api::abi::{UwsgiExceptionFn, UwsgiExceptionHandlerInstance, WsgiRequest};
+use rsgi_protocol::uwsgi::{parse_array, put_string};
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Exceptions that may wait in a worker.
@@ -17,7 +19,8 @@ const WAITING: usize = 64;
 /// How long a worker that ends waits for its handlers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-static KNOWN: Mutex<Vec<(String, UwsgiExceptionFn)>> = Mutex::new(Vec::new());
+/// The kinds of handlers that plugins bring.
+pub static KINDS: Offered<UwsgiExceptionFn> = Offered::none();
 
 /// One `--exception-handler`.
 struct Handler {
@@ -36,32 +39,21 @@ static SENDER: OnceLock<Option<SyncSender<Vec<u8>>>> = OnceLock::new();
 /// Packets that were not handled yet.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 
-/// A kind of handler; one of the same name gets another function.
-pub fn register(name: &[u8], func: UwsgiExceptionFn) {
-    let name = String::from_utf8_lossy(name).into_owned();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|(other, _)| *other != name);
-    known.push((name, func));
-}
-
 /// Makes the handlers of the configuration; in the start, after the plugins' init.
 ///
 /// # Errors
 /// One line: nobody brings one.
 pub fn install(settings: &Settings) -> Result<(), String> {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut handlers = Vec::new();
     for text in &settings.apps.exception_handlers {
         let (name, arg) = match text.split_once(':') {
             Some((name, arg)) => (name, keep(arg)),
             None => (text.as_str(), null_mut()),
         };
-        let Some((_, func)) = known.iter().find(|(other, _)| other == name) else {
-            let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-            let names = if names.is_empty() {
-                "none".into()
-            } else {
-                names.join(", ")
+        let Some(func) = KINDS.find(name) else {
+            let names = match KINDS.names() {
+                names if names.is_empty() => "none".into(),
+                names => names.join(", "),
             };
             return Err(format!(
                 "exception-handler: no plugin brings \"{name}\" (handlers: {names}); load one with --plugin"
@@ -78,7 +70,7 @@ pub fn install(settings: &Settings) -> Result<(), String> {
         }));
         handlers.push(Handler {
             label: text.clone(),
-            func: *func,
+            func,
             record,
         });
     }
@@ -152,11 +144,8 @@ fn handle_all(packets: &Receiver<Vec<u8>>) {
 }
 
 fn put(packet: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let value = &value[..value.len().min(usize::from(u16::MAX))];
-    for part in [key, value] {
-        packet.extend_from_slice(&(part.len() as u16).to_le_bytes());
-        packet.extend_from_slice(part);
-    }
+    put_string(packet, key);
+    put_string(packet, value);
 }
 
 fn packet(req: &WsgiRequest, exception: &Exception) -> Vec<u8> {
@@ -197,45 +186,34 @@ fn packet(req: &WsgiRequest, exception: &Exception) -> Vec<u8> {
     packet
 }
 
-/// The elements of an array: a length of two bytes and the bytes of each; `None`: it is malformed from here on.
-pub fn elements(mut array: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    std::iter::from_fn(move || {
-        if array.is_empty() {
-            return None;
-        }
-        let whole = array.split_at_checked(2).and_then(|(len, rest)| {
-            let len = usize::from(u16::from_le_bytes([len[0], len[1]]));
-            rest.split_at_checked(len)
-        });
-        array = whole.map_or(&[], |(_, rest)| rest);
-        Some(whole.map(|(item, _)| item))
-    })
+/// The fields of frames: file, line, function, code and extra of each; `None`: it is another text.
+fn frames(trace: &[u8]) -> Option<Vec<&[u8]>> {
+    let fields: Vec<&[u8]> = parse_array(trace).collect::<Result<_, _>>().ok()?;
+    fields.len().is_multiple_of(5).then_some(fields)
 }
 
-/// Frames as an array of file, line, function, code and extra: as the plugin gave it, or one frame with its text.
+/// Frames as an array: as the plugin gave it, or one frame with its text.
 fn array(trace: &[u8]) -> Vec<u8> {
-    let is_array = elements(trace).all(|item| item.is_some()) && elements(trace).count().is_multiple_of(5);
-    if is_array {
+    if frames(trace).is_some() {
         return trace.to_vec();
     }
+    // the array is a value itself
     let text = &trace[..trace.len().min(usize::from(u16::MAX) - 10)];
     let mut array = Vec::new();
-    for part in [&b""[..], b"", b"", b"", text] {
-        array.extend_from_slice(&(part.len() as u16).to_le_bytes());
-        array.extend_from_slice(part);
+    for field in [&b""[..], b"", b"", b"", text] {
+        put_string(&mut array, field);
     }
     array
 }
 
 /// A backtrace for people: an array's frames as lines, another text as it is.
 pub fn readable(trace: &[u8]) -> String {
-    let items: Vec<Option<&[u8]>> = elements(trace).collect();
-    if !items.len().is_multiple_of(5) || items.iter().any(Option::is_none) {
+    let Some(fields) = frames(trace) else {
         return String::from_utf8_lossy(trace).into_owned();
-    }
-    let items: Vec<_> = items.into_iter().flatten().map(String::from_utf8_lossy).collect();
+    };
+    let fields: Vec<_> = fields.into_iter().map(String::from_utf8_lossy).collect();
     let mut text = String::new();
-    for frame in items.chunks(5) {
+    for frame in fields.chunks(5) {
         text += &format!(
             "filename: \"{}\" line: {} function: \"{}\"",
             frame[0], frame[1], frame[2]
@@ -258,13 +236,12 @@ mod tests {
 
     #[test]
     fn arrays_have_elements_and_texts_become_one_frame() {
-        assert_eq!(
-            elements(b"\x01\x00a\x00\x00").collect::<Vec<_>>(),
-            [Some(&b"a"[..]), Some(b"")]
-        );
-        assert_eq!(elements(b"\x05\x00ab").collect::<Vec<_>>(), [None]);
+        let five = b"\x01\x00a\x00\x00\x00\x00\x00\x00\x00\x00";
+        assert_eq!(frames(five), Some(vec![&b"a"[..], b"", b"", b"", b""]));
+        assert_eq!(frames(&five[..9]), None, "four are no frame");
+        assert_eq!(frames(b"\x05\x00ab"), None);
         let frame = array(b"Traceback");
-        assert_eq!(elements(&frame).flatten().last(), Some(&b"Traceback"[..]));
+        assert_eq!(frames(&frame), Some(vec![&b""[..], b"", b"", b"", b"Traceback"]));
         assert_eq!(array(&frame), frame, "an array stays as it is");
         assert_eq!(
             readable(&frame),
@@ -276,8 +253,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            elements(&bytes).count();
-            prop_assert_eq!(elements(&array(&bytes)).flatten().count() % 5, 0);
+            readable(&bytes);
+            prop_assert!(frames(&array(&bytes)).is_some());
         }
     }
 }

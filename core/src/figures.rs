@@ -4,25 +4,17 @@
 use crate::cache::{self, Cache};
 use crate::server::{Server, keep, view};
 use crate::stats::snapshot::{DaemonStats, queue_of};
-use crate::{locks, spooler};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use crate::{locks, shared, spooler};
 use rsgi_plugin_api::abi::{UwsgiCache, UwsgiDaemon, UwsgiShared, UwsgiSpooler, UwsgiThread};
-use std::num::NonZeroUsize;
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 
 /// Zeroed records in memory that all processes share, the first of a list; NULL for none.
-///
-/// # Safety
-/// Zero is valid for `T`.
-unsafe fn records<T>(count: usize) -> *mut T {
-    let Some(size) = NonZeroUsize::new(count * size_of::<T>()) else {
-        return null_mut();
-    };
-    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice, never unmapped.
-    let made = unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_SHARED) };
-    made.map_or(null_mut(), |place| place.as_ptr().cast())
+fn records<T>(count: usize) -> *mut T {
+    match count {
+        0 => null_mut(),
+        _ => shared::zeroes(count * size_of::<T>()).map_or(null_mut(), |first| first.cast()),
+    }
 }
 
 /// Links records to a list.

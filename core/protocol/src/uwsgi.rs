@@ -74,14 +74,18 @@ pub fn parse_array(body: &[u8]) -> impl Iterator<Item = Result<&[u8], PacketErro
     pieces(body, take_string)
 }
 
+/// Appends a string, of a longer one its first 65,535 bytes: no packet has room for those, but other records do.
+pub fn put_string(out: &mut Vec<u8>, string: &[u8]) {
+    let size = u16::try_from(string.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&size.to_le_bytes());
+    out.extend_from_slice(&string[..size.into()]);
+}
+
 /// A packet whose body is an array, if it fits.
 #[must_use]
 pub fn array_packet(modifier1: u8, modifier2: u8, strings: &[&[u8]]) -> Option<Vec<u8>> {
     let mut out = vec![0; HEADER_LEN];
-    for string in strings {
-        out.extend_from_slice(&u16::try_from(string.len()).ok()?.to_le_bytes());
-        out.extend_from_slice(string);
-    }
+    strings.iter().for_each(|string| put_string(&mut out, string));
     let size = u16::try_from(out.len() - HEADER_LEN).ok()?;
     out[..HEADER_LEN].copy_from_slice(
         &PacketHeader {
@@ -117,11 +121,8 @@ impl<'b> Writer<'b> {
 
     /// Adds a variable.
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
-        for string in [key, value] {
-            // A longer string makes the packet too large whatever the prefix says: `finish` refuses it.
-            self.out.extend_from_slice(&(string.len() as u16).to_le_bytes());
-            self.out.extend_from_slice(string);
-        }
+        put_string(self.out, key);
+        put_string(self.out, value);
     }
 
     /// Writes the size into the header; a packet that is too large is taken back.

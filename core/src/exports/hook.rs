@@ -10,6 +10,5 @@ pub unsafe extern "C" fn uwsgi_register_hook(
 ) {
     let Some(func) = func else { return };
     // SAFETY: the header asks for a NUL-terminated name.
-    let name = String::from_utf8_lossy(unsafe { super::text(name) }).into_owned();
-    hooks::register(name, func);
+    hooks::OF_PLUGINS.add(unsafe { super::text(name) }, func);
 }

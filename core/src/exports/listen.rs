@@ -89,6 +89,13 @@ fn datagrams(family: AddressFamily) -> nix::Result<OwnedFd> {
     socket::socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
 }
 
+fn datagrams_for(address: SocketAddr) -> nix::Result<OwnedFd> {
+    datagrams(match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    })
+}
+
 /// The descriptor, or -1 with the reason in the log.
 fn given(what: &str, made: nix::Result<OwnedFd>) -> c_int {
     match made {
@@ -107,11 +114,7 @@ pub unsafe extern "C" fn bind_to_udp(name: *mut c_char, multicast: c_int, broadc
         return -1;
     };
     let make = || {
-        let fd = datagrams(if address.is_ipv4() {
-            AddressFamily::Inet
-        } else {
-            AddressFamily::Inet6
-        })?;
+        let fd = datagrams_for(address)?;
         if multicast != 0 || broadcast != 0 {
             socket::setsockopt(&fd, sockopt::ReuseAddr, &true)?;
         }
@@ -171,11 +174,7 @@ pub unsafe extern "C" fn uwsgi_connect_udp(name: *mut c_char) -> c_int {
         return -1;
     };
     let make = || {
-        let fd = datagrams(if address.is_ipv4() {
-            AddressFamily::Inet
-        } else {
-            AddressFamily::Inet6
-        })?;
+        let fd = datagrams_for(address)?;
         match address {
             SocketAddr::V4(v4) => socket::connect(fd.as_raw_fd(), &SockaddrIn::from(v4))?,
             SocketAddr::V6(v6) => socket::connect(fd.as_raw_fd(), &SockaddrIn6::from(v6))?,

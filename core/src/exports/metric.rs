@@ -1,5 +1,6 @@
 //! Metrics.
 
+use crate::metrics::collect::BROUGHT;
 use crate::metrics::{self, Change};
 use crate::settings::MetricKind;
 use rsgi_plugin_api::abi::{UwsgiCollectFn, UwsgiMetric, UwsgiMetricCollector};
@@ -37,7 +38,7 @@ pub unsafe extern "C" fn uwsgi_register_metric(
             let collector = String::from_utf8_lossy(unsafe { super::text(collector) });
             match &*collector {
                 "ptr" if !value.is_null() => metrics::collect::follow(metric, value.cast()),
-                name if metrics::collect::is_brought(name) => metrics::collect::compute(metric, name, freq.into()),
+                name if BROUGHT.find(name).is_some() => metrics::collect::compute(metric, name, freq.into()),
                 _ => {}
             }
             metric.item()
@@ -56,7 +57,7 @@ pub unsafe extern "C" fn uwsgi_register_metric_collector(
 ) -> *mut UwsgiMetricCollector {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        metrics::collect::register(&String::from_utf8_lossy(unsafe { super::text(name) }), func);
+        BROUGHT.add(unsafe { super::text(name) }, func);
     }
     let next = std::ptr::null_mut();
     Box::into_raw(Box::new(UwsgiMetricCollector { name, func, next }))

@@ -1,11 +1,13 @@
 //! What plugins offer by name: pushers of statistics, pieces of log lines, handlers of exceptions, clocks and so on.
 
 use super::{bytes, text};
+use crate::log::chunk::Chunk;
 use crate::{clock, exceptions, log, process, stats};
 use rsgi_plugin_api::abi::{
     UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiLogchunk, UwsgiLogchunkFn,
     UwsgiLogvar, UwsgiStatsPush, UwsgiStatsPusher, UwsgiStatsPusherInstance, WsgiRequest,
 };
+use rsgi_protocol::uwsgi::parse_array;
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -40,7 +42,13 @@ pub unsafe extern "C" fn uwsgi_register_logchunk(
 ) -> *mut UwsgiLogchunk {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        log::chunk::register(unsafe { text(name) }, func, need_free != 0);
+        log::chunk::CHUNKS.add(
+            unsafe { text(name) },
+            Chunk {
+                func,
+                need_free: need_free != 0,
+            },
+        );
     }
     // opaque and never dereferenced: only its being not NULL says something
     std::ptr::NonNull::dangling().as_ptr()
@@ -79,7 +87,7 @@ pub unsafe extern "C" fn uwsgi_register_exception_handler(
 ) -> *mut UwsgiExceptionHandler {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        exceptions::register(unsafe { text(name) }, func);
+        exceptions::KINDS.add(unsafe { text(name) }, func);
     }
     // opaque, as above
     std::ptr::NonNull::dangling().as_ptr()
@@ -94,8 +102,8 @@ pub unsafe extern "C" fn uwsgi_hooked_parse_array(
 ) -> c_int {
     let Some(func) = func else { return -1 };
     // SAFETY: the header asks for bytes with their length.
-    for (index, item) in exceptions::elements(unsafe { bytes(array, len) }).enumerate() {
-        let Some(item) = item else { return -1 };
+    for (index, item) in parse_array(unsafe { bytes(array, len) }).enumerate() {
+        let Ok(item) = item else { return -1 };
         // SAFETY: the callback's own contract.
         unsafe { func(index as u16, item.as_ptr().cast_mut().cast(), item.len() as u16, data) };
     }
@@ -106,7 +114,7 @@ pub unsafe extern "C" fn uwsgi_hooked_parse_array(
 pub unsafe extern "C" fn uwsgi_register_cheaper_algo(name: *mut c_char, func: Option<UwsgiCheaperFn>) {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        process::scaling::plugin::register(unsafe { text(name) }, func);
+        process::scaling::plugin::ALGORITHMS.add(unsafe { text(name) }, func);
     }
 }
 
@@ -114,7 +122,7 @@ pub unsafe extern "C" fn uwsgi_register_cheaper_algo(name: *mut c_char, func: Op
 pub unsafe extern "C" fn uwsgi_register_log_encoder(name: *mut c_char, func: Option<UwsgiEncodeFn>) {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        log::foreign::register(unsafe { text(name) }, func);
+        log::foreign::ENCODERS.add(unsafe { text(name) }, func);
     }
 }
 

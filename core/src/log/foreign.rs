@@ -1,19 +1,14 @@
 //! Encoders of log lines that plugins bring (`--log-encoder NAME[:LOGGER] ARGS`). Registered in the start, called by the
 //! process that delivers lines.
 
+use crate::plugin::offered::Offered;
 use crate::server::keep;
 use rsgi_plugin_api::abi::{UwsgiEncodeFn, UwsgiLogEncoder};
 use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
-static KNOWN: Mutex<Vec<(Vec<u8>, UwsgiEncodeFn)>> = Mutex::new(Vec::new());
-
-/// An encoder by its name.
-pub fn register(name: &[u8], func: UwsgiEncodeFn) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|(other, _)| other != name);
-    known.push((name.to_vec(), func));
-}
+/// Those that plugins bring.
+pub static ENCODERS: Offered<UwsgiEncodeFn> = Offered::none();
 
 /// One use of an encoder.
 #[derive(Debug)]
@@ -30,12 +25,11 @@ unsafe impl Send for Record {}
 impl Foreign {
     /// The encoder of this name, for a logger and with arguments.
     pub fn find(name: &str, logger: Option<&str>, args: &str) -> Option<Self> {
-        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, func) = known.iter().find(|(other, _)| other == name.as_bytes())?;
+        let func = ENCODERS.find(name)?;
         let text = |text: Option<&str>| text.map_or(null_mut(), keep);
         let record = Box::into_raw(Box::new(UwsgiLogEncoder {
             name: keep(name),
-            func: Some(*func),
+            func: Some(func),
             configured: 0,
             use_for: text(logger),
             args: text(Some(args).filter(|args| !args.is_empty())),

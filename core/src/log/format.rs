@@ -2,7 +2,7 @@
 //!
 //! What a client sent never reaches the log with control characters in it.
 
-use super::chunk::{self, Chunk};
+use super::chunk::{self, CHUNKS, Chunk};
 use super::json;
 use super::request::{clean, micros, text};
 use crate::process;
@@ -250,7 +250,7 @@ fn read(template: &str) -> (Vec<Piece>, bool) {
         if !plain.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut plain).into_bytes()));
         }
-        pieces.push(match (chunk::find(name), Field::of(name)) {
+        pieces.push(match (CHUNKS.find(name), Field::of(name)) {
             (Some(chunk), _) => Piece::Chunk(chunk),
             (None, Some(field)) => Piece::Field(field),
             (None, None) => match (name.strip_prefix("var."), name.strip_prefix("metric.")) {

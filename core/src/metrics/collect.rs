@@ -2,6 +2,7 @@
 //! second or as seldom as the configuration says.
 
 use super::{Change, Metric};
+use crate::plugin::offered::Offered;
 use crate::settings::{Collector, Settings, ThresholdSettings};
 use crate::{alarm, say};
 use rsgi_plugin_api::abi::UwsgiMetric;
@@ -11,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A function of a plugin or library.
-type Function = unsafe extern "C" fn(*mut UwsgiMetric) -> i64;
+pub type Function = unsafe extern "C" fn(*mut UwsgiMetric) -> i64;
 
 /// A metric that is computed.
 struct Collected {
@@ -83,22 +84,9 @@ pub fn check(settings: &Settings) -> Result<(), String> {
 }
 
 /// Ways to compute that plugins bring.
-static BROUGHT: Mutex<Vec<(String, Function)>> = Mutex::new(Vec::new());
+pub static BROUGHT: Offered<Function> = Offered::none();
 /// Metrics that plugins want to be computed, with the seconds between two looks.
 static WANTED: Mutex<Vec<(Metric, String, u64)>> = Mutex::new(Vec::new());
-
-/// A way to compute, by its name.
-pub fn register(name: &str, function: Function) {
-    let mut brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
-    brought.retain(|(other, _)| other != name);
-    brought.push((name.to_owned(), function));
-}
-
-/// Whether a plugin brings this way.
-pub fn is_brought(name: &str) -> bool {
-    let brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
-    brought.iter().any(|(other, _)| other == name)
-}
 
 /// A metric of a plugin is to be computed.
 pub fn compute(metric: Metric, collector: &str, freq: u64) {
@@ -107,9 +95,8 @@ pub fn compute(metric: Metric, collector: &str, freq: u64) {
 }
 
 fn find(symbol: &str) -> Option<Function> {
-    let brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, function)) = brought.iter().find(|(name, _)| name == symbol) {
-        return Some(*function);
+    if let Some(function) = BROUGHT.find(symbol) {
+        return Some(function);
     }
     let name = CString::new(symbol).ok()?;
     // SAFETY: a NUL-terminated name; the operator says that it is a function of this form.

@@ -4,10 +4,8 @@
 use crate::server::{keep, server, view};
 use crate::settings::Settings;
 use crate::stats::metrics as built_in;
-use crate::{locks, say};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use crate::{locks, say, shared};
 use rsgi_plugin_api::abi::UwsgiMetric;
-use std::num::NonZeroUsize;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -31,13 +29,7 @@ fn make() -> nix::Result<()> {
     built_in::each(server(), 0, &mut |row| {
         rows.push((row.name.to_owned(), row.oid.to_owned(), row.kind, row.value as i64));
     });
-    let size = NonZeroUsize::new(rows.len() * size_of::<AtomicI64>()).ok_or(nix::Error::EINVAL)?;
-    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a new mapping of that size, aligned to a page; it stays for the life of the process.
-    let values: &'static [AtomicI64] = unsafe {
-        let place = mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)?;
-        std::slice::from_raw_parts(place.as_ptr().cast(), rows.len())
-    };
+    let values = shared::rows::<AtomicI64>(rows.len())?;
     let view = view();
     // SAFETY: single-threaded start; the records live as long as the process.
     unsafe {

@@ -7,9 +7,11 @@ use rsgi_plugin_api::abi::{AbiStamp, NO_ARGUMENT, OPTIONAL_ARGUMENT};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 
-/// What this server brings.
-const EXPORTS: &str = include_str!("../../exports.txt");
+/// The functions of this server.
+static EXPORTS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("../../exports.txt").lines().map(str::trim).collect());
 
 /// What a plugin is by the hooks that it has.
 const BY_HOOK: &[(&str, &str)] = &[
@@ -60,11 +62,10 @@ pub fn text(name: &str) -> Result<String, LoadError> {
 
 /// Functions of the server that the plugin wants and this server lacks.
 fn lacking(details: &Details) -> Vec<&str> {
-    let ours: HashSet<&str> = EXPORTS.lines().map(str::trim).collect();
     let names = details.imports.iter().map(String::as_str);
     // what has other names comes from libraries, as far as the dynamic linker is concerned
     names
-        .filter(|name| (name.starts_with("uwsgi") || name.starts_with("rsgi_")) && !ours.contains(name))
+        .filter(|name| (name.starts_with("uwsgi") || name.starts_with("rsgi_")) && !EXPORTS.contains(name))
         .collect()
 }
 
@@ -128,7 +129,7 @@ fn describe(path: &Path, file: &PluginFile, details: &Details) -> String {
     let calls: Vec<&String> = details
         .imports
         .iter()
-        .filter(|i| EXPORTS.lines().any(|e| e == *i))
+        .filter(|name| EXPORTS.contains(name.as_str()))
         .collect();
     line("calls", &list(&calls));
     let lacking = lacking(details);

@@ -9,6 +9,7 @@ pub mod info;
 pub mod inside;
 pub mod loader;
 mod mapped;
+pub mod offered;
 pub mod registry;
 pub mod search;
 

@@ -130,7 +130,7 @@ pub fn run(settings: Settings) -> Result<i32, StartupError> {
         list("loggers", &log::sink::kinds());
     }
     if settings.plugins.loop_list {
-        list("loop engines", &crate::worker::engine::names());
+        list("loop engines", &crate::worker::engine::ENGINES.names());
     }
     if settings.plugins.cheaper_algo_list {
         list("cheaper algorithms", &process::scaling::names());

@@ -11,7 +11,7 @@ use crate::say;
 use crate::server::{server, view};
 use crate::signal::route;
 use crate::spooler;
-use rsgi_protocol::uwsgi::{PacketHeader, Writer, parse_array};
+use rsgi_protocol::uwsgi::{PacketHeader, Writer, parse_array, put_string};
 
 /// Asks for a sign of life (`--ping`).
 const PING: u8 = 100;
@@ -106,10 +106,8 @@ fn raise(signal: u8) -> bool {
 fn spool(core: &mut Core) -> bool {
     let mut packet = Vec::new();
     for part in &core.hvec {
-        // SAFETY: the variables of the request in work; they come from a packet, so their lengths fit.
-        let part = unsafe { bytes_of(part) };
-        packet.extend((part.len() as u16).to_le_bytes());
-        packet.extend_from_slice(part);
+        // SAFETY: the variables of the request in work.
+        put_string(&mut packet, unsafe { bytes_of(part) });
     }
     let wanted = core.raw().post_cl;
     let conn = core.conn;

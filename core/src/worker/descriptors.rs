@@ -19,10 +19,12 @@ pub fn ran_out(socket: &str, error: &io::Error) {
     let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return;
     };
-    let others = others(limit);
     let (id, slot) = (worker_id(), server().shared.worker_slot(worker_id()));
-    let is_asked = slot.wants_replacement.load(Ordering::Relaxed) == server::pid();
-    if others * 2 > limit && !is_asked {
+    if slot.wants_replacement.load(Ordering::Relaxed) == server::pid() {
+        return;
+    }
+    let others = others(limit);
+    if others * 2 > limit {
         say!(
             "worker {id} (pid: {}) has {others} descriptors open that are no connections, of {limit} (max-fd): something \
              in it does not close its files; replacing it",

@@ -4,6 +4,7 @@
 use super::connection::{Connection, Received};
 use super::serve::{self, Parsed};
 use crate::plugin::hooks;
+use crate::plugin::offered::Offered;
 use crate::request::{Core, response};
 use crate::server::{Server, WorkerSocket, server, view};
 use crate::{process, say, unix_signal};
@@ -17,20 +18,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// What runs in place of the request loop.
 pub type Engine = unsafe extern "C" fn();
 
-static KNOWN: Mutex<Vec<(String, Engine)>> = Mutex::new(Vec::new());
-
-/// An engine by its name.
-pub fn register(name: &str, engine: Engine) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|(other, _)| other != name);
-    known.push((name.to_owned(), engine));
-}
-
-/// The names, for lists and mistakes.
-pub fn names() -> Vec<String> {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.iter().map(|(name, _)| name.clone()).collect()
-}
+/// Those that plugins bring.
+pub static ENGINES: Offered<Engine> = Offered::none();
 
 /// What a core of an engine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +57,9 @@ pub fn run(server: &'static Server, id: usize) {
         }
         CStr::from_ptr(name).to_string_lossy()
     };
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(engine) = known
-        .iter()
-        .find(|(other, _)| *other == name)
-        .map(|(_, engine)| *engine)
-    else {
+    let Some(engine) = ENGINES.find(&name) else {
         return;
     };
-    drop(known);
     let places = (0..server.shared.core_count()).map(|core| {
         Mutex::new(Place {
             core: Core::new(id, core),

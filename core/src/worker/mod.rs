@@ -345,23 +345,21 @@ fn core_loop(shared: &Cores, id: usize) {
                     dispatch::run_in_core(receiver, core.slot);
                 }
                 Ready::Listener(socket) => {
-                    if let Some(conn) = accept(socket, &mut spare) {
-                        let mut is_over = serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
-                        for _ in 1..IN_A_ROW {
-                            let goes_on = is_over && !leaving && unix_signal::order() == Order::Serve;
-                            let Some(conn) = goes_on.then(|| accept(socket, &mut spare)).flatten() else {
-                                break;
-                            };
-                            limits.check(server);
-                            if id == 0 && limits.heartbeat {
-                                beat();
-                            }
-                            is_over = serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                    let mut taken = 0;
+                    while let Some(conn) = accept(socket, &mut spare) {
+                        taken += 1;
+                        let is_over = serve::connection(&mut core, &shared.poll, conn, &mut spare, leaving);
+                        if !is_over || taken == IN_A_ROW || leaving || unix_signal::order() != Order::Serve {
+                            break;
                         }
-                        if server.shared.worker_count() > 1 {
-                            shared.poll.go_last(socket, TURN);
+                        limits.check(server);
+                        if id == 0 && limits.heartbeat {
+                            beat();
                         }
-                    } else if socket.is_ours_to_close() && process::is_last_generation() {
+                    }
+                    if taken > 0 && server.shared.worker_count() > 1 {
+                        shared.poll.go_last(socket, TURN);
+                    } else if taken == 0 && socket.is_ours_to_close() && process::is_last_generation() {
                         // a unix socket that lets nobody in any more (`net::closing`) is always ready
                         shared.poll.unwatch(socket);
                     }
@@ -391,7 +389,7 @@ fn hear_signals(poll: &Poll, id: usize) -> nix::Result<()> {
 
 /// So many connections of one socket are served one after the other while each ends with its request, without asking
 /// the kernel in between whether there is one more. Those that stay are left to whoever has fewer.
-const IN_A_ROW: usize = 16;
+const IN_A_ROW: u32 = 16;
 
 /// Milliseconds after which another worker may go first: rare connections are spread, and many cost nothing more.
 const TURN: u64 = 5;

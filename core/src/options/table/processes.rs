@@ -54,7 +54,7 @@ static ROWS: &[OptionSpec] = &[
         "loop",
         "the loop engine of the workers: gevent, asyncio, or a plugin's",
         |s, v| {
-            let brought = crate::worker::engine::names();
+            let brought = crate::worker::engine::ENGINES.names();
             if !LOOPS.contains(&v) && !brought.iter().any(|name| name == v) {
                 let names: Vec<&str> = LOOPS.into_iter().chain(brought.iter().map(String::as_str)).collect();
                 return Err(format!("{v}: there are {}", names.join(" and ")));

@@ -255,7 +255,9 @@ fn metric(value: &str) -> Result<MetricSettings, String> {
         Some("adder") => Some(Collector::Adder(number.unwrap_or(0))),
         Some("multiplier") => Some(Collector::Multiplier(number.unwrap_or(0))),
         Some("func") => Some(Collector::Function(text("the name of a function")?)),
-        Some(name) if crate::metrics::collect::is_brought(name) => Some(Collector::Function(name.to_owned())),
+        Some(name) if crate::metrics::collect::BROUGHT.find(name).is_some() => {
+            Some(Collector::Function(name.to_owned()))
+        }
         Some(other) => {
             return Err(format!(
                 "collector: \"{other}\" is none of ptr, file, sum, avg, accumulator, adder, multiplier, func"

@@ -119,11 +119,9 @@ impl Master {
         super::alarms::crashed(&process, signal);
         if let Kind::Worker(id) | Kind::Old(id) = process.kind {
             batch::ended(id, pid);
-        }
-        if let Kind::Worker(id) | Kind::Old(id) = process.kind
-            && id > 0
-        {
-            hooks::child_exit(id, pid, code.map_or(signal, |c| c << 8));
+            if id > 0 {
+                hooks::child_exit(id, pid, code.map_or(signal, |c| c << 8));
+            }
         }
         match process.kind {
             Kind::Worker(id) => self.worker_ended(&process, id, code, signal),

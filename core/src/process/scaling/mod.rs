@@ -14,7 +14,7 @@ pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "ma
 /// All algorithms, those of plugins too.
 pub fn names() -> Vec<String> {
     let ours = ALGORITHMS.map(str::to_owned);
-    ours.into_iter().chain(plugin::names()).collect()
+    ours.into_iter().chain(plugin::ALGORITHMS.names()).collect()
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ impl ScalingPolicy {
             ))),
             "backlog" => Algorithm::Backlog,
             "manual" => Algorithm::Manual,
-            other if let Some(func) = plugin::find(other) => Algorithm::Plugin(func),
+            other if let Some(func) = plugin::ALGORITHMS.find(other) => Algorithm::Plugin(func),
             other => {
                 let known = names().join(", ");
                 say(&format!(

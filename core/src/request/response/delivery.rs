@@ -94,12 +94,13 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
             return Ok(());
         }
         let head = std::mem::take(&mut core.response.head);
-        let follows = left > 0 && matches!(core.response.framing, Framing::Length(_) | Framing::Close);
-        let sent = match follows && core.response.fastcgi.is_none() {
-            true => {
-                let fd = core.conn().fd();
-                core.outlet.send_ahead(fd, &mut [place(&head)])
-            }
+        let follows = match core.response.framing {
+            Framing::Length(due) => due > 0 && left > 0,
+            Framing::Close => left > 0,
+            Framing::Undecided | Framing::Chunked | Framing::Empty => false,
+        };
+        let sent = match follows {
+            true => deliver_ahead(core, &mut [place(&head)]),
             false => deliver(core, &mut [place(&head)]),
         };
         core.response.head = head;
@@ -149,7 +150,16 @@ pub(in crate::request) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::R
     }
 }
 
-/// The same in FastCGI records.
+/// As [`deliver`], for bytes with more right behind them: the kernel may send both in one packet.
+pub(super) fn deliver_ahead(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
+    if core.response.fastcgi.is_some() {
+        return deliver(core, parts);
+    }
+    let fd = core.conn().fd();
+    core.outlet.send_ahead(fd, parts)
+}
+
+/// As [`deliver`], in FastCGI records.
 fn send_records(core: &mut Core, id: u16, parts: &[iovec]) -> io::Result<()> {
     let fd = core.conn().fd();
     let mut left: usize = parts.iter().map(|part| part.iov_len).sum();

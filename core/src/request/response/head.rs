@@ -201,7 +201,7 @@ fn edit_head(core: &mut Core, removed: &[String], collected: &[(String, String)]
 }
 
 /// Keeps the header lines that `keep` says, of their name and value.
-fn filter_head(core: &mut Core, mut keep: impl FnMut(&mut Core, &[u8], &[u8]) -> bool) {
+pub(super) fn filter_head(core: &mut Core, mut keep: impl FnMut(&mut Core, &[u8], &[u8]) -> bool) {
     let head = std::mem::take(&mut core.response.head);
     let mut kept = Vec::with_capacity(head.len());
     for (number, line) in head.split_inclusive(|b| *b == b'\n').enumerate() {

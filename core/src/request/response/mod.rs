@@ -5,9 +5,9 @@ mod delivery;
 mod head;
 
 pub(in crate::request) use delivery::deliver;
-use delivery::{join, push_bounded};
+use delivery::{deliver_ahead, join, push_bounded};
 pub use delivery::{send_file, send_part};
-use head::complete_head;
+use head::{complete_head, filter_head};
 pub use head::{header, start};
 
 use super::{Core, place, transformation, websocket};
@@ -269,21 +269,13 @@ pub fn write_through(core: &mut Core, body: &[iovec], last: bool) -> Result<(), 
 /// Sends the parts, which hold `size` bytes of the body, and counts them.
 fn sent(core: &mut Core, mut parts: Vec<iovec>, body: &[iovec], size: u64) -> Result<(), ResponseError> {
     let sent = match core.response.is_held {
-        true => {
-            let fd = core.conn().fd();
-            core.outlet.send_ahead(fd, &mut parts)
-        }
+        true => deliver_ahead(core, &mut parts),
         false => deliver(core, &mut parts),
     };
     core.response.parts = parts;
     routing::pass_body(core, body, size);
-    let raw = core.raw();
-    raw.response_size += size as usize;
-    sent.map_err(|e| {
-        core.response.gone = true;
-        core.raw().write_errors += 1;
-        ResponseError::Gone(e)
-    })
+    core.raw().response_size += size as usize;
+    gone_if(core, sent)
 }
 
 /// The request's body was malformed: the client gets told so, whatever the application wanted to say.
@@ -407,17 +399,9 @@ pub fn finish(core: &mut Core, complete: bool) -> bool {
 
 /// The body will have another length than was stated.
 pub fn forget_length(core: &mut Core) {
-    if core.response.content_length.take().is_none() {
-        return;
+    if core.response.content_length.is_some() {
+        filter_head(core, |_, name, _| !name.eq_ignore_ascii_case(b"content-length"));
     }
-    let is_length = |line: &[u8]| {
-        let name = line.split(|b| *b == b':').next().unwrap_or_default();
-        name.eq_ignore_ascii_case(b"content-length")
-    };
-    let head = std::mem::take(&mut core.response.head);
-    let kept = head.split_inclusive(|b| *b == b'\n').filter(|line| !is_length(line));
-    core.response.head = kept.flatten().copied().collect();
-    core.raw().header_cnt -= 1;
 }
 
 /// Ends the answer's body; whether the connection may go on.

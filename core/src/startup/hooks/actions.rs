@@ -1,6 +1,7 @@
 //! The actions of hooks: a table of names, the form of their arguments, and what they do.
 
 use super::{call, mount, on_signal, shell};
+use crate::plugin::offered::Offered;
 use crate::process;
 use crate::say;
 use crate::settings::WaitKind;
@@ -9,7 +10,6 @@ use std::ffi::{c_char, c_int};
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::sync::{Mutex, PoisonError};
 
 /// What an argument must look like.
 #[derive(Clone, Copy)]
@@ -128,21 +128,8 @@ static ACTIONS: &[Spec] = &[
 /// The function of an action that a plugin brings; not 0 is a failure.
 pub type PluginAction = unsafe extern "C" fn(*mut c_char) -> c_int;
 
-static OF_PLUGINS: Mutex<Vec<(String, PluginAction)>> = Mutex::new(Vec::new());
-
-/// A plugin offers an action.
-pub fn register(name: String, func: PluginAction) {
-    OF_PLUGINS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push((name, func));
-}
-
-/// The newest of that name.
-fn of_plugin(name: &str) -> Option<PluginAction> {
-    let all = OF_PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
-    all.iter().rev().find(|(n, _)| n == name).map(|(_, func)| *func)
-}
+/// Those that plugins bring.
+pub static OF_PLUGINS: Offered<PluginAction> = Offered::none();
 
 fn parts(text: &str) -> (&str, &str) {
     text.split_once(':').unwrap_or((text, ""))
@@ -159,7 +146,7 @@ fn find(name: &str) -> Option<&'static Spec> {
 pub(super) fn check(text: &str) -> Result<(), String> {
     let (name, argument) = parts(text);
     let Some(spec) = find(name) else {
-        return match of_plugin(name) {
+        return match OF_PLUGINS.find(name) {
             Some(_) => Ok(()),
             None => Err(format!("hook action not found: {name}")),
         };
@@ -192,7 +179,9 @@ pub(super) fn run(text: &str) -> Result<(), String> {
             _ => format!("hook {text}: {why}"),
         });
     }
-    let func = of_plugin(name).ok_or_else(|| format!("hook action not found: {name}"))?;
+    let func = OF_PLUGINS
+        .find(name)
+        .ok_or_else(|| format!("hook action not found: {name}"))?;
     // SAFETY: a function of a loaded plugin, with a text that lives as long as the process; no lock of ours is held.
     match unsafe { func(crate::server::keep(argument)) } {
         0 => Ok(()),

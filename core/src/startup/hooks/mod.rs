@@ -12,7 +12,7 @@ use crate::say;
 use crate::server::server;
 use crate::settings::{Action, Hooks, Settings};
 use crate::startup::StartupError;
-pub use actions::register;
+pub use actions::OF_PLUGINS;
 pub use call::address as function_address;
 pub use on_signal::{Reaction, reaction};
 use std::process::Command;

@@ -236,14 +236,13 @@ impl Subscribers {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rsgi_protocol::uwsgi::put_string;
 
     fn packet(modifier2: u8, vars: &[(&str, &str)]) -> Vec<u8> {
         let mut body = Vec::new();
         for (name, value) in vars {
-            for text in [name, value] {
-                body.extend((text.len() as u16).to_le_bytes());
-                body.extend(text.as_bytes());
-            }
+            put_string(&mut body, name.as_bytes());
+            put_string(&mut body, value.as_bytes());
         }
         let size = (body.len() as u16).to_le_bytes();
         [&[MODIFIER, size[0], size[1], modifier2][..], &body].concat()
