@@ -244,11 +244,14 @@ fn manual_pages_are_good_roff() {
             .output()
             .expect("it can be run");
         std::fs::write(setup.dir().join(page), output.stdout).expect("the folder is writable");
-        let Some(shown) = run("groff", &["-man", "-Tutf8", "-ww", page], setup.dir()) else {
-            return;
-        };
-        assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{page}");
-        assert!(shown.stdout.len() > 1000, "{page}");
+        for width in ["60n", "80n", "132n"] {
+            let arguments = ["-man", "-Tutf8", "-ww", &format!("-rLL={width}"), page];
+            let Some(shown) = run("groff", &arguments, setup.dir()) else {
+                return;
+            };
+            assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{page}");
+            assert!(shown.stdout.len() > 1000, "{page}");
+        }
     }
     let wrong = Command::new(program("rsgi"))
         .args(["--man", "nothing"])

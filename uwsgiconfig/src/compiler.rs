@@ -215,7 +215,7 @@ pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool
         command.arg("-lstdc++");
     }
     if loud {
-        println!("{command:?}");
+        crate::tell(&format!("{command:?}"));
     }
     run(command, &compiler[0], &plugin.name, &stage)?;
     if let Some(line) = plugin.post_build {

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match Task::read(&arguments) {
         Ok(Task::Print(text)) => {
-            println!("{text}");
+            uwsgiconfig::tell(&text);
             ExitCode::SUCCESS
         }
         Ok(Task::Plugin { source, name, order }) => plugin(&source, name.as_deref(), &order),
@@ -121,7 +121,10 @@ fn plugin(source: &str, name: Option<&str>, order: &Order) -> ExitCode {
     match uwsgiconfig::compiler::build_loudly(Path::new(source), name, &order.output, order.verbose) {
         Ok(file) => {
             let name = plugin_name(&file);
-            println!("*** {name} plugin built and available in {} ***", file.display());
+            uwsgiconfig::tell(&format!(
+                "*** {name} plugin built and available in {} ***",
+                file.display()
+            ));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -142,7 +145,7 @@ fn serve(order: &Order, install: bool) -> ExitCode {
     match result {
         Ok(files) => {
             let names: Vec<String> = files.iter().map(|file: &PathBuf| file.display().to_string()).collect();
-            println!("*** rsgi is ready: {} ***", names.join(" "));
+            uwsgiconfig::tell(&format!("*** rsgi is ready: {} ***", names.join(" ")));
             ExitCode::SUCCESS
         }
         Err(error) => {

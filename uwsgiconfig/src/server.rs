@@ -103,7 +103,7 @@ pub fn build(order: &Order) -> Result<Built, ServerError> {
     let source = source_tree(order)?;
     let profile = Profile::read(&order.profile, &source)?;
     for unused in profile.unused.iter().filter(|_| order.verbose) {
-        println!("{unused}: decides nothing here");
+        crate::tell(&format!("{unused}: decides nothing here"));
     }
     let plugin_dir = profile
         .plugin_dir
@@ -362,7 +362,7 @@ fn tool(variable: &str, usual: &str) -> OsString {
 fn run(command: &mut Command, verbose: bool, fix: &'static str) -> Result<(), ServerError> {
     let program = command.get_program().to_string_lossy().into_owned();
     if verbose {
-        println!("{command:?}");
+        crate::tell(&format!("{command:?}"));
     }
     match command.status() {
         Ok(status) if status.success() => Ok(()),
