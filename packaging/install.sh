@@ -70,6 +70,11 @@ put() { # put MODE SOURCE DESTINATION
             (cd / && "$programs"/bin/${2#run:}) > "$DESTDIR$3"
             chmod "$1" "$DESTDIR$3"
             ;;
+        print:*)
+            # shellcheck disable=SC2086
+            ${2#print:} > "$DESTDIR$3"
+            chmod "$1" "$DESTDIR$3"
+            ;;
         manifest:*)
             manifest < "${2#manifest:}" > "$DESTDIR$3"
             chmod "$1" "$DESTDIR$3"

@@ -71,6 +71,22 @@ fn pkg_config(prefix: &Path, question: &str) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
+/// Pages are read where they were installed, too: what they name is there.
+fn assert_links_lead_somewhere(folder: &Path) {
+    let pages = Command::new("find").arg(folder).args(["-name", "*.md"]).output();
+    let pages = String::from_utf8(pages.expect("find can be run").stdout).expect("text");
+    assert!(pages.lines().count() > 30, "{pages}");
+    for page in pages.lines().map(Path::new) {
+        let text = std::fs::read_to_string(page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let is_ours = !file.is_empty() && !file.contains("://") && !file.contains(char::is_whitespace);
+            let there = page.with_file_name(file).exists();
+            assert!(!is_ours || there, "{}: {link}", page.display());
+        }
+    }
+}
+
 #[test]
 fn packagers_find_everything_in_its_place() {
     let root = tempfile::tempdir().expect("a temporary folder can be made");
@@ -86,6 +102,7 @@ fn packagers_find_everything_in_its_place() {
         let bits = u32::from_str_radix(&mode, 8).expect("a mode in octal");
         assert_eq!(metadata.permissions().mode() & 0o777, bits, "{}", path.display());
     }
+    assert_links_lead_somewhere(&root.path().join("usr/share/doc/rsgi-core"));
     let manifest = root.path().join("usr/share/rsgi/plugin-api/Cargo.toml");
     let told = Command::new("cargo")
         .args([
