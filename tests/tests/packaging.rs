@@ -309,6 +309,41 @@ fn shells_complete_options() {
     assert_eq!(ask("rsgi --ini fis", 2), "fish");
     assert_eq!(ask("rsgi --processes fis", 2), "");
     assert_eq!(ask("rsgi to", 1), "top");
+    let asked = [
+        ("rsgi --harakiri-v", "--harakiri-verbose"),
+        ("rsgi --explain safe-pidfile", "safe-pidfile2"),
+        ("rsgi to", "top"),
+    ];
+    for (typed, offered) in asked {
+        let script = format!("source ./fish; complete -C '{typed}'");
+        if let Some(output) = run("fish", &["--no-config", "-c", &script], setup.dir()) {
+            let words = String::from_utf8_lossy(&output.stdout);
+            let mut candidates = words.lines().filter_map(|line| line.split('\t').next());
+            assert!(candidates.any(|one| one == offered), "fish: {typed}: {words}");
+        }
+    }
+    // zsh completes at a terminal alone: one that zsh makes itself
+    let home = setup.dir().display().to_string();
+    std::fs::copy(setup.dir().join("zsh"), setup.dir().join("_rsgi")).expect("the folder is writable");
+    for (typed, completed) in [
+        ("rsgi --harakiri-v", "rsgi --harakiri-verbose"),
+        ("rsgi --explain harakiri-v", "rsgi --explain harakiri-verbose"),
+        ("rsgi to", "rsgi top"),
+    ] {
+        let script = format!(
+            "zmodload zsh/zpty; zpty shell zsh -f -i\n\
+             zpty -w shell 'fpath=({home} $fpath); autoload -U compinit; compinit -u -d {home}/dump; unsetopt zle_bracketed_paste'\n\
+             zpty -w shell 'print BEGUN$((40 + 2))'; zpty -r -m shell begun '*BEGUN42*'\n\
+             zpty -w -n shell '{typed}'$'\\t'; zpty -r -m shell shown '*{completed}*'\n\
+             print -r -- \"$shown\"; zpty -d shell\n"
+        );
+        std::fs::write(setup.dir().join("ask"), script).expect("the folder is writable");
+        if let Some(output) = run("timeout", &["20", "zsh", "-f", "ask"], setup.dir()) {
+            let words = String::from_utf8_lossy(&output.stdout);
+            let has_zsh = output.status.code() != Some(127);
+            assert!(!has_zsh || words.contains(completed), "zsh: {typed}: {words:?}");
+        }
+    }
 }
 
 #[test]
