@@ -67,6 +67,10 @@ fn what_is_not_there_is_said_with_what_to_do() {
             ": No such process; the server is gone, remove the file\n",
         ),
         (
+            &["--plugin", "./plugin.c"],
+            "./plugin.c is a source: build it with: uwsgiconfig --plugin ./plugin.c\n",
+        ),
+        (
             &["--check-config"],
             "there is no configuration to check: rsgi --check-config FILE\n",
         ),
@@ -78,4 +82,40 @@ fn what_is_not_there_is_said_with_what_to_do() {
         let ended = setup().args(arguments.iter().copied()).run();
         assert!(ended.output.contains(words), "{arguments:?}: {}", ended.output);
     }
+}
+
+#[test]
+fn symbols_that_are_missing_are_said_with_what_to_do() {
+    let source = "#include <uwsgi.h>\nextern int WANTED(void);\nstatic int init(void) { return WANTED(); }\n\
+         struct uwsgi_plugin needy_plugin = { .name = \"needy\", .init = init };\n";
+    for (wanted, advice) in [
+        (
+            "uwsgi_of_another",
+            "undefined symbol: uwsgi_of_another; this rsgi has no such function",
+        ),
+        ("tgetent", "undefined symbol: tgetent; link the library that has it"),
+    ] {
+        let setup = Setup::new().file("needy.c", source);
+        let built = Command::new(program("uwsgiconfig"))
+            .args(["--plugin", "needy.c"])
+            .env("CFLAGS", format!("-DWANTED={wanted}"))
+            .current_dir(setup.dir())
+            .output()
+            .expect("uwsgiconfig can be run");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let ended = setup.args(["--plugin", "./needy_plugin.so"]).run();
+        assert!(ended.output.contains(advice), "{}", ended.output);
+    }
+}
+
+#[test]
+fn a_mistyped_order_is_answered_in_one_line() {
+    let output = Command::new(program("uwsgiconfig")).arg("--bild").output();
+    let output = output.expect("uwsgiconfig can be run");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        words,
+        "unknown argument --bild (uwsgiconfig --help tells what there is)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Ok(Task::Plugin { source, name, order }) => plugin(&source, name.as_deref(), &order),
         Ok(Task::Server { order, install }) => serve(&order, install),
         Err(problem) => {
-            eprintln!("{problem}\n\n{USAGE}");
+            eprintln!("{problem} (uwsgiconfig --help tells what there is)");
             ExitCode::FAILURE
         }
     }
