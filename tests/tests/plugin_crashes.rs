@@ -243,18 +243,32 @@ fn who_never_comes_back_is_killed_and_named() {
 
 #[test]
 fn a_worker_whose_plugin_leaves_files_open_is_replaced_when_none_is_left() {
-    let mut server = setup("request leak").args(["--max-fd", "256"]).start();
-    let before = server.workers();
-    // whose answer comes all the same: its own connection is open
-    assert_eq!(get(server.port(), "/").text(), "calm");
-    wait_for("another worker", || {
-        ask(server.port(), "/");
-        let now = server.workers();
-        (now.len() == 2 && now != before).then_some(())
-    });
-    server.wait_log("descriptors open that are no connections, of 256 (max-fd)", 1);
-    serves(&mut server, &[]);
-    assert!(!server.log().contains("DAMN"), "{}", server.log());
+    let of_requests = [
+        ("request", "/"),
+        ("pre_request", "/"),
+        ("post_request", "/"),
+        ("after_request", "/"),
+        ("rpc", "/rpc"),
+        ("signal_handler", "/signal"),
+    ];
+    for (hook, path) in of_requests {
+        let mut server = setup(&format!("{hook} leak")).args(["--max-fd", "256"]).start();
+        let before = server.workers();
+        // whose answer comes all the same: its own connection is open
+        assert_eq!(get(server.port(), path).text(), "calm", "{hook}");
+        wait_for("another worker", || {
+            ask(server.port(), "/");
+            let now = server.workers();
+            (now.len() == 2 && now != before).then_some(())
+        });
+        server.wait_log("descriptors open that are no connections, of 256 (max-fd)", 1);
+        server.wait_log(
+            "of them /dev/null: plugin crasher, or what it runs, does not close its files",
+            1,
+        );
+        serves(&mut server, &[]);
+        assert!(!server.log().contains("DAMN"), "{}", server.log());
+    }
 }
 
 #[test]
