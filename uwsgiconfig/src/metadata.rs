@@ -3,8 +3,8 @@
 
 use crate::compiler::BuildError;
 use crate::script::{self, Trouble, Value};
+use crate::trusted::{self, Values};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A plugin's sources and flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Metadata {
     pub sources: Vec<PathBuf>,
     /// Plugins that must be loaded with it.
     pub requires: Vec<String>,
-    /// The line of a `post_build` function, which is not run.
+    /// The line of a `post_build` function, which is run for those who trust it.
     pub post_build: Option<usize>,
     /// Files that become part of it, each with the symbol that its bytes begin at (`SYMBOL_start`, `SYMBOL_end`).
     pub binaries: Vec<(String, PathBuf)>,
@@ -51,10 +51,19 @@ impl Metadata {
     fn of_folder(folder: &Path) -> Result<Self, BuildError> {
         let script = folder.join("uwsgiplugin.py");
         let text = std::fs::read_to_string(&script).map_err(|_| BuildError::NoScript { path: script.clone() })?;
-        let values = match understood(&text, folder) {
-            Ok(values) => values,
-            Err(_) if std::env::var(PERMISSION).is_ok_and(|value| value == "1") => evaluate(folder, &script)?,
-            Err(trouble) => {
+        let may_run = trusted::allowed();
+        let (values, trouble) = match understood(&text, folder) {
+            // what a script does beside telling may be what makes a source
+            Ok((values, left_out)) => {
+                let matters = may_run || lacks_source(&values, folder);
+                (values, left_out.filter(|_| matters))
+            }
+            Err(trouble) => (Values::new(), Some(trouble)),
+        };
+        let values = match trouble {
+            None => values,
+            Some(_) if may_run => trusted::values(folder, &script)?,
+            Some(trouble) => {
                 return Err(BuildError::MustRun {
                     path: script,
                     line: trouble.line,
@@ -81,7 +90,8 @@ impl Metadata {
                     flag,
                 }),
             });
-            Ok(split.collect::<Result<Vec<_>, _>>()?.concat())
+            let words = split.collect::<Result<Vec<_>, _>>()?.concat();
+            Ok(words.iter().map(|word| placed(folder, word)).collect())
         };
         Ok(Self {
             name,
@@ -103,13 +113,34 @@ impl Metadata {
 fn source(folder: &Path, entry: &str) -> PathBuf {
     let known = [".c", ".cc", ".cpp", ".cxx", ".m", ".o", ".a", ".go", ".s", ".S"];
     match known.iter().any(|suffix| entry.ends_with(suffix)) {
+        // an archive may be named from where the build is begun
+        true if entry.ends_with(".a") && !folder.join(entry).is_file() && Path::new(entry).is_file() => entry.into(),
         true => folder.join(entry),
         false => folder.join(format!("{entry}.c")),
     }
 }
 
-/// A key and its value, a plain string as a list of one.
-type Values = Vec<(String, Vec<String>)>;
+fn lacks_source(values: &Values, folder: &Path) -> bool {
+    let listed = values.iter().filter(|(key, _)| key == "GCC_LIST");
+    listed
+        .flat_map(|(_, entries)| entries)
+        .any(|entry| !source(folder, entry).is_file())
+}
+
+/// A flag that names a place beneath the folder (`-Iinclude`, `-Llib`, `part.o`) as seen from there, unless it is good from
+/// where the build is begun.
+fn placed(folder: &Path, flag: &str) -> String {
+    let (option, place) = match flag {
+        _ if flag.starts_with("-I") || flag.starts_with("-L") => flag.split_at(2),
+        _ if !flag.starts_with('-') && (flag.ends_with(".o") || flag.ends_with(".a")) => ("", flag),
+        _ => return flag.to_owned(),
+    };
+    let there = folder.join(place);
+    match !place.is_empty() && !Path::new(place).exists() && there.exists() {
+        true => format!("{option}{}", there.display()),
+        false => flag.to_owned(),
+    }
+}
 
 /// What of a script counts.
 const KEYS: [&str; 7] = [
@@ -122,11 +153,8 @@ const KEYS: [&str; 7] = [
     "BINARY_LIST",
 ];
 
-/// Set to 1 by whoever trusts the scripts that they build with.
-const PERMISSION: &str = "UWSGICONFIG_RUN_SCRIPTS";
-
-/// What a script says, without running it.
-fn understood(text: &str, folder: &Path) -> Result<Values, Trouble> {
+/// What a script says, without running it, and the first thing that it would do.
+fn understood(text: &str, folder: &Path) -> Result<(Values, Option<Trouble>), Trouble> {
     let outcome = script::read(text, folder)?;
     let known = KEYS.iter().filter_map(|key| {
         let value = outcome.names.get(*key)?;
@@ -136,61 +164,7 @@ fn understood(text: &str, folder: &Path) -> Result<Values, Trouble> {
     if let Some(function) = outcome.names.get("post_build").and_then(Value::trouble) {
         values.push(("post_build".into(), vec![function.line.to_string()]));
     }
-    Ok(values)
-}
-
-const EVALUATE: &str = r"
-import os, subprocess, sys, types
-folder, script = sys.argv[1:3]
-def spcall(command):
-    try:
-        return subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE).stdout.decode().strip()
-    except subprocess.CalledProcessError:
-        return None
-sys.modules['uwsgiconfig'] = types.ModuleType('uwsgiconfig')
-sys.modules['uwsgiconfig'].spcall = spcall
-sys.path.insert(0, folder)
-os.chdir(folder)
-names = {'__file__': script, '__name__': 'uwsgiplugin'}
-exec(compile(open(script).read(), script, 'exec'), names)
-for key in ('NAME', 'CFLAGS', 'LDFLAGS', 'LIBS', 'GCC_LIST', 'REQUIRES', 'BINARY_LIST'):
-    value = names.get(key)
-    if value is None:
-        continue
-    value = [value] if isinstance(value, str) else list(value)
-    for item in sum(([x] if isinstance(x, str) or x is None else list(x) for x in value), []):
-        if item is not None: print('\x01%s\x02%s' % (key, item))
-";
-
-/// Runs the script with Python, for the few that compute their flags (pg_config, pkg-config ...).
-fn evaluate(folder: &Path, script: &Path) -> Result<Values, BuildError> {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
-    let output = Command::new(&python)
-        .args(["-c", EVALUATE])
-        .arg(absolute(folder))
-        .arg(absolute(script))
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|e| BuildError::NoPython {
-            path: script.into(),
-            python: python.clone(),
-            reason: e.to_string(),
-        })?;
-    if !output.status.success() {
-        return Err(BuildError::ScriptFailed { path: script.into() });
-    }
-    let mut values = Values::new();
-    for line in String::from_utf8_lossy(&output.stdout).split('\x01').skip(1) {
-        let Some((key, item)) = line.trim_end_matches('\n').split_once('\x02') else {
-            continue;
-        };
-        match values.iter_mut().find(|(k, _)| k == key) {
-            Some((_, list)) => list.push(item.to_owned()),
-            None => values.push((key.to_owned(), vec![item.to_owned()])),
-        }
-    }
-    Ok(values)
+    Ok((values, outcome.left_out))
 }
 
 #[cfg(test)]
@@ -200,7 +174,8 @@ mod tests {
     #[test]
     fn scripts_are_read_as_far_as_somebody_asks() {
         let text = "import os\nNAME='dirplug'\nCFLAGS = ['-DA=1', \"-I/x y\"]\nLDFLAGS=[]\nLIBS=os.environ.get('NO_SUCH', '-lm').split()\nGCC_LIST = ('one', 'two.cc')\nBINARY_LIST=[('logo', 'logo.png')]\nos.system('touch x')\n";
-        let values = understood(text, Path::new(".")).unwrap();
+        let (values, left_out) = understood(text, Path::new(".")).unwrap();
+        assert_eq!(left_out.map(|t| t.line), Some(8));
         let get = |k: &str| values.iter().find(|(n, _)| n == k).map(|(_, v)| v.join("|"));
         assert_eq!(get("NAME").as_deref(), Some("dirplug"));
         assert_eq!(get("CFLAGS").as_deref(), Some("-DA=1|-I/x y"));
@@ -216,5 +191,24 @@ mod tests {
     fn sources_without_suffix_are_c() {
         assert_eq!(source(Path::new("p"), "one"), PathBuf::from("p/one.c"));
         assert_eq!(source(Path::new("p"), "two.cpp"), PathBuf::from("p/two.cpp"));
+    }
+
+    #[test]
+    fn places_are_seen_from_the_folder_if_they_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("include-of-it")).unwrap();
+        std::fs::write(folder.path().join("part-of-it.a"), "").unwrap();
+        let inside = |name: &str| folder.path().join(name).display().to_string();
+        assert_eq!(
+            placed(folder.path(), "-Iinclude-of-it"),
+            format!("-I{}", inside("include-of-it"))
+        );
+        assert_eq!(placed(folder.path(), "part-of-it.a"), inside("part-of-it.a"));
+        for same in ["-I/usr/include", "-Inowhere", "-lm", "-L", "-DA=part-of-it.a"] {
+            assert_eq!(placed(folder.path(), same), same);
+        }
+        let values = |name: &str| vec![("GCC_LIST".to_owned(), vec![name.to_owned()])];
+        assert!(lacks_source(&values("one"), folder.path()));
+        assert!(!lacks_source(&values("part-of-it.a"), folder.path()));
     }
 }

@@ -158,6 +158,18 @@ pub struct Opened {
     pub original: *mut UwsgiPlugin,
 }
 
+/// What to do about the words of the dynamic linker.
+fn advice(words: &str) -> &'static str {
+    match words.rsplit_once("undefined symbol: ") {
+        Some((_, name)) if name.starts_with("uwsgi") || name.starts_with("rsgi") => {
+            "; this rsgi has no such function or field (rsgi --reference api tells all of them)"
+        }
+        Some(_) => "; link the library that has it: LIBS in uwsgiplugin.py, or LDFLAGS",
+        None if words.contains("cannot open shared object file") => "; install the package that has this library",
+        None => "",
+    }
+}
+
 /// Opens a judged file; `function` is called right after, before the struct is looked at.
 ///
 /// # Errors
@@ -170,8 +182,11 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
     });
     // SAFETY: the stamp says that the file was built against our header; its constructors are its author's to keep
     // harmless, as with any library.
-    let library = unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| LoadError::Open {
-        text: e.source().map_or_else(|| e.to_string(), ToString::to_string),
+    let library = unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| {
+        let words = e.source().map_or_else(|| e.to_string(), ToString::to_string);
+        LoadError::Open {
+            text: format!("{words}{}", advice(&words)),
+        }
     })?;
     drop(constructors);
     check_layout(&library, file)?;

@@ -153,7 +153,10 @@ fn missing(name: &str, folders: &[PathBuf]) -> LoadError {
         .find(|p| p.to_string_lossy().ends_with("_plugin.so"))
         .unwrap_or(&all[0])
         .clone();
-    let looked = if name.contains('/') {
+    let is_source = [".c", ".cc", ".cpp"].iter().any(|ending| name.ends_with(ending));
+    let looked = if is_source {
+        format!("{name} is a source: build it with: uwsgiconfig --plugin {name}")
+    } else if name.contains('/') {
         String::new()
     } else {
         let places: Vec<String> = search::folders(folders)

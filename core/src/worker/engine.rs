@@ -172,6 +172,7 @@ pub unsafe extern "C" fn parse(req: *mut WsgiRequest) -> i32 {
                 say!("{}: {why}", serve::peer_name(connection));
                 return -1;
             }
+            Parsed::Over => return -1,
             Parsed::Request => break,
         }
     }

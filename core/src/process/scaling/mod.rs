@@ -14,8 +14,14 @@ pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "ma
 
 /// All algorithms, those of plugins too.
 pub fn names() -> Vec<String> {
-    let ours = ALGORITHMS.map(str::to_owned);
-    ours.into_iter().chain(plugin::ALGORITHMS.names()).collect()
+    let mut names = ALGORITHMS.map(str::to_owned).to_vec();
+    names.extend(
+        plugin::ALGORITHMS
+            .names()
+            .into_iter()
+            .filter(|name| !ALGORITHMS.contains(&name.as_str())),
+    );
+    names
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +97,8 @@ impl ScalingPolicy {
             return None;
         }
         let algorithm = match settings.cheaper_algo.as_str() {
+            // also one that replaces ours
+            name if let Some(func) = plugin::ALGORITHMS.find(name) => Algorithm::Plugin(func),
             "spare" => Algorithm::Spare,
             "spare2" => Algorithm::Spare2,
             "busyness" => Algorithm::Busyness(Box::new(Busyness::new(
@@ -100,7 +108,6 @@ impl ScalingPolicy {
             ))),
             "backlog" => Algorithm::Backlog,
             "manual" => Algorithm::Manual,
-            other if let Some(func) = plugin::ALGORITHMS.find(other) => Algorithm::Plugin(func),
             other => {
                 let known = names().join(", ");
                 say(&format!(

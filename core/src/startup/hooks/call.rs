@@ -47,6 +47,17 @@ pub(super) fn function(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// `void f(void)`
+///
+/// # Errors
+/// Nothing that is loaded has it.
+pub fn bare(name: &str) -> Result<(), String> {
+    let address = address(name)?;
+    // SAFETY: the contract of a mule named `f()`.
+    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(address)() };
+    Ok(())
+}
+
 fn judged(name: &str, result: c_int) -> Result<(), String> {
     match result {
         0 => Ok(()),
@@ -133,6 +144,8 @@ mod tests {
         assert_eq!(with_result("atoi 7"), Err("atoi returned 7".into()));
         assert_eq!(number_with_result("abs -3"), Err("abs returned 3".into()));
         assert_eq!(number("srand 1"), Ok(()));
+        assert_eq!(bare("sync"), Ok(()));
+        assert!(bare("no_such_function_here").is_err());
         assert!(number("srand x").unwrap_err().contains("no number"));
         assert!(
             function("no_such_function_here")
