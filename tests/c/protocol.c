@@ -15,6 +15,7 @@ static int parse(struct wsgi_request *req) {
         if (!end) continue;
         char *blank = memchr(line, ' ', end - line);
         if (!blank) return -1;
+        if (!strncmp(line, "/abort ", 7)) abort();
         char pieces[16];
         int len = snprintf(pieces, sizeof(pieces), "%d", (int) req->proto_parser_status);
         req->uh->pktsize += proto_base_add_uwsgi_var(req, "REQUEST_METHOD", 14, "POST", 4);

@@ -63,6 +63,14 @@ fn a_plugin_reads_requests_and_gives_answers_their_form() {
 }
 
 #[test]
+fn one_that_crashes_is_named() {
+    let mut server = setup("netstrings").args(["-p", "2"]).start();
+    assert_eq!(ask(&server, "/abort 0\n"), "");
+    server.wait_log("plugin protocol: abort in its protocol netstrings", 1);
+    assert_eq!(ask(&server, "/ 0\n"), HEAD);
+}
+
+#[test]
 fn a_request_may_come_in_pieces() {
     let mut server = setup("netstrings").start();
     let mut slow = open(&server);

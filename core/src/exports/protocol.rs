@@ -14,7 +14,7 @@ pub unsafe extern "C" fn uwsgi_register_protocol(name: *mut c_char, setup: Optio
     match (unsafe { text(name) }, setup) {
         ([], _) | (_, None) => null_mut(),
         (name, Some(setup)) => {
-            PROTOCOLS.add(name, setup);
+            PROTOCOLS.bring("protocol", name, setup);
             // opaque and never dereferenced: only its being not NULL says something
             std::ptr::NonNull::dangling().as_ptr()
         }

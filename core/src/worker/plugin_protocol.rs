@@ -5,6 +5,7 @@
 use super::connection::{Connection, Received};
 use super::serve::{self, Parsed};
 use crate::net::wait;
+use crate::plugin::inside::{Brought, Inside, Place};
 use crate::plugin::offered::Offered;
 use crate::request::Core;
 use crate::request::response::ResponseError;
@@ -24,11 +25,13 @@ use std::ptr::null_mut;
 pub type Setup = unsafe extern "C" fn(*mut UwsgiSocket);
 
 /// Those that plugins bring.
-pub static PROTOCOLS: Offered<Setup> = Offered::none();
+pub static PROTOCOLS: Offered<Brought<Setup>> = Offered::none();
 
 /// The functions of a protocol, as the header states them.
 #[derive(Debug, Clone, Copy)]
 pub struct Functions {
+    /// In whose name they run.
+    place: Place,
     parse: unsafe extern "C" fn(*mut WsgiRequest) -> c_int,
     status: Option<UwsgiProtoStatus>,
     header: Option<UwsgiProtoHeader>,
@@ -48,13 +51,14 @@ pub fn set_up(name: &str, socket: &mut UwsgiSocket) -> Result<Functions, String>
         .find(name)
         .ok_or_else(|| format!("no plugin brings the protocol {name}"))?;
     // SAFETY: a record that stays; the function is called as the header states.
-    unsafe { setup(socket) };
+    setup.call(|setup| unsafe { setup(socket) });
     let Some(parse) = socket.proto else {
         return Err(format!(
             "protocol {name}: its plugin sets no function that reads requests (uwsgi_socket.proto)"
         ));
     };
     Ok(Functions {
+        place: setup.place(),
         parse,
         status: socket.proto_prepare_headers,
         header: socket.proto_add_header,
@@ -118,10 +122,11 @@ impl Intake {
     pub unsafe fn read_body(&self, fd: c_int, place: *mut u8, most: usize) -> isize {
         // SAFETY: by the contract; the request is the one of this connection.
         unsafe {
-            match self.functions.read_body {
-                Some(read) => read(self.request, place.cast(), most),
-                None => libc::read(fd, place.cast(), most),
-            }
+            let Some(read) = self.functions.read_body else {
+                return libc::read(fd, place.cast(), most);
+            };
+            let _inside = Inside::enter(self.functions.place);
+            read(self.request, place.cast(), most)
         }
     }
 
@@ -163,6 +168,7 @@ impl Drop for Intake {
         // SAFETY: the connection is still open; the plugin's buffer is from malloc(), by the header.
         unsafe {
             if let Some(close) = self.functions.close {
+                let _inside = Inside::enter(self.functions.place);
                 close(&mut self.parser);
             }
             libc::free(self.parser.proto_parser_buf.cast::<c_void>());
@@ -184,7 +190,10 @@ pub(super) fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
         (*intake).was_called = true;
         (*intake).request = core.expose();
         (*intake).lend(core);
-        let outcome = ((*intake).functions.parse)(core.expose());
+        let functions = (*intake).functions;
+        let inside = Inside::enter(functions.place);
+        let outcome = (functions.parse)(core.expose());
+        drop(inside);
         (*intake).keep(core);
         let size = usize::from((*intake).header.1);
         // the bytes stay where they are until the connection ends
@@ -241,7 +250,9 @@ fn bytes_made(buffer: *mut UwsgiBuffer) -> Result<Vec<u8>, ResponseError> {
 
 /// The form of a status.
 pub fn status(core: &mut Core, status: &[u8]) -> Made {
-    let make = functions(core)?.status?;
+    let functions = functions(core)?;
+    let make = functions.status?;
+    let _inside = Inside::enter(functions.place);
     // SAFETY: called as the header states, with a text that lives during the call.
     let made = unsafe {
         make(
@@ -255,9 +266,11 @@ pub fn status(core: &mut Core, status: &[u8]) -> Made {
 
 /// The form of a header.
 pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Made {
-    let make = functions(core)?.header?;
+    let functions = functions(core)?;
+    let make = functions.header?;
     let text = |text: &[u8]| (text.as_ptr().cast_mut().cast(), text.len().min(0xffff) as u16);
     let ((name, name_len), (value, value_len)) = (text(name), text(value));
+    let _inside = Inside::enter(functions.place);
     // SAFETY: as above.
     let made = unsafe { make(core.expose(), name, name_len, value, value_len) };
     Some(bytes_made(made))
@@ -266,11 +279,14 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Made {
 /// A head with its end, out of the head so far.
 pub fn end_of_head(core: &mut Core, head: &[u8]) -> Made {
     core.conn().plugin_intake.as_mut()?.head_is_due = true;
-    let end = functions(core)?.end_of_head?;
+    let functions = functions(core)?;
+    let end = functions.end_of_head?;
     let buffer = crate::exports::buffer_of(head);
     core.raw().headers = buffer;
+    let inside = Inside::enter(functions.place);
     // SAFETY: as above.
     let outcome = unsafe { end(core.expose()) };
+    drop(inside);
     let buffer = std::mem::replace(&mut core.raw().headers, null_mut());
     let made = bytes_made(buffer);
     Some(match outcome {
@@ -309,8 +325,11 @@ pub fn write(core: &mut Core, parts: &[iovec]) -> io::Result<()> {
         }
         core.raw().write_pos = 0;
         loop {
+            let inside = Inside::enter(functions.place);
             // SAFETY: as above; the part is the caller's memory, which lives during the call.
-            match unsafe { write(core.expose(), part.iov_base.cast(), part.iov_len) } {
+            let outcome = unsafe { write(core.expose(), part.iov_base.cast(), part.iov_len) };
+            drop(inside);
+            match outcome {
                 UWSGI_OK => break,
                 UWSGI_AGAIN => wait::writable(fd, socket_limit())?,
                 _ => return Err(io::ErrorKind::BrokenPipe.into()),

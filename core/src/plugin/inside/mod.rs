@@ -140,6 +140,11 @@ impl<F: Copy> Brought<F> {
         self.func
     }
 
+    /// In whose name it runs, for further functions that it gives.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// Calls it: `call` does so with its arguments.
     #[inline]
     pub fn call<T>(&self, call: impl FnOnce(F) -> T) -> T {
