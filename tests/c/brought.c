@@ -3,11 +3,13 @@
 #include <uwsgi.h>
 
 static int idle = 1;
+static char *port;
 static struct uwsgi_stats_pusher *pusher;
 
 static struct uwsgi_option options[] = {
     /* the host has one of this name too */
     { "cheaper-idle", required_argument, 0, "", uwsgi_opt_set_int, &idle, 0 },
+    { "brought-listen", required_argument, 0, "", uwsgi_opt_set_str, &port, 0 },
     UWSGI_END_OF_OPTIONS
 };
 
@@ -33,6 +35,32 @@ static void push(struct uwsgi_stats_pusher_instance *pushing, time_t now, char *
 void brought_mule(void) {
     uwsgi_log("mule %d runs a function\n", uwsgi.muleid);
     pause();
+}
+
+/* a thread of the master answers on a port of its own, and figures come in as datagrams */
+static void answer(struct uwsgi_thread *thread) {
+    int fd = bind_to_tcp(port, 10, strchr(port, ':')), client, datagrams;
+    (void) thread;
+    datagrams = bind_to_udp(port, 0, 0);
+    uwsgi_log("listening: %d %d\n", fd >= 0, datagrams >= 0);
+    while ((client = accept(fd, NULL, NULL)) >= 0) {
+        struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+        uwsgi_buffer_append(ub, (char *) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfrom ", 43);
+        uwsgi_buffer_num64(ub, getpid());
+        uwsgi_buffer_send(ub, client);
+        uwsgi_buffer_destroy(ub);
+        shutdown(client, SHUT_WR);
+        /* the request is of no interest, but an unread one would reset the connection */
+        char drop[256];
+        while (read(client, drop, sizeof drop) > 0) continue;
+        close(client);
+    }
+    exit(1);
+}
+
+static int init(void) {
+    if (port && !uwsgi_thread_new(answer)) exit(1);
+    return 0;
 }
 
 static void on_load(void) {
@@ -107,5 +135,5 @@ static int request(struct wsgi_request *req) {
     return UWSGI_OK;
 }
 
-struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .options = options,
-                                       .request = request };
+struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .init = init,
+                                       .options = options, .request = request };
