@@ -9,7 +9,7 @@ PLUGINS  = $(LIBDIR)/rsgi/plugins
 VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 RELEASE  = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit asan valgrind abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor dist deb deb-check clean uninstall
+.PHONY: help dependencies build run test soak soak-spooler cache-kills log-load lint luajit install-luajit test-luajit asan valgrind abi-check fuzz bench bench-instructions bench-cache bench-spooler bench-signals wheel install docs vendor dist deb deb-check rpm-check arch-check clean uninstall
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -125,6 +125,13 @@ deb: ## Debian packages, in target/deb (needs dpkg-dev); NO_BUILD=1: of what was
 
 deb-check: deb ## lintian, and install, run and purge them in a new Debian (as root; needs lintian and debootstrap)
 	packaging/deb/check.sh $(RELEASE)/../deb $(RELEASE)/../deb-root
+
+rpm-check: $(RELEASE)/rsgi ## RPMs of what was built, by the spec, in target/rpm: judged and tried (needs rpm, rpm2cpio, cpio; rpmlint)
+	@$(MAKE) -s dist
+	@RELEASE=$(RELEASE) SOURCES=$(RELEASE)/.. packaging/rpm/check.sh $(RELEASE)/../rpm
+
+arch-check: $(RELEASE)/rsgi ## packages for Arch of what was built, by the PKGBUILD, in target/arch: tried (needs makepkg)
+	@RELEASE=$(RELEASE) packaging/arch/check.sh $(RELEASE)/../arch
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -24,7 +24,7 @@ has_library() { ldconfig -p 2>/dev/null | grep -q "$1" || /sbin/ldconfig -p 2>/d
 need gcc sh -c 'command -v gcc || command -v cc'
 need libc6-dev sh -c 'echo "#include <stdio.h>" | cc -E -'
 need pkg-config command -v pkg-config
-need liblua5.4-dev sh -c 'pkg-config --exists lua5.4 || pkg-config --exists lua54 || pkg-config --exists lua-5.4'
+need liblua5.4-dev sh -c 'for name in lua5.4 lua54 lua-5.4 "lua >= 5.4 lua < 5.5"; do pkg-config --exists "$name" && exit; done; false'
 need python3 command -v python3
 need libpython3-dev has_library 'libpython3\.'
 if [ "$purpose" = test ]; then

@@ -14,17 +14,8 @@ plugins=$(cd "$(dirname "$rsgi")" && pwd)
 for page in options refused api; do
     "$rsgi" --plugins-dir "$plugins" --reference $page > "$work/src/$page.md"
 done
-# the type stubs, section by section
 for module in uwsgi uwsgidecorators; do
-    awk -v module=$module '
-        function open() { if (!inside) { print "```python"; inside = 1 } }
-        function shut() { if (inside) { print "```"; inside = 0 } }
-        NR == 1 { print "# The module `" module "`\n"; text = 1; sub(/^"""/, "") }
-        text { if (sub(/"""$/, "")) text = 0; print; next }
-        /^# ---- / { shut(); sub(/^# ---- /, ""); print "\n## " toupper(substr($0, 1, 1)) substr($0, 2) "\n"; next }
-        /^$/ && !inside { print; next }
-        { open(); print }
-        END { shut() }' "plugins/python/stubs/$module.pyi" > "$work/src/$module.md"
+    packaging/stub-page.sh $module > "$work/src/$module.md"
 done
 rm -rf "$output"
 mkdir -p "$output"

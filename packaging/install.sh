@@ -1,15 +1,15 @@
 #!/bin/sh
-# install.sh [--list | --remove] PACKAGE...: puts the files of these packages (see packaging/files) beneath $DESTDIR, or
-# names them, one line "MODE PATH" each, or removes them. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, RELEASE (the folder of the
-# binaries) and, for builds for another machine, RUN_FROM (a folder of the same binaries that run here) and STRIP.
+# install.sh [--list | --folders | --remove] PACKAGE...: puts the files of these packages (see packaging/files) beneath
+# $DESTDIR, or names them, one line "MODE PATH" each, or the folders that only they are in, or removes them. Reads PREFIX, BINDIR, LIBDIR, SYSCONFDIR, UNITDIR, WEBUSER, SOMODE (of shared objects), RELEASE (the
+# folder of the binaries) and, for builds for another machine, RUN_FROM (a folder of the same binaries that run here) and STRIP.
 set -eu
 cd "$(dirname "$0")/.."
 
 action=install
 case ${1:-} in
-    --list | --remove) action=${1#--} && shift ;;
+    --list | --folders | --remove) action=${1#--} && shift ;;
 esac
-: "${DESTDIR:=}" "${PREFIX:=/usr/local}" "${RELEASE:=target/release}" "${STRIP:=}"
+: "${DESTDIR:=}" "${PREFIX:=/usr/local}" "${RELEASE:=target/release}" "${STRIP:=}" "${SOMODE:=644}"
 : "${BINDIR:=$PREFIX/bin}" "${LIBDIR:=$PREFIX/lib}" "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}"
 : "${MANDIR:=$DATADIR/man}" "${DOCDIR:=$DATADIR/doc}" "${PLUGINDIR:=$LIBDIR/rsgi/plugins}"
 [ "$PREFIX" = /usr ] && etc=/etc || etc=$PREFIX/etc
@@ -70,6 +70,11 @@ put() { # put MODE SOURCE DESTINATION
             (cd / && "$programs"/bin/${2#run:}) > "$DESTDIR$3"
             chmod "$1" "$DESTDIR$3"
             ;;
+        print:*)
+            # shellcheck disable=SC2086
+            ${2#print:} > "$DESTDIR$3"
+            chmod "$1" "$DESTDIR$3"
+            ;;
         manifest:*)
             manifest < "${2#manifest:}" > "$DESTDIR$3"
             chmod "$1" "$DESTDIR$3"
@@ -82,8 +87,17 @@ put() { # put MODE SOURCE DESTINATION
     esac
 }
 
+own_folders() { # own_folders PATH: those above it that are ours, the innermost first
+    inside=${1%/*}
+    while [ "$inside" != "${inside%/rsgi*}" ]; do
+        echo "$inside"
+        inside=${inside%/*}
+    done
+}
+
 entry() { # entry MODE DESTINATION SOURCE
     mode=$1 place=$(printf '%s' "$2" | fill) source=$3
+    [ "$mode" != so ] || mode=$SOMODE
     case $place in
         */)
             folder=$place
@@ -110,14 +124,15 @@ entry() { # entry MODE DESTINATION SOURCE
             echo "$mode $place"
             return
             ;;
+        folders:*)
+            own_folders "$place"
+            return
+            ;;
         remove:conf | remove:dir) return ;;
         remove:*)
             rm -f "$DESTDIR$place"
-            inside=${place%/*}
-            # folders of our own, as far as they are empty
-            while [ "$inside" != "${inside%/rsgi*}" ]; do
-                rmdir "$DESTDIR$inside" 2>/dev/null || break
-                inside=${inside%/*}
+            own_folders "$place" | while read -r folder; do
+                rmdir "$DESTDIR$folder" 2>/dev/null || break
             done
             return
             ;;
@@ -133,9 +148,15 @@ entry() { # entry MODE DESTINATION SOURCE
     esac
 }
 
-for package in "$@"; do
-    grep -q "^$package " packaging/files || { echo "packaging/files: no package $package" >&2 && exit 1; }
-    grep "^$package " packaging/files | while read -r _ mode place source; do
-        entry "$mode" "$place" "$source"
+all() {
+    for package in "$@"; do
+        grep -q "^$package " packaging/files || { echo "packaging/files: no package $package" >&2 && exit 1; }
+        grep "^$package " packaging/files | while read -r _ mode place source; do
+            entry "$mode" "$place" "$source"
+        done
     done
-done
+}
+case $action in
+    folders) all "$@" | sort -u ;;
+    *) all "$@" ;;
+esac

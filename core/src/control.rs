@@ -5,10 +5,13 @@ mod ping;
 mod signal;
 pub use signal::deliver as deliver_signal;
 
+use crate::config::system_message;
 use crate::options::Command;
 use crate::say;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,9 +49,21 @@ pub fn run(command: Command) -> u8 {
     }
 }
 
-fn print(text: &str) -> u8 {
-    println!("{text}");
-    0
+/// A line or more that somebody asked for: the exit code.
+pub fn print(text: &str) -> u8 {
+    write(&format!("{text}\n"))
+}
+
+/// The same for a text that has its end. Who reads no more of it (`rsgi --help | head`) has seen enough.
+pub fn write(text: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            say!("cannot write to standard output: {}", system_message(&e));
+            1
+        }
+        _ => 0,
+    }
 }
 
 /// A program in the folder of this one.
@@ -60,7 +75,7 @@ fn beside(name: &str) -> PathBuf {
 /// `--connect-and-read`: everything that a server says of itself.
 fn read(address: &str) -> u8 {
     let copied = connect::connect(address).and_then(|mut stream| {
-        std::io::copy(&mut stream, &mut std::io::stdout().lock()).map_err(|e| crate::config::system_message(&e))
+        std::io::copy(&mut stream, &mut std::io::stdout().lock()).map_err(|e| system_message(&e))
     });
     match copied {
         Ok(_) => 0,
@@ -76,7 +91,10 @@ fn send(pidfile: &str, signal: Signal) -> u8 {
     let text = match std::fs::read_to_string(pidfile) {
         Ok(text) => text,
         Err(e) => {
-            say!("signal_pidfile(): cannot read {pidfile}: {e}");
+            let why = system_message(&e);
+            say!(
+                "signal_pidfile(): cannot read {pidfile}: {why}; name the file of the server's pidfile or safe-pidfile"
+            );
             return 1;
         }
     };
@@ -87,7 +105,15 @@ fn send(pidfile: &str, signal: Signal) -> u8 {
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) => 0,
         Err(e) => {
-            say!("signal_pidfile(): {signal} to pid {pid} of {pidfile}: {}", e.desc());
+            let fix = match e {
+                Errno::ESRCH => "; the server is gone, remove the file",
+                Errno::EPERM => "; only root and the server's own user may",
+                _ => "",
+            };
+            say!(
+                "signal_pidfile(): {signal} to pid {pid} of {pidfile}: {}{fix}",
+                e.desc()
+            );
             1
         }
     }

@@ -33,10 +33,7 @@ pub fn set_up(
     let variables = variables.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     match options::load(&arguments, variables, &mut Plugins) {
         Ok(Startup::Run(settings)) => Program::Serve(settings),
-        Ok(Startup::Print(text)) => {
-            print!("{text}");
-            Program::Over(0)
-        }
+        Ok(Startup::Print(text)) => Program::Over(control::write(&text).into()),
         Ok(Startup::Checked) => Program::Over(0),
         Ok(Startup::Command(command)) => Program::Over(control::run(command).into()),
         Err(errors) => {

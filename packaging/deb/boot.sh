@@ -3,27 +3,17 @@
 # to /result; the last line is "good" if all is.
 exec >/result 2>&1
 set -eu
+. /packages/common.sh
 
-fail() {
+fail() { # in place of the common one: the journal knows more
     echo "FAILED: $*"
     cat /var/log/rsgi/*.log
     journalctl --no-pager -n 30 -u rsgi-emperor -u rsgi@one
     systemctl poweroff >/dev/null 2>&1
     exit 1
 }
-ask() { # ask PORT: what / says there
-    python3 - "$1" <<'PYTHON'
-import sys, time, urllib.request
-for _ in range(200):
-    try:
-        print(urllib.request.urlopen("http://127.0.0.1:%s/" % sys.argv[1], timeout=5).read().decode(), end="")
-        break
-    except OSError:
-        time.sleep(0.1)
-PYTHON
-}
 
-dpkg -i /packages/*.deb >/tmp/dpkg.log 2>&1 || fail "dpkg -i"
+install_packages
 systemctl is-active --quiet rsgi-emperor || fail "the emperor does not run"
 mkdir -p /srv/app
 cat >/srv/app/app.py <<'APP'
@@ -55,9 +45,7 @@ systemctl stop rsgi-emperor rsgi@one
 [ "$(systemctl show -P Result rsgi-emperor rsgi@one | sort -u | xargs)" = success ] || fail "a stop"
 [ "$(systemctl show -P ExecMainStatus rsgi-emperor rsgi@one | sort -u | xargs)" = 0 ] || fail "the exit code of a stop"
 rm -r /etc/rsgi/one.ini /etc/rsgi/vassals/app.ini
-names=$(for package in /packages/*.deb; do dpkg-deb --field "$package" Package; done)
-# shellcheck disable=SC2086
-dpkg --purge $names >/tmp/dpkg.log 2>&1 || fail "dpkg --purge"
+end_packages purge
 for left in /var/log/rsgi /var/lib/rsgi /etc/rsgi /run/rsgi /etc/systemd/system/multi-user.target.wants/rsgi-emperor.service; do
     [ ! -e $left ] || fail "$left is left"
 done

@@ -20,7 +20,7 @@ architecture=$(dpkg-architecture -qDEB_HOST_ARCH)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/debian" "$output"
-sed "s|@MAINTAINER@|$MAINTAINER|" $deb/control > "$work/debian/control"
+sed "s|@MAINTAINER@|$MAINTAINER|;s|@VERSION@|$version|" $deb/control > "$work/debian/control"
 
 stanza() { # stanza PACKAGE: its paragraph of the control file
     awk -v RS= -v package="$1" '$1 == "Package:" && $2 == package' "$work/debian/control"

@@ -24,11 +24,11 @@ if [ ! -e "$base/etc/rsgi-base-is-whole" ]; then
         "$VERSION_CODENAME" "$base" "$site" >"$root/debootstrap.log" || { tail "$root/debootstrap.log" >&2 && exit 1; }
     touch "$base/etc/rsgi-base-is-whole"
 fi
-fresh() { # a new copy of the base, with the packages and a script in /packages
+fresh() { # a new copy of the base, with the packages and a script and what it sources in /packages
     rm -rf "$tried"
     cp -a --reflink=auto "$base" "$tried"
     mkdir "$tried/packages"
-    cp "$packages"/*.deb "packaging/deb/$1" "$tried/packages/"
+    cp "$packages"/*.deb packaging/trial.sh packaging/deb/common.sh "packaging/deb/$1" "$tried/packages/"
 }
 inside() { # inside SCRIPT OPTIONS-OF-UNSHARE
     script=$1

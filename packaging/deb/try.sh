@@ -1,31 +1,26 @@
 #!/bin/sh
 # Runs inside of the test root: installs /packages/*.deb, uses what they bring, removes and purges them.
 set -eu
+. /packages/common.sh
 
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
-state() { # every file that is not the package manager's
+state() { # every file that is not the package manager's, what is in those of /etc, and what the package manager knows
     find / -xdev \( -path /proc -o -path /dev -o -path /sys -o -path /tmp -o -path /run -o -path /packages \
         -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log/dpkg.log -o -path /var/log/alternatives.log -o -path /var/lib/logrotate \) \
-        -prune -o -print | sort
-}
-ask() { # ask PORT: what / says there
-    python3 - "$1" <<'PYTHON'
-import sys, time, urllib.request
-for _ in range(100):
-    try:
-        print(urllib.request.urlopen("http://127.0.0.1:%s/" % sys.argv[1], timeout=5).read().decode(), end="")
-        break
-    except OSError:
-        time.sleep(0.1)
-PYTHON
+        -prune -o -printf '%M %u:%g %p %l\n' | sort
+    find /etc -xdev -type f -exec md5sum {} + | sort
+    # users and groups by their own words: a line more is told as one
+    getent passwd
+    getent group
+    find /var/lib/dpkg/alternatives -type f -exec grep -H . {} + | sort
+    dpkg-query --show
+    dpkg-statoverride --list || true
+    dpkg-divert --list
+    sort /var/lib/dpkg/triggers/File
 }
 
 echo "install:"
 state >/tmp/before
-dpkg -i /packages/*.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg -i"; }
+install_packages
 rsgi --version
 [ "$(uwsgi --version)" = "$(rsgi --version)" ] || fail "/usr/bin/uwsgi is not rsgi"
 
@@ -83,10 +78,13 @@ own=$!
 kill -TERM $own
 wait $own || fail "the program ended with $?"
 
-echo "purge:"
-names=$(for package in /packages/*.deb; do dpkg-deb --field "$package" Package; done)
-# shellcheck disable=SC2086
-dpkg --purge $names >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log && fail "dpkg --purge"; }
+echo "install over it, remove, purge:"
+install_packages over themselves
+[ "$(readlink -f /usr/bin/uwsgi)" = /usr/bin/rsgi ] || fail "an upgrade loses /usr/bin/uwsgi"
+end_packages remove
+[ ! -e /usr/bin/uwsgi ] || fail "a removal leaves /usr/bin/uwsgi"
+[ -f /etc/rsgi/emperor.ini ] || fail "a removal takes the configuration"
+end_packages purge
 state >/tmp/after
-diff /tmp/before /tmp/after || fail "the lines with > are left"
+diff /tmp/before /tmp/after || fail "the lines with > are left, those with < are lost"
 echo "nothing is left"

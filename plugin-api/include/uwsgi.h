@@ -361,7 +361,18 @@ struct uwsgi_socket {
     char *proto_name;   /* "uwsgi", "http", ... */
     struct uwsgi_socket *next;
     int (*proto)(struct wsgi_request *); /* for loop engines: 0 a request, 1 more is to come, -1 it is over */
-    uint64_t reserved[15];
+    /* Since 1.1, for the setup function of uwsgi_register_protocol(), which see; of no meaning afterwards. */
+    int (*proto_accept)(struct wsgi_request *, int);                  /* never called: the host accepts */
+    int (*proto_write)(struct wsgi_request *, char *, size_t);
+    int (*proto_write_headers)(struct wsgi_request *, char *, size_t);
+    int (*proto_sendfile)(struct wsgi_request *, int, size_t, size_t); /* never called: files go as bytes do */
+    ssize_t (*proto_read_body)(struct wsgi_request *, char *, size_t);
+    struct uwsgi_buffer *(*proto_prepare_headers)(struct wsgi_request *, char *, uint16_t);
+    struct uwsgi_buffer *(*proto_add_header)(struct wsgi_request *, char *, uint16_t, char *, uint16_t);
+    int (*proto_fix_headers)(struct wsgi_request *);
+    void (*proto_close)(struct wsgi_request *);
+    void (*proto_thread_fixup)(struct uwsgi_socket *, int);           /* never called: cores share nothing */
+    uint64_t reserved[5];
 };
 
 /* A loaded application. */
@@ -492,7 +503,16 @@ struct wsgi_request {
     char *buffer;                /* uh->pktsize bytes of what the request came in: a uwsgi packet's body, a head */
     int do_not_account;          /* these two are of no effect */
     int do_not_account_avg_rt;
-    uint64_t reserved[14];
+    /* Since 1.1: these eight are for functions of uwsgi_register_protocol(). */
+    size_t write_pos;            /* bytes that proto_write has written of what it was given */
+    uint64_t proto_parser_pos;   /* these five: the parser's own, kept from call to call; 0 at first */
+    uint64_t proto_parser_move;
+    int64_t proto_parser_status;
+    void *proto_parser_buf;      /* from malloc(): the host frees it with the connection */
+    uint64_t proto_parser_buf_size;
+    int proto_parser_eof;
+    struct uwsgi_buffer *headers; /* in proto_fix_headers: the head so far */
+    uint64_t reserved[6];
 };
 #define UWSGI_VIA_SENDFILE 1
 #define UWSGI_VIA_ROUTE 2
@@ -1816,6 +1836,43 @@ void uwsgi_destroy_request(struct wsgi_request *);
 void uwsgi_loop_cores_run(void *(*func)(void *));
 /* First thing in such a thread: uwsgi.current_wsgi_req() is the request from now on. */
 void uwsgi_setup_thread_req(long core, struct wsgi_request *);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: protocols (layer 3): what is spoken on sockets.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_protocol;
+/* [master] in on_load: --protocol NAME. setup is called for each such socket, before the first fork, and sets functions:
+ *   proto                 has to be there. Reads what has come (req->fd, non-blocking) and returns UWSGI_OK: it is a
+ *                         request, whose variables lie in req->buffer as in a uwsgi packet (proto_base_add_uwsgi_var),
+ *                         req->uh->pktsize bytes of them; UWSGI_AGAIN: call it again when more has come; -1: close it.
+ *                         A body is CONTENT_LENGTH bytes long; what of it was read already is proto_parser_remains bytes
+ *                         at proto_parser_remains_buf. req->uh->modifier1 selects the plugin.
+ *   proto_prepare_headers, proto_add_header   bytes for a status ("200 OK") and a header, in a new buffer that the host
+ *                         destroys; NULL: it cannot be said. Left out: as HTTP/1.x has it.
+ *   proto_fix_headers     ends the head in req->headers: 0, or -1. Left out: the empty line of HTTP.
+ *   proto_write           sends bytes from req->write_pos on, which it moves: UWSGI_OK: all has left; UWSGI_AGAIN: call it
+ *                         again when the client takes more; -1: the client has gone. Left out: bytes are sent as they are.
+ *   proto_write_headers   the same for the head. Left out: proto_write.
+ *   proto_read_body       as read(2) on req->fd. Left out: read(2).
+ *   proto_close           the last call of a connection, whatever became of it: for what the plugin has made for it. Of
+ *                         req only fd, socket and proto_parser_* are there; fd is the host's to close.
+ * All are called in workers, on the thread of the request; proto_close on any. A connection has one request; a worker
+ * whose applications run on an event loop does not serve such sockets. NULL: the name or the function is missing. */
+struct uwsgi_protocol *uwsgi_register_protocol(char *name, void (*setup)(struct uwsgi_socket *));
+/* [worker] For such functions. Appends a variable to req->buffer, in add_uwsgi_header as a header of HTTP (user-agent
+ * becomes HTTP_USER_AGENT): the bytes that it takes, which the caller adds to req->uh->pktsize; 0: there is no room. */
+uint16_t proto_base_add_uwsgi_var(struct wsgi_request *, char *key, uint16_t keylen, char *val, uint16_t vallen);
+uint16_t proto_base_add_uwsgi_header(struct wsgi_request *, char *key, uint16_t keylen, char *val, uint16_t vallen);
+/* What is done where a function is left out, and (cgi) the status as CGI has it. */
+struct uwsgi_buffer *uwsgi_proto_base_prepare_headers(struct wsgi_request *, char *, uint16_t);
+struct uwsgi_buffer *uwsgi_proto_base_cgi_prepare_headers(struct wsgi_request *, char *, uint16_t);
+struct uwsgi_buffer *uwsgi_proto_base_add_header(struct wsgi_request *, char *, uint16_t, char *, uint16_t);
+int uwsgi_proto_base_fix_headers(struct wsgi_request *);
+int uwsgi_proto_base_write(struct wsgi_request *, char *, size_t);
+int uwsgi_proto_base_write_header(struct wsgi_request *, char *, size_t);
+ssize_t uwsgi_proto_base_read_body(struct wsgi_request *, char *, size_t);
+/* No body. */
+ssize_t uwsgi_proto_noop_read_body(struct wsgi_request *, char *, size_t);
 
 /* ------------------------------------------------------------------------------------------------------------
  * Since 1.1: transformations (layer 2): what is made of an answer's body on its way to the client. [request]

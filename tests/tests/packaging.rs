@@ -71,6 +71,22 @@ fn pkg_config(prefix: &Path, question: &str) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
+/// Pages are read where they were installed, too: what they name is there.
+fn assert_links_lead_somewhere(folder: &Path) {
+    let pages = Command::new("find").arg(folder).args(["-name", "*.md"]).output();
+    let pages = String::from_utf8(pages.expect("find can be run").stdout).expect("text");
+    assert!(pages.lines().count() > 30, "{pages}");
+    for page in pages.lines().map(Path::new) {
+        let text = std::fs::read_to_string(page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let is_ours = !file.is_empty() && !file.contains("://") && !file.contains(char::is_whitespace);
+            let there = page.with_file_name(file).exists();
+            assert!(!is_ours || there, "{}: {link}", page.display());
+        }
+    }
+}
+
 #[test]
 fn packagers_find_everything_in_its_place() {
     let root = tempfile::tempdir().expect("a temporary folder can be made");
@@ -86,6 +102,7 @@ fn packagers_find_everything_in_its_place() {
         let bits = u32::from_str_radix(&mode, 8).expect("a mode in octal");
         assert_eq!(metadata.permissions().mode() & 0o777, bits, "{}", path.display());
     }
+    assert_links_lead_somewhere(&root.path().join("usr/share/doc/rsgi-core"));
     let manifest = root.path().join("usr/share/rsgi/plugin-api/Cargo.toml");
     let told = Command::new("cargo")
         .args([
@@ -167,6 +184,34 @@ fn an_installed_tree_serves_and_hosts_plugins_built_with_pkg_config() {
     );
 }
 
+/// What packagers of other systems run on what their package manager has unpacked.
+#[test]
+fn a_tree_is_judged_by_the_list() {
+    let root = tempfile::tempdir().expect("a temporary folder can be made");
+    make_install(&[format!("DESTDIR={}", root.path().display()), "PREFIX=/usr".into()]);
+    let judge = || {
+        let output = Command::new("packaging/tree.sh")
+            .arg(root.path())
+            .args(PARTS)
+            .env("PREFIX", "/usr")
+            .current_dir(TOP)
+            .output()
+            .expect("the script can be run");
+        let words = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), words.into_owned())
+    };
+    let (good, words) = judge();
+    assert!(good, "{words}");
+    for line in ["it serves\n", "plugins and programs are built with it\n"] {
+        assert!(words.contains(line), "{words}");
+    }
+    let header = root.path().join("usr/include/rsgi/uwsgi.h");
+    std::fs::rename(&header, header.with_extension("old")).expect("it is ours");
+    let (good, words) = judge();
+    assert!(!good && words.contains("< /usr/include/rsgi/uwsgi.h\n"), "{words}");
+    assert!(words.contains("> /usr/include/rsgi/uwsgi.old\n"), "{words}");
+}
+
 /// Runs a command that may not be installed; `None`: it is not.
 fn run(name: &str, arguments: &[&str], dir: &Path) -> Option<Output> {
     match Command::new(name).args(arguments).current_dir(dir).output() {
@@ -216,11 +261,14 @@ fn manual_pages_are_good_roff() {
             .output()
             .expect("it can be run");
         std::fs::write(setup.dir().join(page), output.stdout).expect("the folder is writable");
-        let Some(shown) = run("groff", &["-man", "-Tutf8", "-ww", page], setup.dir()) else {
-            return;
-        };
-        assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{page}");
-        assert!(shown.stdout.len() > 1000, "{page}");
+        for width in ["60n", "80n", "132n"] {
+            let arguments = ["-man", "-Tutf8", "-ww", &format!("-rLL={width}"), page];
+            let Some(shown) = run("groff", &arguments, setup.dir()) else {
+                return;
+            };
+            assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{page}");
+            assert!(shown.stdout.len() > 1000, "{page}");
+        }
     }
     let wrong = Command::new(program("rsgi"))
         .args(["--man", "nothing"])
@@ -261,6 +309,41 @@ fn shells_complete_options() {
     assert_eq!(ask("rsgi --ini fis", 2), "fish");
     assert_eq!(ask("rsgi --processes fis", 2), "");
     assert_eq!(ask("rsgi to", 1), "top");
+    let asked = [
+        ("rsgi --harakiri-v", "--harakiri-verbose"),
+        ("rsgi --explain safe-pidfile", "safe-pidfile2"),
+        ("rsgi to", "top"),
+    ];
+    for (typed, offered) in asked {
+        let script = format!("source ./fish; complete -C '{typed}'");
+        if let Some(output) = run("fish", &["--no-config", "-c", &script], setup.dir()) {
+            let words = String::from_utf8_lossy(&output.stdout);
+            let mut candidates = words.lines().filter_map(|line| line.split('\t').next());
+            assert!(candidates.any(|one| one == offered), "fish: {typed}: {words}");
+        }
+    }
+    // zsh completes at a terminal alone: one that zsh makes itself
+    let home = setup.dir().display().to_string();
+    std::fs::copy(setup.dir().join("zsh"), setup.dir().join("_rsgi")).expect("the folder is writable");
+    for (typed, completed) in [
+        ("rsgi --harakiri-v", "rsgi --harakiri-verbose"),
+        ("rsgi --explain harakiri-v", "rsgi --explain harakiri-verbose"),
+        ("rsgi to", "rsgi top"),
+    ] {
+        let script = format!(
+            "zmodload zsh/zpty; zpty shell zsh -f -i\n\
+             zpty -w shell 'fpath=({home} $fpath); autoload -U compinit; compinit -u -d {home}/dump; unsetopt zle_bracketed_paste'\n\
+             zpty -w shell 'print BEGUN$((40 + 2))'; zpty -r -m shell begun '*BEGUN42*'\n\
+             zpty -w -n shell '{typed}'$'\\t'; zpty -r -m shell shown '*{completed}*'\n\
+             print -r -- \"$shown\"; zpty -d shell\n"
+        );
+        std::fs::write(setup.dir().join("ask"), script).expect("the folder is writable");
+        if let Some(output) = run("timeout", &["20", "zsh", "-f", "ask"], setup.dir()) {
+            let words = String::from_utf8_lossy(&output.stdout);
+            let has_zsh = output.status.code() != Some(127);
+            assert!(!has_zsh || words.contains(completed), "zsh: {typed}: {words:?}");
+        }
+    }
 }
 
 #[test]

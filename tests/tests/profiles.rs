@@ -73,6 +73,38 @@ fn a_server_carries_plugins_inside() {
     assert_eq!(get(server.gateway_port(), "/").text(), "whole");
 }
 
+/// The plugin python is two files; both are inside, and nothing lies beside the server.
+#[test]
+fn python_is_inside_too() {
+    let setup = Setup::new()
+        .file("mine.ini", "embedded_plugins = python, http\nbin_name = app-server\n")
+        .file(
+            "app.py",
+            "import sys, uwsgi\ndef application(e, sr):\n    sr('200 OK', [])\n    \
+             return [b'%s %s' % (uwsgi.version, sys.version_info[:2] >= (3, 9) and b'alone')]\n",
+        );
+    let built = build(setup.dir(), &["mine.ini", "--output", "out"]);
+    assert!(built.status.success(), "{}", words(&built));
+    let out = setup.dir().join("out");
+    assert_eq!(fs::read_dir(&out).expect("it was made").count(), 1);
+    let stripped = Command::new("strip").arg(out.join("app-server")).status();
+    assert!(stripped.expect("strip comes with the compiler").success());
+    // where no plugin of this build is found
+    let alone = setup.dir().join("app-server");
+    fs::rename(out.join("app-server"), &alone).expect("it is ours");
+    let mut server = setup
+        .program(alone)
+        .args(["--http", "127.0.0.1:0", "--master", "--processes", "2"])
+        .args(["--wsgi-file", "@DIR@/app.py"])
+        .start();
+    server.wait_log("spawned rsgi http 1", 1);
+    let answer = format!("{} alone", env!("CARGO_PKG_VERSION"));
+    assert_eq!(get(server.gateway_port(), "/").text(), answer);
+    server.signal(libc::SIGHUP);
+    server.wait_log("spawned rsgi http 1", 2);
+    assert_eq!(get(server.gateway_port(), "/").text(), answer);
+}
+
 #[test]
 fn two_builds_are_the_same_and_go_where_packagers_say() {
     let setup = Setup::new()
@@ -159,10 +191,6 @@ fn cargo_is_told_what_is_wanted() {
 fn what_cannot_be_built_is_said() {
     let setup = Setup::new();
     for (profile, why) in [
-        (
-            "embedded_plugins = python\n",
-            "move it from embedded_plugins to plugins",
-        ),
         (
             "as_shared_library = true\nembedded_plugins = http\n",
             "a library cannot carry plugins",

@@ -13,6 +13,17 @@ fn build(dir: &Path, arguments: &[&str]) -> Output {
         .expect("uwsgiconfig can be run")
 }
 
+/// The same, by somebody who trusts what is built.
+fn build_trusted(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(program("uwsgiconfig"))
+        .arg("--plugin")
+        .args(arguments)
+        .current_dir(dir)
+        .env("UWSGICONFIG_RUN_SCRIPTS", "1")
+        .output()
+        .expect("uwsgiconfig can be run")
+}
+
 fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
@@ -212,11 +223,54 @@ fn what_must_be_run_is_run_when_the_user_says_so() {
         "{}",
         words(&refused)
     );
-    let built = Command::new(program("uwsgiconfig"))
+    let built = build_trusted(setup.dir(), &["t"]);
+    assert!(built.status.success(), "{}", words(&built));
+}
+
+const BUILT: &str = "import os, subprocess\n\
+    NAME = 'built'\n\
+    GCC_LIST = ['built']\n\
+    def post_build(config):\n    \
+        plugin = os.path.join(config.get('plugin_dir'), 'built_plugin.so')\n    \
+        config.set('mine', 'seen')\n    \
+        gcc_list, cflags, ldflags, libs = config.get_gcll()\n    \
+        print(os.path.isfile(plugin), config.get('mine'), config.get('none', 'usual'), '-fPIC' in config.cflags,\n        \
+            gcc_list + libs, os.path.isfile('t/built.c'))\n    \
+        if subprocess.call('cp t/built.c copy.c', shell=True) != 0 or 'FAIL' in os.environ:\n        \
+            os._exit(1)\n";
+
+#[test]
+fn post_build_runs_behind_the_compiler_for_those_who_trust_it() {
+    let setup = Setup::new();
+    let source = "#include <uwsgi.h>\nstruct uwsgi_plugin built_plugin = { .name = \"built\" };\n";
+    tree(&setup, &[("t/uwsgiplugin.py", BUILT), ("t/built.c", source)]);
+    let copy = setup.dir().join("copy.c");
+    let wary = build(setup.dir(), &["t"]);
+    assert!(wary.status.success() && !copy.exists(), "{}", words(&wary));
+    let line = "t/uwsgiplugin.py:4: post_build is not run; if you trust the file, set UWSGICONFIG_RUN_SCRIPTS=1 and build again\n";
+    assert!(words(&wary).contains(line), "{}", words(&wary));
+    // values that are read, and values that only running tells
+    for first in ["", "CFLAGS = open('built.c').read().split()[:0]\n"] {
+        tree(&setup, &[("t/uwsgiplugin.py", &format!("{first}{BUILT}"))]);
+        let trusting = build_trusted(setup.dir(), &["t", "core", "built"]);
+        assert!(trusting.status.success(), "{}", words(&trusting));
+        assert!(
+            words(&trusting).contains("True seen usual True [] True\n"),
+            "{}",
+            words(&trusting)
+        );
+        std::fs::remove_file(&copy).expect("post_build has made it");
+    }
+    let failing = Command::new(program("uwsgiconfig"))
         .args(["--plugin", "t"])
+        .envs([("UWSGICONFIG_RUN_SCRIPTS", "1"), ("FAIL", "1")])
         .current_dir(setup.dir())
-        .env("UWSGICONFIG_RUN_SCRIPTS", "1")
         .output()
         .expect("uwsgiconfig can be run");
-    assert!(built.status.success(), "{}", words(&built));
+    assert_eq!(failing.status.code(), Some(1));
+    assert!(
+        words(&failing).contains("t/uwsgiplugin.py:5: post_build failed (its words stand above)\n"),
+        "{}",
+        words(&failing)
+    );
 }

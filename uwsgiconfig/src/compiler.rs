@@ -2,6 +2,7 @@
 
 use crate::metadata::Metadata;
 use crate::stage::Stage;
+use crate::trusted;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,14 @@ pub enum BuildError {
     ScriptFailed {
         /// the file
         path: PathBuf,
+    },
+    /// What a description does behind the compiler.
+    #[error("{path}:{line}: post_build failed (its words stand above)", path = path.display())]
+    PostBuild {
+        /// the file
+        path: PathBuf,
+        /// where, from 1
+        line: usize,
     },
     /// No compiler.
     #[error("no C compiler: {compiler} cannot be run ({reason}); install one with: apt-get install gcc libc6-dev")]
@@ -207,15 +216,12 @@ pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool
     }
     command.args(libraries_at_hand(&compiler));
     if loud {
-        println!("{command:?}");
-    }
-    if let Some(line) = plugin.post_build {
-        eprintln!(
-            "{}:{line}: post_build is not run",
-            target.join("uwsgiplugin.py").display()
-        );
+        crate::tell(&format!("{command:?}"));
     }
     run(command, &compiler[0], &plugin.name, &stage)?;
+    if let Some(line) = plugin.post_build {
+        after(&target.join("uwsgiplugin.py"), line, output)?;
+    }
     Ok(file)
 }
 
@@ -237,6 +243,19 @@ fn libraries_at_hand(compiler: &[String]) -> Vec<String> {
     }
     flags.push("-Wl,--pop-state".to_owned());
     flags
+}
+
+/// What the description wants done when the plugin is there.
+fn after(script: &Path, line: usize, output: &Path) -> Result<(), BuildError> {
+    if trusted::allowed() {
+        return trusted::post_build(script, line, output);
+    }
+    eprintln!(
+        "{}:{line}: post_build is not run; if you trust the file, set {}=1 and build again",
+        script.display(),
+        trusted::PERMISSION
+    );
+    Ok(())
 }
 
 /// Runs the compiler; its words pass through as they are, and are looked at for a missing header.

@@ -7,8 +7,11 @@ pub mod profile;
 mod script;
 pub mod server;
 mod stage;
+mod trusted;
 
 pub use compiler::{BuildError, build, cflags};
+
+use std::io::Write;
 
 /// `uwsgiconfig.py`: what `rsgi --config-py` prints, with the place of the program that it stands for.
 pub fn wrapper(program: &std::path::Path) -> String {
@@ -17,3 +20,8 @@ pub fn wrapper(program: &std::path::Path) -> String {
 
 /// The text of `uwsgi.h`.
 pub const HEADER: &str = rsgi_plugin_api::HEADER;
+
+/// A line on standard output; that nobody reads it is no error.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -31,19 +31,19 @@ of default, core, python, single in packaging/profiles; beside --plugin it is ac
   --version                                print the version
 
 Environment: CC, AR, PKG_CONFIG, CFLAGS, LDFLAGS, OBJCOPY, CARGO, RUSTFLAGS, PYTHON, PREFIX, DESTDIR;
-UWSGICONFIG_RUN_SCRIPTS=1 runs a uwsgiplugin.py that cannot be understood without, by $PYTHON.";
+UWSGICONFIG_RUN_SCRIPTS=1 runs a uwsgiplugin.py that cannot be understood without, and its post_build, by $PYTHON.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match Task::read(&arguments) {
         Ok(Task::Print(text)) => {
-            println!("{text}");
+            uwsgiconfig::tell(&text);
             ExitCode::SUCCESS
         }
         Ok(Task::Plugin { source, name, order }) => plugin(&source, name.as_deref(), &order),
         Ok(Task::Server { order, install }) => serve(&order, install),
         Err(problem) => {
-            eprintln!("{problem}\n\n{USAGE}");
+            eprintln!("{problem} (uwsgiconfig --help tells what there is)");
             ExitCode::FAILURE
         }
     }
@@ -121,7 +121,10 @@ fn plugin(source: &str, name: Option<&str>, order: &Order) -> ExitCode {
     match uwsgiconfig::compiler::build_loudly(Path::new(source), name, &order.output, order.verbose) {
         Ok(file) => {
             let name = plugin_name(&file);
-            println!("*** {name} plugin built and available in {} ***", file.display());
+            uwsgiconfig::tell(&format!(
+                "*** {name} plugin built and available in {} ***",
+                file.display()
+            ));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -142,7 +145,7 @@ fn serve(order: &Order, install: bool) -> ExitCode {
     match result {
         Ok(files) => {
             let names: Vec<String> = files.iter().map(|file: &PathBuf| file.display().to_string()).collect();
-            println!("*** rsgi is ready: {} ***", names.join(" "));
+            uwsgiconfig::tell(&format!("*** rsgi is ready: {} ***", names.join(" ")));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -6,7 +6,7 @@ use crate::USAGE;
 pub fn page() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let escape = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
-    let mut out = format!(".TH UWSGICONFIG 1 \"\" \"rsgi {version}\" \"User Commands\"\n");
+    let mut out = format!(".TH UWSGICONFIG 1 \"\" \"rsgi {version}\" \"User Commands\"\n.ad l\n.nh\n");
     out += ".SH NAME\nuwsgiconfig \\- builds plugins for rsgi\n.SH SYNOPSIS\n";
     let (synopsis, rest) = USAGE.split_once("\n\n").unwrap_or((USAGE, ""));
     for line in synopsis.lines() {

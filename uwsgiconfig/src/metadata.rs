@@ -3,8 +3,8 @@
 
 use crate::compiler::BuildError;
 use crate::script::{self, Trouble, Value};
+use crate::trusted::{self, Values};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A plugin's sources and flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Metadata {
     pub sources: Vec<PathBuf>,
     /// Plugins that must be loaded with it.
     pub requires: Vec<String>,
-    /// The line of a `post_build` function, which is not run.
+    /// The line of a `post_build` function, which is run for those who trust it.
     pub post_build: Option<usize>,
     /// Files that become part of it, each with the symbol that its bytes begin at (`SYMBOL_start`, `SYMBOL_end`).
     pub binaries: Vec<(String, PathBuf)>,
@@ -51,7 +51,7 @@ impl Metadata {
     fn of_folder(folder: &Path) -> Result<Self, BuildError> {
         let script = folder.join("uwsgiplugin.py");
         let text = std::fs::read_to_string(&script).map_err(|_| BuildError::NoScript { path: script.clone() })?;
-        let may_run = std::env::var(PERMISSION).is_ok_and(|value| value == "1");
+        let may_run = trusted::allowed();
         let (values, trouble) = match understood(&text, folder) {
             // what a script does beside telling may be what makes a source
             Ok((values, left_out)) => {
@@ -62,7 +62,7 @@ impl Metadata {
         };
         let values = match trouble {
             None => values,
-            Some(_) if may_run => evaluate(folder, &script)?,
+            Some(_) if may_run => trusted::values(folder, &script)?,
             Some(trouble) => {
                 return Err(BuildError::MustRun {
                     path: script,
@@ -142,9 +142,6 @@ fn placed(folder: &Path, flag: &str) -> String {
     }
 }
 
-/// A key and its value, a plain string as a list of one.
-type Values = Vec<(String, Vec<String>)>;
-
 /// What of a script counts.
 const KEYS: [&str; 7] = [
     "NAME",
@@ -155,9 +152,6 @@ const KEYS: [&str; 7] = [
     "REQUIRES",
     "BINARY_LIST",
 ];
-
-/// Set to 1 by whoever trusts the scripts that they build with.
-const PERMISSION: &str = "UWSGICONFIG_RUN_SCRIPTS";
 
 /// What a script says, without running it, and the first thing that it would do.
 fn understood(text: &str, folder: &Path) -> Result<(Values, Option<Trouble>), Trouble> {
@@ -171,60 +165,6 @@ fn understood(text: &str, folder: &Path) -> Result<(Values, Option<Trouble>), Tr
         values.push(("post_build".into(), vec![function.line.to_string()]));
     }
     Ok((values, outcome.left_out))
-}
-
-const EVALUATE: &str = r"
-import os, subprocess, sys, types
-folder, script = sys.argv[1:3]
-def spcall(command):
-    try:
-        return subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE).stdout.decode().strip()
-    except subprocess.CalledProcessError:
-        return None
-sys.modules['uwsgiconfig'] = types.ModuleType('uwsgiconfig')
-sys.modules['uwsgiconfig'].spcall = spcall
-sys.path.insert(0, folder)
-os.chdir(folder)
-names = {'__file__': script, '__name__': 'uwsgiplugin'}
-exec(compile(open(script).read(), script, 'exec'), names)
-for key in ('NAME', 'CFLAGS', 'LDFLAGS', 'LIBS', 'GCC_LIST', 'REQUIRES', 'BINARY_LIST'):
-    value = names.get(key)
-    if value is None:
-        continue
-    value = [value] if isinstance(value, str) else list(value)
-    for item in sum(([x] if isinstance(x, str) or x is None else list(x) for x in value), []):
-        if item is not None: print('\x01%s\x02%s' % (key, item))
-";
-
-/// Runs the script with Python, for the few that compute their flags (pg_config, pkg-config ...).
-fn evaluate(folder: &Path, script: &Path) -> Result<Values, BuildError> {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
-    let output = Command::new(&python)
-        .args(["-c", EVALUATE])
-        .arg(absolute(folder))
-        .arg(absolute(script))
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|e| BuildError::NoPython {
-            path: script.into(),
-            python: python.clone(),
-            reason: e.to_string(),
-        })?;
-    if !output.status.success() {
-        return Err(BuildError::ScriptFailed { path: script.into() });
-    }
-    let mut values = Values::new();
-    for line in String::from_utf8_lossy(&output.stdout).split('\x01').skip(1) {
-        let Some((key, item)) = line.trim_end_matches('\n').split_once('\x02') else {
-            continue;
-        };
-        match values.iter_mut().find(|(k, _)| k == key) {
-            Some((_, list)) => list.push(item.to_owned()),
-            None => values.push((key.to_owned(), vec![item.to_owned()])),
-        }
-    }
-    Ok(values)
 }
 
 #[cfg(test)]

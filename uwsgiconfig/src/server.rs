@@ -10,6 +10,9 @@ use std::process::Command;
 /// What inside of the server's file holds a plugin: the host looks for sections of such names.
 const SECTION: &str = ".rsgi.plugin/";
 
+/// What inside of a plugin's file holds a further one of its files: the plugin looks for it.
+const PART: &str = ".rsgi.part/";
+
 /// How a server is built.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
@@ -49,11 +52,6 @@ pub enum ServerError {
         /// those of the tree
         known: String,
     },
-    /// It consists of two files.
-    #[error(
-        "the plugin python cannot be inside of the server, since it finds its second part beside its file: move it from embedded_plugins to plugins"
-    )]
-    Python,
     /// Nothing would load them.
     #[error("a library cannot carry plugins: move embedded_plugins to plugins, or leave as_shared_library out")]
     LibraryWithPlugins,
@@ -105,7 +103,7 @@ pub fn build(order: &Order) -> Result<Built, ServerError> {
     let source = source_tree(order)?;
     let profile = Profile::read(&order.profile, &source)?;
     for unused in profile.unused.iter().filter(|_| order.verbose) {
-        println!("{unused}: decides nothing here");
+        crate::tell(&format!("{unused}: decides nothing here"));
     }
     let plugin_dir = profile
         .plugin_dir
@@ -136,26 +134,32 @@ pub fn build(order: &Order) -> Result<Built, ServerError> {
             .extend(place(plugin, order, &source, &binaries, &order.output)?);
     }
     let inside = tempfile::tempdir().map_err(|e| file_error(Path::new("a temporary folder"), e))?;
-    let mut sections = Command::new(tool("OBJCOPY", "objcopy"));
+    let mut embedded = Vec::new();
     for plugin in &profile.embedded {
-        if plugin == "python" {
-            return Err(ServerError::Python);
-        }
-        for file in place(plugin, order, &source, &binaries, inside.path())? {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            sections
-                .arg("--add-section")
-                .arg(format!("{SECTION}{name}={}", file.display()));
+        let mut files = place(plugin, order, &source, &binaries, inside.path())?.into_iter();
+        if let Some(file) = files.next() {
+            carry(&file, PART, &files.collect::<Vec<_>>(), order.verbose)?;
+            embedded.push(file);
         }
     }
-    if !profile.embedded.is_empty() {
-        run(
-            sections.arg(&server),
-            order.verbose,
-            "; install it with: apt-get install binutils",
-        )?;
-    }
+    carry(&server, SECTION, &embedded, order.verbose)?;
     Ok(built)
+}
+
+/// Makes files sections of another, each named by the prefix and its own name.
+fn carry(whole: &Path, prefix: &str, parts: &[PathBuf], verbose: bool) -> Result<(), ServerError> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let mut objcopy = Command::new(tool("OBJCOPY", "objcopy"));
+    for part in parts {
+        let name = part.file_name().unwrap_or_default().to_string_lossy();
+        objcopy
+            .arg("--add-section")
+            .arg(format!("{prefix}{name}={}", part.display()));
+    }
+    let fix = "; install it with: apt-get install binutils";
+    run(objcopy.arg(whole), verbose, fix)
 }
 
 /// The tree that is named, else the one around the current folder.
@@ -358,7 +362,7 @@ fn tool(variable: &str, usual: &str) -> OsString {
 fn run(command: &mut Command, verbose: bool, fix: &'static str) -> Result<(), ServerError> {
     let program = command.get_program().to_string_lossy().into_owned();
     if verbose {
-        println!("{command:?}");
+        crate::tell(&format!("{command:?}"));
     }
     match command.status() {
         Ok(status) if status.success() => Ok(()),

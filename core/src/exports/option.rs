@@ -100,7 +100,7 @@ pub unsafe extern "C" fn uwsgi_opt_add_addr_list(name: *mut c_char, value: *mut 
 pub unsafe extern "C" fn uwsgi_opt_print(_name: *mut c_char, value: *mut c_char, data: *mut c_void) {
     let shown = if data.is_null() { value } else { data.cast() };
     // SAFETY: both are NULL or NUL-terminated by the header.
-    println!("{}", String::from_utf8_lossy(unsafe { text(shown) }));
+    crate::control::print(&String::from_utf8_lossy(unsafe { text(shown) }));
 }
 
 #[unsafe(no_mangle)]

@@ -55,7 +55,7 @@ pub fn words(plugins: &[PluginOption]) -> Vec<Word> {
     words
 }
 
-/// A function of bash, and its use for `rsgi` and for `uwsgi`'s name.
+/// A function of bash, and its use.
 pub fn bash(words: &[Word]) -> String {
     let names = |wanted: &dyn Fn(&Word) -> bool| {
         let names: Vec<String> = words
@@ -66,7 +66,7 @@ pub fn bash(words: &[Word]) -> String {
         names
     };
     let all = names(&|_| true).join(" ");
-    let plain = words.iter().map(|w| w.name.as_str()).collect::<Vec<_>>().join(" ");
+    let plain = plain(words);
     let numbers = names(&|w| w.value == Value::Number).join("|");
     let options = names(&|w| w.value == Value::Option).join("|");
     let texts = names(&|w| w.value == Value::Text).join("|");
@@ -86,10 +86,18 @@ pub fn bash(words: &[Word]) -> String {
     )
 }
 
+/// The names without their dashes, as `--explain` takes them.
+fn plain(words: &[Word]) -> String {
+    words.iter().map(|w| w.name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
 /// A file for zsh's function path.
 pub fn zsh(words: &[Word]) -> String {
-    let mut out =
-        String::from("#compdef rsgi\n# zsh completion of rsgi, written by: rsgi --completion zsh\n\n_arguments \\\n");
+    let mut out = format!(
+        "#compdef rsgi\n# zsh completion of rsgi, written by: rsgi --completion zsh\n\n\
+         _rsgi_names() {{ compadd - {} }}\n\n_arguments \\\n",
+        plain(words)
+    );
     for word in words {
         let help: String = word.help.replace('\'', "'\\''").replace('[', "\\[").replace(']', "\\]");
         let help = help.replace(':', "\\:");
@@ -97,7 +105,7 @@ pub fn zsh(words: &[Word]) -> String {
             Value::None => ("", ""),
             Value::Optional => ("=-", "::value:"),
             Value::Number => ("=", ":number:"),
-            Value::Option => ("=", ":option:"),
+            Value::Option => ("=", ":option:_rsgi_names"),
             Value::Text => ("=", ":value:_files"),
         };
         let _ = writeln!(out, "    '*--{}{sign}[{help}]{value}' \\", word.name);
@@ -108,13 +116,19 @@ pub fn zsh(words: &[Word]) -> String {
 /// Commands of fish.
 pub fn fish(words: &[Word]) -> String {
     let mut out = String::from("# fish completion of rsgi, written by: rsgi --completion fish\n");
+    let _ = writeln!(
+        out,
+        "function __rsgi_names\n    string split ' ' '{}'\nend",
+        plain(words)
+    );
     out += "complete -c rsgi -n __fish_use_subcommand -a top -d 'watch a running server'\n";
     for word in words {
         let help = word.help.replace('\\', "\\\\").replace('\'', "\\'");
         let short = word.short.map_or(String::new(), |letter| format!(" -s {letter}"));
         let value = match word.value {
             Value::None | Value::Optional => "",
-            Value::Number | Value::Option => " -x",
+            Value::Number => " -x",
+            Value::Option => " -x -a '(__rsgi_names)'",
             Value::Text => " -r -F",
         };
         let _ = writeln!(out, "complete -c rsgi{short} -l {}{value} -d '{help}'", word.name);

@@ -29,7 +29,7 @@ pub fn page(plugins: &[PluginOption]) -> String {
         head(&mut out, option.short, &[&option.name], option.arg);
         out += &sentence(&option.help);
     }
-    out += ".SH EXIT STATUS\n0 after a stop, 1 when the configuration or a socket is wrong, 22 when need\\-app found no application.\n";
+    out += ".SH EXIT STATUS\n0 after a stop, 1 when the configuration or a socket is wrong,\n22 when need\\-app found no application,\n3 or 4 when no worker could ever start.\n";
     out += ".SH SEE ALSO\n.BR rsgi.ini (5),\n.BR rsgi\\-plugin (7),\n.BR uwsgiconfig (1)\n";
     out
 }
@@ -87,7 +87,7 @@ mod tests {
             let word = line.split(' ').next().unwrap();
             assert!(
                 [
-                    ".TH", ".SH", ".SS", ".TP", ".B", ".BI", ".I", ".IR", ".BR", ".RB", ".PP"
+                    ".TH", ".ad", ".nh", ".SH", ".SS", ".TP", ".B", ".BI", ".I", ".IR", ".BR", ".RB", ".PP"
                 ]
                 .contains(&word),
                 "{line}"

@@ -1,15 +1,24 @@
 //! What all manual pages share: their head, and text that troff takes literally.
 
-/// The first line of a page.
+/// The first lines of a page: nothing is stretched to the margin or hyphenated, since options and
+/// folders are long words that readers copy.
 pub fn title(name: &str, section: u8, about: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!(".TH {name} {section} \"\" \"rsgi {version}\" \"{about}\"\n")
+    format!(".TH {name} {section} \"\" \"rsgi {version}\" \"{about}\"\n.ad l\n.nh\n")
 }
 
-/// Text in which nothing means anything to troff, on one line.
+/// Text in which nothing means anything to troff, on one line. Very long words may be broken behind a comma.
 pub fn escape(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('\n', " ")
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\n', " ");
+    let words = text.split(' ').map(|word| match word.len() > LONG {
+        true => word.replace(',', ",\\:"),
+        false => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
+
+/// Longer words do not fit beside others.
+const LONG: usize = 30;
 
 /// A paragraph's line: escaped, and no control line whatever it begins with.
 pub fn line(text: &str) -> String {
@@ -34,7 +43,7 @@ pub mod tests {
             let word = line.split(' ').next().unwrap();
             assert!(
                 [
-                    ".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".PP", ".nf", ".fi", ".RS", ".RE"
+                    ".TH", ".ad", ".nh", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".PP", ".nf", ".fi", ".RS", ".RE"
                 ]
                 .contains(&word),
                 "{line}"
@@ -44,6 +53,8 @@ pub mod tests {
 
     #[test]
     fn nothing_of_a_text_is_a_request() {
+        let long = "server=SERVER,key=KEY[,addr=ADDRESS]";
+        assert_eq!(super::escape(long), "server=SERVER,\\:key=KEY[,\\:addr=ADDRESS]");
         assert_eq!(super::line(".ini - a\\b"), "\\&.ini \\- a\\eb\n");
         check(&super::verbatim("'x\n.y\n"));
     }

@@ -154,7 +154,8 @@ mod tests {
         assert!(is_ours("plugin stream late") && !is_ours("late"));
         keep("plugin stream late".into(), left);
         let_go();
-        assert_eq!(socket("late", SockType::Stream, make).unwrap().as_raw_fd(), number);
+        let late = socket("late", SockType::Stream, make).unwrap();
+        assert_eq!(late.as_raw_fd(), number);
         assert_ne!(socket("late", SockType::Stream, make).unwrap().as_raw_fd(), number);
     }
 

@@ -108,7 +108,11 @@ pub fn load(
     }
     match late_command(&collected, &settings) {
         Some(Startup::Checked) => {
-            host.say("the configuration has no mistake");
+            let is_alone = collected.directives.iter().all(|d| d.key == "check-config");
+            host.say(match is_alone {
+                true => "there is no configuration to check: rsgi --check-config FILE",
+                false => "the configuration has no mistake",
+            });
             Ok(Startup::Checked)
         }
         Some(startup) => Ok(startup),

@@ -6,7 +6,7 @@ mod model;
 mod screen;
 mod source;
 
-use crate::say;
+use crate::{control, say};
 use frame::{Column, Order};
 use model::Snapshot;
 use std::ffi::OsString;
@@ -28,10 +28,7 @@ struct Wish {
 pub fn run(arguments: &[OsString]) -> u8 {
     let wish = match wish(arguments) {
         Ok(Some(wish)) => wish,
-        Ok(None) => {
-            print!("{USAGE}");
-            return 0;
-        }
+        Ok(None) => return control::write(USAGE),
         Err(problem) => {
             say!("rsgi top: {problem}");
             return 1;
@@ -82,7 +79,7 @@ fn watch(wish: &Wish) -> Result<(), String> {
     let mut order = Order::default();
     let mut now = Snapshot::parse(&source::read(&address)?)?;
     if wish.once {
-        println!("{}", frame::lines(&now, None, order).join("\n"));
+        control::print(&frame::lines(&now, None, order).join("\n"));
         return Ok(());
     }
     let screen = screen::Screen::open()?;

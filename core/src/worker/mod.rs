@@ -9,11 +9,13 @@ pub mod events;
 mod exec;
 pub mod offload;
 pub mod offload_engine;
+pub mod plugin_protocol;
 pub mod poll;
 pub mod serve;
 
 use crate::decimal::Decimal;
 use crate::plugin::hooks;
+use crate::plugin::inside::Brought;
 use crate::request::Core;
 use crate::server::{self, Server, server, worker_id};
 use crate::shared::int;
@@ -464,14 +466,9 @@ fn begin_leaving(shared: &Cores) {
         shared.poll.stop_accepting();
         procname::state(State::Leaving);
         let id = worker_id();
-        server
-            .shared
-            .worker_slot(id)
-            .leaving
-            .store(std::process::id() as i32, Ordering::Release);
         // SAFETY: the record of this worker in shared memory.
         unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(0, Ordering::Release) };
-        process::notify_master();
+        process::tell_leaving();
         if process::is_last_generation() {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {
@@ -551,7 +548,7 @@ fn own_goodbye(requests: u64, is_at_rest: bool) -> bool {
     };
     if is_at_rest && CALLED_AT.swap(requests, Ordering::Relaxed) != requests {
         // SAFETY: as its contract says: a thread that serves requests, none under way in it.
-        unsafe { hook() };
+        Brought::of(c"function gbcw_hook", hook).call(|hook| unsafe { hook() });
     }
     true
 }

@@ -4,6 +4,7 @@
 
 mod areas;
 mod bridge;
+mod carried;
 mod discover;
 mod engine;
 mod gunicorn;

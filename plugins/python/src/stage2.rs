@@ -2,6 +2,7 @@
 //! hooks. Runs in the process that needs Python first: mostly the master, in `init`.
 
 use crate::bridge::{Hooks, SYMBOL, Start, StartFn, VERSION};
+use crate::carried;
 use crate::discover::{self, Interpreter, User};
 use crate::options;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
@@ -140,33 +141,40 @@ fn open_library(file: &Path, flags: std::ffi::c_int) -> Result<(), libloading::E
     Ok(())
 }
 
-/// The abi3 core lies beside this very file.
+/// The abi3 core lies in this very file, or beside it.
 fn open_core() -> Result<Library, HookError> {
-    let folder = own_folder().unwrap_or_default();
-    let names = ["libpython_abi3.so", "python_abi3.so"];
-    let Some(file) = names.iter().map(|n| folder.join(n)).find(|f| f.is_file()) else {
-        return Err(HookError::new(format!(
-            "{} is not in {}: install it beside python_plugin.so",
-            names[0],
-            folder.display()
-        )));
-    };
+    let own = own_file().unwrap_or_default();
+    let carried = carried::second_stage(&own)
+        .map_err(|e| HookError::new(format!("cannot take python_abi3.so out of {}: {e}", own.display())))?;
+    let file = carried.map_or_else(|| beside(&own), Ok)?;
     // SAFETY: our own second stage; its constructors do nothing.
     unsafe { Library::open(Some(&file), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|e| HookError::new(format!("cannot open {}: {e}", file.display())))
 }
 
-/// The folder this shared object was loaded from.
-fn own_folder() -> Option<PathBuf> {
+fn beside(own: &Path) -> Result<PathBuf, HookError> {
+    let own = own.canonicalize().unwrap_or_else(|_| own.to_path_buf());
+    let folder = own.parent().unwrap_or(Path::new(""));
+    let names = ["libpython_abi3.so", "python_abi3.so"];
+    let found = names.iter().map(|n| folder.join(n)).find(|f| f.is_file());
+    found.ok_or_else(|| {
+        HookError::new(format!(
+            "{} is not in {}: install it beside python_plugin.so",
+            names[0],
+            folder.display()
+        ))
+    })
+}
+
+/// The file this shared object was loaded from.
+fn own_file() -> Option<PathBuf> {
     // SAFETY: all-zero is a valid Dl_info.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
     // SAFETY: any address inside this object will do; `info` is filled when the result is not 0.
-    if unsafe { libc::dladdr(own_folder as *const libc::c_void, &mut info) } == 0 || info.dli_fname.is_null() {
+    if unsafe { libc::dladdr(own_file as *const libc::c_void, &mut info) } == 0 || info.dli_fname.is_null() {
         return None;
     }
     // SAFETY: a NUL-terminated name that the dynamic linker owns.
-    let name = unsafe { std::ffi::CStr::from_ptr(info.dli_fname) };
-    let file = Path::new(OsStr::from_bytes(name.to_bytes()));
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-    file.parent().map(Path::to_path_buf)
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    Some(OsStr::from_bytes(name.to_bytes()).into())
 }

@@ -4,6 +4,7 @@
 mod busyness;
 pub mod plugin;
 
+use crate::plugin::inside::Brought;
 use crate::settings::Processes;
 use busyness::Busyness;
 use rsgi_plugin_api::abi::UwsgiCheaperFn;
@@ -36,7 +37,7 @@ enum Algorithm {
     /// Only the operator decides (FIFO, signals).
     Manual,
     /// A plugin decides.
-    Plugin(UwsgiCheaperFn),
+    Plugin(Brought<UwsgiCheaperFn>),
 }
 
 /// What the server does at one moment.
@@ -178,7 +179,7 @@ impl ScalingPolicy {
         if let Algorithm::Plugin(func) = self.algorithm {
             let can_spawn = self.soft_limit == 0 || load.resident < self.soft_limit;
             // SAFETY: in the master, once a second, as the header states.
-            return match unsafe { func(i32::from(can_spawn)) } {
+            return match func.call(|func| unsafe { func(i32::from(can_spawn)) }) {
                 0 => Change::Keep,
                 n if n > 0 => Change::Add(n.unsigned_abs() as usize),
                 _ => Change::Remove,

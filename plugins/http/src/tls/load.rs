@@ -46,7 +46,11 @@ fn file(path: &Path, why: impl Into<String>) -> LoadError {
 
 fn pem_error(path: &Path, error: &pem::Error, wanted: &str) -> LoadError {
     match error {
-        pem::Error::Io(e) => file(path, e.to_string()),
+        pem::Error::Io(e) => {
+            let text = e.to_string();
+            let why = text.split(" (os error").next().unwrap_or(&text);
+            file(path, format!("{why}: name a file with the {wanted} in PEM form"))
+        }
         pem::Error::NoItemsFound => file(path, format!("no {wanted} in PEM form there")),
         e => file(path, format!("broken PEM: {e}")),
     }
