@@ -59,6 +59,7 @@ static void answer(struct uwsgi_thread *thread) {
 }
 
 static int init(void) {
+    uwsgi.honour_range = !getenv("BROUGHT_GOODBYE");
     if (port && !uwsgi_thread_new(answer)) exit(1);
     return 0;
 }
@@ -126,12 +127,23 @@ static void packed(struct wsgi_request *req) {
     free(text);
 }
 
+static void range(struct wsgi_request *req) {
+    struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+    if (req->range_to && uwsgi_response_prepare_headers_int(req, 206)) return;
+    if (req->range_to) uwsgi_response_add_content_range(req, req->range_from, req->range_to, 16);
+    uwsgi_buffer_num64(ub, req->range_from);
+    uwsgi_buffer_append(ub, (char *) " ", 1);
+    uwsgi_buffer_num64(ub, req->range_to);
+    say(req, ub);
+}
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req) || current_wsgi_req() != req) return -1;
     if (!req->uh->pktsize) return -1;
     uwsgi_response_prepare_headers(req, (char *) "200 OK", 6);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/range", 6)) range(req);
     return UWSGI_OK;
 }
 

@@ -107,3 +107,26 @@ fn sockets_of_a_plugin_survive_reloads() {
     }
     assert!(!server.log().contains("already in use"), "{}", server.log());
 }
+
+#[test]
+fn ranges_are_told_to_those_who_honour_them() {
+    let ask = |server: &Server, range: &str| {
+        let request = format!("GET /range HTTP/1.1\r\nHost: x\r\nRange: {range}\r\n\r\n");
+        let answer = http::exchange(server.port(), request.as_bytes());
+        (
+            answer.status,
+            answer.header("content-range").unwrap_or_default().to_owned(),
+            answer.text(),
+        )
+    };
+    let server = setup(&[]).start();
+    assert_eq!(ask(&server, "bytes=2-5"), (206, "bytes 2-5/16".into(), "2 5".into()));
+    assert_eq!(
+        ask(&server, "bytes=4-400"),
+        (206, "bytes 4-15/16".into(), "4 400".into())
+    );
+    assert_eq!(ask(&server, "bytes=4-"), (200, String::new(), "0 0".into()));
+    assert_eq!(server.get("/range").text(), "0 0");
+    let server = setup(&[]).env("BROUGHT_GOODBYE", "1").start();
+    assert_eq!(ask(&server, "bytes=2-5").2, "0 0");
+}
