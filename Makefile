@@ -116,8 +116,12 @@ vendor: ## the crates of the build in vendor/, for builds without a network
 	mkdir -p .cargo
 	$(CARGO) vendor --locked vendor > .cargo/config.toml
 
-dist: ## the source of the last commit as rsgi-VERSION.tar.gz, in target
-	git archive --prefix=rsgi-$(VERSION)/ -o $(RELEASE)/../rsgi-$(VERSION).tar.gz HEAD
+dist: ## the source of the last commit (or of this tarball) as rsgi-VERSION.tar.gz, in target
+	@mkdir -p $(RELEASE)
+	@if git ls-files --error-unmatch Makefile >/dev/null 2>&1; \
+	then git archive --prefix=rsgi-$(VERSION)/ -o $(RELEASE)/../rsgi-$(VERSION).tar.gz HEAD; \
+	else tar -czf $(RELEASE)/../rsgi-$(VERSION).tar.gz --exclude=./target --transform 's|^\.|rsgi-$(VERSION)|' .; fi
+	@echo $(RELEASE)/../rsgi-$(VERSION).tar.gz
 
 deb: ## Debian packages, in target/deb (needs dpkg-dev); NO_BUILD=1: of what was built before
 	@[ -n "$(NO_BUILD)" ] || $(MAKE) build PREFIX=/usr LIBDIR=/usr/lib
@@ -127,7 +131,7 @@ deb-check: deb ## lintian, and install, run and purge them in a new Debian (as r
 	packaging/deb/check.sh $(RELEASE)/../deb $(RELEASE)/../deb-root
 
 rpm-check: $(RELEASE)/rsgi ## RPMs of what was built, by the spec, in target/rpm: judged and tried (needs rpm, rpm2cpio, cpio; rpmlint)
-	@$(MAKE) -s dist
+	@$(MAKE) -s dist >/dev/null
 	@RELEASE=$(RELEASE) SOURCES=$(RELEASE)/.. packaging/rpm/check.sh $(RELEASE)/../rpm
 
 arch-check: $(RELEASE)/rsgi ## packages for Arch of what was built, by the PKGBUILD, in target/arch: tried (needs makepkg)
