@@ -1,5 +1,6 @@
 //! Sources of time that plugins bring (`--clock NAME`), for all that asks `uwsgi_now()` and `uwsgi_micros()`.
 
+use crate::plugin::inside::Brought;
 use rsgi_plugin_api::abi::UwsgiClock;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -57,10 +58,12 @@ pub fn now() -> Duration {
         // SAFETY: a record that stays; its functions may be called anywhere, by the header.
         unsafe {
             if let Some(microseconds) = (*used).microseconds {
-                return Duration::from_micros(microseconds());
+                let now = Brought::of(c"clock", microseconds).call(|microseconds| microseconds());
+                return Duration::from_micros(now);
             }
             if let Some(seconds) = (*used).seconds {
-                return Duration::from_secs(seconds().max(0).unsigned_abs());
+                let now = Brought::of(c"clock", seconds).call(|seconds| seconds());
+                return Duration::from_secs(now.max(0).unsigned_abs());
             }
         }
     }

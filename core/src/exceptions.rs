@@ -1,6 +1,7 @@
 //! Handlers of uncaught exceptions (`--exception-handler`): what a plugin brings, a packet about each exception, and the
 //! thread of a worker that hands it over. The request never waits for a handler.
 
+use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use crate::request::vars;
 use crate::say;
@@ -20,12 +21,12 @@ const WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The kinds of handlers that plugins bring.
-pub static KINDS: Offered<UwsgiExceptionFn> = Offered::none();
+pub static KINDS: Offered<Brought<UwsgiExceptionFn>> = Offered::none();
 
 /// One `--exception-handler`.
 struct Handler {
     label: String,
-    func: UwsgiExceptionFn,
+    func: Brought<UwsgiExceptionFn>,
     record: *mut UwsgiExceptionHandlerInstance,
 }
 
@@ -134,7 +135,9 @@ fn handle_all(packets: &Receiver<Vec<u8>>) {
     while let Ok(mut packet) = packets.recv() {
         for handler in HANDLERS.get().into_iter().flatten() {
             // SAFETY: called as the header states, with a packet that lives during the call.
-            let outcome = unsafe { (handler.func)(handler.record, packet.as_mut_ptr().cast(), packet.len()) };
+            let outcome = handler
+                .func
+                .call(|func| unsafe { func(handler.record, packet.as_mut_ptr().cast(), packet.len()) });
             if outcome != 0 {
                 say!("exception-handler {}: failed ({outcome})", handler.label);
             }

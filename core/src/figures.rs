@@ -5,7 +5,9 @@ use crate::cache::{self, Cache};
 use crate::server::{Server, keep, view};
 use crate::stats::snapshot::{DaemonStats, queue_of};
 use crate::{locks, shared, spooler};
+use nix::fcntl::OFlag;
 use rsgi_plugin_api::abi::{UwsgiCache, UwsgiDaemon, UwsgiShared, UwsgiSpooler, UwsgiThread};
+use std::os::fd::IntoRawFd;
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 
@@ -65,10 +67,27 @@ pub fn install(server: &Server) {
         (*view).shared = records::<UwsgiShared>(1);
         if let Some(shared) = (*view).shared.as_mut() {
             shared.worker_signal_pipe = [-1, -1];
+            if crate::stats::push::plugin::is_used() {
+                empty_pipe(server, shared);
+            }
         }
         if !server.settings.logging.alarms.is_empty() {
             (*view).alarm_thread = records::<UwsgiThread>(1);
         }
+    }
+}
+
+/// Plugins that push figures ask pipes of signals how much waits in them (FIONREAD). Ours are queues in shared memory; an
+/// empty pipe stands for all of them.
+fn empty_pipe(server: &Server, shared: &mut UwsgiShared) {
+    let Ok((reader, writer)) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK) else {
+        return;
+    };
+    let pipe = [reader.into_raw_fd(), writer.into_raw_fd()];
+    shared.worker_signal_pipe = pipe;
+    for worker in 0..=server.shared.worker_count() {
+        // SAFETY: a worker's record in shared memory; nothing was forked yet.
+        unsafe { (*server.shared.worker(worker)).signal_pipe = pipe };
     }
 }
 

@@ -7,6 +7,7 @@ use crate::apps::AppTable;
 use crate::net::listener::{Listener, c_name};
 use crate::settings::Settings;
 use crate::shared::SharedMemory;
+use crate::worker::plugin_protocol::{self, Functions};
 use rsgi_plugin_api::abi::{UwsgiOpt, UwsgiPlugin, UwsgiServer, UwsgiSocket, WsgiRequest};
 use rsgi_protocol::http1::Limits;
 use rsgi_protocol::target::PathRules;
@@ -38,6 +39,8 @@ pub enum SocketProtocol {
     ScgiNph,
     /// Nothing is read: a plugin gets the connection.
     Raw,
+    /// What a plugin of this name reads and writes.
+    Plugin(&'static str),
 }
 
 impl SocketProtocol {
@@ -68,6 +71,7 @@ impl SocketProtocol {
             Self::Scgi => "scgi",
             Self::ScgiNph => "scgi-nph",
             Self::Raw => "raw",
+            Self::Plugin(name) => name,
         }
     }
 }
@@ -85,6 +89,8 @@ pub struct WorkerSocket {
     pub modifier2: u8,
     /// The record that C plugins see; set by [`publish_sockets`].
     pub view: *mut UwsgiSocket,
+    /// What a plugin does there, where it brings the protocol; set by [`publish_sockets`].
+    pub functions: Option<Functions>,
     /// The address as it was asked for: by it the next image finds the socket.
     pub asked: String,
 }
@@ -350,8 +356,11 @@ pub fn publish_settings(settings: &Settings, is_reload: bool) {
     }
 }
 
-/// The sockets, for C plugins; after bind.
-pub fn publish_sockets(sockets: &mut [WorkerSocket], can_offload: bool) {
+/// The sockets, for C plugins; after bind. Plugins set up those that speak their protocols.
+///
+/// # Errors
+/// One line: nobody brings a protocol, or its plugin does not read requests.
+pub fn publish_sockets(sockets: &mut [WorkerSocket], can_offload: bool) -> Result<(), String> {
     let mut head: *mut UwsgiSocket = std::ptr::null_mut();
     for socket in sockets.iter_mut().rev() {
         // SAFETY: all fields are pointers and integers: zero is valid.
@@ -371,6 +380,9 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket], can_offload: bool) {
         record.modifier2 = socket.modifier2;
         record.proto_name = keep(socket.protocol.name());
         record.can_offload = i32::from(can_offload);
+        if let SocketProtocol::Plugin(name) = socket.protocol {
+            socket.functions = Some(plugin_protocol::set_up(name, &mut record)?);
+        }
         record.proto = Some(crate::worker::engine::parse);
         record.next = head;
         socket.view = Box::into_raw(Box::new(record));
@@ -381,6 +393,7 @@ pub fn publish_sockets(sockets: &mut [WorkerSocket], can_offload: bool) {
     }
     // SAFETY: single-threaded start.
     unsafe { (*view()).sockets = head };
+    Ok(())
 }
 
 /// The shared memory, for C plugins.

@@ -158,23 +158,27 @@ extern "C" fn on_leave(_: i32) {
         unsafe { told.write_volatile(0) };
     }
     if LEAVE_AT_ONCE.load(Ordering::Acquire) {
-        // SAFETY: async-signal-safe by POSIX.
-        unsafe { libc::_exit(0) }
+        end_now()
     }
     set_errno(errno);
+}
+
+/// Ends the process in a signal handler.
+fn end_now() -> ! {
+    crate::plugin::inside::record::leave();
+    // SAFETY: async-signal-safe by POSIX.
+    unsafe { libc::_exit(0) }
 }
 
 extern "C" fn on_stop(_: i32) {
     let errno = errno();
     give_order(Order::Stop);
     if !TOLD.load(Ordering::Acquire).is_null() {
-        // SAFETY: async-signal-safe by POSIX.
-        unsafe { libc::_exit(0) }
+        end_now()
     }
     if crate::worker::busy_in_main_thread() && !crate::plugin::hooks::worker_int_in_signal() {
         // the main thread is inside a request and will not come back soon: stop means now
-        // SAFETY: async-signal-safe by POSIX.
-        unsafe { libc::_exit(0) }
+        end_now()
     }
     set_errno(errno);
 }
@@ -208,7 +212,7 @@ extern "C" fn on_stacks(_: i32) {
 
 extern "C" fn on_abort(signal: i32) {
     let errno = errno();
-    crate::plugin::inside::tell(signal);
+    crate::plugin::inside::end::tell(signal);
     if !crate::process::harakiri::write_stacks(true) {
         // SAFETY: async-signal-safe calls: what SIGABRT does without a handler, once this one has returned.
         unsafe {

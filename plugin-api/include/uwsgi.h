@@ -70,6 +70,39 @@
 #include <time.h>
 #include <unistd.h>
 
+/*
+ * Libraries whose headers uWSGI's one brings along, as far as they are installed; plugins use them without including
+ * them. Define RSGI_BARE to leave them out. The build tool links what a plugin uses of them.
+ */
+#if defined(__has_include) && !defined(RSGI_BARE)
+#if __has_include(<openssl/ssl.h>)
+#include <openssl/conf.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#ifndef UWSGI_SSL
+#define UWSGI_SSL
+#endif
+#endif
+#if __has_include(<sys/capability.h>)
+#include <sys/capability.h>
+#ifndef UWSGI_CAP
+#define UWSGI_CAP
+#endif
+#endif
+#if __has_include(<uuid/uuid.h>)
+#include <uuid/uuid.h>
+#ifndef UWSGI_UUID
+#define UWSGI_UUID
+#endif
+#endif
+#if __has_include(<zlib.h>)
+#include <zlib.h>
+#ifndef UWSGI_ZLIB
+#define UWSGI_ZLIB
+#endif
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -79,6 +112,15 @@ extern "C" {
  * ------------------------------------------------------------------------------------------------------------ */
 
 #define UWSGI_PLUGIN_API 1
+/* the uWSGI whose sources this header is for; UWSGI_VERSION, of the build tool, is rsgi's own */
+#ifndef UWSGI_VERSION_BASE
+#define UWSGI_VERSION_BASE 2
+#define UWSGI_VERSION_MAJOR 0
+#define UWSGI_VERSION_MINOR 21
+#define UWSGI_VERSION_REVISION 0
+#define UWSGI_VERSION_CUSTOM "rsgi"
+#endif
+#define UWSGI_PCRE /* patterns: uwsgi_regexp_build() and its kin */
 #define UWSGI_ABI_MAJOR 1
 #define UWSGI_ABI_MINOR 1
 
@@ -319,7 +361,18 @@ struct uwsgi_socket {
     char *proto_name;   /* "uwsgi", "http", ... */
     struct uwsgi_socket *next;
     int (*proto)(struct wsgi_request *); /* for loop engines: 0 a request, 1 more is to come, -1 it is over */
-    uint64_t reserved[15];
+    /* Since 1.1, for the setup function of uwsgi_register_protocol(), which see; of no meaning afterwards. */
+    int (*proto_accept)(struct wsgi_request *, int);                  /* never called: the host accepts */
+    int (*proto_write)(struct wsgi_request *, char *, size_t);
+    int (*proto_write_headers)(struct wsgi_request *, char *, size_t);
+    int (*proto_sendfile)(struct wsgi_request *, int, size_t, size_t); /* never called: files go as bytes do */
+    ssize_t (*proto_read_body)(struct wsgi_request *, char *, size_t);
+    struct uwsgi_buffer *(*proto_prepare_headers)(struct wsgi_request *, char *, uint16_t);
+    struct uwsgi_buffer *(*proto_add_header)(struct wsgi_request *, char *, uint16_t, char *, uint16_t);
+    int (*proto_fix_headers)(struct wsgi_request *);
+    void (*proto_close)(struct wsgi_request *);
+    void (*proto_thread_fixup)(struct uwsgi_socket *, int);           /* never called: cores share nothing */
+    uint64_t reserved[5];
 };
 
 /* A loaded application. */
@@ -450,7 +503,16 @@ struct wsgi_request {
     char *buffer;                /* uh->pktsize bytes of what the request came in: a uwsgi packet's body, a head */
     int do_not_account;          /* these two are of no effect */
     int do_not_account_avg_rt;
-    uint64_t reserved[14];
+    /* Since 1.1: these eight are for functions of uwsgi_register_protocol(). */
+    size_t write_pos;            /* bytes that proto_write has written of what it was given */
+    uint64_t proto_parser_pos;   /* these five: the parser's own, kept from call to call; 0 at first */
+    uint64_t proto_parser_move;
+    int64_t proto_parser_status;
+    void *proto_parser_buf;      /* from malloc(): the host frees it with the connection */
+    uint64_t proto_parser_buf_size;
+    int proto_parser_eof;
+    struct uwsgi_buffer *headers; /* in proto_fix_headers: the head so far */
+    uint64_t reserved[6];
 };
 #define UWSGI_VIA_SENDFILE 1
 #define UWSGI_VIA_ROUTE 2
@@ -654,7 +716,9 @@ struct uwsgi_server {
     int (*wait_read_hook)(int fd, int timeout);  /* seconds; 1 ready, 0 timeout, -1 error */
     int (*wait_write_hook)(int fd, int timeout);
     int (*wait_read2_hook)(int fd0, int fd1, int timeout, int *which);
-    void (*gbcw_hook)(void);         /* runs in the master before it stops workers gracefully */
+    void (*gbcw_hook)(void);         /* [worker] has done enough (--max-requests and its kin): called between two requests
+                                        in place of the host's own way to replace it, in any thread that serves; it
+                                        ends the worker with uwsgi_exit(), or returns, and is called again later */
     struct wsgi_request *(*current_wsgi_req)(void);
     int apps_wanted;                 /* a request plugin adds 1 for each app that its options name */
     int file_wrapper;                /* reserved */
@@ -950,7 +1014,7 @@ int uwsgi_buffer_append_keynum(struct uwsgi_buffer *, char *, uint16_t, int64_t)
 int uwsgi_buffer_append_valnum(struct uwsgi_buffer *, int64_t);
 int uwsgi_buffer_set_uh(struct uwsgi_buffer *, uint8_t modifier1, uint8_t modifier2); /* fills the first 4 bytes */
 int uwsgi_buffer_send(struct uwsgi_buffer *, int fd);       /* writes all; blocks up to socket-timeout */
-void uwsgi_buffer_map(struct uwsgi_buffer *, char *, size_t); /* the buffer shows foreign memory; do not grow it */
+void uwsgi_buffer_map(struct uwsgi_buffer *, char *, size_t); /* memory of malloc() in place of what it had, which is freed */
 struct uwsgi_buffer *uwsgi_buffer_from_file(char *file);    /* NULL: cannot be read (errno) */
 
 /* ------------------------------------------------------------------------------------------------------------
@@ -1724,7 +1788,8 @@ struct uwsgi_shared {
     uint64_t load;           /* connections that wait, of the longest queue */
     uint64_t backlog;        /* the same */
     uint64_t backlog_errors; /* 0: the system does not tell */
-    int worker_signal_pipe[2]; /* -1: raise signals with uwsgi_signal_send() */
+    int worker_signal_pipe[2]; /* this and signal_pipe of workers: with --stats-push of a plugin's kind an empty pipe, for
+                                  FIONREAD, else -1 and 0: raise signals with uwsgi_signal_send() */
     uint64_t reserved[16];
 };
 #define ushared uwsgi.shared
@@ -1771,6 +1836,43 @@ void uwsgi_destroy_request(struct wsgi_request *);
 void uwsgi_loop_cores_run(void *(*func)(void *));
 /* First thing in such a thread: uwsgi.current_wsgi_req() is the request from now on. */
 void uwsgi_setup_thread_req(long core, struct wsgi_request *);
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: protocols (layer 3): what is spoken on sockets.
+ * ------------------------------------------------------------------------------------------------------------ */
+struct uwsgi_protocol;
+/* [master] in on_load: --protocol NAME. setup is called for each such socket, before the first fork, and sets functions:
+ *   proto                 has to be there. Reads what has come (req->fd, non-blocking) and returns UWSGI_OK: it is a
+ *                         request, whose variables lie in req->buffer as in a uwsgi packet (proto_base_add_uwsgi_var),
+ *                         req->uh->pktsize bytes of them; UWSGI_AGAIN: call it again when more has come; -1: close it.
+ *                         A body is CONTENT_LENGTH bytes long; what of it was read already is proto_parser_remains bytes
+ *                         at proto_parser_remains_buf. req->uh->modifier1 selects the plugin.
+ *   proto_prepare_headers, proto_add_header   bytes for a status ("200 OK") and a header, in a new buffer that the host
+ *                         destroys; NULL: it cannot be said. Left out: as HTTP/1.x has it.
+ *   proto_fix_headers     ends the head in req->headers: 0, or -1. Left out: the empty line of HTTP.
+ *   proto_write           sends bytes from req->write_pos on, which it moves: UWSGI_OK: all has left; UWSGI_AGAIN: call it
+ *                         again when the client takes more; -1: the client has gone. Left out: bytes are sent as they are.
+ *   proto_write_headers   the same for the head. Left out: proto_write.
+ *   proto_read_body       as read(2) on req->fd. Left out: read(2).
+ *   proto_close           the last call of a connection, whatever became of it: for what the plugin has made for it. Of
+ *                         req only fd, socket and proto_parser_* are there; fd is the host's to close.
+ * All are called in workers, on the thread of the request; proto_close on any. A connection has one request; a worker
+ * whose applications run on an event loop does not serve such sockets. NULL: the name or the function is missing. */
+struct uwsgi_protocol *uwsgi_register_protocol(char *name, void (*setup)(struct uwsgi_socket *));
+/* [worker] For such functions. Appends a variable to req->buffer, in add_uwsgi_header as a header of HTTP (user-agent
+ * becomes HTTP_USER_AGENT): the bytes that it takes, which the caller adds to req->uh->pktsize; 0: there is no room. */
+uint16_t proto_base_add_uwsgi_var(struct wsgi_request *, char *key, uint16_t keylen, char *val, uint16_t vallen);
+uint16_t proto_base_add_uwsgi_header(struct wsgi_request *, char *key, uint16_t keylen, char *val, uint16_t vallen);
+/* What is done where a function is left out, and (cgi) the status as CGI has it. */
+struct uwsgi_buffer *uwsgi_proto_base_prepare_headers(struct wsgi_request *, char *, uint16_t);
+struct uwsgi_buffer *uwsgi_proto_base_cgi_prepare_headers(struct wsgi_request *, char *, uint16_t);
+struct uwsgi_buffer *uwsgi_proto_base_add_header(struct wsgi_request *, char *, uint16_t, char *, uint16_t);
+int uwsgi_proto_base_fix_headers(struct wsgi_request *);
+int uwsgi_proto_base_write(struct wsgi_request *, char *, size_t);
+int uwsgi_proto_base_write_header(struct wsgi_request *, char *, size_t);
+ssize_t uwsgi_proto_base_read_body(struct wsgi_request *, char *, size_t);
+/* No body. */
+ssize_t uwsgi_proto_noop_read_body(struct wsgi_request *, char *, size_t);
 
 /* ------------------------------------------------------------------------------------------------------------
  * Since 1.1: transformations (layer 2): what is made of an answer's body on its way to the client. [request]
@@ -1963,6 +2065,92 @@ int uwsgi_count_options(struct uwsgi_option *);          /* [any] rows in front 
 int uwsgi_list_has_str(char *words, char *word);         /* [any] 1: it is one of the words, which spaces part */
 char *uwsgi_concat2nn(char *, int, char *, int, int *len); /* [any] as uwsgi_concat2n(), with the length */
 int uwsgi_legion_i_am_the_lord(char *name);              /* [any] 0: there are no legions */
+/* [request] that of this thread */
+static inline struct wsgi_request *current_wsgi_req(void) { return uwsgi.current_wsgi_req(); }
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Since 1.1: with zlib and OpenSSL (layer 3), where their headers are installed. [any] Part of the plugin, not of the host.
+ * ------------------------------------------------------------------------------------------------------------ */
+extern char gzheader[10]; /* what a gzip document begins with */
+#ifdef UWSGI_ZLIB
+static inline void uwsgi_crc32(uint32_t *sum, char *data, size_t len) {
+    *sum = (uint32_t) crc32(*sum, (const Bytef *) data, (uInt) len);
+}
+/* Begins a raw stream, with a dictionary or NULL; 0, or -1. */
+static inline int uwsgi_deflate_init(z_stream *z, char *dictionary, size_t len) {
+    memset(z, 0, sizeof(z_stream));
+    if (deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK) return -1;
+    return dictionary && deflateSetDictionary(z, (const Bytef *) dictionary, (uInt) len) != Z_OK ? -1 : 0;
+}
+/* The next part of the stream, complete for a reader; data NULL: its end. New memory, yours; NULL: it failed. */
+static inline char *uwsgi_deflate(z_stream *z, char *data, size_t len, size_t *packed) {
+    size_t room = deflateBound(z, (uLong) len) + 64;
+    char *text = (char *) uwsgi_malloc(room);
+    z->next_in = (Bytef *) data;
+    z->avail_in = (uInt) len;
+    z->next_out = (Bytef *) text;
+    z->avail_out = (uInt) room;
+    for (;;) {
+        int ret = deflate(z, data ? Z_SYNC_FLUSH : Z_FINISH);
+        if (ret == Z_STREAM_END || (data && ret == Z_OK && z->avail_out > 0)) break;
+        size_t used = room - z->avail_out;
+        char *larger = ret == Z_OK ? (char *) realloc(text, room * 2) : NULL;
+        if (!larger) {
+            free(text);
+            return NULL;
+        }
+        text = larger;
+        room *= 2;
+        z->next_out = (Bytef *) text + used;
+        z->avail_out = (uInt) (room - used);
+    }
+    *packed = room - z->avail_out;
+    if (!data) deflateEnd(z);
+    return text;
+}
+/* These make the body of a gzip document: begin; each part; the end, which is appended to a buffer (size: of all parts). */
+static inline int uwsgi_gzip_prepare(z_stream *z, char *dictionary, size_t len, uint32_t *sum) {
+    *sum = (uint32_t) crc32(0, NULL, 0);
+    return uwsgi_deflate_init(z, dictionary, len);
+}
+static inline char *uwsgi_gzip_chunk(z_stream *z, uint32_t *sum, char *data, size_t len, size_t *packed) {
+    uwsgi_crc32(sum, data, len);
+    return uwsgi_deflate(z, data, len, packed);
+}
+static inline int uwsgi_gzip_fix(z_stream *z, uint32_t sum, struct uwsgi_buffer *ub, size_t size) {
+    size_t packed = 0;
+    char *last = uwsgi_deflate(z, NULL, 0, &packed);
+    int ret = !last || uwsgi_buffer_append(ub, last, packed) || uwsgi_buffer_u32le(ub, sum)
+              || uwsgi_buffer_u32le(ub, (uint32_t) size);
+    free(last);
+    return ret ? -1 : 0;
+}
+/* The whole of a gzip document, in a new buffer, yours; NULL: it failed. */
+static inline struct uwsgi_buffer *uwsgi_gzip(char *data, size_t len) {
+    z_stream z;
+    uint32_t sum;
+    size_t packed = 0;
+    if (uwsgi_gzip_prepare(&z, NULL, 0, &sum)) return NULL;
+    char *text = uwsgi_gzip_chunk(&z, &sum, data, len, &packed);
+    struct uwsgi_buffer *ub = uwsgi_buffer_new(packed + 32);
+    if (!text || uwsgi_buffer_append(ub, gzheader, 10) || uwsgi_buffer_append(ub, text, packed)
+        || uwsgi_gzip_fix(&z, sum, ub, len)) {
+        uwsgi_buffer_destroy(ub);
+        ub = NULL;
+    }
+    free(text);
+    return ub;
+}
+#endif
+#ifdef UWSGI_SSL
+/* The digest of a text, 16 and 20 bytes, into dst; dst, or NULL: it failed. */
+static inline char *uwsgi_md5(char *text, size_t len, char *dst) {
+    return EVP_Digest(text, len, (unsigned char *) dst, NULL, EVP_md5(), NULL) == 1 ? dst : NULL;
+}
+static inline char *uwsgi_sha1(char *text, size_t len, char *dst) {
+    return EVP_Digest(text, len, (unsigned char *) dst, NULL, EVP_sha1(), NULL) == 1 ? dst : NULL;
+}
+#endif
 
 #ifdef __cplusplus
 }

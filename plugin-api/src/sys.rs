@@ -8,6 +8,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 unsafe extern "C" {
     pub static mut uwsgi: UwsgiServer;
+    pub static gzheader: [u8; 10];
     pub fn uwsgi_log_str(text: *const c_char, len: usize);
     pub fn log_request(a0: *mut WsgiRequest);
     pub fn uwsgi_register_logger(
@@ -607,6 +608,38 @@ unsafe extern "C" {
         vallen: *mut u64,
         expires: *mut u64,
     ) -> *mut c_char;
+    pub fn uwsgi_register_protocol(
+        name: *mut c_char,
+        setup: Option<unsafe extern "C" fn(*mut UwsgiSocket)>,
+    ) -> *mut UwsgiProtocol;
+    pub fn proto_base_add_uwsgi_var(
+        req: *mut WsgiRequest,
+        key: *mut c_char,
+        keylen: u16,
+        val: *mut c_char,
+        vallen: u16,
+    ) -> u16;
+    pub fn proto_base_add_uwsgi_header(
+        req: *mut WsgiRequest,
+        key: *mut c_char,
+        keylen: u16,
+        val: *mut c_char,
+        vallen: u16,
+    ) -> u16;
+    pub fn uwsgi_proto_base_prepare_headers(req: *mut WsgiRequest, s: *mut c_char, len: u16) -> *mut UwsgiBuffer;
+    pub fn uwsgi_proto_base_cgi_prepare_headers(req: *mut WsgiRequest, s: *mut c_char, len: u16) -> *mut UwsgiBuffer;
+    pub fn uwsgi_proto_base_add_header(
+        req: *mut WsgiRequest,
+        key: *mut c_char,
+        keylen: u16,
+        val: *mut c_char,
+        vallen: u16,
+    ) -> *mut UwsgiBuffer;
+    pub fn uwsgi_proto_base_fix_headers(req: *mut WsgiRequest) -> c_int;
+    pub fn uwsgi_proto_base_write(req: *mut WsgiRequest, buf: *mut c_char, len: usize) -> c_int;
+    pub fn uwsgi_proto_base_write_header(req: *mut WsgiRequest, buf: *mut c_char, len: usize) -> c_int;
+    pub fn uwsgi_proto_base_read_body(req: *mut WsgiRequest, buf: *mut c_char, len: usize) -> isize;
+    pub fn uwsgi_proto_noop_read_body(req: *mut WsgiRequest, buf: *mut c_char, len: usize) -> isize;
     pub fn uwsgi_register_loop(name: *mut c_char, func: Option<unsafe extern "C" fn()>);
     pub fn find_first_available_wsgi_req() -> *mut WsgiRequest;
     pub fn uwsgi_async_queue_is_full(now: time_t);

@@ -20,6 +20,7 @@ trap 'rm -rf "$work"' EXIT
 # exports.txt, so that nothing can be forgotten.
 cp "$header" "$work/uwsgi.h"
 {
+    echo '#define RSGI_BARE'
     echo '#include "uwsgi.h"'
     echo '#undef exit'
     sed -nE 's/^(struct|union) (__attribute__\(\([a-z]+\)\) )?([a-z_]+) \{.*/\1 \3/p' "$header" | sort -u |

@@ -7,7 +7,9 @@ use std::io::{Read, Write};
 
 /// A server of the plugin, which will go wrong as it is said.
 fn setup(crash: &str) -> Setup {
-    let setup = Setup::new().file("crash", crash);
+    let setup = Setup::new()
+        .file("crash", crash)
+        .file("crash.h", include_str!("../c/crash.h"));
     build_plugin(setup.dir(), "crasher.c", include_str!("../c/crasher.c"));
     let file = setup.dir().join("crash").display().to_string();
     setup
@@ -31,11 +33,14 @@ fn line(hook: &str, way: &str) -> String {
         "abort" => format!("plugin crasher: abort in its hook {hook}"),
         "exit" => format!("plugin crasher: exit(7) in its hook {hook}"),
         "c-exit" => format!("plugin crasher: exit() in its hook {hook}"),
+        "_exit" => format!("plugin crasher: _exit(7) in its hook {hook} ("),
         _ => format!("plugin crasher: over time in its hook {hook}"),
     }
 }
 
-const WAYS: [&str; 4] = ["segv", "abort", "exit", "c-exit"];
+const WAYS: [&str; 5] = ["segv", "abort", "exit", "c-exit", "_exit"];
+/// Those of a process that nobody watches.
+const LONE_WAYS: &[&str] = WAYS.split_last().unwrap().1;
 
 /// Asks, whether there is an answer or not.
 fn ask(port: u16, path: &str) {
@@ -71,7 +76,7 @@ fn in_hooks_of_the_start_the_server_ends_with_one_line() {
         "when_ready",
     ];
     std::thread::scope(|scope| {
-        for way in WAYS {
+        for way in LONE_WAYS {
             scope.spawn(move || {
                 for hook in hooks {
                     let ended = setup(&format!("{hook} {way}")).run();
@@ -193,7 +198,7 @@ fn in_mules_and_spoolers_another_one_comes() {
 #[test]
 fn in_hooks_of_the_master_it_ends_with_one_line() {
     for hook in ["master_cycle", "child_exit"] {
-        for way in WAYS {
+        for way in LONE_WAYS {
             let mut server = setup(&format!("{hook} {way}")).start();
             let workers = server.workers();
             if hook == "child_exit" {

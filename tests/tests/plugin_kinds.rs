@@ -2,7 +2,7 @@
 
 use rsgi_tests::http::get;
 use rsgi_tests::{Server, Setup, program, wait_for};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
@@ -265,6 +265,24 @@ fn loop_engine() {
 }
 
 #[test]
+fn protocol() {
+    let server = with("protocol", "line")
+        .args(["--protocol", "line", "--socket", "127.0.0.1:0"])
+        .start();
+    assert_eq!(spoken(&server, 0, "/menu"), "you asked for /menu");
+}
+
+/// What comes back for a line on a socket.
+fn spoken(server: &Server, socket: usize, line: &str) -> String {
+    let mut stream = server.connect(server.port_of_socket(socket));
+    stream.write_all(line.as_bytes()).expect("it takes it");
+    stream.write_all(b"\n").expect("it takes it");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    text
+}
+
+#[test]
 fn exception_handler() {
     let app = "def application(env, start): raise ValueError('broken')\n";
     let setup = with("exception-handler", "report").wsgi(app);
@@ -351,6 +369,8 @@ fn more_kinds_in_rust() {
     server.get("/one");
     server.wait_log("pushed 1 json true\n", 1);
     assert_eq!(in_rust(&["--loop", "turns"]).start().get("/loop").text(), "Hello /loop");
+    let line = in_rust(&["--protocol", "path", "--socket", "127.0.0.1:0"]).start();
+    assert_eq!(spoken(&line, 1, "/half"), "Hello /half");
     let mut own = in_rust(&[]).env("KINDS_WORKER", "mine").start_unready();
     own.wait_log("a worker of its own: mine\n", 1);
     let port = free_port().to_string();

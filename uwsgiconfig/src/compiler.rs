@@ -214,6 +214,7 @@ pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool
     if plugin.sources.iter().any(|s| is_cpp(s)) {
         command.arg("-lstdc++");
     }
+    command.args(libraries_at_hand(&compiler));
     if loud {
         crate::tell(&format!("{command:?}"));
     }
@@ -222,6 +223,26 @@ pub fn build_loudly(target: &Path, name: Option<&str>, output: &Path, loud: bool
         after(&target.join("uwsgiplugin.py"), line, output)?;
     }
     Ok(file)
+}
+
+/// Libraries that are part of uWSGI's server, so that plugins written for it use them without naming them. Those that
+/// are installed are offered to the linker, which takes what the plugin does use.
+fn libraries_at_hand(compiler: &[String]) -> Vec<String> {
+    let mut flags = vec!["-Wl,--push-state,--as-needed".to_owned()];
+    for name in ["m", "z", "pcre", "cap", "uuid", "yaml", "yajl", "ssl", "crypto", "xml2"] {
+        let file = format!("lib{name}.so");
+        let asked = Command::new(&compiler[0])
+            .args(&compiler[1..])
+            .arg(format!("-print-file-name={file}"))
+            .stderr(Stdio::null())
+            .output();
+        // what the compiler does not know it says as it was asked
+        if asked.is_ok_and(|found| found.status.success() && found.stdout.trim_ascii() != file.as_bytes()) {
+            flags.push(format!("-l{name}"));
+        }
+    }
+    flags.push("-Wl,--pop-state".to_owned());
+    flags
 }
 
 /// What the description wants done when the plugin is there.

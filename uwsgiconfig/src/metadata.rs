@@ -51,10 +51,19 @@ impl Metadata {
     fn of_folder(folder: &Path) -> Result<Self, BuildError> {
         let script = folder.join("uwsgiplugin.py");
         let text = std::fs::read_to_string(&script).map_err(|_| BuildError::NoScript { path: script.clone() })?;
-        let values = match understood(&text, folder) {
-            Ok(values) => values,
-            Err(_) if trusted::allowed() => trusted::values(folder, &script)?,
-            Err(trouble) => {
+        let may_run = trusted::allowed();
+        let (values, trouble) = match understood(&text, folder) {
+            // what a script does beside telling may be what makes a source
+            Ok((values, left_out)) => {
+                let matters = may_run || lacks_source(&values, folder);
+                (values, left_out.filter(|_| matters))
+            }
+            Err(trouble) => (Values::new(), Some(trouble)),
+        };
+        let values = match trouble {
+            None => values,
+            Some(_) if may_run => trusted::values(folder, &script)?,
+            Some(trouble) => {
                 return Err(BuildError::MustRun {
                     path: script,
                     line: trouble.line,
@@ -81,7 +90,8 @@ impl Metadata {
                     flag,
                 }),
             });
-            Ok(split.collect::<Result<Vec<_>, _>>()?.concat())
+            let words = split.collect::<Result<Vec<_>, _>>()?.concat();
+            Ok(words.iter().map(|word| placed(folder, word)).collect())
         };
         Ok(Self {
             name,
@@ -103,8 +113,32 @@ impl Metadata {
 fn source(folder: &Path, entry: &str) -> PathBuf {
     let known = [".c", ".cc", ".cpp", ".cxx", ".m", ".o", ".a", ".go", ".s", ".S"];
     match known.iter().any(|suffix| entry.ends_with(suffix)) {
+        // an archive may be named from where the build is begun
+        true if entry.ends_with(".a") && !folder.join(entry).is_file() && Path::new(entry).is_file() => entry.into(),
         true => folder.join(entry),
         false => folder.join(format!("{entry}.c")),
+    }
+}
+
+fn lacks_source(values: &Values, folder: &Path) -> bool {
+    let listed = values.iter().filter(|(key, _)| key == "GCC_LIST");
+    listed
+        .flat_map(|(_, entries)| entries)
+        .any(|entry| !source(folder, entry).is_file())
+}
+
+/// A flag that names a place beneath the folder (`-Iinclude`, `-Llib`, `part.o`) as seen from there, unless it is good from
+/// where the build is begun.
+fn placed(folder: &Path, flag: &str) -> String {
+    let (option, place) = match flag {
+        _ if flag.starts_with("-I") || flag.starts_with("-L") => flag.split_at(2),
+        _ if !flag.starts_with('-') && (flag.ends_with(".o") || flag.ends_with(".a")) => ("", flag),
+        _ => return flag.to_owned(),
+    };
+    let there = folder.join(place);
+    match !place.is_empty() && !Path::new(place).exists() && there.exists() {
+        true => format!("{option}{}", there.display()),
+        false => flag.to_owned(),
     }
 }
 
@@ -119,8 +153,8 @@ const KEYS: [&str; 7] = [
     "BINARY_LIST",
 ];
 
-/// What a script says, without running it.
-fn understood(text: &str, folder: &Path) -> Result<Values, Trouble> {
+/// What a script says, without running it, and the first thing that it would do.
+fn understood(text: &str, folder: &Path) -> Result<(Values, Option<Trouble>), Trouble> {
     let outcome = script::read(text, folder)?;
     let known = KEYS.iter().filter_map(|key| {
         let value = outcome.names.get(*key)?;
@@ -130,7 +164,7 @@ fn understood(text: &str, folder: &Path) -> Result<Values, Trouble> {
     if let Some(function) = outcome.names.get("post_build").and_then(Value::trouble) {
         values.push(("post_build".into(), vec![function.line.to_string()]));
     }
-    Ok(values)
+    Ok((values, outcome.left_out))
 }
 
 #[cfg(test)]
@@ -140,7 +174,8 @@ mod tests {
     #[test]
     fn scripts_are_read_as_far_as_somebody_asks() {
         let text = "import os\nNAME='dirplug'\nCFLAGS = ['-DA=1', \"-I/x y\"]\nLDFLAGS=[]\nLIBS=os.environ.get('NO_SUCH', '-lm').split()\nGCC_LIST = ('one', 'two.cc')\nBINARY_LIST=[('logo', 'logo.png')]\nos.system('touch x')\n";
-        let values = understood(text, Path::new(".")).unwrap();
+        let (values, left_out) = understood(text, Path::new(".")).unwrap();
+        assert_eq!(left_out.map(|t| t.line), Some(8));
         let get = |k: &str| values.iter().find(|(n, _)| n == k).map(|(_, v)| v.join("|"));
         assert_eq!(get("NAME").as_deref(), Some("dirplug"));
         assert_eq!(get("CFLAGS").as_deref(), Some("-DA=1|-I/x y"));
@@ -156,5 +191,24 @@ mod tests {
     fn sources_without_suffix_are_c() {
         assert_eq!(source(Path::new("p"), "one"), PathBuf::from("p/one.c"));
         assert_eq!(source(Path::new("p"), "two.cpp"), PathBuf::from("p/two.cpp"));
+    }
+
+    #[test]
+    fn places_are_seen_from_the_folder_if_they_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("include-of-it")).unwrap();
+        std::fs::write(folder.path().join("part-of-it.a"), "").unwrap();
+        let inside = |name: &str| folder.path().join(name).display().to_string();
+        assert_eq!(
+            placed(folder.path(), "-Iinclude-of-it"),
+            format!("-I{}", inside("include-of-it"))
+        );
+        assert_eq!(placed(folder.path(), "part-of-it.a"), inside("part-of-it.a"));
+        for same in ["-I/usr/include", "-Inowhere", "-lm", "-L", "-DA=part-of-it.a"] {
+            assert_eq!(placed(folder.path(), same), same);
+        }
+        let values = |name: &str| vec![("GCC_LIST".to_owned(), vec![name.to_owned()])];
+        assert!(lacks_source(&values("one"), folder.path()));
+        assert!(!lacks_source(&values("part-of-it.a"), folder.path()));
     }
 }

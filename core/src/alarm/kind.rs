@@ -1,5 +1,6 @@
 //! What an alarm does when it is raised: the kinds of the server, and those that plugins register.
 
+use crate::plugin::inside::Brought;
 use crate::signal::route;
 use crate::startup::hooks;
 use crate::{mule, say};
@@ -25,15 +26,22 @@ pub enum Action {
 }
 
 /// An alarm of a plugin's kind.
-pub struct Instance(*mut UwsgiAlarmInstance);
+pub struct Instance {
+    record: *mut UwsgiAlarmInstance,
+    run: Brought<UwsgiAlarmRun>,
+}
 
 // SAFETY: the record is the plugin's; only the master calls it, in its one thread.
 unsafe impl Send for Instance {}
 // SAFETY: as above.
 unsafe impl Sync for Instance {}
 
-/// The kinds that plugins offer; the records live as long as the process.
-struct Kind(&'static UwsgiAlarm);
+/// A kind that a plugin offers; the record lives as long as the process.
+struct Kind {
+    record: &'static UwsgiAlarm,
+    init: Brought<UwsgiAlarmInit>,
+    run: Brought<UwsgiAlarmRun>,
+}
 
 // SAFETY: a record that is never written after it was made.
 unsafe impl Send for Kind {}
@@ -50,7 +58,12 @@ pub fn register(name: &[u8], init: UwsgiAlarmInit, run: UwsgiAlarmRun) {
         next: std::ptr::null_mut(),
     }));
     let mut kinds = OF_PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
-    kinds.push((name.to_vec(), Kind(record)));
+    let kind = Kind {
+        record,
+        init: Brought::new("alarm", name, init),
+        run: Brought::new("alarm", name, run),
+    };
+    kinds.push((name.to_vec(), kind));
 }
 
 impl Action {
@@ -78,13 +91,14 @@ impl Action {
             "log" => Self::Log,
             _ => {
                 let kinds = OF_PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some((_, Kind(of))) = kinds.iter().rev().find(|(name, _)| name == kind.as_bytes()) else {
+                let Some((_, of)) = kinds.iter().rev().find(|(name, _)| name == kind.as_bytes()) else {
                     let others = kinds.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
                     let mut known: Vec<String> = ["cmd", "signal", "mule", "log"].map(str::to_owned).into();
                     known.extend(others);
                     return Err(format!("there is no kind \"{kind}\" (kinds: {})", known.join(", ")));
                 };
-                let of: *const UwsgiAlarm = *of;
+                let (init, run) = (of.init, of.run);
+                let of: *const UwsgiAlarm = of.record;
                 drop(kinds);
                 let text = |t: &str| CString::new(t).unwrap_or_default().into_raw();
                 // SAFETY: numbers and pointers only; all-zero is valid.
@@ -94,12 +108,8 @@ impl Action {
                 record.alarm = of.cast_mut();
                 let record = Box::into_raw(Box::new(record));
                 // SAFETY: the plugin's function, in the master before the first fork; the record is its own from now on.
-                unsafe {
-                    if let Some(init) = (*of).init {
-                        init(record);
-                    }
-                }
-                Self::Plugin(Instance(record))
+                init.call(|init| unsafe { init(record) });
+                Self::Plugin(Instance { record, run })
             }
         })
     }
@@ -134,14 +144,10 @@ impl Action {
                 say!("ALARM: {}", String::from_utf8_lossy(message));
                 Ok(())
             }
-            Self::Plugin(Instance(record)) => {
+            Self::Plugin(Instance { record, run }) => {
                 let mut copy = message.to_vec();
                 // SAFETY: record and function are the plugin's; the message is a copy of ours that outlives the call.
-                unsafe {
-                    if let Some(run) = (*(**record).alarm).func {
-                        run(*record, copy.as_mut_ptr().cast(), copy.len());
-                    }
-                }
+                run.call(|run| unsafe { run(*record, copy.as_mut_ptr().cast(), copy.len()) });
                 Ok(())
             }
         }

@@ -5,11 +5,11 @@ use super::message::Order;
 use super::vassal::{End, Vassal};
 use super::{Ending, Reign};
 use crate::exports::now;
+use crate::process::reap::{self, Ended};
 use crate::say;
 use crate::startup::hooks;
 use mio::unix::SourceFd;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -104,14 +104,8 @@ impl Reign<'_> {
     }
 
     pub(super) fn reap(&mut self) {
-        loop {
-            let (pid, code, signal) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Some(code), 0),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, None, signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(_) => continue,
-            };
-            let is_it = |v: &Vassal| v.process.as_ref().is_some_and(|r| r.pid == pid.as_raw());
+        while let Some(Ended { pid, code, signal }) = reap::next() {
+            let is_it = |v: &Vassal| v.process.as_ref().is_some_and(|r| r.pid == pid);
             // anything else is a stop-hook, or an orphan that fell to the first process of a container
             if let Some(at) = self.vassals.iter().position(is_it) {
                 self.ended(at, code, signal);

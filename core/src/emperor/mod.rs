@@ -107,6 +107,7 @@ pub fn check(settings: &Settings) -> Result<(), StartupError> {
 /// What the system refused at the start.
 pub fn run_alone(settings: &Settings) -> Result<i32, StartupError> {
     process::set_role(process::Role::Emperor);
+    crate::plugin::inside::end::serves();
     crate::log::sink::deliver_here(settings.logging.log_master);
     let code = run(settings, true)?;
     hooks::run(&settings.hooks.as_user_atexit);

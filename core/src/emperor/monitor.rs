@@ -3,6 +3,7 @@
 //! registration in the start.
 
 use super::scan::Found;
+use crate::plugin::inside::Brought;
 use crate::server::keep;
 use crate::{exports, say};
 use rsgi_plugin_api::abi::{UwsgiEmperorScanner, UwsgiInstance, UwsgiMonitorFn};
@@ -16,8 +17,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 struct Kind {
     scheme: String,
-    init: Option<UwsgiMonitorFn>,
-    look: Option<UwsgiMonitorFn>,
+    init: Option<Brought<UwsgiMonitorFn>>,
+    look: Option<Brought<UwsgiMonitorFn>>,
 }
 
 /// A source of a plugin's kind.
@@ -59,6 +60,8 @@ fn table() -> MutexGuard<'static, Table> {
 /// A kind of sources.
 pub fn register(scheme: &str, init: Option<UwsgiMonitorFn>, look: Option<UwsgiMonitorFn>) {
     let scheme = scheme.trim_end_matches("://").to_owned();
+    let brought = |func: UwsgiMonitorFn| Brought::new("emperor monitor", &scheme, func);
+    let (init, look) = (init.map(brought), look.map(brought));
     table().kinds.push(Kind { scheme, init, look });
 }
 
@@ -96,7 +99,7 @@ pub fn look(text: &str) -> Option<(RawFd, usize)> {
             }));
             if let Some(init) = kind.init {
                 // SAFETY: in the emperor, with a record that stays, as the header states.
-                unsafe { init(record) };
+                init.call(|init| unsafe { init(record) });
             }
             let mut table = table();
             let text = text.to_owned();
@@ -110,7 +113,7 @@ pub fn look(text: &str) -> Option<(RawFd, usize)> {
     };
     if let Some(look) = look {
         // SAFETY: as above.
-        unsafe { look(record) };
+        look.call(|look| unsafe { look(record) });
     }
     // SAFETY: as above.
     let fd = unsafe { (*record).fd };
@@ -125,7 +128,7 @@ pub fn on_event(number: usize) {
     // SAFETY: in the emperor, with a record that stays, as the header states.
     unsafe {
         if let Some(event) = (*record).event_func {
-            event(record);
+            Brought::of(c"emperor monitor", event).call(|event| event(record));
         }
     }
 }

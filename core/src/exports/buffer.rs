@@ -290,6 +290,7 @@ pub unsafe extern "C" fn uwsgi_buffer_send(buffer: *mut UwsgiBuffer, fd: c_int) 
 pub unsafe extern "C" fn uwsgi_buffer_map(buffer: *mut UwsgiBuffer, data: *mut c_char, len: usize) {
     // SAFETY: by the header.
     unsafe {
+        libc::free((*buffer).buf.cast());
         (*buffer).buf = data;
         (*buffer).len = len;
         (*buffer).pos = len;
@@ -304,8 +305,13 @@ pub unsafe extern "C" fn uwsgi_buffer_from_file(file: *mut c_char) -> *mut Uwsgi
     let Ok(data) = std::fs::read(name) else {
         return std::ptr::null_mut();
     };
+    of(&data)
+}
+
+/// A new buffer with these bytes.
+pub(super) fn of(data: &[u8]) -> *mut UwsgiBuffer {
     let buffer = uwsgi_buffer_new(data.len());
     // SAFETY: the buffer is new.
-    unsafe { put(buffer, &data) };
+    unsafe { put(buffer, data) };
     buffer
 }

@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_long, c_void};
 pub unsafe extern "C" fn uwsgi_register_loop(name: *mut c_char, func: Option<engine::Engine>) {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        engine::ENGINES.add(unsafe { super::text(name) }, func);
+        engine::ENGINES.bring("loop engine", unsafe { super::text(name) }, func);
     }
 }
 

@@ -10,5 +10,5 @@ pub unsafe extern "C" fn uwsgi_register_hook(
 ) {
     let Some(func) = func else { return };
     // SAFETY: the header asks for a NUL-terminated name.
-    hooks::OF_PLUGINS.add(unsafe { super::text(name) }, func);
+    hooks::OF_PLUGINS.bring("hook action", unsafe { super::text(name) }, func);
 }

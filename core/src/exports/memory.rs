@@ -25,7 +25,7 @@ pub extern "C" fn uwsgi_calloc(size: usize) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_exit(code: c_int) -> ! {
-    crate::plugin::inside::tell_exit(code);
+    crate::plugin::inside::end::tell_exit(code);
     crate::process::exit(code)
 }
 

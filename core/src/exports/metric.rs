@@ -57,7 +57,7 @@ pub unsafe extern "C" fn uwsgi_register_metric_collector(
 ) -> *mut UwsgiMetricCollector {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        BROUGHT.add(unsafe { super::text(name) }, func);
+        BROUGHT.bring("metric collector", unsafe { super::text(name) }, func);
     }
     let next = std::ptr::null_mut();
     Box::into_raw(Box::new(UwsgiMetricCollector { name, func, next }))

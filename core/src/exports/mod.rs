@@ -28,6 +28,7 @@ mod number;
 mod offload;
 mod option;
 mod outward;
+mod protocol;
 mod queue;
 mod request;
 mod resolve;
@@ -111,6 +112,11 @@ pub fn wait_in_queue(queue: i32) -> Option<i32> {
     // SAFETY: a place of ours.
     let count = unsafe { event_queue::event_queue_wait(queue, -1, &mut fd) };
     (count > 0).then_some(fd)
+}
+
+/// A buffer of the C API with these bytes.
+pub fn buffer_of(bytes: &[u8]) -> *mut rsgi_plugin_api::abi::UwsgiBuffer {
+    buffer::of(bytes)
 }
 
 /// A buffer of the C API.

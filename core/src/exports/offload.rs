@@ -55,7 +55,7 @@ pub unsafe extern "C" fn uwsgi_offload_run(
             return -1;
         }
         if let Some(prepare) = offload_engine::prepare_of((*task).engine)
-            && prepare(req, task) != 0
+            && prepare.call(|prepare| prepare(req, task)) != 0
         {
             return -1;
         }

@@ -2,6 +2,7 @@
 
 use super::{bytes, text};
 use crate::log::chunk::Chunk;
+use crate::plugin::inside::Brought;
 use crate::{clock, exceptions, log, process, stats};
 use rsgi_plugin_api::abi::{
     UwsgiCheaperFn, UwsgiClock, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler, UwsgiLogchunk, UwsgiLogchunkFn,
@@ -42,13 +43,12 @@ pub unsafe extern "C" fn uwsgi_register_logchunk(
 ) -> *mut UwsgiLogchunk {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        log::chunk::CHUNKS.add(
-            unsafe { text(name) },
-            Chunk {
-                func,
-                need_free: need_free != 0,
-            },
-        );
+        let name = unsafe { text(name) };
+        let chunk = Chunk {
+            func: Brought::new("log chunk", name, func),
+            need_free: need_free != 0,
+        };
+        log::chunk::CHUNKS.add(name, chunk);
     }
     // opaque and never dereferenced: only its being not NULL says something
     std::ptr::NonNull::dangling().as_ptr()
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn uwsgi_register_exception_handler(
 ) -> *mut UwsgiExceptionHandler {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        exceptions::KINDS.add(unsafe { text(name) }, func);
+        exceptions::KINDS.bring("exception handler", unsafe { text(name) }, func);
     }
     // opaque, as above
     std::ptr::NonNull::dangling().as_ptr()
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn uwsgi_hooked_parse_array(
 pub unsafe extern "C" fn uwsgi_register_cheaper_algo(name: *mut c_char, func: Option<UwsgiCheaperFn>) {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        process::scaling::plugin::ALGORITHMS.add(unsafe { text(name) }, func);
+        process::scaling::plugin::ALGORITHMS.bring("cheaper algorithm", unsafe { text(name) }, func);
     }
 }
 
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn uwsgi_register_cheaper_algo(name: *mut c_char, func: Op
 pub unsafe extern "C" fn uwsgi_register_log_encoder(name: *mut c_char, func: Option<UwsgiEncodeFn>) {
     if let Some(func) = func {
         // SAFETY: the header asks for a NUL-terminated name.
-        log::foreign::ENCODERS.add(unsafe { text(name) }, func);
+        log::foreign::ENCODERS.bring("log encoder", unsafe { text(name) }, func);
     }
 }
 

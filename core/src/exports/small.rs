@@ -11,6 +11,11 @@ use rsgi_plugin_api::abi::{UwsgiOption, UwsgiPlugin, WsgiRequest};
 use std::ffi::{c_char, c_int};
 use std::os::fd::IntoRawFd;
 
+/// What a gzip document begins with: deflate, no name, no time, from Unix.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static gzheader: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_additional_header_add(req: *mut WsgiRequest, line: *mut c_char, len: u16) {
     // SAFETY: the header asks for a request of ours and a text with its length.

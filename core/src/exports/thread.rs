@@ -2,6 +2,7 @@
 
 use super::event_queue::{event_queue_add_fd_read, event_queue_init};
 use super::memory::uwsgi_calloc;
+use crate::plugin::inside::{Brought, end};
 use rsgi_plugin_api::abi::UwsgiThread;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -14,9 +15,13 @@ extern "C" fn begin(thread: *mut c_void) -> *mut c_void {
     unsafe {
         let mut all = std::mem::zeroed();
         libc::sigfillset(&mut all);
+        // those of a crash must find their handler
+        for signal in end::CRASHES {
+            libc::sigdelset(&mut all, signal);
+        }
         libc::pthread_sigmask(libc::SIG_BLOCK, &all, null_mut());
         if let Some(func) = (*thread).func {
-            func(thread);
+            Brought::of(c"thread", func).call(|func| func(thread));
         }
     }
     null_mut()

@@ -1,6 +1,7 @@
 //! Pieces of request lines that plugins fill in: `%(name)` of `--log-format`. Registered in the start, called by workers.
 
 use super::request::clean;
+use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use rsgi_plugin_api::abi::{UwsgiLogchunkFn, WsgiRequest};
 
@@ -8,14 +9,14 @@ use rsgi_plugin_api::abi::{UwsgiLogchunkFn, WsgiRequest};
 #[derive(Debug, Clone, Copy)]
 pub struct Chunk {
     /// What fills it in.
-    pub func: UwsgiLogchunkFn,
+    pub func: Brought<UwsgiLogchunkFn>,
     /// The text is from malloc() and ours.
     pub need_free: bool,
 }
 
 impl PartialEq for Chunk {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::fn_addr_eq(self.func, other.func) && self.need_free == other.need_free
+        std::ptr::fn_addr_eq(self.func.function(), other.func.function()) && self.need_free == other.need_free
     }
 }
 
@@ -31,7 +32,9 @@ impl Chunk {
         // SAFETY: the request is this thread's and finished; the function is called as the header states, and what it
         // returns is a text with its length, which is ours to free if the plugin has said so.
         unsafe {
-            let len = (self.func)(std::ptr::from_ref(req).cast_mut(), &mut text);
+            let len = self
+                .func
+                .call(|func| func(std::ptr::from_ref(req).cast_mut(), &mut text));
             use_it(super::super::exports::bytes_of(text, len));
             if self.need_free {
                 libc::free(text.cast());

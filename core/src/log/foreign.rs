@@ -1,6 +1,8 @@
 //! Encoders of log lines that plugins bring (`--log-encoder NAME[:LOGGER] ARGS`). Registered in the start, called by the
 //! process that delivers lines.
 
+use super::queue::inside;
+use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use crate::server::keep;
 use rsgi_plugin_api::abi::{UwsgiEncodeFn, UwsgiLogEncoder};
@@ -8,11 +10,12 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
 /// Those that plugins bring.
-pub static ENCODERS: Offered<UwsgiEncodeFn> = Offered::none();
+pub static ENCODERS: Offered<Brought<UwsgiEncodeFn>> = Offered::none();
 
 /// One use of an encoder.
 #[derive(Debug)]
 pub struct Foreign {
+    func: Brought<UwsgiEncodeFn>,
     record: Mutex<Record>,
 }
 
@@ -29,7 +32,7 @@ impl Foreign {
         let text = |text: Option<&str>| text.map_or(null_mut(), keep);
         let record = Box::into_raw(Box::new(UwsgiLogEncoder {
             name: keep(name),
-            func: Some(func),
+            func: Some(func.function()),
             configured: 0,
             use_for: text(logger),
             args: text(Some(args).filter(|args| !args.is_empty())),
@@ -37,6 +40,7 @@ impl Foreign {
             next: null_mut(),
         }));
         Some(Self {
+            func,
             record: Mutex::new(Record(record)),
         })
     }
@@ -48,8 +52,8 @@ impl Foreign {
         // SAFETY: the record is ours and used by this thread alone; the function is called as the header states, and
         // what it returns is from malloc() and as long as it says.
         unsafe {
-            let Some(func) = (*record.0).func else { return line };
-            let made = func(record.0, line.as_mut_ptr().cast(), line.len(), &mut len);
+            let (text, text_len) = (line.as_mut_ptr().cast(), line.len());
+            let made = inside(|| self.func.call(|func| func(record.0, text, text_len, &mut len)));
             if made.is_null() {
                 return line;
             }

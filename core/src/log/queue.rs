@@ -6,6 +6,7 @@
 use super::encoder::Encoder;
 use super::sink::LoggerFn;
 use super::standard;
+use crate::plugin::inside::Brought;
 use rsgi_plugin_api::abi::{LOGGER_AGAIN, UwsgiLogger};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -42,9 +43,17 @@ pub fn begin_threads() {
     THREADS.store(true, Ordering::Release);
 }
 
-/// Whether the caller is inside a logger: what it says goes to standard error.
+/// Whether the caller is inside a logger or an encoder of a plugin: what it says goes to standard error.
 pub fn is_inside() -> bool {
     INSIDE.get()
+}
+
+/// Runs what may say something itself.
+pub(super) fn inside<T>(run: impl FnOnce() -> T) -> T {
+    let before = INSIDE.replace(true);
+    let result = run();
+    INSIDE.set(before);
+    result
 }
 
 /// The lines of a message; what an encoder has made may have no newline.
@@ -70,7 +79,7 @@ pub struct Sink {
     /// As messages name it.
     pub label: String,
     record: *mut UwsgiLogger,
-    func: LoggerFn,
+    func: Brought<LoggerFn>,
     /// It takes any number of lines in one call; others get one each.
     pub takes_streams: bool,
     /// What becomes of the line that tells of lost ones.
@@ -97,7 +106,7 @@ impl Sink {
     pub fn new(
         label: String,
         record: *mut UwsgiLogger,
-        func: LoggerFn,
+        func: Brought<LoggerFn>,
         takes_streams: bool,
         encoders: Vec<Encoder>,
     ) -> Self {
@@ -173,11 +182,9 @@ impl Sink {
 
     fn call(&self, message: &[u8]) -> isize {
         let _calling = self.calling.lock().unwrap_or_else(PoisonError::into_inner);
-        INSIDE.set(true);
         // SAFETY: the record is ours and used under the lock; the function only reads the message.
-        let written = unsafe { (self.func)(self.record, message.as_ptr().cast_mut().cast(), message.len()) };
-        INSIDE.set(false);
-        written
+        let call = |func: LoggerFn| unsafe { func(self.record, message.as_ptr().cast_mut().cast(), message.len()) };
+        inside(|| self.func.call(call))
     }
 
     /// The thread's life.
@@ -311,7 +318,7 @@ mod tests {
         let sink: &'static Sink = Box::leak(Box::new(Sink::new(
             "moody".into(),
             std::ptr::null_mut(),
-            moody,
+            Brought::of(c"logger", moody),
             true,
             Vec::new(),
         )));

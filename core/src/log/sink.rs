@@ -8,6 +8,7 @@ use super::encoder::{Encoder, Rule};
 use super::queue::{self, Held, Sink};
 use super::routes::{Routes, Way};
 use super::{batch, pipe, standard};
+use crate::plugin::inside::Brought;
 use crate::plugin::registry;
 use crate::settings::{LogSink, Logging};
 use rsgi_plugin_api::abi::UwsgiLogger;
@@ -46,7 +47,7 @@ struct Delivery {
     requests: Stream,
 }
 
-static KNOWN: Mutex<Vec<(Vec<u8>, LoggerFn)>> = Mutex::new(Vec::new());
+static KNOWN: Mutex<Vec<(Vec<u8>, Brought<LoggerFn>)>> = Mutex::new(Vec::new());
 static DELIVERY: OnceLock<Delivery> = OnceLock::new();
 /// What `--worker-logger` and its like say.
 static OF_WORKERS: OnceLock<Delivery> = OnceLock::new();
@@ -64,7 +65,7 @@ pub fn register(name: &[u8], func: LoggerFn) {
     KNOWN
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .push((name.to_vec(), func));
+        .push((name.to_vec(), Brought::new("logger", name, func)));
 }
 
 /// The kinds of loggers there are.
@@ -77,7 +78,7 @@ pub fn kinds() -> Vec<String> {
     all
 }
 
-fn offered(kind: &str) -> Option<LoggerFn> {
+fn offered(kind: &str) -> Option<Brought<LoggerFn>> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let found = known.iter().find(|(name, _)| name == kind.as_bytes());
     found.map(|(_, func)| *func)
@@ -85,12 +86,12 @@ fn offered(kind: &str) -> Option<LoggerFn> {
 
 /// The function of a kind, and whether it is one of our own; a plugin that brings the kind is loaded if it lies in its
 /// folder.
-fn function(kind: &str) -> Result<(LoggerFn, bool), String> {
+fn function(kind: &str) -> Result<(Brought<LoggerFn>, bool), String> {
     if let Some(func) = offered(kind) {
         return Ok((func, false));
     }
     if let Some(func) = builtin::find(kind) {
-        return Ok((func, true));
+        return Ok((Brought::new("logger", kind, func), true));
     }
     let plugin = PLUGINS
         .iter()
@@ -103,7 +104,7 @@ fn function(kind: &str) -> Result<(LoggerFn, bool), String> {
     loaded
         .then(|| offered(kind))
         .flatten()
-        .map(|f| (f, false))
+        .map(|func| (func, false))
         .ok_or_else(|| {
             format!(
                 "unable to find logger {kind} (loaded loggers: {}; load its plugin with --plugin)",
@@ -123,7 +124,7 @@ fn open(sink: &LogSink, encoders: Vec<Encoder>) -> Result<Sink, String> {
     record.name = text(&sink.kind);
     record.id = sink.name.as_deref().map_or(std::ptr::null_mut(), text);
     record.arg = text(&sink.argument);
-    record.func = Some(func);
+    record.func = Some(func.function());
     record.fd = -1;
     let record = Box::into_raw(Box::new(record));
     let takes_streams = is_own && builtin::takes_streams(&sink.kind);

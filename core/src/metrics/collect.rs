@@ -2,6 +2,7 @@
 //! second or as seldom as the configuration says.
 
 use super::{Change, Metric};
+use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use crate::settings::{Collector, Settings, ThresholdSettings};
 use crate::{alarm, say};
@@ -18,7 +19,7 @@ pub type Function = unsafe extern "C" fn(*mut UwsgiMetric) -> i64;
 struct Collected {
     metric: Metric,
     collector: Collector,
-    function: Option<Function>,
+    function: Option<Brought<Function>>,
     children: Vec<String>,
     every: Duration,
     due: Instant,
@@ -84,7 +85,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
 }
 
 /// Ways to compute that plugins bring.
-pub static BROUGHT: Offered<Function> = Offered::none();
+pub static BROUGHT: Offered<Brought<Function>> = Offered::none();
 /// Metrics that plugins want to be computed, with the seconds between two looks.
 static WANTED: Mutex<Vec<(Metric, String, u64)>> = Mutex::new(Vec::new());
 
@@ -94,16 +95,17 @@ pub fn compute(metric: Metric, collector: &str, freq: u64) {
     wanted.push((metric, collector.to_owned(), freq));
 }
 
-fn find(symbol: &str) -> Option<Function> {
+fn find(symbol: &str) -> Option<Brought<Function>> {
     if let Some(function) = BROUGHT.find(symbol) {
         return Some(function);
     }
     let name = CString::new(symbol).ok()?;
     // SAFETY: a NUL-terminated name; the operator says that it is a function of this form.
-    unsafe {
+    let found = unsafe {
         let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
         std::mem::transmute::<*mut libc::c_void, Option<Function>>(found)
-    }
+    };
+    found.map(|function| Brought::new("metric collector", symbol, function))
 }
 
 fn word_of(path: &str, word: usize) -> Result<i64, String> {
@@ -128,7 +130,7 @@ impl Collected {
             Collector::Multiplier(number) => sum().wrapping_mul(*number),
             Collector::Function(_) => match self.function {
                 // SAFETY: found under the name that the operator gave, called with the metric's record.
-                Some(function) => unsafe { function(self.metric.item()) },
+                Some(function) => function.call(|function| unsafe { function(self.metric.item()) }),
                 None => return Err("its function is gone".into()),
             },
         })

@@ -84,7 +84,7 @@ impl<'a> Applier<'a> {
             .push((directive.key.clone(), value.map(str::to_owned)));
         self.settings.origins.push(directive.origin.clone());
         let outcome = match row {
-            Some(row) => self.core(row, directive, value),
+            Some(row) => self.known(row, directive, value),
             None => self.foreign(directive, value),
         };
         if let Err(reason) = outcome {
@@ -123,6 +123,18 @@ impl<'a> Applier<'a> {
                 self.wrong(directive, &reason);
                 None
             }
+        }
+    }
+
+    /// An option of the core. A plugin that declares the same one was written for a server without it, and hears of it too.
+    fn known(&mut self, row: &OptionSpec, directive: &Directive, value: Option<&str>) -> Result<(), String> {
+        let shared = self.plugin_option(&directive.key);
+        if shared.is_none() || !(row.is_later() || matches!(row.apply, Apply::NoEffect(_))) {
+            self.core(row, directive, value)?;
+        }
+        match shared {
+            Some(option) => self.plugin(&option, directive, value),
+            None => Ok(()),
         }
     }
 

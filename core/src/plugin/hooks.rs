@@ -1,7 +1,7 @@
 //! The calls of the hooks, one function per moment of a process's life. Which plugins a hook is called for (request
 //! plugins, generic ones, both) is the header's; no lock of ours is held around a call.
 
-use super::inside::{Inside, Place};
+use super::inside::{Brought, Inside, Place};
 use super::loader::name_of;
 use super::registry::registry;
 use crate::server;
@@ -36,7 +36,7 @@ fn plugins(of: Of) -> Vec<&'static UwsgiPlugin> {
 macro_rules! call {
     ($plugin:expr, $hook:ident($($arg:expr),*)) => {
         $plugin.$hook.map(|hook| {
-            const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($hook), "\0").as_bytes()) {
+            const NAME: &CStr = match CStr::from_bytes_with_nul(concat!("hook ", stringify!($hook), "\0").as_bytes()) {
                 Ok(name) => name,
                 Err(_) => c"?",
             };
@@ -179,31 +179,30 @@ const CALM: i32 = 1;
 /// What is called before and after requests.
 type RequestHook = unsafe extern "C" fn(*mut WsgiRequest);
 
+/// What is called when a worker is told to stop.
+type StopHook = unsafe extern "C" fn(i32) -> i32;
+
 /// The hooks that signal handlers and requests call: looked up once, so that neither allocates nor searches.
 struct Hot {
-    dump_stacks: Vec<unsafe extern "C" fn(i32)>,
-    worker_int: Vec<unsafe extern "C" fn(i32) -> i32>,
-    worker_abort: Vec<unsafe extern "C" fn(i32) -> i32>,
-    pre_request: Vec<(Place, RequestHook)>,
-    post_request: Vec<(Place, RequestHook)>,
+    dump_stacks: Vec<Brought<unsafe extern "C" fn(i32)>>,
+    worker_int: Vec<Brought<StopHook>>,
+    worker_abort: Vec<Brought<StopHook>>,
+    pre_request: Vec<Brought<RequestHook>>,
+    post_request: Vec<Brought<RequestHook>>,
 }
 
 static HOT: OnceLock<Hot> = OnceLock::new();
 
 /// Functions of `--after-request-hook`, by name; one that is not there is said.
-fn after_request_functions(actions: &[Action]) -> Vec<(Place, RequestHook)> {
+fn after_request_functions(actions: &[Action]) -> Vec<Brought<RequestHook>> {
     let find = |action: &Action| {
         let Action::Call(name) = action else { return None };
         let address = crate::startup::hooks::function_address(name)
             .inspect_err(|why| crate::say!("after-request-hook: {why}"))
             .ok()?;
-        // SAFETY: uWSGI's contract of this option: a function that takes the request; its name lives for ever.
-        let (hook, function) = unsafe {
-            let name = CStr::from_ptr(server::keep(name));
-            (name, std::mem::transmute::<*mut std::ffi::c_void, RequestHook>(address))
-        };
-        let plugin = c"of after-request-hook";
-        Some((Place { plugin, hook }, function))
+        // SAFETY: uWSGI's contract of this option: a function that takes the request.
+        let function = unsafe { std::mem::transmute::<*mut std::ffi::c_void, RequestHook>(address) };
+        Some(Brought::new("after-request-hook", name, function))
     };
     actions.iter().filter_map(find).collect()
 }
@@ -211,16 +210,21 @@ fn after_request_functions(actions: &[Action]) -> Vec<(Place, RequestHook)> {
 /// Before the first fork, when all plugins are there.
 pub fn settle(after_request: &[Action]) {
     let all = plugins(Of::Both);
-    let placed = |hook: &'static CStr, of: fn(&UwsgiPlugin) -> Option<RequestHook>| -> Vec<_> {
-        all.iter().filter_map(|p| Some((Place::new(p, hook), of(p)?))).collect()
-    };
-    let mut post_request: Vec<_> = placed(c"post_request", |p| p.post_request);
+    fn placed<F: Copy>(
+        all: &[&'static UwsgiPlugin],
+        hook: &'static CStr,
+        of: fn(&UwsgiPlugin) -> Option<F>,
+    ) -> Vec<Brought<F>> {
+        let all = all.iter();
+        all.filter_map(|p| Some(Brought::hook(p, hook, of(p)?))).collect()
+    }
+    let mut post_request: Vec<_> = placed(&all, c"hook post_request", |p| p.post_request);
     post_request.extend(after_request_functions(after_request));
     let _ = HOT.set(Hot {
-        dump_stacks: all.iter().filter_map(|p| p.dump_stacks).collect(),
-        worker_int: all.iter().filter_map(|p| p.worker_int).collect(),
-        worker_abort: all.iter().filter_map(|p| p.worker_abort).collect(),
-        pre_request: placed(c"pre_request", |p| p.pre_request),
+        dump_stacks: placed(&all, c"hook dump_stacks", |p| p.dump_stacks),
+        worker_int: placed(&all, c"hook worker_int", |p| p.worker_int),
+        worker_abort: placed(&all, c"hook worker_abort", |p| p.worker_abort),
+        pre_request: placed(&all, c"hook pre_request", |p| p.pre_request),
         post_request,
     });
 }
@@ -229,7 +233,7 @@ pub fn settle(after_request: &[Action]) {
 pub fn dump_stacks(fd: i32) {
     for hook in HOT.get().into_iter().flat_map(|h| &h.dump_stacks) {
         // SAFETY: in a worker, inside a signal handler, as the header states.
-        unsafe { hook(fd) };
+        hook.call_in_signal(|hook| unsafe { hook(fd) });
     }
 }
 
@@ -243,11 +247,11 @@ pub fn worker_abort_in_signal() -> bool {
     HOT.get().is_some_and(|h| ask(&h.worker_abort))
 }
 
-fn ask(hooks: &[unsafe extern "C" fn(i32) -> i32]) -> bool {
+fn ask(hooks: &[Brought<StopHook>]) -> bool {
     let mut taken = false;
     for hook in hooks {
         // SAFETY: in a worker, inside a signal handler, as the header states; all of them are asked.
-        taken |= unsafe { hook(IN_SIGNAL) } == 1;
+        taken |= hook.call_in_signal(|hook| unsafe { hook(IN_SIGNAL) }) == 1;
     }
     taken
 }
@@ -269,10 +273,9 @@ pub fn has_post_request() -> bool {
 /// # Safety
 /// `req` is the request that this thread's core serves.
 pub unsafe fn pre_request(req: *mut WsgiRequest) {
-    for (place, hook) in HOT.get().into_iter().flat_map(|h| &h.pre_request) {
-        let _inside = Inside::enter(*place);
+    for hook in HOT.get().into_iter().flat_map(|h| &h.pre_request) {
         // SAFETY: by the contract.
-        unsafe { hook(req) };
+        hook.call(|hook| unsafe { hook(req) });
     }
 }
 
@@ -281,10 +284,9 @@ pub unsafe fn pre_request(req: *mut WsgiRequest) {
 /// # Safety
 /// `req` is the request that this thread's core has just served.
 pub unsafe fn post_request(req: *mut WsgiRequest) {
-    for (place, hook) in HOT.get().into_iter().flat_map(|h| &h.post_request) {
-        let _inside = Inside::enter(*place);
+    for hook in HOT.get().into_iter().flat_map(|h| &h.post_request) {
         // SAFETY: by the contract.
-        unsafe { hook(req) };
+        hook.call(|hook| unsafe { hook(req) });
     }
 }
 
@@ -341,6 +343,7 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
     static REST: Mutex<Option<Rest<()>>> = Mutex::new(None);
     unsafe extern "C" fn start(_: *mut std::ffi::c_void) -> i32 {
         let rest = REST.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ours = Inside::outside();
         match rest {
             Some(rest) => rest(),
             None => crate::say!("a plugin started the server twice in its jail; the second call is ignored"),
@@ -359,7 +362,7 @@ pub fn jail<T: Send + 'static>(rest: impl FnOnce() -> T + Send + 'static) -> T {
         let value = rest();
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
     }));
-    let _inside = Inside::enter(Place::new(plugin, c"jail"));
+    let _inside = Inside::enter(Place::new(plugin, c"hook jail"));
     // SAFETY: master, still root; the plugin calls `start` in its jail, in this thread, and returns when it returns.
     unsafe { hook(JailStart(Some(start)), (*server::view()).argv) };
     let value = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();

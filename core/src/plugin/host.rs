@@ -2,13 +2,13 @@
 //! theirs.
 
 use super::elf::StaticOption;
-use super::loader::LoadError;
+use super::loader::{LoadError, name_of};
 use super::registry::{self, registry};
 use crate::config::Origin;
 use crate::options::{ArgKind, PluginError, PluginHost, PluginOption};
 use crate::say;
 use crate::settings::Settings;
-use rsgi_plugin_api::abi::{NO_ARGUMENT, OPTIONAL_ARGUMENT, UwsgiOption};
+use rsgi_plugin_api::abi::{NO_ARGUMENT, OPTIONAL_ARGUMENT, UwsgiOption, UwsgiPlugin};
 use std::ffi::CStr;
 
 /// The registry of this process, behind the options' trait.
@@ -39,11 +39,11 @@ fn of_file(plugin: &str, option: &StaticOption) -> PluginOption {
 }
 
 /// Every row of every loaded plugin, in order: its place is the index that the options hand back.
-fn rows() -> Vec<(&'static str, &'static UwsgiOption)> {
+fn rows() -> Vec<(&'static UwsgiPlugin, &'static UwsgiOption)> {
     registry()
         .plugins()
         .iter()
-        .flat_map(|p| p.options().map(|row| (p.name(), row)))
+        .flat_map(|p| p.options().map(|row| (p.copy, row)))
         .collect()
 }
 
@@ -97,17 +97,17 @@ impl PluginHost for Plugins {
                 arg: kind(row.kind),
                 help: text(row.help),
                 flags: row.flags,
-                plugin: plugin.to_owned(),
+                plugin: name_of(plugin).to_owned(),
                 index,
             })
             .collect()
     }
 
     fn apply(&mut self, index: usize, name: &str, value: Option<&str>) -> Result<(), PluginError> {
-        let Some((_, row)) = rows().get(index).copied() else {
+        let Some((plugin, row)) = rows().get(index).copied() else {
             return Err(PluginError(format!("option {name}: its plugin is not loaded")));
         };
-        registry::apply_option(row, value);
+        registry::apply_option(plugin, row, value);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Opening one plugin file: judged by its stamp, then `dlopen`ed, its struct copied into one of ours.
 
 use super::elf::PluginFile;
+use super::inside::{Inside, Place, record};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use rsgi_plugin_api::abi::{AbiStamp, UwsgiPlugin};
 use std::error::Error as _;
@@ -174,6 +175,11 @@ fn advice(words: &str) -> &'static str {
 /// # Errors
 /// See [`LoadError`].
 pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadError> {
+    let plugin = record::kept(record::name_of_file(&file.path.to_string_lossy()));
+    let constructors = Inside::enter(Place {
+        plugin,
+        function: c"file as it is loaded",
+    });
     // SAFETY: the stamp says that the file was built against our header; its constructors are its author's to keep
     // harmless, as with any library.
     let library = unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| {
@@ -182,6 +188,7 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
             text: format!("{words}{}", advice(&words)),
         }
     })?;
+    drop(constructors);
     check_layout(&library, file)?;
     if let Some(function) = function {
         // SAFETY: uWSGI's contract: a function without arguments or result.
@@ -192,6 +199,10 @@ pub fn open(file: &PluginFile, function: Option<&str>) -> Result<Opened, LoadErr
                     path: file.path.clone(),
                     function: function.to_owned(),
                 })?;
+            let _inside = Inside::enter(Place {
+                plugin,
+                function: record::text("function", function.as_bytes()),
+            });
             call();
         }
     }

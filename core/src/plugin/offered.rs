@@ -1,6 +1,7 @@
 //! What plugins offer under a name that the operator's configuration uses: filled by them in the start, read by the
 //! processes that are forked afterwards.
 
+use super::inside::Brought;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Functions of one kind by their names; one of the same name takes the other's place.
@@ -34,6 +35,13 @@ impl<T: Copy> Offered<T> {
 
     fn all(&self) -> MutexGuard<'_, Vec<(String, T)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: Copy> Offered<Brought<F>> {
+    /// A plugin offers a function of a kind, which runs in its name.
+    pub fn bring(&self, kind: &str, name: &[u8], func: F) {
+        self.add(name, Brought::new(kind, name, func));
     }
 }
 

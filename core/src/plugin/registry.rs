@@ -4,7 +4,7 @@
 //! (`uwsgi.p`, `uwsgi.gp`) is written here too, since the two must never disagree.
 
 use super::elf::PluginFile;
-use super::inside::{Inside, Place};
+use super::inside::{Brought, Inside, Place};
 use super::loader::{self, LoadError, Opened};
 use super::{embedded, search};
 use crate::server;
@@ -223,7 +223,7 @@ fn load_judged(file: PluginFile, modifier: Option<u8>, function: Option<&str>) -
     std::mem::forget(library); // never unloaded: hooks, names and tables are used for the life of the process
     registry().plugins.push(LoadedPlugin { copy, original, path });
     if let Some(on_load) = copy.on_load {
-        let _inside = Inside::enter(Place::new(copy, c"on_load"));
+        let _inside = Inside::enter(Place::new(copy, c"hook on_load"));
         // SAFETY: the hook's contract: master, single-threaded, nothing held.
         unsafe { on_load() };
     }
@@ -268,13 +268,16 @@ fn keep(text: &str) -> *mut std::ffi::c_char {
     CString::new(text.replace('\0', "")).unwrap_or_default().into_raw()
 }
 
-/// Calls the setter of an option row.
-pub fn apply_option(row: &'static UwsgiOption, value: Option<&str>) {
+/// Calls the setter of an option row of a plugin.
+pub fn apply_option(plugin: &'static UwsgiPlugin, row: &'static UwsgiOption, value: Option<&str>) {
     let Some(func) = row.func else { return };
+    // SAFETY: names of rows are constant texts by the header.
+    let name = unsafe { CStr::from_ptr(row.name) };
+    let setter = Brought::named(plugin, "option", name.to_bytes(), func);
     let value = value.filter(|_| row.kind != NO_ARGUMENT || value != Some("true"));
     let value = value.map_or(std::ptr::null_mut(), keep);
     // SAFETY: the row's own name and data, a value that lives as long as the process; master, single-threaded.
-    unsafe { func(row.name, value, row.data) };
+    setter.call(|func| unsafe { func(row.name, value, row.data) });
 }
 
 #[cfg(test)]

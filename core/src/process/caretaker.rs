@@ -4,6 +4,7 @@
 //! makes.
 
 use super::handover::Handover;
+use super::reap::{self, Ended};
 use super::reload::{self, Spares};
 use super::trial::Trial;
 use crate::log::lines::Lines;
@@ -11,7 +12,6 @@ use crate::{say, unix_signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -119,17 +119,11 @@ impl Caretaker {
     }
 
     fn reap(&mut self) {
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            let (pid, code) = match status {
-                WaitStatus::Exited(pid, code) => (pid, Some(code)),
-                WaitStatus::Signaled(pid, ..) => (pid, None),
-                WaitStatus::StillAlive => return,
-                _ => continue,
-            };
-            if self.trial.as_ref().is_some_and(|t| t.pid() == pid.as_raw()) {
+        while let Some(Ended { pid, code, .. }) = reap::next() {
+            if self.trial.as_ref().is_some_and(|t| t.pid() == pid) {
                 self.trial_ended(code);
             }
-            self.handover.processes.retain(|p| p.pid != pid.as_raw());
+            self.handover.processes.retain(|p| p.pid != pid);
         }
     }
 

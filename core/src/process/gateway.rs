@@ -5,6 +5,7 @@ use super::{Role, reload, role};
 use crate::net::address::Address;
 use crate::net::closing;
 use crate::net::listener::{BindOptions, Listener};
+use crate::plugin::inside::Brought;
 use crate::say;
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, RawFd};
@@ -20,7 +21,7 @@ pub struct Gateway {
     pub name: &'static str,
     /// Number among those of the same name, from 1.
     pub number: i32,
-    func: GatewayFn,
+    func: Brought<GatewayFn>,
     data: *mut c_void,
 }
 
@@ -31,7 +32,7 @@ impl Gateway {
     /// Runs it; in its own process.
     pub fn run(&self) {
         // SAFETY: the plugin's function with the plugin's data, in the process that it asked for.
-        unsafe { (self.func)(self.number, self.data) }
+        self.func.call(|func| unsafe { func(self.number, self.data) });
     }
 }
 
@@ -61,9 +62,9 @@ pub fn register(name: String, func: GatewayFn, data: *mut c_void) {
     let mut wishes = wishes();
     let number = wishes.gateways.iter().filter(|g| g.name == name).count() as i32 + 1;
     wishes.gateways.push(Gateway {
+        func: Brought::new("gateway", &name, func),
         name: name.leak(),
         number,
-        func,
         data,
     });
 }

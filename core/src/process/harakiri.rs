@@ -127,7 +127,7 @@ pub fn write_stacks(aborted: bool) -> bool {
         return false;
     };
     if !aborted {
-        crate::plugin::inside::tell_over_time();
+        crate::plugin::inside::end::tell_over_time();
     }
     let own = crate::worker::describe_for_stacks();
     hooks::dump_stacks(2);
@@ -193,7 +193,7 @@ pub fn aside(deadline: &AtomicI64, now: i64, pid: i32) -> Aside {
 
 /// A mule's and a spooler's side of [`aside`], in a signal handler.
 pub fn write_stacks_aside() {
-    crate::plugin::inside::tell_over_time();
+    crate::plugin::inside::end::tell_over_time();
     hooks::dump_stacks(2);
     hold();
 }

@@ -9,12 +9,14 @@ pub mod harakiri;
 pub mod master;
 pub mod mule;
 pub mod oom;
+pub mod reap;
 pub mod reload;
 pub mod scaling;
 pub mod spawn;
 pub mod trial;
 
 use crate::plugin::hooks;
+use crate::plugin::inside::record;
 use crate::server::{self, Server, worker_id};
 use crate::unix_signal::{self, Order};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -62,6 +64,7 @@ pub fn set_role(role: Role) {
 /// The end of this process, with the work that belongs to an orderly one.
 pub fn exit(code: i32) -> ! {
     finish(code);
+    record::leave();
     // SAFETY: destructors of a forked copy of the master must not run.
     unsafe { libc::_exit(code) }
 }
@@ -75,6 +78,7 @@ pub fn finish(code: i32) {
     match role() {
         Role::Worker => {
             crate::log::batch::flush();
+            tell_leaving();
             hooks::worker_exit(worker_id());
             crate::exceptions::finish();
             if server::try_server().is_none_or(|s| !s.settings.processes.skip_atexit) {
@@ -118,6 +122,15 @@ pub fn notify_master() {
 pub fn hear_bell() {
     if let Some(bell) = MASTER_BELL.get() {
         unix_signal::silence(bell.as_fd().as_raw_fd());
+    }
+}
+
+/// The master learns that this worker leaves, and from when: what does not let it go is not waited for without end.
+pub fn tell_leaving() {
+    if let Some(server) = server::try_server() {
+        let slot = server.shared.worker_slot(worker_id());
+        slot.leaving.store(std::process::id() as i32, Ordering::Release);
+        notify_master();
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Role, exit};
 use crate::mule::{self, LARGEST, Sources, Waited};
 use crate::plugin::hooks;
 use crate::server::server;
+use crate::startup::hooks::call_bare;
 use crate::startup::procname::{self, State};
 use crate::{say, unix_signal, worker};
 use std::ffi::CString;
@@ -53,13 +54,13 @@ pub fn die_with(master: i32) {
 fn run_script(id: usize, script: &str) {
     let text = CString::new(script).unwrap_or_default();
     worker::set_busy(true);
-    let ran = without_looking(|| hooks::mule(&text));
+    let ran = without_looking(|| hooks::mule(&text) || script.strip_suffix("()").is_some_and(|f| call_bare(f).is_ok()));
     worker::set_busy(false);
     if ran {
         exit(0)
     }
     say!(
-        "mule {id}: no plugin runs \"{script}\"; it waits for messages (option mule: give a .py file or module:function)"
+        "mule {id}: no plugin runs \"{script}\"; it waits for messages (option mule: give a .py file, module:function or cfunction())"
     );
 }
 

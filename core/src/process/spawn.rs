@@ -2,7 +2,7 @@
 
 use super::gateway::Gateway;
 use super::{Role, set_role};
-use crate::plugin::hooks;
+use crate::plugin::{hooks, inside};
 use crate::server::{publish_process, server};
 use crate::{unix_signal, worker};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -25,6 +25,7 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             std::mem::forget((loggers, pusher));
             crate::log::sink::deliver_here(false);
             set_role(role);
+            inside::end::serves();
             publish_process(worker);
             crate::stats::server::leave_to_parent();
             crate::emperor::link::leave_to_parent();

@@ -540,7 +540,13 @@ fn receive(
     out.reserve(most);
     loop {
         // SAFETY: `most` bytes of spare room were reserved.
-        let n = unsafe { libc::read(conn.fd(), out.as_mut_ptr().add(out.len()).cast(), most) };
+        let n = unsafe {
+            let place = out.as_mut_ptr().add(out.len());
+            match &conn.plugin_intake {
+                None => libc::read(conn.fd(), place.cast(), most),
+                Some(intake) => intake.read_body(conn.fd(), place, most),
+            }
+        };
         match n {
             0 => return Err(BodyError::Gone),
             n if n > 0 => {

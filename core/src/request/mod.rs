@@ -199,6 +199,12 @@ impl Core {
         };
     }
 
+    /// The size of what it came in, where the modifiers stand already.
+    pub fn set_size(&mut self, pktsize: u16) {
+        // SAFETY: allocated in `new`.
+        unsafe { (*self.header).pktsize = pktsize };
+    }
+
     /// The plugin number that the request asks for.
     pub fn modifier1(&self) -> u8 {
         // SAFETY: allocated in `new`.

@@ -4,6 +4,7 @@
 use super::response::{self, ResponseError};
 use super::{Core, bytes_of, place};
 use crate::exports::{buffer_append, buffer_destroy, buffer_new};
+use crate::plugin::inside::Brought;
 use libc::iovec;
 use rsgi_plugin_api::abi::{UwsgiTransform, UwsgiTransformation};
 use std::ffi::c_void;
@@ -86,7 +87,7 @@ unsafe fn call(core: &mut Core, step: *mut UwsgiTransformation, text: &[u8]) -> 
         let raw = core.expose();
         let Some(func) = (*step).func else { return Err(failed()) };
         (*step).round += 1;
-        if func(raw, step) != 0 {
+        if Brought::of(c"transformation", func).call(|func| func(raw, step)) != 0 {
             return Err(failed());
         }
         let chunk = (*step).chunk;

@@ -3,6 +3,7 @@
 use super::action::Run;
 use super::condition::Holds;
 use super::rule::Verdict;
+use crate::plugin::inside::Brought;
 use crate::request::Core;
 use crate::settings::RouteSubject;
 use rsgi_plugin_api::abi::{
@@ -37,13 +38,16 @@ impl<T: Copy> Registry<T> {
     }
 }
 
-static ACTIONS: Registry<RouterFn> = Registry::new();
-static CONDITIONS: Registry<ConditionFn> = Registry::new();
+static ACTIONS: Registry<Brought<RouterFn>> = Registry::new();
+static CONDITIONS: Registry<Brought<ConditionFn>> = Registry::new();
 static VARIABLES: Registry<Variable> = Registry::new();
 
 /// A kind of variable, `${name[key]}`.
 #[derive(Debug, Clone, Copy)]
-pub struct Variable(*mut UwsgiRouteVar);
+pub struct Variable {
+    record: *mut UwsgiRouteVar,
+    func: Brought<VariableFn>,
+}
 
 // SAFETY: the record lives as long as the process and is written by its plugin before the first fork only.
 unsafe impl Send for Variable {}
@@ -56,7 +60,7 @@ fn c_text(text: &str) -> *mut c_char {
 
 /// A plugin offers an action; the record is the caller's to look at, for ever.
 pub fn register_action(name: &str, func: RouterFn) -> *mut UwsgiRouter {
-    ACTIONS.add(name.to_owned(), func);
+    ACTIONS.add(name.to_owned(), Brought::new("route action", name, func));
     Box::into_raw(Box::new(UwsgiRouter {
         name: c_text(name),
         func: Some(func),
@@ -66,7 +70,7 @@ pub fn register_action(name: &str, func: RouterFn) -> *mut UwsgiRouter {
 
 /// A plugin offers a condition.
 pub fn register_condition(name: &str, func: ConditionFn) -> *mut UwsgiRouteCondition {
-    CONDITIONS.add(name.to_owned(), func);
+    CONDITIONS.add(name.to_owned(), Brought::new("route condition", name, func));
     Box::into_raw(Box::new(UwsgiRouteCondition {
         name: c_text(name),
         func: Some(func),
@@ -83,7 +87,8 @@ pub fn register_variable(name: &str, func: VariableFn) -> *mut UwsgiRouteVar {
         need_free: 0,
         next: std::ptr::null_mut(),
     }));
-    VARIABLES.add(name.to_owned(), Variable(record));
+    let func = Brought::new("route variable", name, func);
+    VARIABLES.add(name.to_owned(), Variable { record, func });
     record
 }
 
@@ -101,13 +106,13 @@ impl Variable {
         // SAFETY: the plugin's function with a request of this core and a key of ours; what it gives back is read at
         // once, and freed if it said so.
         unsafe {
-            let Some(func) = (*self.0).func else { return };
-            let value = func(request, key.as_mut_ptr().cast(), key.len() as u16, &raw mut len);
+            let (key, key_len) = (key.as_mut_ptr().cast(), key.len() as u16);
+            let value = self.func.call(|func| func(request, key, key_len, &raw mut len));
             if value.is_null() {
                 return;
             }
             out.extend_from_slice(std::slice::from_raw_parts(value.cast::<u8>(), usize::from(len)));
-            if (*self.0).need_free != 0 {
+            if (*self.record).need_free != 0 {
                 libc::free(value.cast());
             }
         }
@@ -184,7 +189,7 @@ pub fn action(name: &str, arguments: &str, record: &Record) -> Option<Result<Run
     // SAFETY: the plugin's function, before the first fork; record and arguments live as long as the process.
     let rc = unsafe {
         (*route.get()).action = c_text(&format!("{name}:{arguments}"));
-        prepare(route.get(), c_text(arguments))
+        prepare.call(|prepare| prepare(route.get(), c_text(arguments)))
     };
     if rc != 0 {
         return Some(Err(format!("action {name}: its plugin refused \"{arguments}\"")));
@@ -193,10 +198,11 @@ pub fn action(name: &str, arguments: &str, record: &Record) -> Option<Result<Run
     let Some(func) = (unsafe { (*route.get()).func }) else {
         return Some(Err(format!("action {name}: its plugin set no function")));
     };
+    let func = Brought::new("route action", name, func);
     Some(Ok(Box::new(move |core| {
         let request = core.expose();
         // SAFETY: the plugin's function with a request of this core and its own record.
-        match unsafe { func(request, route.get()) } {
+        match func.call(|func| unsafe { func(request, route.get()) }) {
             UWSGI_ROUTE_BREAK => Verdict::Break,
             UWSGI_ROUTE_CONTINUE => Verdict::Continue,
             _ => Verdict::Next,
@@ -216,6 +222,6 @@ pub fn condition(name: &str, arguments: &str) -> Option<Result<Holds, String>> {
     Some(Ok(Box::new(move |core| {
         let request = core.expose();
         // SAFETY: the plugin's function with a request of this core and the rule's record.
-        unsafe { func(request, route.get()) > 0 }
+        func.call(|func| unsafe { func(request, route.get()) > 0 })
     })))
 }

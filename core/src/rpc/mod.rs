@@ -76,7 +76,7 @@ pub fn register(
     }
     let procedure = Procedure {
         name: name.to_vec(),
-        place: Place::new(plugin, c"rpc"),
+        place: Place::new(plugin, c"hook rpc"),
         hook: plugin.rpc.ok_or(RegisterError::NoHook)?,
         function,
     };

@@ -24,6 +24,8 @@ pub enum SocketProtocol {
     ScgiNph,
     /// The connection is handed to a plugin.
     Raw,
+    /// The protocol of this name, which a plugin brings.
+    Plugin(&'static str),
 }
 
 impl SocketProtocol {

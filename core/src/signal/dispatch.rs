@@ -193,7 +193,7 @@ fn call(signal: u8) -> bool {
     // this process or in the one it was forked from.
     unsafe {
         let plugin = &*(*view()).p[usize::from(handler.modifier1)];
-        let _inside = Inside::enter(Place::new(plugin, c"signal_handler"));
+        let _inside = Inside::enter(Place::new(plugin, c"hook signal_handler"));
         plugin
             .signal_handler
             .is_some_and(|hook| hook(signal, handler.handler) == 0)

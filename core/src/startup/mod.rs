@@ -182,7 +182,7 @@ fn run_in_jail(
     } else {
         sockets::bind(&settings, &mut shared_sockets)?
     };
-    server::publish_sockets(&mut bound, settings.statics.offload_threads > 0);
+    server::publish_sockets(&mut bound, settings.statics.offload_threads > 0).map_err(StartupError::new)?;
     let wants_stats = !settings.stats.address.is_empty() || !settings.stats.health.is_empty();
     if !trial && settings.processes.master {
         stats::server::bind(&settings)?;

@@ -143,6 +143,7 @@ pub fn bind(settings: &Settings, shared: &mut [SharedSocket]) -> Result<Vec<Work
             modifier1: 0,
             modifier2: 0,
             view: std::ptr::null_mut(),
+            functions: None,
             asked: name,
         });
     }
@@ -165,6 +166,7 @@ fn worker_socket(
         Kind::Scgi => (SocketProtocol::Scgi, settings.sockets.scgi_modifiers),
         Kind::ScgiNph => (SocketProtocol::ScgiNph, settings.sockets.scgi_modifiers),
         Kind::Raw => (SocketProtocol::Raw, settings.sockets.raw_modifiers),
+        Kind::Plugin(name) => (SocketProtocol::Plugin(name), settings::Modifiers::default()),
     };
     WorkerSocket {
         listener,
@@ -172,6 +174,7 @@ fn worker_socket(
         modifier1: modifiers.first,
         modifier2: modifiers.second,
         view: std::ptr::null_mut(),
+        functions: None,
         asked,
     }
 }

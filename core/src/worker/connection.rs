@@ -1,5 +1,6 @@
 //! A client's connection: its descriptor, what was read from it and not used yet, and how long it has been quiet.
 
+use super::plugin_protocol;
 use crate::server::{SocketProtocol, WorkerSocket};
 use rsgi_protocol::fastcgi::Intake;
 use rsgi_protocol::http1::Head;
@@ -69,6 +70,8 @@ impl From<SocketAddr> for Peer {
 
 /// An accepted connection.
 pub struct Connection {
+    /// On a socket whose protocol a plugin brings: what it has read. Its end comes before the descriptor's.
+    pub plugin_intake: Option<Box<plugin_protocol::Intake>>,
     fd: OwnedFd,
     /// Where it came in.
     pub socket: &'static WorkerSocket,
@@ -146,7 +149,13 @@ impl Connection {
         let awaits_proxy = sockets.enable_proxy_protocol
             && socket.protocol == SocketProtocol::Http
             && sockets.trusted_proxies.lets_speak(&peer.text);
+        let plugin_intake = socket.functions.map(|functions| {
+            let modifiers = (socket.modifier1, socket.modifier2);
+            let intake = plugin_protocol::Intake::new(functions, fd.as_raw_fd(), socket.view, modifiers);
+            Box::new(intake)
+        });
         Ok(Some(Box::new(Self {
+            plugin_intake,
             fd,
             socket,
             peer,
@@ -169,7 +178,9 @@ impl Connection {
 
     /// Whether nothing of a request is here.
     pub fn is_idle(&self) -> bool {
-        self.buffered().is_empty() && !self.intake.as_ref().is_some_and(|intake| intake.is_within_head())
+        self.plugin_intake.is_none()
+            && self.buffered().is_empty()
+            && !self.intake.as_ref().is_some_and(|intake| intake.is_within_head())
     }
 
     /// What was read and not used.
@@ -195,6 +206,9 @@ impl Connection {
 
     /// Reads what is there. Only between requests: it may move the buffer.
     pub fn receive(&mut self, most: usize) -> Received {
+        if let Some(intake) = &mut self.plugin_intake {
+            return intake.receive();
+        }
         if self.start > 0 {
             if self.start == self.buf.len() {
                 self.buf.clear();

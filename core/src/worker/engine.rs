@@ -4,6 +4,7 @@
 use super::connection::{Connection, Received};
 use super::serve::{self, Parsed};
 use crate::plugin::hooks;
+use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use crate::request::{Core, response};
 use crate::server::{Server, WorkerSocket, server, view};
@@ -19,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 pub type Engine = unsafe extern "C" fn();
 
 /// Those that plugins bring.
-pub static ENGINES: Offered<Engine> = Offered::none();
+pub static ENGINES: Offered<Brought<Engine>> = Offered::none();
 
 /// What a core of an engine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub fn run(server: &'static Server, id: usize) {
     unsafe { unix_signal::tell_by(&raw mut (*server.shared.worker(id)).manage_next_request) };
     super::ready(server, id);
     // SAFETY: in the worker's main thread, as the header states.
-    unsafe { engine() };
+    engine.call(|engine| unsafe { engine() });
     process::exit(0)
 }
 
@@ -171,6 +172,7 @@ pub unsafe extern "C" fn parse(req: *mut WsgiRequest) -> i32 {
                 say!("{}: {why}", serve::peer_name(connection));
                 return -1;
             }
+            Parsed::Over => return -1,
             Parsed::Request => break,
         }
     }

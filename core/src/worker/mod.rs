@@ -9,11 +9,13 @@ pub mod events;
 mod exec;
 pub mod offload;
 pub mod offload_engine;
+pub mod plugin_protocol;
 pub mod poll;
 pub mod serve;
 
 use crate::decimal::Decimal;
 use crate::plugin::hooks;
+use crate::plugin::inside::Brought;
 use crate::request::Core;
 use crate::server::{self, Server, server, worker_id};
 use crate::shared::int;
@@ -352,7 +354,7 @@ fn core_loop(shared: &Cores, id: usize) {
                         if !is_over || taken == IN_A_ROW || leaving || unix_signal::order() != Order::Serve {
                             break;
                         }
-                        limits.check(server);
+                        limits.check(server, false);
                         if id == 0 && limits.heartbeat {
                             beat();
                         }
@@ -375,7 +377,7 @@ fn core_loop(shared: &Cores, id: usize) {
             }
         }
         log::batch::flush();
-        limits.check(server);
+        limits.check(server, true);
     }
 }
 
@@ -463,14 +465,9 @@ fn begin_leaving(shared: &Cores) {
         shared.poll.stop_accepting();
         procname::state(State::Leaving);
         let id = worker_id();
-        server
-            .shared
-            .worker_slot(id)
-            .leaving
-            .store(std::process::id() as i32, Ordering::Release);
         // SAFETY: the record of this worker in shared memory.
         unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(0, Ordering::Release) };
-        process::notify_master();
+        process::tell_leaving();
         if process::is_last_generation() {
             shared.last_call.store(monotonic_ms() + LAST_CALL, Ordering::Release);
         } else {
@@ -540,6 +537,21 @@ fn pause() {
     }
 }
 
+/// A plugin may have put its own way to end a worker that has done enough into `uwsgi.gbcw_hook`. It is called once for
+/// each request from then on, when no accepted connection waits to be looked at; where it returns, the worker goes on.
+fn own_goodbye(requests: u64, is_at_rest: bool) -> bool {
+    static CALLED_AT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    // SAFETY: the field holds NULL or a function of a loaded plugin, from the start on.
+    let Some(hook) = (unsafe { (*crate::server::view()).gbcw_hook }) else {
+        return false;
+    };
+    if is_at_rest && CALLED_AT.swap(requests, Ordering::Relaxed) != requests {
+        // SAFETY: as its contract says: a thread that serves requests, none under way in it.
+        Brought::of(c"function gbcw_hook", hook).call(|hook| unsafe { hook() });
+    }
+    true
+}
+
 /// When a worker has done enough (`--max-requests` and its kin).
 struct Limits {
     max_requests: u64,
@@ -590,7 +602,7 @@ impl Limits {
     }
 
     /// Asks for a replacement when a limit is reached; the master lets this worker go when it is there.
-    fn check(&self, server: &Server) {
+    fn check(&self, server: &Server, is_at_rest: bool) {
         let id = worker_id();
         // SAFETY: a field of this worker's record in shared memory; plugins may clear it.
         let go_on = unsafe { int(&raw mut (*server.shared.worker(id)).manage_next_request) };
@@ -625,6 +637,9 @@ impl Limits {
         } else {
             return;
         };
+        if own_goodbye(requests, is_at_rest) {
+            return;
+        }
         say!("{why}");
         process::recycle(server, id);
     }

@@ -2,6 +2,7 @@
 //! and calls their engine, long after the request has ended.
 
 use crate::exports::{buffer_destroy, thread_with_queue, wait_in_queue};
+use crate::plugin::inside::{Brought, Inside};
 use crate::say;
 use crate::server::server;
 use rsgi_plugin_api::abi::{
@@ -14,8 +15,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// An engine of a plugin; what it has is its address.
 pub struct Engine {
     name: String,
-    prepare: Option<UwsgiOffloadPrepare>,
-    event: UwsgiOffloadEvent,
+    prepare: Option<Brought<UwsgiOffloadPrepare>>,
+    event: Brought<UwsgiOffloadEvent>,
 }
 
 /// An address that goes from one thread to another.
@@ -38,7 +39,11 @@ pub fn register(
     prepare: Option<UwsgiOffloadPrepare>,
     event: UwsgiOffloadEvent,
 ) -> *mut UwsgiOffloadEngine {
-    let engine = Box::into_raw(Box::new(Engine { name, prepare, event }));
+    let engine = Box::into_raw(Box::new(Engine {
+        prepare: prepare.map(|prepare| Brought::new("offload engine", &name, prepare)),
+        event: Brought::new("offload engine", &name, event),
+        name,
+    }));
     let mut all = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
     all.push(Address(engine));
     engine.cast()
@@ -63,7 +68,7 @@ fn engine(record: *mut UwsgiOffloadEngine) -> Option<&'static Engine> {
 }
 
 /// What prepares a task of this engine.
-pub fn prepare_of(record: *mut UwsgiOffloadEngine) -> Option<UwsgiOffloadPrepare> {
+pub fn prepare_of(record: *mut UwsgiOffloadEngine) -> Option<Brought<UwsgiOffloadPrepare>> {
     engine(record)?.prepare
 }
 
@@ -94,6 +99,7 @@ pub fn give(task: UwsgiOffloadRequest) -> bool {
 
 /// The thread's life.
 unsafe extern "C" fn run(thread: *mut UwsgiThread) {
+    let _ours = Inside::outside();
     let mut tasks: Vec<Address<UwsgiOffloadRequest>> = Vec::new();
     // SAFETY: the record of this thread; tasks are boxed and this thread's alone.
     unsafe {
@@ -141,7 +147,7 @@ unsafe fn goes_on(thread: *mut UwsgiThread, task: *mut UwsgiOffloadRequest, fd: 
         let Some(engine) = engine((*task).engine) else {
             return false;
         };
-        let outcome = (engine.event)(thread, task, fd);
+        let outcome = engine.event.call(|event| event(thread, task, fd));
         if outcome != 0 {
             log::debug!("offload {}: a task ended ({outcome})", engine.name);
             end(task);
@@ -158,7 +164,7 @@ unsafe fn end(task: *mut UwsgiOffloadRequest) {
     // SAFETY: by the contract; the header says what of it is given back.
     unsafe {
         if let Some(free) = (*task).free {
-            free(task);
+            Brought::of(c"offload engine", free).call(|free| free(task));
         }
         let mut task = Box::from_raw(task);
         let client = if task.takeover != 0 { task.s } else { -1 };

@@ -3,6 +3,7 @@
 use super::builtin;
 use super::connection::{Connection, Received};
 use super::offload::{self, Job};
+use super::plugin_protocol;
 use super::poll::Poll;
 use crate::plugin::hooks;
 use crate::request::outlet::FilePart;
@@ -47,6 +48,8 @@ pub(super) enum Parsed {
     Refused(HttpError),
     /// Nothing sensible can be answered in this protocol.
     Broken(String),
+    /// A plugin whose protocol it is ends it.
+    Over,
 }
 
 /// Serves a connection that has (or may have) bytes: parks it, or closes it, at the end. Whether it was closed.
@@ -136,6 +139,7 @@ fn requests(core: &mut Core, conn: &mut Connection, leaving: bool) -> Next {
                 say!("{}: {why}", peer_name(conn));
                 return Next::Close;
             }
+            Parsed::Over => return Next::Close,
             Parsed::Request => {
                 conn.head_since = 0;
                 if leaving || crate::unix_signal::order() != crate::unix_signal::Order::Serve {
@@ -166,6 +170,10 @@ pub(super) fn peer_name(conn: &Connection) -> &str {
 
 /// Answers a client whose request cannot be served, and closes.
 pub(super) fn refuse(conn: &Connection, error: &HttpError) {
+    if conn.plugin_intake.is_some() {
+        // how it would be said, only the plugin knows, and it can say it in an answer alone
+        return;
+    }
     let body = format!("{}\n", error.cause());
     let before = match conn.socket.protocol.has_status_header() {
         true => "Status:",
@@ -194,6 +202,7 @@ pub(super) fn parse(core: &mut Core, conn: &mut Connection) -> Parsed {
         SocketProtocol::FastCgi | SocketProtocol::FastCgiNph => parse_fastcgi(core, conn),
         SocketProtocol::Scgi | SocketProtocol::ScgiNph => parse_scgi(core, conn),
         SocketProtocol::Raw => Parsed::Broken("a raw connection has no requests".into()),
+        SocketProtocol::Plugin(_) => plugin_protocol::parse(core, conn),
     }
 }
 
@@ -394,7 +403,7 @@ fn parse_fastcgi(core: &mut Core, conn: &mut Connection) -> Parsed {
         .begin(conn.socket.protocol, found.is_http10, found.is_head, keeps);
     core.response.wrap_for(id);
     core.body.begin_records(id, found.length.unwrap_or(0));
-    begin_cgi(core, conn, params, found.length)
+    begin_cgi(core, params, found.length)
 }
 
 fn parse_scgi(core: &mut Core, conn: &mut Connection) -> Parsed {
@@ -417,18 +426,18 @@ fn parse_scgi(core: &mut Core, conn: &mut Connection) -> Parsed {
         .begin(conn.socket.protocol, found.is_http10, found.is_head, false);
     core.body
         .begin(found.length.map_or(BodyLength::None, BodyLength::Fixed), false);
-    begin_cgi(core, conn, head, found.length)
+    begin_cgi(core, head, found.length)
 }
 
 /// What of a request's variables the server itself needs.
-struct Found {
-    length: Option<u64>,
-    is_head: bool,
-    is_http10: bool,
+pub(super) struct Found {
+    pub length: Option<u64>,
+    pub is_head: bool,
+    pub is_http10: bool,
 }
 
 /// Takes the variables of a CGI-like protocol; or why they make no request.
-fn collect<'a, E: std::fmt::Display>(
+pub(super) fn collect<'a, E: std::fmt::Display>(
     core: &mut Core,
     vars: impl Iterator<Item = Result<(&'a [u8], &'a [u8]), E>>,
 ) -> Result<Found, String> {
@@ -459,10 +468,10 @@ fn collect<'a, E: std::fmt::Display>(
 }
 
 /// The rest of what begins a request of a CGI-like protocol.
-fn begin_cgi(core: &mut Core, conn: &Connection, vars: &[u8], length: Option<u64>) -> Parsed {
+pub(super) fn begin_cgi(core: &mut Core, vars: &[u8], length: Option<u64>) -> Parsed {
     core.raw().post_cl = length.unwrap_or(0) as usize;
     let size = vars.len().min(0xffff) as u16;
-    core.set_header(conn.socket.modifier1, size, conn.socket.modifier2);
+    core.set_size(size);
     core.raw().buffer = vars.as_ptr().cast_mut().cast();
     vars::digest(core);
     let limit_post = server().settings.limits.limit_post;

@@ -28,7 +28,7 @@ pub use option::{UwsgiOpt, UwsgiOption, UwsgiStringList};
 pub use outward::{
     UwsgiCheaperFn, UwsgiClock, UwsgiCollectFn, UwsgiEncodeFn, UwsgiExceptionFn, UwsgiExceptionHandler,
     UwsgiExceptionHandlerInstance, UwsgiLogEncoder, UwsgiLogchunk, UwsgiLogchunkFn, UwsgiLogvar, UwsgiMetricCollector,
-    UwsgiStatsPush, UwsgiStatsPusher, UwsgiStatsPusherInstance,
+    UwsgiProtocol, UwsgiStatsPush, UwsgiStatsPusher, UwsgiStatsPusherInstance,
 };
 pub use plugin::{JailStart, UwsgiPlugin};
 pub use request::{UwsgiHeader, WsgiRequest};
@@ -37,8 +37,8 @@ pub use route::{
     UwsgiRouter,
 };
 pub use server::{
-    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiMetric, UwsgiServer,
-    UwsgiSocket, UwsgiWorker,
+    UwsgiApp, UwsgiCore, UwsgiHarakiriOptions, UwsgiInstanceStatus, UwsgiLockItem, UwsgiMetric, UwsgiProtoHeader,
+    UwsgiProtoReadBody, UwsgiProtoStatus, UwsgiProtoWrite, UwsgiServer, UwsgiSocket, UwsgiWorker,
 };
 pub use stamp::{AbiNote, AbiStamp, NOTE_NAME, NOTE_SECTION};
 pub use tools::{

@@ -44,6 +44,12 @@ pub struct UwsgiLogchunk {
     _private: [u8; 0],
 }
 
+/// `struct uwsgi_protocol`: opaque.
+#[repr(C)]
+pub struct UwsgiProtocol {
+    _private: [u8; 0],
+}
+
 /// Gives the text of a piece of a request's log line.
 pub type UwsgiLogchunkFn = unsafe extern "C" fn(*mut super::WsgiRequest, *mut *mut c_char) -> isize;
 

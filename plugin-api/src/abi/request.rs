@@ -3,7 +3,7 @@
 //! Mirrors `include/uwsgi.h`, where every field is explained; the layout is checked against the compiled header.
 #![allow(missing_docs)]
 
-use super::UwsgiSocket;
+use super::{UwsgiBuffer, UwsgiSocket};
 use libc::{FILE, iovec};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -108,5 +108,13 @@ pub struct WsgiRequest {
     pub buffer: *mut c_char,
     pub do_not_account: c_int,
     pub do_not_account_avg_rt: c_int,
-    pub reserved: [u64; 14],
+    pub write_pos: usize,
+    pub proto_parser_pos: u64,
+    pub proto_parser_move: u64,
+    pub proto_parser_status: i64,
+    pub proto_parser_buf: *mut c_void,
+    pub proto_parser_buf_size: u64,
+    pub proto_parser_eof: c_int,
+    pub headers: *mut UwsgiBuffer,
+    pub reserved: [u64; 6],
 }

@@ -4,10 +4,21 @@
 #![allow(missing_docs)]
 
 use super::{
-    UwsgiCache, UwsgiDaemon, UwsgiLockOps, UwsgiOpt, UwsgiPlugin, UwsgiShared, UwsgiSpooler, UwsgiThread, WsgiRequest,
+    UwsgiBuffer, UwsgiCache, UwsgiDaemon, UwsgiLockOps, UwsgiOpt, UwsgiPlugin, UwsgiShared, UwsgiSpooler, UwsgiThread,
+    WsgiRequest,
 };
 use libc::{gid_t, pid_t, time_t, uid_t};
 use std::ffi::{c_char, c_int, c_void};
+
+/// `uwsgi_socket.proto_write`
+pub type UwsgiProtoWrite = unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, usize) -> c_int;
+/// `uwsgi_socket.proto_read_body`
+pub type UwsgiProtoReadBody = unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, usize) -> isize;
+/// `uwsgi_socket.proto_prepare_headers`
+pub type UwsgiProtoStatus = unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u16) -> *mut UwsgiBuffer;
+/// `uwsgi_socket.proto_add_header`
+pub type UwsgiProtoHeader =
+    unsafe extern "C" fn(*mut WsgiRequest, *mut c_char, u16, *mut c_char, u16) -> *mut UwsgiBuffer;
 
 /// `struct uwsgi_socket`.
 #[repr(C)]
@@ -34,7 +45,17 @@ pub struct UwsgiSocket {
     pub proto_name: *mut c_char,
     pub next: *mut UwsgiSocket,
     pub proto: Option<unsafe extern "C" fn(*mut WsgiRequest) -> c_int>,
-    pub reserved: [u64; 15],
+    pub proto_accept: Option<unsafe extern "C" fn(*mut WsgiRequest, c_int) -> c_int>,
+    pub proto_write: Option<UwsgiProtoWrite>,
+    pub proto_write_headers: Option<UwsgiProtoWrite>,
+    pub proto_sendfile: Option<unsafe extern "C" fn(*mut WsgiRequest, c_int, usize, usize) -> c_int>,
+    pub proto_read_body: Option<UwsgiProtoReadBody>,
+    pub proto_prepare_headers: Option<UwsgiProtoStatus>,
+    pub proto_add_header: Option<UwsgiProtoHeader>,
+    pub proto_fix_headers: Option<unsafe extern "C" fn(*mut WsgiRequest) -> c_int>,
+    pub proto_close: Option<unsafe extern "C" fn(*mut WsgiRequest)>,
+    pub proto_thread_fixup: Option<unsafe extern "C" fn(*mut UwsgiSocket, c_int)>,
+    pub reserved: [u64; 5],
 }
 
 /// `struct uwsgi_app`.

@@ -5,11 +5,13 @@
 //! [`crate::logger`]. A panic or an error inside of one becomes a line in the log.
 
 mod log_line;
+mod protocol;
 mod routing;
 mod server;
 mod statistics;
 
 pub use log_line::{LogChunk, LogEncoder, log_chunk, log_encoder};
+pub use protocol::{Protocol, Variables, protocol};
 pub use routing::{
     Part, RouteAction, RouteCondition, RouteVariable, Transformation, Verdict, route_action, route_condition,
     route_variable, transform,

@@ -16,6 +16,8 @@ use std::path::Path;
 pub struct Outcome {
     /// Its names.
     pub names: HashMap<String, Value>,
+    /// The first statement that only does something (`os.system()`), which is not done.
+    pub left_out: Option<Trouble>,
 }
 
 /// A place in a script, and what stands in the way there.
@@ -102,6 +104,34 @@ mod tests {
             shown("import os\nos.system('touch x')\nx = open('y')\nprint(x)\nA = 'a'", "A"),
             "a"
         );
+    }
+
+    #[test]
+    fn functions_of_the_script_are_followed() {
+        let text = "import os\ndef split(s):\n    flags = s.rstrip().split(' ')\n    return [] if flags == [''] else flags\n\ndef flags(switch):\n    if switch == 'x':\n        return\n    return split(os.popen('echo -%s -b' % switch).read())\n\nflags_ = flags('x')\nA = ['0'] + flags('a')\nB = split('')\n";
+        assert_eq!(shown(text, "A"), "0|-a|-b");
+        assert_eq!(shown(text, "B"), "");
+        assert_eq!(names(text)["flags_"], Value::None);
+        let deep = names("def f(x):\n    return f(x)\nA = f('a')\n");
+        assert_eq!(deep["A"].list().unwrap_err().line, 1);
+        let unknown = names("def f(x, y=1):\n    return x\nA = f('a')\n");
+        assert!(unknown["A"].list().is_err());
+        assert!(read("return 1\n", Path::new(".")).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_is_told() {
+        let left_out = |text: &str| {
+            read(text, Path::new("."))
+                .expect(text)
+                .left_out
+                .map(|t| (t.line, t.what))
+        };
+        assert_eq!(
+            left_out("import os\nA = []\nA.append('x')\nprint('x')\nos.system('moc')\nmake()\n"),
+            Some((5, "os.system()".into()))
+        );
+        assert_eq!(left_out("A = []\nprint(A)\n"), None);
     }
 
     #[test]

@@ -28,10 +28,19 @@ pub enum StatementKind {
     Try(Vec<Statement>, Vec<Statement>),
     /// `for name in value`
     For(String, Expr, Vec<Statement>),
-    /// A function: known by its name alone.
-    Function(String),
+    /// A function; one that is more than parameters, assignments and conditions is known by its name alone.
+    Function(String, Option<Body>),
+    /// `return value`, inside a function.
+    Return(Option<Expr>),
     /// Nothing.
     Pass,
+}
+
+/// A function's parameters and statements.
+#[derive(Debug, Clone)]
+pub struct Body {
+    pub parameters: Vec<String>,
+    pub statements: Vec<Statement>,
 }
 
 /// An expression and its line.
@@ -64,7 +73,11 @@ pub enum ExprKind {
 
 /// Parses a script.
 pub fn parse(tokens: &[Token]) -> Result<Vec<Statement>, Trouble> {
-    let mut parser = Parser { tokens, at: 0 };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        in_function: false,
+    };
     let mut statements = Vec::new();
     while parser.at < tokens.len() {
         parser.statement(&mut statements)?;
@@ -75,6 +88,8 @@ pub fn parse(tokens: &[Token]) -> Result<Vec<Statement>, Trouble> {
 struct Parser<'t> {
     tokens: &'t [Token],
     at: usize,
+    /// Whether `return` may stand here.
+    in_function: bool,
 }
 
 type Parsed<T> = Result<T, Trouble>;
@@ -160,6 +175,21 @@ impl Parser<'_> {
         Ok(statements)
     }
 
+    /// What stands behind a function's name.
+    fn body(&mut self) -> Parsed<Body> {
+        self.needs("(")?;
+        let mut parameters = Vec::new();
+        while !self.takes(")") {
+            parameters.push(self.name()?);
+            if !self.takes(",") {
+                self.needs(")")?;
+                break;
+            }
+        }
+        let statements = self.block()?;
+        Ok(Body { parameters, statements })
+    }
+
     fn statement(&mut self, into: &mut Vec<Statement>) -> Parsed<()> {
         let line = self.line();
         let mut put = |kind| into.push(Statement { line, kind });
@@ -207,17 +237,24 @@ impl Parser<'_> {
         }
         if self.takes_word("def") {
             let name = self.name()?;
-            while !matches!(self.peek(), Some(Kind::NewLine) | None) {
-                self.at += 1;
+            let begin = self.at;
+            let was_inside = std::mem::replace(&mut self.in_function, true);
+            let body = self.body();
+            self.in_function = was_inside;
+            if body.is_err() {
+                self.at = begin;
+                while !matches!(self.peek(), Some(Kind::NewLine) | None) {
+                    self.at += 1;
+                }
+                self.skip_block();
             }
-            self.skip_block();
-            put(StatementKind::Function(name));
+            put(StatementKind::Function(name, body.ok()));
             return Ok(());
         }
         for word in [
             "class", "while", "with", "raise", "global", "async", "lambda", "return", "del",
         ] {
-            if self.is_word(word) {
+            if self.is_word(word) && !(self.in_function && word == "return") {
                 return self.wrong(&format!("\"{word}\""));
             }
         }
@@ -265,6 +302,14 @@ impl Parser<'_> {
         let mut put = |kind| into.push(Statement { line, kind });
         if self.takes_word("pass") {
             put(StatementKind::Pass);
+            return Ok(());
+        }
+        if self.in_function && self.takes_word("return") {
+            let value = match self.peek() {
+                Some(Kind::NewLine | Kind::Dedent) | None => None,
+                _ => Some(self.expression()?),
+            };
+            put(StatementKind::Return(value));
             return Ok(());
         }
         if self.takes_word("import") {
@@ -609,7 +654,11 @@ impl Parser<'_> {
                     return self.wrong("a bracket in a text is not closed");
                 };
                 let tokens = tokens(inner)?;
-                let mut parser = Parser { tokens: &tokens, at: 0 };
+                let mut parser = Parser {
+                    tokens: &tokens,
+                    at: 0,
+                    in_function: false,
+                };
                 let mut expression = parser.expression()?;
                 if !matches!(parser.peek(), Some(Kind::NewLine) | None) {
                     expression.kind = ExprKind::Opaque("a form in a text");

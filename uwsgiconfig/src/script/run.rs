@@ -1,7 +1,7 @@
 //! What a script's statements come to. Nothing of the script is run: the few questions that such files ask are answered
 //! here, by name.
 
-use super::parser::{Expr, ExprKind, Statement, StatementKind};
+use super::parser::{Body, Expr, ExprKind, Statement, StatementKind};
 use super::value::Value;
 use super::{Outcome, Trouble};
 use std::collections::HashMap;
@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 pub fn run(statements: &[Statement], folder: &Path) -> Result<Outcome, Trouble> {
     let mut state = State {
         names: HashMap::new(),
+        functions: HashMap::new(),
+        depth: 0,
+        left_out: None,
         folder,
     };
     for (name, value) in [
@@ -26,7 +29,10 @@ pub fn run(statements: &[Statement], folder: &Path) -> Result<Outcome, Trouble> 
         .names
         .insert("__file__".into(), Value::Text(script.display().to_string()));
     state.block(statements).map_err(Stop::trouble)?;
-    Ok(Outcome { names: state.names })
+    Ok(Outcome {
+        names: state.names,
+        left_out: state.left_out,
+    })
 }
 
 /// Why a block does not go on.
@@ -35,18 +41,33 @@ enum Stop {
     Trouble(Trouble),
     /// Python would raise here.
     Raised(Trouble),
+    /// A function has its result.
+    Returned(Value),
 }
 
 impl Stop {
     fn trouble(self) -> Trouble {
         match self {
             Self::Trouble(trouble) | Self::Raised(trouble) => trouble,
+            // no statement outside of a function does
+            Self::Returned(_) => Trouble {
+                line: 0,
+                what: "return".into(),
+            },
         }
     }
 }
 
+/// How deep functions may call each other.
+const DEEPEST: usize = 16;
+
 struct State<'f> {
     names: HashMap<String, Value>,
+    functions: HashMap<&'f str, &'f Body>,
+    /// Functions under way.
+    depth: usize,
+    /// The first statement that only does something, which is not done.
+    left_out: Option<Trouble>,
     folder: &'f Path,
 }
 
@@ -60,20 +81,28 @@ fn raise<T>(line: usize, what: impl Into<String>) -> Result<T, Trouble> {
     })
 }
 
-impl State<'_> {
-    fn block(&mut self, statements: &[Statement]) -> Result<(), Stop> {
+impl<'f> State<'f> {
+    fn block(&mut self, statements: &'f [Statement]) -> Result<(), Stop> {
         statements.iter().try_for_each(|statement| self.statement(statement))
     }
 
-    fn statement(&mut self, statement: &Statement) -> Result<(), Stop> {
+    fn statement(&mut self, statement: &'f Statement) -> Result<(), Stop> {
         match &statement.kind {
             StatementKind::Pass => {}
             StatementKind::Import(name, meant) => {
                 self.names.insert(name.clone(), Value::Part(meant.clone()));
             }
-            StatementKind::Function(name) => {
+            StatementKind::Function(name, body) => {
                 let value = Value::unknown(statement.line, format!("the function {name}()"));
                 self.names.insert(name.clone(), value);
+                match body {
+                    Some(body) => self.functions.insert(name, body),
+                    None => self.functions.remove(name.as_str()),
+                };
+            }
+            StatementKind::Return(value) => {
+                let value = value.as_ref().map_or(Ok(Value::None), |value| self.value(value));
+                return Err(Stop::Returned(value.map_err(Stop::Raised)?));
             }
             StatementKind::Assign { names, adds, value } => {
                 let value = self.value(value).map_err(Stop::Raised)?;
@@ -85,6 +114,7 @@ impl State<'_> {
                         }
                         (false, _) => value.clone(),
                     };
+                    self.functions.remove(name.as_str());
                     self.names.insert(name.clone(), new);
                 }
             }
@@ -146,12 +176,18 @@ impl State<'_> {
             return Ok(());
         };
         let ExprKind::Attribute(list, method) = &function.kind else {
+            if let ExprKind::Name(name) = &function.kind
+                && name != "print"
+            {
+                self.leave_out(expr.line, format!("{name}()"));
+            }
             return Ok(());
         };
         let ExprKind::Name(name) = &list.kind else {
             return Ok(());
         };
         if !matches!(self.names.get(name), Some(Value::List(_))) {
+            self.leave_out(expr.line, format!("{name}.{method}()"));
             return Ok(());
         }
         let mut values = arguments.iter().map(|a| self.value(a)).collect::<Result<Vec<_>, _>>()?;
@@ -170,6 +206,26 @@ impl State<'_> {
             _ => items.push(unknown()),
         }
         Ok(())
+    }
+
+    fn leave_out(&mut self, line: usize, what: String) {
+        self.left_out.get_or_insert(Trouble { line, what });
+    }
+
+    /// What a function of the script makes of its arguments; the names that it sets are its own.
+    fn result_of(&mut self, body: &'f Body, values: Vec<Value>) -> Evaluated {
+        let names = self.names.clone();
+        self.names.extend(body.parameters.iter().cloned().zip(values));
+        self.depth += 1;
+        let outcome = self.block(&body.statements);
+        self.depth -= 1;
+        self.names = names;
+        match outcome {
+            Ok(()) => Ok(Value::None),
+            Err(Stop::Returned(value)) => Ok(value),
+            Err(Stop::Trouble(trouble)) => Ok(Value::Unknown(trouble)),
+            Err(Stop::Raised(trouble)) => Err(trouble),
+        }
     }
 
     fn value(&mut self, expr: &Expr) -> Evaluated {
@@ -311,6 +367,13 @@ impl State<'_> {
         let ExprKind::Name(name) = &function.kind else {
             return Ok(Value::unknown(line, "a call"));
         };
+        if let Some(body) = self.functions.get(name.as_str()).copied()
+            && body.parameters.len() == values.len()
+            && named.is_empty()
+            && self.depth < DEEPEST
+        {
+            return self.result_of(body, values);
+        }
         match self.names.get(name).cloned() {
             Some(Value::Part(part)) => self.ask(line, &part, &values),
             Some(Value::Unknown(trouble)) => Ok(Value::Unknown(trouble)),

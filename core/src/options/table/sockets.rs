@@ -5,6 +5,7 @@ use crate::options::parse;
 use crate::options::spec::ArgKind::{No, Optional, Required};
 use crate::options::spec::{Group, OptionSpec, bytes, flag, later, no_effect, number, optional_parsed, parsed, path};
 use crate::settings::{Settings, SocketProtocol, SocketSpec};
+use crate::worker::plugin_protocol::PROTOCOLS;
 
 pub static GROUP: Group = Group {
     title: "Sockets",
@@ -69,16 +70,20 @@ static ROWS: &[OptionSpec] = &[
     ),
     parsed(
         "protocol",
-        "what plain sockets speak: uwsgi, puwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph, raw",
+        "what plain sockets speak: uwsgi, puwsgi, http, http11, fastcgi(-nph), scgi(-nph), raw, a plugin's",
         |s, v| {
-            match SocketProtocol::of(v) {
-                Some(protocol) => s.sockets.protocol = Some(protocol),
-                None => {
-                    return Err(format!(
-                        "unknown protocol \"{v}\": use uwsgi, puwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph or raw"
-                    ));
-                }
-            }
+            let of_plugin = || {
+                let is_brought = PROTOCOLS.find(v).is_some();
+                is_brought.then(|| SocketProtocol::Plugin(v.to_owned().leak()))
+            };
+            let Some(protocol) = SocketProtocol::of(v).or_else(of_plugin) else {
+                let brought: String = PROTOCOLS.names().iter().map(|name| format!(", {name}")).collect();
+                return Err(format!(
+                    "unknown protocol \"{v}\": use uwsgi, puwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph, \
+                     raw{brought}"
+                ));
+            };
+            s.sockets.protocol = Some(protocol);
             Ok(())
         },
     )

@@ -1,12 +1,12 @@
 //! Children of the master: forked, reaped, forked again with growing pauses when they cannot live.
 
-use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then, WayBack};
+use super::{Ending, INFANT, Kind, LONGEST_PAUSE, Master, Pause, Process, Then, WayBack, blame};
 use crate::log::batch;
-use crate::plugin::{hooks, registry};
+use crate::plugin::hooks;
 use crate::process::handover::Handover;
+use crate::process::reap::{self, Ended};
 use crate::process::{harakiri, spawn};
 use crate::{say, startup};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -71,7 +71,9 @@ impl Master {
             kind,
             born: Instant::now(),
             leaving: None,
+            leaves_alone: None,
             was_ready: false,
+            was_asked: false,
             memory: matches!(kind, Kind::Worker(_)).then_some(&self.server.shared),
         });
     }
@@ -93,13 +95,8 @@ impl Master {
     }
 
     pub(super) fn reap(&mut self) {
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.ended(pid.as_raw(), Some(code), 0),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => self.ended(pid.as_raw(), None, signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(_) => {}
-            }
+        while let Some(Ended { pid, code, signal }) = reap::next() {
+            self.ended(pid, code, signal);
         }
     }
 
@@ -115,6 +112,12 @@ impl Master {
         };
         let process = self.processes.remove(at);
         self.sources.release(pid);
+        blame::functions(
+            &process,
+            code,
+            signal,
+            process.leaving.is_some() || self.closing.is_some(),
+        );
         super::signals::report_lost(pid, process.kind);
         super::alarms::crashed(&process, signal);
         if let Kind::Worker(id) | Kind::Old(id) = process.kind {
@@ -160,7 +163,7 @@ impl Master {
         let cannot_boot = self.explain_end(id, pid, told, signal);
         let replaced = self.has_process(id);
         if !replaced {
-            self.blame_plugin(id, if told { None } else { code }, signal);
+            blame::requests(&self.server.shared, id, if told { None } else { code }, signal);
             harakiri::clear(self.server, id);
         }
         let asked = self
@@ -225,26 +228,6 @@ impl Master {
             _ if process.leaving.is_some() => say!("worker {worker} killed successfully (pid: {pid})"),
             Some(code) => say!("worker {worker} of the image before (pid: {pid}) ended with exit code {code}"),
             None => say!("worker {worker} of the image before (pid: {pid}) died, killed by signal {signal}"),
-        }
-    }
-
-    /// An end inside the request hook is the plugin's, by a crash or an exit of its own: say which.
-    pub(super) fn blame_plugin(&self, id: usize, code: Option<i32>, signal: i32) {
-        let how = match (code, signal) {
-            (Some(code), _) => format!("exited with code {code}"),
-            (None, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT) => "crashed".into(),
-            _ => return,
-        };
-        for core in 0..self.server.shared.core_count() {
-            let slot = self.server.shared.core_slot(id, core);
-            let hook = slot.in_hook.load(Ordering::Relaxed);
-            if hook > 0 {
-                let name = registry::name_of_modifier((hook - 1) as u8);
-                say!(
-                    "worker {id} {how} in the request hook of plugin {name}: {}",
-                    slot.description()
-                );
-            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Workers that miss a deadline (of a request, of their loop, of their start): found by the master once a second, and
 //! ended in stages. Their stacks come first, then, when asked for, a soft signal and a grace, then the kill.
 
-use super::{Kind, Master, Process};
+use super::{Kind, Master, Process, blame};
 use crate::process::harakiri::{self, Answer, Missed};
 use crate::say;
 use crate::settings::Limits;
@@ -182,13 +182,15 @@ impl Master {
     /// The first stage.
     fn condemn(&mut self, memory: &'static SharedMemory, id: usize, pid: i32, missed: Missed) {
         let soft = missed == Missed::Request && self.server.settings.limits.harakiri_graceful_timeout > 0;
+        // at the moment of the kill it may be elsewhere
+        let why = format!("{missed}{}", blame::places(pid, Some((memory, id))));
         harakiri::report(memory, id, pid, missed, soft);
         harakiri::ask(memory, id, pid, !soft);
         self.condemned.push(Condemned {
             pid,
             worker: id,
             memory,
-            why: missed.to_string(),
+            why,
             missed: Some(missed),
             stage: if soft { Stage::SoftStacks } else { Stage::Stacks },
             until: Instant::now() + STACKS_PATIENCE,

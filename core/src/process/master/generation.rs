@@ -1,14 +1,16 @@
 //! Generations of workers: who is ready, who may leave, whose replacement is due. New ones serve before old ones go.
 
-use super::{Kind, Master, Process, tell};
+use super::{Kind, Master, Process, blame, tell};
 use crate::server::Server;
 use crate::shared::int;
-use crate::{say, startup};
+use crate::{say, startup, unix_signal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// How long a process of the image before may take to say where it is.
+const LAST_WORD: Duration = Duration::from_millis(500);
 /// How long an override that never says `uwsgi.accepting()` is waited for.
 const OVERRIDE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,6 +45,7 @@ impl Master {
                 self.pauses[id] = None;
             }
         }
+        self.notice_leaving();
         if self.all_ready() {
             startup::notify::ready();
             if let Some(link) = &mut self.emperor_link {
@@ -57,6 +60,18 @@ impl Master {
         self.retire_old_workers();
         self.retire_old_gateways();
         self.replace_recycled();
+    }
+
+    /// Workers that leave without having been told to have as long for it as others.
+    fn notice_leaving(&mut self) {
+        let until = Instant::now() + self.worker_mercy();
+        for process in self.processes.iter_mut().filter(|p| p.leaves_alone.is_none()) {
+            if let (Kind::Worker(id) | Kind::Old(id), Some(memory)) = (process.kind, process.memory)
+                && memory.worker_slot(id).leaving.load(Ordering::Acquire) == process.pid
+            {
+                process.leaves_alone = Some(until);
+            }
+        }
     }
 
     pub(super) fn all_ready(&self) -> bool {
@@ -164,14 +179,24 @@ impl Master {
         let now = Instant::now();
         for at in 0..self.processes.len() {
             let process = &self.processes[at];
-            if process.leaving.is_none_or(|at| at > now) {
+            if process.kill_at().is_none_or(|at| at > now) {
                 continue;
             }
             if let Kind::Daemon(_) = process.kind {
                 self.kill_daemon(process.pid);
             } else {
-                say!("process {} did not leave in time; killing it", process.pid);
-                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+                let pid = process.pid;
+                if process.kind.is_of_before() && !std::mem::replace(&mut self.processes[at].was_asked, true) {
+                    // what the image before has written down about it went with that image
+                    say!("process {pid} did not leave in time; it says where it is, and is killed");
+                    // SAFETY: a plain signal to a child of ours.
+                    unsafe { libc::kill(pid, unix_signal::stacks()) };
+                    self.processes[at].leaving = Some(now + LAST_WORD);
+                    continue;
+                }
+                let places = blame::whereabouts(&self.processes[at]);
+                say!("process {pid} did not leave in time; killing it{places}");
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
             self.processes[at].leaving = Some(now + Duration::from_secs(5));
         }

@@ -2,6 +2,7 @@
 //! out what operators ask by signal. Single-threaded; one mio loop.
 
 mod alarms;
+mod blame;
 mod children;
 mod crons;
 mod daemons;
@@ -28,7 +29,7 @@ use super::trial::Trial;
 use super::{Role, hear_bell, spawn};
 use crate::emperor::link::EmperorLink;
 use crate::log::pipe;
-use crate::plugin::hooks;
+use crate::plugin::{hooks, inside};
 use crate::server::Server;
 use crate::shared::SharedMemory;
 use crate::stats::StatsSnapshot;
@@ -116,6 +117,11 @@ impl Kind {
         matches!(self, Self::Old(1..))
     }
 
+    /// Of the image before: a worker, a mule or a spooler, which hear the signal for their stacks.
+    fn is_of_before(self) -> bool {
+        matches!(self, Self::Old(1..) | Self::OldMule)
+    }
+
     /// A worker, of this image or the one before.
     fn is_any_worker(self) -> bool {
         matches!(self, Self::Worker(_)) || self.is_old_worker()
@@ -140,10 +146,21 @@ struct Process {
     born: Instant,
     /// It was told to leave; killed at this moment.
     leaving: Option<Instant>,
+    /// It leaves without having been told to; killed at this moment.
+    leaves_alone: Option<Instant>,
     /// It was ready once.
     was_ready: bool,
+    /// It was asked where it is, before it is killed.
+    was_asked: bool,
     /// Where its slots lie; `None`: no worker, or one of an image that lays them out otherwise.
     memory: Option<&'static SharedMemory>,
+}
+
+impl Process {
+    /// When it has had its time to leave.
+    fn kill_at(&self) -> Option<Instant> {
+        self.leaving.or(self.leaves_alone)
+    }
 }
 
 /// How the server ends.
@@ -419,7 +436,7 @@ impl Master {
     /// The next moment at which something is due.
     fn next_deadline(&self) -> Instant {
         let pauses = self.pauses.iter().flatten().map(|p| p.until);
-        let kills = self.processes.iter().filter_map(|p| p.leaving);
+        let kills = self.processes.iter().filter_map(Process::kill_at);
         let stats = self.stats.next_deadline();
         let condemned = self.condemned.iter().filter_map(|c| c.due());
         pauses
@@ -522,6 +539,7 @@ fn tell(process: &mut Process, signal: Signal, mercy: Duration) {
 /// The life of a server without a master: this process is worker 1, the others are its children.
 pub fn run_without(server: &'static Server) -> ! {
     hooks::settle(&server.settings.hooks.after_request);
+    inside::end::serves();
     for id in 2..=server.shared.worker_count() {
         match spawn::worker(id) {
             Ok(pid) => say!(

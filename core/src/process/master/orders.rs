@@ -278,7 +278,6 @@ impl Master {
 
     /// Becomes the new image; the processes stay and go on serving.
     pub(super) fn exec(&mut self) {
-        before_workers_leave();
         say!("binary reloading rsgi...");
         // attached daemons end here and start again with the new image: it may want others
         self.end_daemons();
@@ -412,9 +411,6 @@ impl Master {
         if then != Then::Exec || self.server.settings.subscriptions.leave_on_reload {
             self.announcer.leave(self.server);
         }
-        if ending == Ending::Graceful {
-            before_workers_leave();
-        }
         if ending == Ending::Fast && then != Then::Exec {
             self.stop_daemons(then);
         }
@@ -512,15 +508,5 @@ impl Master {
             }
         }
         Some(then)
-    }
-}
-
-/// The hook that a plugin may have put into `uwsgi.gbcw_hook`.
-fn before_workers_leave() {
-    // SAFETY: the master is single-threaded; the field holds NULL or a function of a loaded plugin.
-    unsafe {
-        if let Some(hook) = (*crate::server::view()).gbcw_hook {
-            hook();
-        }
     }
 }

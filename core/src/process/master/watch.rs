@@ -4,7 +4,7 @@
 use super::deadlines::Condemned;
 use super::{Ending, Kind, Master, Then};
 use crate::log::{batch, pipe};
-use crate::plugin::hooks;
+use crate::plugin::{hooks, inside};
 use crate::process::harakiri::Missed;
 use crate::process::{footprint, memory};
 use crate::say;
@@ -81,7 +81,9 @@ impl Master {
         if std::mem::replace(&mut self.said_ready, true) || self.closing.is_some() {
             return;
         }
-        if let Err(refused) = hooks::when_ready() {
+        let outcome = hooks::when_ready();
+        inside::end::serves();
+        if let Err(refused) = outcome {
             self.end_by_hook(refused);
         }
         footprint::unmap_startup_code();

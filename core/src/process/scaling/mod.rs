@@ -4,6 +4,7 @@
 mod busyness;
 pub mod plugin;
 
+use crate::plugin::inside::Brought;
 use crate::settings::Processes;
 use busyness::Busyness;
 use rsgi_plugin_api::abi::UwsgiCheaperFn;
@@ -13,8 +14,14 @@ pub const ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "ma
 
 /// All algorithms, those of plugins too.
 pub fn names() -> Vec<String> {
-    let ours = ALGORITHMS.map(str::to_owned);
-    ours.into_iter().chain(plugin::ALGORITHMS.names()).collect()
+    let mut names = ALGORITHMS.map(str::to_owned).to_vec();
+    names.extend(
+        plugin::ALGORITHMS
+            .names()
+            .into_iter()
+            .filter(|name| !ALGORITHMS.contains(&name.as_str())),
+    );
+    names
 }
 
 #[derive(Debug, Clone)]
@@ -30,7 +37,7 @@ enum Algorithm {
     /// Only the operator decides (FIFO, signals).
     Manual,
     /// A plugin decides.
-    Plugin(UwsgiCheaperFn),
+    Plugin(Brought<UwsgiCheaperFn>),
 }
 
 /// What the server does at one moment.
@@ -90,6 +97,8 @@ impl ScalingPolicy {
             return None;
         }
         let algorithm = match settings.cheaper_algo.as_str() {
+            // also one that replaces ours
+            name if let Some(func) = plugin::ALGORITHMS.find(name) => Algorithm::Plugin(func),
             "spare" => Algorithm::Spare,
             "spare2" => Algorithm::Spare2,
             "busyness" => Algorithm::Busyness(Box::new(Busyness::new(
@@ -99,7 +108,6 @@ impl ScalingPolicy {
             ))),
             "backlog" => Algorithm::Backlog,
             "manual" => Algorithm::Manual,
-            other if let Some(func) = plugin::ALGORITHMS.find(other) => Algorithm::Plugin(func),
             other => {
                 let known = names().join(", ");
                 say(&format!(
@@ -171,7 +179,7 @@ impl ScalingPolicy {
         if let Algorithm::Plugin(func) = self.algorithm {
             let can_spawn = self.soft_limit == 0 || load.resident < self.soft_limit;
             // SAFETY: in the master, once a second, as the header states.
-            return match unsafe { func(i32::from(can_spawn)) } {
+            return match func.call(|func| unsafe { func(i32::from(can_spawn)) }) {
                 0 => Change::Keep,
                 n if n > 0 => Change::Add(n.unsigned_abs() as usize),
                 _ => Change::Remove,

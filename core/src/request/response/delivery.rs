@@ -3,7 +3,7 @@
 use super::{Framing, ResponseError, complete_head, gone_if, write};
 use crate::request::{Core, bytes_of, place};
 use crate::server::server;
-use crate::worker::offload;
+use crate::worker::{offload, plugin_protocol};
 use libc::iovec;
 use rsgi_protocol::{chunked, fastcgi};
 use std::io;
@@ -124,7 +124,8 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
     }
     if left > 0 {
         core.raw().response_size += left as usize;
-        if server().settings.statics.disable_sendfile {
+        let is_copied = core.response.is_of_plugin() && plugin_protocol::writes(core);
+        if is_copied || server().settings.statics.disable_sendfile {
             read_part(&file, position, left, |bytes| {
                 let sent = deliver(core, &mut [place(bytes)]);
                 gone_if(core, sent)
@@ -143,6 +144,9 @@ pub fn send_part(core: &mut Core, file: std::fs::File, position: u64, mut left: 
 
 /// Sends bytes on the way that the request's answers go.
 pub(in crate::request) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
+    if core.response.is_of_plugin() && plugin_protocol::writes(core) {
+        return plugin_protocol::write(core, parts);
+    }
     let fd = core.conn().fd();
     match core.response.fastcgi {
         None => core.outlet.send(fd, parts),
@@ -152,7 +156,7 @@ pub(in crate::request) fn deliver(core: &mut Core, parts: &mut [iovec]) -> io::R
 
 /// As [`deliver`], for bytes with more right behind them: the kernel may send both in one packet.
 pub(super) fn deliver_ahead(core: &mut Core, parts: &mut [iovec]) -> io::Result<()> {
-    if core.response.fastcgi.is_some() {
+    if core.response.fastcgi.is_some() || core.response.is_of_plugin() {
         return deliver(core, parts);
     }
     let fd = core.conn().fd();

@@ -6,6 +6,7 @@ use crate::request::{Core, tracing, vars};
 use crate::routing;
 use crate::say;
 use crate::server::{SocketProtocol, server};
+use crate::worker::plugin_protocol;
 use rsgi_protocol::octet;
 
 /// Begins an answer: the status line; headers that were added before are dropped.
@@ -34,9 +35,18 @@ pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
     response.content_length = None;
     response.framed_by_app = false;
     response.close_by_app = false;
-    response.head.extend_from_slice(response.before_status());
-    response.head.extend_from_slice(status);
-    response.head.extend_from_slice(b"\r\n");
+    let own = match response.is_of_plugin() {
+        true => plugin_protocol::status(core, status).transpose()?,
+        false => None,
+    };
+    let response = &mut core.response;
+    if let Some(own) = own {
+        response.head = own;
+    } else {
+        response.head.extend_from_slice(response.before_status());
+        response.head.extend_from_slice(status);
+        response.head.extend_from_slice(b"\r\n");
+    }
     let raw = core.raw();
     raw.status = code;
     raw.header_cnt = 0;
@@ -88,11 +98,19 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
     } else if name.eq_ignore_ascii_case(b"keep-alive") && over_http {
         return Ok(());
     }
-    let head = &mut response.head;
-    head.extend_from_slice(name);
-    head.extend_from_slice(b": ");
-    head.extend_from_slice(value);
-    head.extend_from_slice(b"\r\n");
+    let own = match response.is_of_plugin() {
+        true => plugin_protocol::header(core, name, value).transpose()?,
+        false => None,
+    };
+    let head = &mut core.response.head;
+    if let Some(own) = own {
+        head.extend_from_slice(&own);
+    } else {
+        head.extend_from_slice(name);
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value);
+        head.extend_from_slice(b"\r\n");
+    }
     core.raw().header_cnt += 1;
     Ok(())
 }
@@ -176,8 +194,21 @@ pub(super) fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), R
             _ => {}
         }
     }
-    head.extend_from_slice(b"\r\n");
     response.framing = framing;
+    let own = match response.is_of_plugin() {
+        true => {
+            let head = std::mem::take(&mut response.head);
+            let made = plugin_protocol::end_of_head(core, &head).transpose();
+            core.response.head = head;
+            made?
+        }
+        false => None,
+    };
+    let head = &mut core.response.head;
+    match own {
+        Some(own) => *head = own,
+        None => head.extend_from_slice(b"\r\n"),
+    }
     let size = head.len();
     let raw = core.raw();
     raw.headers_sent = 1;

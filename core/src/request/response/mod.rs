@@ -117,6 +117,11 @@ impl Response {
         self.protocol.is_some_and(SocketProtocol::is_http)
     }
 
+    /// Whether a plugin has made its protocol.
+    fn is_of_plugin(&self) -> bool {
+        matches!(self.protocol, Some(SocketProtocol::Plugin(_)))
+    }
+
     /// How its first line begins.
     fn before_status(&self) -> &'static [u8] {
         match (
@@ -228,6 +233,7 @@ pub fn write_through(core: &mut Core, body: &[iovec], last: bool) -> Result<(), 
     if first
         && let Framing::Length(due) = &mut response.framing
         && size.min(*due) <= SMALL_BODY
+        && !matches!(response.protocol, Some(SocketProtocol::Plugin(_)))
     {
         size = size.min(*due);
         *due -= size;

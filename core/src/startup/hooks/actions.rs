@@ -1,6 +1,7 @@
 //! The actions of hooks: a table of names, the form of their arguments, and what they do.
 
 use super::{call, mount, on_signal, shell};
+use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use crate::process;
 use crate::say;
@@ -129,7 +130,7 @@ static ACTIONS: &[Spec] = &[
 pub type PluginAction = unsafe extern "C" fn(*mut c_char) -> c_int;
 
 /// Those that plugins bring.
-pub static OF_PLUGINS: Offered<PluginAction> = Offered::none();
+pub static OF_PLUGINS: Offered<Brought<PluginAction>> = Offered::none();
 
 fn parts(text: &str) -> (&str, &str) {
     text.split_once(':').unwrap_or((text, ""))
@@ -183,7 +184,7 @@ pub(super) fn run(text: &str) -> Result<(), String> {
         .find(name)
         .ok_or_else(|| format!("hook action not found: {name}"))?;
     // SAFETY: a function of a loaded plugin, with a text that lives as long as the process; no lock of ours is held.
-    match unsafe { func(crate::server::keep(argument)) } {
+    match func.call(|func| unsafe { func(crate::server::keep(argument)) }) {
         0 => Ok(()),
         code => Err(format!("hook {text}: the plugin's action returned {code}")),
     }

@@ -1,6 +1,7 @@
 //! Functions of loaded plugins and libraries, called by name.
 
 use super::Subject;
+use crate::plugin::inside::{Inside, Place};
 use std::ffi::{CString, c_char, c_int, c_void};
 
 /// Where a function lies.
@@ -19,6 +20,11 @@ pub fn address(name: &str) -> Result<*mut c_void, String> {
     }
 }
 
+/// While a function runs.
+pub(super) fn inside(name: &str, address: *const c_void) -> Inside {
+    Inside::enter(Place::named("function", name, address))
+}
+
 fn split(text: &str) -> (&str, &str) {
     text.split_once(' ').unwrap_or((text, ""))
 }
@@ -34,9 +40,21 @@ pub(super) fn function(text: &str) -> Result<(), String> {
     let address = address(name)?;
     // SAFETY: uWSGI's contract of `call`.
     unsafe {
+        let _inside = inside(name, address);
         let f: unsafe extern "C" fn(*mut c_char) = std::mem::transmute(address);
         f(kept(argument));
     }
+    Ok(())
+}
+
+/// `void f(void)`
+///
+/// # Errors
+/// Nothing that is loaded has it.
+pub fn bare(name: &str) -> Result<(), String> {
+    let address = address(name)?;
+    // SAFETY: the contract of a mule named `f()`.
+    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(address)() };
     Ok(())
 }
 
@@ -53,6 +71,7 @@ pub(super) fn with_result(text: &str) -> Result<(), String> {
     let address = address(name)?;
     // SAFETY: uWSGI's contract of `callret`.
     let result = unsafe {
+        let _inside = inside(name, address);
         let f: unsafe extern "C" fn(*mut c_char) -> c_int = std::mem::transmute(address);
         f(kept(argument))
     };
@@ -70,9 +89,10 @@ fn parsed(text: &str) -> Result<(&str, *mut c_void, c_int), String> {
 
 /// `void f(int)`
 pub(super) fn number(text: &str) -> Result<(), String> {
-    let (_, address, number) = parsed(text)?;
+    let (name, address, number) = parsed(text)?;
     // SAFETY: uWSGI's contract of `callint`.
     unsafe {
+        let _inside = inside(name, address);
         let f: unsafe extern "C" fn(c_int) = std::mem::transmute(address);
         f(number);
     }
@@ -84,6 +104,7 @@ pub(super) fn number_with_result(text: &str) -> Result<(), String> {
     let (name, address, number) = parsed(text)?;
     // SAFETY: uWSGI's contract of `callintret`.
     let result = unsafe {
+        let _inside = inside(name, address);
         let f: unsafe extern "C" fn(c_int) -> c_int = std::mem::transmute(address);
         f(number)
     };
@@ -99,6 +120,7 @@ pub(super) fn about(name: &str, count: u8, subject: Option<&Subject<'_>>) -> Res
     let (id, pid, uid, gid) = (kept(subject.name), subject.pid, subject.uid, subject.gid);
     // SAFETY: the operator chose the option by the function's parameters.
     unsafe {
+        let _inside = inside(name, address);
         match count {
             0 => std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(address)(),
             1 => std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_char)>(address)(id),
@@ -122,6 +144,8 @@ mod tests {
         assert_eq!(with_result("atoi 7"), Err("atoi returned 7".into()));
         assert_eq!(number_with_result("abs -3"), Err("abs returned 3".into()));
         assert_eq!(number("srand 1"), Ok(()));
+        assert_eq!(bare("sync"), Ok(()));
+        assert!(bare("no_such_function_here").is_err());
         assert!(number("srand x").unwrap_err().contains("no number"));
         assert!(
             function("no_such_function_here")

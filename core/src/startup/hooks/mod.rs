@@ -13,7 +13,7 @@ use crate::server::server;
 use crate::settings::{Action, Hooks, Settings};
 use crate::startup::StartupError;
 pub use actions::OF_PLUGINS;
-pub use call::address as function_address;
+pub use call::{address as function_address, bare as call_bare};
 pub use on_signal::{Reaction, reaction};
 use std::process::Command;
 use std::sync::OnceLock;

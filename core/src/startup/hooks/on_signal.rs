@@ -2,6 +2,7 @@
 //! that does it in uWSGI, or by one of a loaded plugin.
 
 use super::call;
+use crate::plugin::inside::Brought;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -94,7 +95,7 @@ impl Reaction {
         // SAFETY: an address that dlsym gave; uWSGI's contract: void f(int).
         unsafe {
             let f: unsafe extern "C" fn(c_int) = std::mem::transmute(address);
-            f(signal);
+            Brought::of(c"function for a signal", f).call(|f| f(signal));
         }
     }
 }

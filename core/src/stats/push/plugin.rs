@@ -1,6 +1,7 @@
 //! Pushers of plugins: kinds by name, what the configuration or a plugin asked for of each, and the thread that calls them.
 //! Filled in the start; called by the master once a second.
 
+use crate::plugin::inside::Brought;
 use crate::say;
 use crate::server::keep;
 use rsgi_plugin_api::abi::{UwsgiStatsPush, UwsgiStatsPusher, UwsgiStatsPusherInstance};
@@ -18,8 +19,25 @@ unsafe impl<T> Send for Shared<T> {}
 
 #[derive(Default)]
 struct Table {
-    kinds: Vec<Shared<UwsgiStatsPusher>>,
+    kinds: Vec<Kind>,
     instances: Vec<Shared<UwsgiStatsPusherInstance>>,
+}
+
+struct Kind {
+    record: Shared<UwsgiStatsPusher>,
+    func: Brought<UwsgiStatsPush>,
+}
+
+impl Table {
+    fn due(&self, instance: *mut UwsgiStatsPusherInstance) -> Option<Due> {
+        // SAFETY: an instance has a pusher that lives as long as the process.
+        let pusher = unsafe { (*instance).pusher };
+        let kind = self.kinds.iter().find(|kind| std::ptr::eq(kind.record.0, pusher))?;
+        Some(Due {
+            instance: Shared(instance),
+            func: kind.func,
+        })
+    }
 }
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
@@ -33,9 +51,15 @@ fn table() -> std::sync::MutexGuard<'static, Table> {
 
 /// A kind of `stats-push`; one of the same name gets another function.
 pub fn register(name: &[u8], func: UwsgiStatsPush) -> *mut UwsgiStatsPusher {
+    let brought = Brought::new("stats pusher", name, func);
     if let Some(known) = find(name) {
         // SAFETY: a record of ours, in the single-threaded start.
         unsafe { (*known).func = Some(func) };
+        let mut table = table();
+        let kind = table.kinds.iter_mut().find(|kind| std::ptr::eq(kind.record.0, known));
+        if let Some(kind) = kind {
+            kind.func = brought;
+        }
         return known;
     }
     let kind = Box::into_raw(Box::new(UwsgiStatsPusher {
@@ -44,13 +68,16 @@ pub fn register(name: &[u8], func: UwsgiStatsPush) -> *mut UwsgiStatsPusher {
         raw: 0,
         next: null_mut(),
     }));
-    table().kinds.push(Shared(kind));
+    table().kinds.push(Kind {
+        record: Shared(kind),
+        func: brought,
+    });
     kind
 }
 
 fn find(name: &[u8]) -> Option<*mut UwsgiStatsPusher> {
     let table = table();
-    let mut kinds = table.kinds.iter().map(|kind| kind.0);
+    let mut kinds = table.kinds.iter().map(|kind| kind.record.0);
     // SAFETY: names are ours and live as long as the process.
     kinds.find(|kind| unsafe { CStr::from_ptr((**kind).name) }.to_bytes() == name)
 }
@@ -106,9 +133,15 @@ pub fn is_used() -> bool {
     !table().instances.is_empty()
 }
 
+/// A push whose time has come, and what does it.
+struct Due {
+    instance: Shared<UwsgiStatsPusherInstance>,
+    func: Brought<UwsgiStatsPush>,
+}
+
 /// What the thread is to do: call these, with the document.
 struct Work {
-    due: Vec<Shared<UwsgiStatsPusherInstance>>,
+    due: Vec<Due>,
     now: i64,
     document: Vec<u8>,
 }
@@ -150,13 +183,13 @@ impl Callers {
         let all = table();
         // SAFETY: nobody else uses the records while the thread waits.
         let due = all.instances.iter().filter(|i| unsafe { self.is_due(&*i.0, now) });
-        let due: Vec<_> = due.map(|i| Shared(i.0)).collect();
+        let due: Vec<_> = due.filter_map(|i| all.due(i.0)).collect();
         drop(all);
         if due.is_empty() {
             return;
         }
         // SAFETY: as above.
-        let wants_document = due.iter().any(|i| unsafe { !is_raw(&*i.0) });
+        let wants_document = due.iter().any(|due| unsafe { !is_raw(&*due.instance.0) });
         let document = if wants_document { document() } else { Vec::new() };
         BUSY.store(true, Ordering::Release);
         if self.sender.try_send(Work { due, now, document }).is_err() {
@@ -182,23 +215,24 @@ fn is_raw(instance: &UwsgiStatsPusherInstance) -> bool {
 /// The thread's life.
 fn call_all(work: &Receiver<Work>) {
     while let Ok(mut work) = work.recv() {
-        for instance in &work.due {
-            call(instance.0, work.now, &mut work.document);
+        for due in &work.due {
+            call(due, work.now, &mut work.document);
         }
         BUSY.store(false, Ordering::Release);
     }
 }
 
-fn call(instance: *mut UwsgiStatsPusherInstance, now: i64, document: &mut [u8]) {
+fn call(due: &Due, now: i64, document: &mut [u8]) {
+    let instance = due.instance.0;
     // SAFETY: the record is the plugin's and ours, by turns; the function is called as the header states.
     unsafe {
-        let Some(func) = (*(*instance).pusher).func else { return };
         let is_again = (*instance).needs_retry != 0;
         (*instance).needs_retry = 0;
-        match is_raw(&*instance) {
-            true => func(instance, now, null_mut(), 0),
-            false => func(instance, now, document.as_mut_ptr().cast(), document.len()),
-        }
+        let (text, len) = match is_raw(&*instance) {
+            true => (null_mut(), 0),
+            false => (document.as_mut_ptr().cast(), document.len()),
+        };
+        due.func.call(|func| func(instance, now, text, len));
         (*instance).last_run = now;
         if (*instance).needs_retry == 0 {
             (*instance).retries = 0;

@@ -183,7 +183,7 @@ impl Events {
         }
         log::batch::flush();
         self.push_deadline();
-        self.limits.check(self.server);
+        self.limits.check(self.server, true);
         self.set_pace();
         if AGAIN.with_borrow(Vec::is_empty) {
             Turn::Wait
@@ -232,6 +232,11 @@ impl Events {
 
     /// A new connection: what it has sent already is served at once.
     fn adopt(&mut self, mut conn: Box<Connection>) {
+        if let SocketProtocol::Plugin(name) = conn.socket.protocol {
+            // its functions wait for the client, and all others with them
+            say!("no connection of protocol {name} is served: this worker's applications run on an event loop");
+            return;
+        }
         if conn.socket.protocol == SocketProtocol::Raw {
             // a raw connection is a plugin's, whole: it has a core of its own where all others are in use
             let mut core = self.core().unwrap_or_else(|| Core::new(self.id, 0));

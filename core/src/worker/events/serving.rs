@@ -178,6 +178,10 @@ impl Events {
                 self.rest(core);
                 self.settle(index, Then::Close)
             }
+            Parsed::Over => {
+                self.rest(core);
+                self.settle(index, Then::Close)
+            }
             Parsed::Request => {
                 client.conn.head_since = 0;
                 client.enter(Phase::Exchange);

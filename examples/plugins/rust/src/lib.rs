@@ -18,6 +18,7 @@ mod logger;
 mod loop_engine;
 mod metric_collector;
 mod mule;
+mod protocol;
 mod route_action;
 mod route_condition;
 mod route_variable;
@@ -49,6 +50,7 @@ impl Plugin for Kinds {
         kind::log_encoder::<log_encoder::Quote>(c"quote");
         kind::loop_engine::<loop_engine::Turns>(c"turns");
         kind::metric_collector::<metric_collector::Answer>(c"answer");
+        kind::protocol::<protocol::Path>(c"path");
         kind::route_action::<route_action::Reply>(c"reply");
         kind::route_action::<transformation::Upper>(c"upper");
         kind::route_condition::<route_condition::Ends>(c"ends");

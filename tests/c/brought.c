@@ -1,0 +1,111 @@
+/* What uWSGI's header and server bring along for plugins, which name none of it: libraries, pipes, ways to end, to run a
+ * mule and to scale; a path of the request each. */
+#include <uwsgi.h>
+
+static int idle = 1;
+static struct uwsgi_stats_pusher *pusher;
+
+static struct uwsgi_option options[] = {
+    /* the host has one of this name too */
+    { "cheaper-idle", required_argument, 0, "", uwsgi_opt_set_int, &idle, 0 },
+    UWSGI_END_OF_OPTIONS
+};
+
+static void goodbye(void) {
+    static int refused;
+    uwsgi_log("worker %d (%d) has done enough, busy %d\n", uwsgi.mywid, getpid(), uwsgi_worker_is_busy(uwsgi.mywid));
+    if (refused++) exit(0);
+}
+
+static int scale(int can_spawn) {
+    uwsgi_log_verbose("scaled by the plugin: %d %d\n", idle, can_spawn);
+    return 0;
+}
+
+static void push(struct uwsgi_stats_pusher_instance *pushing, time_t now, char *json, size_t len) {
+    int of_all = -1, of_one = -1;
+    (void) pushing, (void) now, (void) json, (void) len;
+    if (ioctl(uwsgi.shared->worker_signal_pipe[1], FIONREAD, &of_all)) uwsgi_error("of all");
+    if (ioctl(uwsgi.workers[1].signal_pipe[1], FIONREAD, &of_one)) uwsgi_error("of one");
+    uwsgi_log("signals that wait: %d %d\n", of_all, of_one);
+}
+
+void brought_mule(void) {
+    uwsgi_log("mule %d runs a function\n", uwsgi.muleid);
+    pause();
+}
+
+static void on_load(void) {
+    if (getenv("BROUGHT_GOODBYE")) uwsgi.gbcw_hook = goodbye;
+    uwsgi_register_cheaper_algo((char *) "spare2", scale);
+    pusher = uwsgi_register_stats_pusher((char *) "brought", push);
+    pusher->raw = 1;
+}
+
+static void say(struct wsgi_request *req, struct uwsgi_buffer *ub) {
+    uwsgi_response_write_body_do(req, ub->buf, ub->pos);
+    uwsgi_buffer_destroy(ub);
+}
+
+static void hexadecimal(struct uwsgi_buffer *ub, char *digest, int len) {
+    char digits[3];
+    int at;
+    for (at = 0; at < len; at++) {
+        snprintf(digits, sizeof digits, "%02x", (unsigned char) digest[at]);
+        uwsgi_buffer_append(ub, digits, 2);
+    }
+}
+
+static void digests(struct wsgi_request *req) {
+    struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+#ifdef UWSGI_SSL
+    char digest[20];
+    if (!uwsgi_md5((char *) "abc", 3, digest)) return;
+    hexadecimal(ub, digest, 16);
+    uwsgi_buffer_append(ub, (char *) " ", 1);
+    if (!uwsgi_sha1((char *) "abc", 3, digest)) return;
+    hexadecimal(ub, digest, 20);
+#else
+    hexadecimal(ub, (char *) "", 0);
+#endif
+    say(req, ub);
+}
+
+static void packed(struct wsgi_request *req) {
+    size_t size = 200000, at, len = 0, piece = 0;
+    char *text = (char *) uwsgi_malloc(size);
+    z_stream z;
+    uint32_t sum;
+    struct uwsgi_buffer *ub;
+    for (at = 0; at < size; at++) text[at] = (char) ('a' + (at * at / 7) % 26);
+    uwsgi_response_add_header(req, (char *) "Content-Encoding", 16, (char *) "gzip", 4);
+    if (req->query_string_len) {
+        say(req, uwsgi_gzip(text, size));
+    } else {
+        if (uwsgi_gzip_prepare(&z, NULL, 0, &sum)) return;
+        for (at = 0; at < size; at += len) {
+            len = size - at < 70000 ? size - at : 70000;
+            ub = uwsgi_buffer_new(16);
+            char *part = uwsgi_gzip_chunk(&z, &sum, text + at, len, &piece);
+            uwsgi_buffer_map(ub, part, piece);
+            if (!at) uwsgi_buffer_insert(ub, 0, gzheader, 10);
+            say(req, ub);
+        }
+        ub = uwsgi_buffer_new(0);
+        if (uwsgi_gzip_fix(&z, sum, ub, size)) return;
+        say(req, ub);
+    }
+    free(text);
+}
+
+static int request(struct wsgi_request *req) {
+    if (uwsgi_parse_vars(req) || current_wsgi_req() != req) return -1;
+    if (!req->uh->pktsize) return -1;
+    uwsgi_response_prepare_headers(req, (char *) "200 OK", 6);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
+    return UWSGI_OK;
+}
+
+struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .options = options,
+                                       .request = request };

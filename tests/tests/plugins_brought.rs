@@ -1,0 +1,92 @@
+//! What plugins written for uWSGI take for granted: libraries that its server is linked with, and its ways to end a
+//! worker, to run a mule, to scale and to ask how many signals wait.
+
+use rsgi_tests::{Server, Setup, build_plugin, is_alive};
+use std::path::Path;
+use std::process::Command;
+
+fn setup(args: &[&str]) -> Setup {
+    let setup = Setup::new();
+    let plugin = build_plugin(setup.dir(), "brought.c", include_str!("../c/brought.c"));
+    setup
+        .args(["--plugin", plugin.to_str().expect("the path is text"), "--master"])
+        .args(["--http-socket", "127.0.0.1:0", "--http-socket-modifier1", "104"])
+        .args(args.iter().copied())
+}
+
+#[test]
+fn libraries_need_no_word() {
+    let server = setup(&[]).start();
+    if Path::new("/usr/include/openssl/ssl.h").exists() {
+        assert_eq!(
+            server.get("/digests").text(),
+            "900150983cd24fb0d6963f7d28e17f72 a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
+    }
+    let expected: Vec<u8> = (0..200_000u64).map(|at| b'a' + (at * at / 7 % 26) as u8).collect();
+    for path in ["/packed", "/packed?whole"] {
+        let answer = server.get(path);
+        assert!(answer.body.len() < expected.len(), "{path}: {}", answer.body.len());
+        let file = server.dir().join("packed.gz");
+        std::fs::write(&file, &answer.body).expect("the folder is writable");
+        let unpacked = Command::new("gzip")
+            .arg("-dc")
+            .arg(&file)
+            .output()
+            .expect("gzip can be run");
+        assert!(unpacked.status.success(), "{path}: {unpacked:?}");
+        let text = unpacked.stdout;
+        assert!(text == expected, "{path}: {} bytes", text.len());
+    }
+}
+
+fn goodbyes(server: &mut Server, ask: &str) -> (u32, i32) {
+    let before = server.workers()[0];
+    let mut asked = 0;
+    while server.log().matches("has done enough").count() < 2 {
+        assert!(asked < 20, "the hook is not called: {}", server.log());
+        server.get(ask);
+        asked += 1;
+    }
+    before
+}
+
+#[test]
+fn a_plugin_ends_a_worker_that_has_done_enough() {
+    let mut server = setup(&["--max-requests", "3", "--min-worker-lifetime", "0"])
+        .env("BROUGHT_GOODBYE", "1")
+        .start();
+    let (worker, pid) = goodbyes(&mut server, "/");
+    let line = format!("worker {worker} ({pid}) has done enough, busy 0\n");
+    // it refused once, and went on serving; then it ended, and a successor serves
+    server.wait_log(&line, 2);
+    let after = server.wait_workers(1, &[pid]);
+    assert_ne!(after[0].1, pid);
+    assert_eq!(server.get("/").status, 200);
+    // an order to end or to reload is not its affair, least of all in the master
+    server.signal(libc::SIGHUP);
+    server.wait_workers(1, &[after[0].1]);
+    assert!(is_alive(server.pid()));
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn a_mule_runs_a_function_of_a_plugin() {
+    let mut server = setup(&["--mule=brought_mule()", "--mule=no_such_function()"]).start();
+    server.wait_log("mule 1 runs a function\n", 1);
+    server.wait_log("mule 2: no plugin runs \"no_such_function()\"", 1);
+}
+
+#[test]
+fn an_algorithm_and_an_option_of_a_plugin_stand_beside_ours() {
+    let mut server = setup(&["--workers", "3", "--cheaper", "1", "--cheaper-algo", "spare2"])
+        .args(["--cheaper-idle", "7"])
+        .start_unready();
+    server.wait_log("scaled by the plugin: 7 1\n", 2);
+}
+
+#[test]
+fn pipes_of_signals_can_be_asked() {
+    let mut server = setup(&["--stats-push", "brought", "--stats-pusher-default-freq", "1"]).start();
+    server.wait_log("signals that wait: 0 0\n", 1);
+}
