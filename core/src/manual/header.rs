@@ -178,8 +178,9 @@ mod tests {
             .map(str::trim)
             .filter(|l| !l.is_empty() && !l.starts_with('#'));
         for name in names.filter(|name| *name != "uwsgi") {
-            let call = format!("{name}(");
-            let declares = |c: &&str| c.contains(&call) && !c.starts_with('#');
+            let [call, array] = ["(", "["].map(|sign| format!("{name}{sign}"));
+            let is_array = |c: &str| c.starts_with("extern ") && c.contains(&array);
+            let declares = |c: &&str| (c.contains(&call) && !c.starts_with('#')) || is_array(c);
             assert!(code.iter().any(declares), "{name} is not found in the header");
         }
     }
