@@ -90,8 +90,14 @@ fn declaration(text: &str) -> usize {
     text.len()
 }
 
-/// A declaration apart from what is said about it: a struct keeps its comments.
+/// A declaration apart from what is said about it: a struct keeps its comments, a function has no body.
 fn item(text: &str, mut comment: String) -> Item {
+    if text.starts_with("static ")
+        && let Some((head, _)) = text.split_once('{')
+    {
+        let code = format!("{};", head.trim_end());
+        return Item { code, text: comment };
+    }
     if text.contains('{') {
         let code = text.trim_end().to_owned();
         return Item { code, text: comment };
@@ -169,7 +175,7 @@ mod tests {
         assert_eq!(items[1], ("char *two(int,\n          int);", "two is second"));
         assert_eq!(items[2], ("#define A(x) \\\n  b(x)", ""));
         assert!(items[3].0.contains("/* first */") && items[3].1 == "a pair");
-        assert_eq!(items[4].0, "static int f(void) { return 1; }");
+        assert_eq!(items[4].0, "static int f(void);");
         assert_eq!(items[5], ("extern char g[2];", "an array"));
     }
 
