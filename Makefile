@@ -17,6 +17,12 @@ help: ## this list
 dependencies: ## install what the build needs (as root), or say what is missing
 	@packaging/dependencies.sh
 
+# Packages: no folder of this machine stands in the programs, so two builds are the same wherever they happen.
+ifdef REPRODUCIBLE
+build: export RUSTFLAGS += --remap-path-prefix=$(CURDIR)=rsgi --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+build: export CFLAGS += -ffile-prefix-map=$(CURDIR)=rsgi -ffile-prefix-map=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+endif
+
 build: dependencies ## build everything, optimised
 	RSGI_PLUGIN_DIR=$(PLUGINS) $(CARGO) build --release --workspace --locked
 
@@ -124,7 +130,7 @@ dist: ## the source of the last commit (or of this tarball) as rsgi-VERSION.tar.
 	@echo $(RELEASE)/../rsgi-$(VERSION).tar.gz
 
 deb: ## Debian packages, in target/deb (needs dpkg-dev); NO_BUILD=1: of what was built before
-	@[ -n "$(NO_BUILD)" ] || $(MAKE) build PREFIX=/usr LIBDIR=/usr/lib
+	@[ -n "$(NO_BUILD)" ] || $(MAKE) build PREFIX=/usr LIBDIR=/usr/lib REPRODUCIBLE=1
 	@RELEASE=$(RELEASE) packaging/deb/build.sh $(RELEASE)/../deb
 
 deb-check: deb ## lintian, and install, run and purge them in a new Debian (as root; needs lintian and debootstrap)
