@@ -1586,7 +1586,8 @@ int event_queue_interesting_fd_is_write(void *events, int at);
 int event_queue_interesting_fd_has_error(void *events, int at); /* hung up counts */
 
 /* Listening sockets of a plugin's own: a descriptor, yours, blocking unless said; -1 with the reason in the log. What the
- * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
+ * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host:
+ * any), colon points at its colon; queue 0: --listen. */
 int bind_to_tcp(char *name, int queue, char *colon);
 int bind_to_unix(char *name, int queue, int chmod_to_666, int is_abstract); /* "@name" is abstract, too */
 int bind_to_udp(char *name, int multicast, int broadcast); /* a multicast group is joined */
