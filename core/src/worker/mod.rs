@@ -330,7 +330,8 @@ fn core_loop(shared: &Cores, id: usize) {
         if id == 0 {
             housekeeping(shared, &limits);
         }
-        for ready in batch.drain(..) {
+        let mut rest = batch.drain(..);
+        while let Some(ready) = rest.next() {
             if id == 0 {
                 MAIN_BUSY.store(true, Ordering::Release);
                 if limits.heartbeat {
@@ -356,7 +357,7 @@ fn core_loop(shared: &Cores, id: usize) {
                         if !is_over || taken == IN_A_ROW || leaving || unix_signal::order() != Order::Serve {
                             break;
                         }
-                        limits.check(server, false);
+                        limits.check(server, rest.len() == 0);
                         if id == 0 && limits.heartbeat {
                             beat();
                         }
