@@ -126,6 +126,11 @@ const CASES: &[Case] = &[
         &["--offload-threads", "1"],
     ),
     ("alarm", "alarm crash", Master, &["--alarm", "a crash:x"]),
+    ("exception_class", "hook exception_class", Worker("/exception"), &[]),
+    ("exception_msg", "hook exception_msg", Worker("/exception"), &[]),
+    ("exception_repr", "hook exception_repr", Worker("/exception"), &[]),
+    ("backtrace", "hook backtrace", Worker("/exception"), &[]),
+    ("exception_log", "hook exception_log", Worker("/exception"), &[]),
 ];
 
 const WAYS: [&str; 5] = ["segv", "abort", "exit", "c-exit", "_exit"];
