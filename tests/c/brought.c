@@ -58,6 +58,11 @@ static void answer(struct uwsgi_thread *thread) {
     exit(1);
 }
 
+static void master_cleanup(void) {
+    uwsgi_rawlog("cleaned up");
+    uwsgi_log(", dying: %d, reloading: %d\n", uwsgi_instance_is_dying, uwsgi_instance_is_reloading);
+}
+
 static int init(void) {
     uwsgi.honour_range = !getenv("BROUGHT_GOODBYE");
     if (port && !uwsgi_thread_new(answer)) exit(1);
@@ -148,4 +153,5 @@ static int request(struct wsgi_request *req) {
 }
 
 struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .init = init,
+                                       .master_cleanup = master_cleanup,
                                        .options = options, .request = request };

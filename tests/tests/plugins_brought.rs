@@ -130,3 +130,16 @@ fn ranges_are_told_to_those_who_honour_them() {
     let server = setup(&[]).env("BROUGHT_GOODBYE", "1").start();
     assert_eq!(ask(&server, "bytes=2-5").2, "0 0");
 }
+
+#[test]
+fn the_end_is_told() {
+    for (signal, line) in [
+        (libc::SIGTERM, "dying: 1, reloading: 0"),
+        (libc::SIGINT, "dying: 1, reloading: 0"),
+    ] {
+        let mut server = setup(&[]).start();
+        server.signal(signal);
+        assert!(server.wait_exit().success());
+        assert!(server.log().contains(line), "{signal}: {}", server.log());
+    }
+}
