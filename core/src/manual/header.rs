@@ -196,9 +196,9 @@ mod tests {
             .lines()
             .map(str::trim)
             .filter(|l| !l.is_empty() && !l.starts_with('#'));
-        for name in names.filter(|name| !["uwsgi", "gzheader"].contains(name)) {
-            let call = format!("{name}(");
-            let declares = |c: &&str| c.contains(&call) && !c.starts_with('#');
+        for name in names.filter(|name| *name != "uwsgi") {
+            let (call, data) = (format!("{name}("), format!(" {name}["));
+            let declares = |c: &&str| (c.contains(&call) || c.contains(&data)) && !c.starts_with('#');
             assert!(code.iter().any(declares), "{name} is not found in the header");
         }
     }

@@ -199,6 +199,7 @@ pub fn run(id: usize) -> ! {
 /// Tells the master that this worker takes requests.
 fn ready(server: &Server, id: usize) {
     crate::startup::accepting(id);
+    crate::plugin::inside::ran::begin();
     procname::state(State::Idle);
     // SAFETY: the record of this worker in shared memory.
     unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(1, Ordering::Release) };
