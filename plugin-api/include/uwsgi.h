@@ -1084,10 +1084,11 @@ int uwsgi_manage_exception(struct wsgi_request *, int catch_it);
  * The answer. [request] int results: UWSGI_OK, or -1: refused (a malformed header, headers already sent) or the
  * client has gone (write_errors tells them apart).
  * ------------------------------------------------------------------------------------------------------------ */
-int uwsgi_response_prepare_headers(struct wsgi_request *, char *status, uint16_t len); /* "200 OK"; drops headers
+int uwsgi_response_prepare_headers(struct wsgi_request *, char *status, uint16_t len); /* "200 OK", or "200"; drops headers
                                                                                           added before */
 int uwsgi_response_prepare_headers_int(struct wsgi_request *, int status);
-int uwsgi_response_add_header(struct wsgi_request *, char *, uint16_t, char *, uint16_t); /* copied */
+int uwsgi_response_add_header(struct wsgi_request *, char *, uint16_t, char *, uint16_t); /* copied; no name: the value is a
+                                                                                            whole line, "Name: value" */
 int uwsgi_response_add_content_length(struct wsgi_request *, uint64_t);
 int uwsgi_response_add_content_range(struct wsgi_request *, int64_t from, int64_t to, int64_t size);
 int uwsgi_response_add_last_modified(struct wsgi_request *, uint64_t seconds);

@@ -149,6 +149,11 @@ static int request(struct wsgi_request *req) {
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/range", 6)) range(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/lines", 6)) {
+        uwsgi_response_prepare_headers(req, (char *) "404", 3);
+        uwsgi_response_add_header(req, NULL, 0, (char *) "X-Line: a: b", 12);
+        if (uwsgi_response_add_header(req, NULL, 0, (char *) "no line", 7) != -1) return -1;
+    }
     return UWSGI_OK;
 }
 
