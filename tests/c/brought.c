@@ -142,9 +142,17 @@ static void range(struct wsgi_request *req) {
     say(req, ub);
 }
 
+static int sees(struct wsgi_request *req, struct uwsgi_transformation *step) {
+    return uwsgi_buffer_num64(step->chunk, req->status);
+}
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req) || current_wsgi_req() != req) return -1;
     if (!req->uh->pktsize) return -1;
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/bare", 5)) {
+        uwsgi_add_transformation(req, sees, NULL);
+        return uwsgi_response_write_body_do(req, (char *) "seen: ", 6);
+    }
     uwsgi_response_prepare_headers(req, (char *) "200 OK", 6);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);

@@ -137,6 +137,9 @@ fn headers_come_as_lines_too() {
     let server = setup(&[]).start();
     let answer = server.get("/lines");
     assert_eq!((answer.status, answer.header("x-line")), (404, Some("a: b")));
+    // an answer that has said none is a success, also to those who look at it on its way
+    let bare = server.get("/bare");
+    assert_eq!((bare.status, bare.text()), (200, "seen: 200".into()));
     // a status without a reason gets its own
     let mut stream = server.connect(server.port());
     stream.write_all(b"GET /lines HTTP/1.0\r\n\r\n").expect("a request");
