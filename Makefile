@@ -17,6 +17,12 @@ help: ## this list
 dependencies: ## install what the build needs (as root), or say what is missing
 	@packaging/dependencies.sh
 
+# Packages: no folder of this machine stands in the programs, so two builds are the same wherever they happen.
+ifdef REPRODUCIBLE
+build: export RUSTFLAGS += --remap-path-prefix=$(CURDIR)=rsgi --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+build: export CFLAGS += -ffile-prefix-map=$(CURDIR)=rsgi -ffile-prefix-map=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+endif
+
 build: dependencies ## build everything, optimised
 	RSGI_PLUGIN_DIR=$(PLUGINS) $(CARGO) build --release --workspace --locked
 
@@ -116,18 +122,22 @@ vendor: ## the crates of the build in vendor/, for builds without a network
 	mkdir -p .cargo
 	$(CARGO) vendor --locked vendor > .cargo/config.toml
 
-dist: ## the source of the last commit as rsgi-VERSION.tar.gz, in target
-	git archive --prefix=rsgi-$(VERSION)/ -o $(RELEASE)/../rsgi-$(VERSION).tar.gz HEAD
+dist: ## the source of the last commit (or of this tarball) as rsgi-VERSION.tar.gz, in target
+	@mkdir -p $(RELEASE)
+	@if git ls-files --error-unmatch Makefile >/dev/null 2>&1; \
+	then git archive --prefix=rsgi-$(VERSION)/ -o $(RELEASE)/../rsgi-$(VERSION).tar.gz HEAD; \
+	else tar -czf $(RELEASE)/../rsgi-$(VERSION).tar.gz --exclude=./target --transform 's|^\.|rsgi-$(VERSION)|' .; fi
+	@echo $(RELEASE)/../rsgi-$(VERSION).tar.gz
 
 deb: ## Debian packages, in target/deb (needs dpkg-dev); NO_BUILD=1: of what was built before
-	@[ -n "$(NO_BUILD)" ] || $(MAKE) build PREFIX=/usr LIBDIR=/usr/lib
+	@[ -n "$(NO_BUILD)" ] || $(MAKE) build PREFIX=/usr LIBDIR=/usr/lib REPRODUCIBLE=1
 	@RELEASE=$(RELEASE) packaging/deb/build.sh $(RELEASE)/../deb
 
 deb-check: deb ## lintian, and install, run and purge them in a new Debian (as root; needs lintian and debootstrap)
 	packaging/deb/check.sh $(RELEASE)/../deb $(RELEASE)/../deb-root
 
 rpm-check: $(RELEASE)/rsgi ## RPMs of what was built, by the spec, in target/rpm: judged and tried (needs rpm, rpm2cpio, cpio; rpmlint)
-	@$(MAKE) -s dist
+	@$(MAKE) -s dist >/dev/null
 	@RELEASE=$(RELEASE) SOURCES=$(RELEASE)/.. packaging/rpm/check.sh $(RELEASE)/../rpm
 
 arch-check: $(RELEASE)/rsgi ## packages for Arch of what was built, by the PKGBUILD, in target/arch: tried (needs makepkg)

@@ -72,6 +72,7 @@ echo "a program with librsgi:"
 printf '#include <rsgi.h>\nint main(int c, char **v, char **e) { return uwsgi_init(c, v, e); }\n' >/tmp/own.c
 # shellcheck disable=SC2046
 gcc -Wall -Werror -o /tmp/own /tmp/own.c $(pkg-config --cflags --libs librsgi)
+ldd /tmp/own | grep -q 'librsgi\.so\.1 => /' || fail "the program does not find librsgi.so.1"
 /tmp/own --http-socket 127.0.0.1:9092 --http-socket-modifier1 6 --lua /tmp/app.lua >/tmp/own.log 2>&1 &
 own=$!
 [ "$(ask 9092)" = lua ] || { cat /tmp/own.log && fail "the program does not answer"; }

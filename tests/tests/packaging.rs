@@ -402,6 +402,8 @@ fn every_format_has_the_packages_of_the_list() {
         assert!(rpm.contains(&format!("%files {short} -f {name}.files\n")), "{name}");
         assert!(arch.contains(&format!("package_{name}() {{\n")), "{name}");
     }
+    let entry = format!("> - {}-1\n", env!("CARGO_PKG_VERSION"));
+    assert!(rpm.contains(&entry), "%changelog of the spec has another version");
     for (file, form) in [
         ("packaging/rpm/rsgi.spec", "\nVersion:        "),
         ("packaging/arch/PKGBUILD", "\npkgver="),

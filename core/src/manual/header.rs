@@ -56,9 +56,6 @@ pub fn sections(header: &str) -> Vec<Section> {
     sections
 }
 
-/// What a function of the header's own begins with.
-const INLINE: &str = "static inline ";
-
 fn after_line(text: &str) -> &str {
     text.split_once('\n').map_or("", |(_, rest)| rest)
 }
@@ -66,7 +63,7 @@ fn after_line(text: &str) -> &str {
 /// The length of the declaration at the beginning, with the comments behind it.
 fn declaration(text: &str) -> usize {
     let is_macro = text.starts_with('#');
-    let end = if text.starts_with(INLINE) { '}' } else { ';' };
+    let is_function = text.starts_with("static ");
     let (mut depth, mut at) = (0_u32, 0);
     while at < text.len() {
         let rest = &text[at..];
@@ -81,7 +78,8 @@ fn declaration(text: &str) -> usize {
             b'\\' if is_macro => at += 1,
             b'\n' => {
                 let before = without_comments(&text[..at]);
-                if is_macro || (depth == 0 && before.trim_end().ends_with(end)) {
+                let end = before.trim_end();
+                if is_macro || (depth == 0 && (end.ends_with(';') || (is_function && end.ends_with('}')))) {
                     return at;
                 }
             }
@@ -92,13 +90,13 @@ fn declaration(text: &str) -> usize {
     text.len()
 }
 
-/// A declaration apart from what is said about it: a struct keeps its comments.
+/// A declaration apart from what is said about it: a struct keeps its comments, a function has no body.
 fn item(text: &str, mut comment: String) -> Item {
-    if let Some((head, _)) = text.strip_prefix(INLINE).and_then(|function| function.split_once(" {")) {
-        return Item {
-            code: format!("{head};"),
-            text: comment,
-        };
+    if text.starts_with("static ")
+        && let Some((head, _)) = text.split_once('{')
+    {
+        let code = format!("{};", head.trim_end());
+        return Item { code, text: comment };
     }
     if text.contains('{') {
         let code = text.trim_end().to_owned();
@@ -156,7 +154,8 @@ mod tests {
 
     const TEXT: &str = "/* a file */\n#include <x.h>\n/* -----\n * Things: one. More\n * words.\n * ----- */\nint one(void); \
         /* does it,\n well */\n/* two is\n * second */\nchar *two(int,\n          int);\n\n#define A(x) \\\n  b(x)\n\
-        /* a pair */\nstruct pair {\n    int a; /* first */\n    int b;\n};\n";
+        /* a pair */\nstruct pair {\n    int a; /* first */\n    int b;\n};\n\
+        static int f(void) { return 1; }\nextern char g[2]; /* an array */\n";
 
     #[test]
     fn declarations_get_their_comments() {
@@ -176,15 +175,8 @@ mod tests {
         assert_eq!(items[1], ("char *two(int,\n          int);", "two is second"));
         assert_eq!(items[2], ("#define A(x) \\\n  b(x)", ""));
         assert!(items[3].0.contains("/* first */") && items[3].1 == "a pair");
-    }
-
-    #[test]
-    fn functions_with_a_body_are_shown_without() {
-        let header = "/* --- One. --- */\n/* adds */\nstatic inline int add(int a) {\n    if (a) { return 1; }\n    return a;\n}\nint two(void);\n";
-        let found = sections(header);
-        let codes: Vec<&str> = found[0].items.iter().map(|i| i.code.as_str()).collect();
-        assert_eq!(codes, ["int add(int a);", "int two(void);"]);
-        assert_eq!(found[0].items[0].text, "adds");
+        assert_eq!(items[4].0, "static int f(void);");
+        assert_eq!(items[5], ("extern char g[2];", "an array"));
     }
 
     #[test]
@@ -197,8 +189,9 @@ mod tests {
             .map(str::trim)
             .filter(|l| !l.is_empty() && !l.starts_with('#'));
         for name in names.filter(|name| *name != "uwsgi") {
-            let (call, data) = (format!("{name}("), format!(" {name}["));
-            let declares = |c: &&str| (c.contains(&call) || c.contains(&data)) && !c.starts_with('#');
+            let [call, array] = ["(", "["].map(|sign| format!("{name}{sign}"));
+            let is_array = |c: &str| c.starts_with("extern ") && c.contains(&array);
+            let declares = |c: &&str| (c.contains(&call) && !c.starts_with('#')) || is_array(c);
             assert!(code.iter().any(declares), "{name} is not found in the header");
         }
     }

@@ -13,6 +13,8 @@ pub fn page(plugins: &[PluginOption]) -> String {
     out += ".RB ( rsgi.ini (5))\nas a line\n.I name = value\nand in the environment as\n.BR RSGI_NAME .\n";
     out += "A flag is turned off by the values false, no, off and 0.\nThe last of several values counts.\n";
     out += ".PP\nCalled by a name\n.BI uwsgi_ NAME\n(a link), it loads the plugin\n.IR NAME ,\nas uWSGI does.\n";
+    list(&mut out, "EXAMPLES", EXAMPLES);
+    list(&mut out, "SIGNALS", SIGNALS);
     out += ".SH OPTIONS\n";
     for group in table::GROUPS {
         let _ = writeln!(out, ".SS \"{}\"", escape(group.title));
@@ -32,6 +34,52 @@ pub fn page(plugins: &[PluginOption]) -> String {
     out += ".SH EXIT STATUS\n0 after a stop, 1 when the configuration or a socket is wrong,\n22 when need\\-app found no application,\n3 or 4 when no worker could ever start.\n";
     out += ".SH SEE ALSO\n.BR rsgi.ini (5),\n.BR rsgi\\-plugin (7),\n.BR uwsgiconfig (1)\n";
     out
+}
+
+/// What somebody in a hurry looks for, before two thousand lines of options.
+const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "rsgi --http :8080 --module app:application --processes 4",
+        "Serves a Python application over HTTP.",
+    ),
+    ("rsgi site.ini", "Serves what a file says."),
+    (
+        "rsgi --check-config site.ini",
+        "Says every mistake of the file, with its line, and what differs from uWSGI.",
+    ),
+    (
+        "rsgi --help socket",
+        "The options about a word; rsgi --explain NAME tells all about one.",
+    ),
+    ("rsgi top site.ini", "Watches the server of a file that has stats."),
+    (
+        "rsgi --reload site.pid",
+        "Reloads the server whose safe-pidfile that is; rsgi --stop site.pid stops it.",
+    ),
+];
+
+/// What the master does at a signal.
+const SIGNALS: &[(&str, &str)] = &[
+    (
+        "HUP",
+        "Reload: new workers are ready before the old ones leave; what cannot start changes nothing.",
+    ),
+    (
+        "USR2",
+        "The same, with the binary that lies under the server's name now.",
+    ),
+    ("TERM", "Stop gracefully: what was accepted is served."),
+    ("INT, QUIT", "Stop now."),
+    ("TSTP", "Hold still, or go on."),
+    ("TTIN, TTOU", "One worker more, one less, with cheaper."),
+    ("USR1", "Configuration and figures into the log."),
+];
+
+fn list(out: &mut String, title: &str, entries: &[(&str, &str)]) {
+    let _ = writeln!(out, ".SH {title}");
+    for (head, text) in entries {
+        let _ = write!(out, ".TP\n.B {}\n{}", escape(head), roff::line(text));
+    }
 }
 
 fn entry(out: &mut String, row: &OptionSpec) {

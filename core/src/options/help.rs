@@ -48,6 +48,10 @@ pub fn text(words: &[String], plugins: &[PluginOption]) -> String {
             let _ = write!(out, "\nPlugin {owner}:\n{lines}");
         }
     }
+    if words.is_empty() {
+        out += "\nrsgi --help WORD shows the options about a word, rsgi --explain NAME tells all about one,\n\
+                rsgi --check-config FILE checks a file, rsgi top ADDRESS watches a server; see also: man rsgi\n";
+    }
     match out.is_empty() {
         true => format!("no option is about {}\n", words.join(" ")),
         false => out,

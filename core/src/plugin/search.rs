@@ -76,11 +76,12 @@ pub fn folders(configured: &[PathBuf]) -> Vec<PathBuf> {
     let binary = std::env::current_exe()
         .ok()
         .and_then(|exe| exe.parent().map(Path::to_path_buf));
-    if let Some(dir) = &binary {
-        // a relocated installation: PREFIX/bin/rsgi and PREFIX/lib/rsgi/plugins
-        all.push(dir.join("../lib/rsgi/plugins"));
-    }
-    all.push(BUILT_IN_DIR.into());
+    // a relocated installation: PREFIX/bin/rsgi and PREFIX/lib/rsgi/plugins
+    let relocated = binary.as_deref().and_then(Path::parent);
+    let relocated = relocated.map(|prefix| prefix.join("lib/rsgi/plugins"));
+    let built_in = Path::new(BUILT_IN_DIR);
+    all.extend(relocated.filter(|folder| folder != built_in));
+    all.push(built_in.into());
     all.extend(binary);
     all
 }

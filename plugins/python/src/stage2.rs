@@ -44,7 +44,7 @@ fn open() -> Result<&'static Hooks, HookError> {
     // SAFETY: the symbol, if there, is the function of that type: both files are checked for one VERSION below.
     let start = unsafe { core.get::<StartFn>(SYMBOL.to_bytes_with_nul()) }.map_err(|e| {
         HookError::new(format!(
-            "{e}: python_plugin.so and libpython_abi3.so are of different builds"
+            "{e}: python_plugin.so and python_abi3.so are of different builds"
         ))
     })?;
     let program = options::last("py-programname").map_or(python.program, PathBuf::from);
@@ -66,7 +66,7 @@ fn open() -> Result<&'static Hooks, HookError> {
     match unsafe { table.as_ref() } {
         Some(hooks) if hooks.version == VERSION => Ok(hooks),
         Some(_) => Err(HookError::new(
-            "python_plugin.so and libpython_abi3.so are of different builds: reinstall them together",
+            "python_plugin.so and python_abi3.so are of different builds: reinstall them together",
         )),
         None => Err(HookError::new(format!(
             "Python {} could not be started",
@@ -159,8 +159,7 @@ fn beside(own: &Path) -> Result<PathBuf, HookError> {
     let found = names.iter().map(|n| folder.join(n)).find(|f| f.is_file());
     found.ok_or_else(|| {
         HookError::new(format!(
-            "{} is not in {}: install it beside python_plugin.so",
-            names[0],
+            "python_abi3.so is not in {}: install it beside python_plugin.so",
             folder.display()
         ))
     })

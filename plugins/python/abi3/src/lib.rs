@@ -1,4 +1,4 @@
-//! `libpython_abi3.so`, stage two of the Python plugin: one stable-ABI binary for CPython 3.9 and later. It runs the
+//! `python_abi3.so`, stage two of the Python plugin: one stable-ABI binary for CPython 3.9 and later. It runs the
 //! interpreter, the applications and the `uwsgi` module; stage one opens it after the right libpython and calls the
 //! functions of the table below from the plugin hooks of the same names.
 
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn rsgi_python_start(start: *const Start) -> *const Hooks 
         // SAFETY: by the contract.
         unsafe {
             if (*start).version != VERSION {
-                log::line("python_plugin.so and libpython_abi3.so are of different builds: reinstall them together");
+                log::line("python_plugin.so and python_abi3.so are of different builds: reinstall them together");
                 return std::ptr::null();
             }
             settings::keep(&*start);
