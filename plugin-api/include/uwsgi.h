@@ -483,8 +483,8 @@ struct wsgi_request {
     size_t post_pos;             /* how much of it was read */
     FILE *post_file;             /* set when post-buffering spilled the body to a file */
     int body_is_chunked;
-    int64_t range_from;
-    int64_t range_to;
+    int64_t range_from;          /* with uwsgi.honour_range, after uwsgi_parse_vars(): the first and the last byte of */
+    int64_t range_to;            /* "Range: bytes=A-B"; 0 and 0: none, or one without an end */
 
     uint16_t via;                /* UWSGI_VIA_* */
     int log_this;                /* 0: leave it out of the request log */
@@ -628,7 +628,7 @@ struct uwsgi_metric {
 
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
- * fork). A plugin may write apps_wanted and gbcw_hook; what it writes to honour_range, loop, wait_read_hook,
+ * fork). A plugin may write apps_wanted, gbcw_hook and honour_range; what it writes to loop, wait_read_hook,
  * wait_write_hook, wait_read2_hook, emperor_freq and build_mime_dict is kept, and takes effect with the subsystem that
  * reads it. All other fields are the host's.
  */
@@ -1585,8 +1585,8 @@ int event_queue_interesting_fd_is_read(void *events, int at);
 int event_queue_interesting_fd_is_write(void *events, int at);
 int event_queue_interesting_fd_has_error(void *events, int at); /* hung up counts */
 
-/* Listening sockets of a plugin's own, not handed over a reload: a descriptor, yours, blocking unless said; -1 with the
- * reason in the log. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
+/* Listening sockets of a plugin's own: a descriptor, yours, blocking unless said; -1 with the reason in the log. What the
+ * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
 int bind_to_tcp(char *name, int queue, char *colon);
 int bind_to_unix(char *name, int queue, int chmod_to_666, int is_abstract); /* "@name" is abstract, too */
 int bind_to_udp(char *name, int multicast, int broadcast); /* a multicast group is joined */

@@ -3,11 +3,13 @@
 #include <uwsgi.h>
 
 static int idle = 1;
+static char *port;
 static struct uwsgi_stats_pusher *pusher;
 
 static struct uwsgi_option options[] = {
     /* the host has one of this name too */
     { "cheaper-idle", required_argument, 0, "", uwsgi_opt_set_int, &idle, 0 },
+    { "brought-listen", required_argument, 0, "", uwsgi_opt_set_str, &port, 0 },
     UWSGI_END_OF_OPTIONS
 };
 
@@ -33,6 +35,33 @@ static void push(struct uwsgi_stats_pusher_instance *pushing, time_t now, char *
 void brought_mule(void) {
     uwsgi_log("mule %d runs a function\n", uwsgi.muleid);
     pause();
+}
+
+/* a thread of the master answers on a port of its own, and figures come in as datagrams */
+static void answer(struct uwsgi_thread *thread) {
+    int fd = bind_to_tcp(port, 10, strchr(port, ':')), client, datagrams;
+    (void) thread;
+    datagrams = bind_to_udp(port, 0, 0);
+    uwsgi_log("listening: %d %d\n", fd >= 0, datagrams >= 0);
+    while ((client = accept(fd, NULL, NULL)) >= 0) {
+        struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+        uwsgi_buffer_append(ub, (char *) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfrom ", 43);
+        uwsgi_buffer_num64(ub, getpid());
+        uwsgi_buffer_send(ub, client);
+        uwsgi_buffer_destroy(ub);
+        shutdown(client, SHUT_WR);
+        /* the request is of no interest, but an unread one would reset the connection */
+        char drop[256];
+        while (read(client, drop, sizeof drop) > 0) continue;
+        close(client);
+    }
+    exit(1);
+}
+
+static int init(void) {
+    uwsgi.honour_range = !getenv("BROUGHT_GOODBYE");
+    if (port && !uwsgi_thread_new(answer)) exit(1);
+    return 0;
 }
 
 static void on_load(void) {
@@ -98,14 +127,25 @@ static void packed(struct wsgi_request *req) {
     free(text);
 }
 
+static void range(struct wsgi_request *req) {
+    struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+    if (req->range_to && uwsgi_response_prepare_headers_int(req, 206)) return;
+    if (req->range_to) uwsgi_response_add_content_range(req, req->range_from, req->range_to, 16);
+    uwsgi_buffer_num64(ub, req->range_from);
+    uwsgi_buffer_append(ub, (char *) " ", 1);
+    uwsgi_buffer_num64(ub, req->range_to);
+    say(req, ub);
+}
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req) || current_wsgi_req() != req) return -1;
     if (!req->uh->pktsize) return -1;
     uwsgi_response_prepare_headers(req, (char *) "200 OK", 6);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/range", 6)) range(req);
     return UWSGI_OK;
 }
 
-struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .options = options,
-                                       .request = request };
+struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .init = init,
+                                       .options = options, .request = request };

@@ -5,6 +5,7 @@
 //! the test itself runs from.
 
 pub mod certificate;
+pub mod gunicorn;
 pub mod http;
 pub mod interpreters;
 pub mod load;
@@ -294,6 +295,11 @@ impl Server {
     /// The port that a gateway got.
     pub fn gateway_port(&self) -> u16 {
         self.port_behind("rsgi gateway bound on ")
+    }
+
+    /// Both ways in: the worker's own socket, and the gateway.
+    pub fn ports(&self) -> [u16; 2] {
+        [self.port(), self.gateway_port()]
     }
 
     fn port_behind(&self, mark: &str) -> u16 {

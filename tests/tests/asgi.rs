@@ -4,7 +4,6 @@
 use rsgi_tests::http::{self, answer, get, talk};
 use rsgi_tests::interpreters;
 use rsgi_tests::load::Load;
-use rsgi_tests::websocket::Client;
 use rsgi_tests::{Server, Setup, wait_for};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -141,10 +140,6 @@ fn server(args: &[&str]) -> Server {
     server
 }
 
-fn ports(server: &Server) -> [u16; 2] {
-    [server.port(), server.gateway_port()]
-}
-
 fn notes(server: &Server, name: &str) -> i64 {
     let text = get(server.port(), "/notes").text();
     let rest = text.split(&format!("\"{name}\": ")).nth(1).expect("a note");
@@ -157,7 +152,7 @@ fn notes(server: &Server, name: &str) -> i64 {
 #[test]
 fn scopes_say_what_was_asked() {
     let server = server(&[]);
-    for port in ports(&server) {
+    for port in server.ports() {
         let request = "GET /a%20b/%C3%A4/scope?x=%20 HTTP/1.1\r\nHost: here:80\r\nX-Two: 1\r\nx-two: 2\r\nContent-Type: t/p\r\n\
             X-Forwarded-Proto: https\r\n\r\n";
         let text = answer(&mut talk(port, request)).text();
@@ -197,7 +192,7 @@ fn scopes_say_what_was_asked() {
 #[test]
 fn bodies_come_as_they_arrive() {
     let server = server(&[]);
-    for port in ports(&server) {
+    for port in server.ports() {
         let large = vec![b'l'; 3_000_000];
         assert_eq!(http::post(port, "/echo", &large).body.len(), large.len());
         let chunked = "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n\
@@ -229,7 +224,7 @@ fn bodies_come_as_they_arrive() {
 #[test]
 fn many_requests_are_served_at_a_time() {
     let server = server(&[]);
-    for port in ports(&server) {
+    for port in server.ports() {
         let begin = Instant::now();
         let mut readers: Vec<_> = (0..40)
             .map(|_| talk(port, "GET /sleep?0.4 HTTP/1.1\r\nHost: h\r\n\r\n"))
@@ -316,7 +311,7 @@ fn every_python_has_the_same_tasks_and_awaitables() {
 #[test]
 fn mistakes_are_told_and_the_loop_goes_on() {
     let mut server = server(&[]);
-    for port in ports(&server) {
+    for port in server.ports() {
         assert_eq!(get(port, "/raise").status, 500);
         assert_eq!(get(port, "/nothing").status, 500);
         let mut all = Vec::new();
@@ -334,7 +329,7 @@ fn mistakes_are_told_and_the_loop_goes_on() {
 #[test]
 fn files_and_signals_pass_the_loop() {
     let server = server(&["--lazy-apps"]);
-    for port in ports(&server) {
+    for port in server.ports() {
         let file = get(port, "/file");
         assert_eq!(
             file.text(),
@@ -361,7 +356,7 @@ fn files_and_signals_pass_the_loop() {
 #[test]
 fn a_client_that_leaves_is_noticed() {
     let server = server(&[]);
-    for (count, port) in ports(&server).into_iter().enumerate() {
+    for (count, port) in server.ports().into_iter().enumerate() {
         let reader = talk(port, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
         get(port, "/sleep?0.05");
         drop(reader);
@@ -386,7 +381,8 @@ fn what_follows_an_answer_does_not_hold_up_the_connection() {
 #[test]
 fn a_stop_waits_for_requests_and_ends_lifespans() {
     let mut server = server(&["--processes", "2"]);
-    let mut readers: Vec<_> = ports(&server)
+    let mut readers: Vec<_> = server
+        .ports()
         .into_iter()
         .map(|port| talk(port, "GET /sleep?0.5 HTTP/1.1\r\nHost: h\r\n\r\n"))
         .collect();
@@ -409,7 +405,7 @@ fn a_stop_waits_for_requests_and_ends_lifespans() {
 #[test]
 fn reloads_and_recycling_lose_nothing() {
     let mut server = server(&["--processes", "2", "--max-requests", "300"]);
-    for port in ports(&server) {
+    for port in server.ports() {
         let old = server.wait_workers(2, &[]);
         let pids: Vec<i32> = old.iter().map(|(_, pid)| *pid).collect();
         let load = Load::start(port, "/pid", 4, true);
@@ -447,263 +443,6 @@ fn requests_and_the_loop_have_deadlines() {
     server.wait_log("in app", 1);
     let new = server.wait_workers(1, &[old])[0].1;
     assert_eq!(get(port, "/pid").text(), new.to_string());
-}
-
-const LIFE: &str = r#"
-import os
-async def failing(scope, receive, send):
-    await receive()
-    await send({"type": "lifespan.startup.failed", "message": "no-database"})
-async def without(scope, receive, send):
-    assert scope["type"] == "http" and "state" not in scope
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": b"served"})
-def plain(scope, receive, send):
-    return without(scope, receive, send)
-def wsgi(env, start):
-    start("200 OK", [])
-    return [b"wsgi " + env["SCRIPT_NAME"].encode() + b" " + env["wsgi.input"].read()]
-async def mounted(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": (scope["root_path"] + " " + scope["path"]).encode()})
-"#;
-
-fn life(args: &[&str]) -> Setup {
-    let setup = Setup::new().file("li.py", LIFE);
-    setup
-        .args(["--http-socket", "127.0.0.1:0", "--pythonpath", "@DIR@"])
-        .args(args.iter().copied())
-}
-
-#[test]
-fn lifespans_may_fail_or_be_missing() {
-    let ended = life(&["--asgi", "li:failing"]).run();
-    assert_ne!(ended.code, 0);
-    assert!(ended.output.contains("does not start: no-database"), "{}", ended.output);
-    let ended = life(&["--asgi", "li:without", "--asgi-lifespan", "on"]).run();
-    assert!(ended.output.contains("has no lifespan"), "{}", ended.output);
-    for how in ["auto", "off"] {
-        // also a plain function that returns a coroutine
-        for app in ["li:without", "li:plain"] {
-            let server = life(&["--asgi", app, "--asgi-lifespan", how]).start();
-            assert_eq!(get(server.port(), "/").text(), "served", "{}", server.log());
-        }
-    }
-    let ended = life(&["--asgi", "li:without", "--gevent", "5"]).run();
-    assert!(
-        ended.output.contains("--gevent is for WSGI applications"),
-        "{}",
-        ended.output
-    );
-    for (option, value) in [("--asgi-lifespan", "maybe"), ("--asgi-loop", "nope")] {
-        let ended = life(&["--asgi", "li:without", option, value]).run();
-        assert_eq!(ended.code, 1);
-        assert!(
-            ended.output.contains(option) && ended.output.contains(value),
-            "{}",
-            ended.output
-        );
-    }
-}
-
-#[test]
-fn applications_of_both_kinds_live_side_by_side() {
-    let args = [
-        "--module",
-        "li:without",
-        "--mount",
-        "/w=li:wsgi",
-        "--mount",
-        "/m=li:mounted",
-        "--manage-script-name",
-    ];
-    let server = life(&args)
-        .args([
-            "--static-map",
-            "/static=@DIR@",
-            "--route",
-            "^/routed addheader:X-Routed: yes",
-        ])
-        .args(["--route", "^/gone return:410"])
-        .start();
-    let port = server.port();
-    assert_eq!(get(port, "/routed").header("x-routed"), Some("yes"));
-    assert_eq!(get(port, "/gone").status, 410);
-    assert!(server.log().contains("ASGI app 0"), "{}", server.log());
-    for _ in 0..2 {
-        assert_eq!(get(port, "/").text(), "served");
-        assert_eq!(http::post(port, "/w/x", b"body").text(), "wsgi /w body");
-        assert_eq!(get(port, "/m/y%20z").text(), "/m /m/y z");
-        assert_eq!(get(port, "/static/li.py").text(), LIFE);
-        assert_eq!(get(port, "/static/none").text(), "served");
-    }
-    // a large file to a client that takes its time
-    std::fs::write(server.dir().join("large"), vec![b'f'; 30_000_000]).expect("room");
-    let mut slow = talk(port, "GET /static/large HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(get(port, "/").text(), "served");
-    assert_eq!(answer(&mut slow).body.len(), 30_000_000);
-}
-
-const CHAT: &str = r#"
-import asyncio
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan": raise NotImplementedError
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": b"http"})
-        return
-    assert (await receive())["type"] == "websocket.connect"
-    path = scope["path"]
-    if path == "/reject": return await send({"type": "websocket.close"})
-    if path == "/quiet": return
-    if path == "/deny":
-        await send({"type": "websocket.http.response.start", "status": 418, "headers": [(b"x-why", b"tea")]})
-        return await send({"type": "websocket.http.response.body", "body": b"denied"})
-    await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[-1],
-                "headers": [(b"x-scheme", scope["scheme"].encode())]})
-    if path == "/raise": raise ValueError("raised-in-websocket")
-    if path == "/return": return
-    while True:
-        m = await receive()
-        if m["type"] == "websocket.disconnect":
-            print("DISCONNECT", m["code"], flush=True)
-            try: await send({"type": "websocket.send", "text": "too late"})
-            except OSError: print("TOO LATE", flush=True)
-            return
-        if m.get("text") == "close": await send({"type": "websocket.close", "code": 4001, "reason": "asked"})
-        elif m.get("text") == "flood":
-            for i in range(20): await send({"type": "websocket.send", "bytes": b"%d" % i * 100_000})
-        elif m.get("text") is not None: await send({"type": "websocket.send", "text": m["text"][::-1]})
-        else: await send({"type": "websocket.send", "bytes": m["bytes"][::-1]})
-"#;
-
-fn chat(args: &[&str]) -> Server {
-    let setup = Setup::new()
-        .file("ch.py", CHAT)
-        .args(["--http-socket", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-        .args(["--pythonpath", "@DIR@", "--asgi", "ch:app"]);
-    let mut server = setup.args(args.iter().copied()).start();
-    server.wait_log("spawned rsgi http", 1);
-    server
-}
-
-#[test]
-fn websockets_talk() {
-    let mut server = chat(&[]);
-    for (turn, port) in ports(&server).into_iter().enumerate() {
-        let mut client = Client::open(port, "/", "Sec-WebSocket-Protocol: chat, other\r\n");
-        assert_eq!(client.answer.header("sec-websocket-protocol"), Some("other"));
-        assert_eq!(client.answer.header("x-scheme"), Some("ws"));
-        client.send(0x81, "häuser".as_bytes());
-        assert_eq!(client.text(), "resuäh");
-        client.send(0x02, &[1; 70_000]);
-        client.send(0x89, b"?");
-        client.send(0x80, &[2]);
-        assert_eq!(client.receive(), Some((0x8a, b"?".to_vec())));
-        assert_eq!(
-            client.receive().map(|(first, p)| (first, p.len(), p[0])),
-            Some((0x82, 70_001, 2))
-        );
-        client.send(0x81, b"flood");
-        for i in 0..20 {
-            let wanted = i.to_string().len() * 100_000;
-            assert_eq!(client.receive().map(|(_, payload)| payload.len()), Some(wanted));
-        }
-        // many at once
-        for i in 0..50 {
-            client.send(0x81, format!("{i:02}").as_bytes());
-        }
-        for i in 0..50 {
-            assert_eq!(client.text(), format!("{i:02}").chars().rev().collect::<String>());
-        }
-        client.send(0x81, b"close");
-        assert_eq!(client.receive(), Some((0x88, b"\x0f\xa1asked".to_vec())));
-        client.send(0x88, b"\x0f\xa1");
-        assert_eq!(client.receive(), None);
-        server.wait_log("DISCONNECT 4001", turn + 1);
-
-        let mut client = Client::open(port, "/", "");
-        assert_eq!(client.answer.header("sec-websocket-protocol"), None);
-        client.send(0x88, &4711u16.to_be_bytes());
-        assert_eq!(client.close_code(), 4711);
-        server.wait_log("DISCONNECT 4711", turn + 1);
-        drop(Client::open(port, "/", ""));
-        server.wait_log("DISCONNECT 1006", turn + 1);
-        assert_eq!(Client::open(port, "/raise", "").close_code(), 1011);
-        assert_eq!(Client::open(port, "/return", "").close_code(), 1000);
-        assert_eq!(Client::ask(port, "/reject", "").answer.status, 403);
-        assert_eq!(Client::ask(port, "/quiet", "").answer.status, 403);
-        let denied = Client::ask(port, "/deny", "").answer;
-        assert_eq!(
-            (denied.status, denied.header("x-why"), denied.text().as_str()),
-            (418, Some("tea"), "denied")
-        );
-        assert_eq!(get(port, "/").text(), "http");
-    }
-    server.wait_log("TOO LATE", 6);
-    server.wait_log("raised-in-websocket", 2);
-    let old = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\
-        Sec-WebSocket-Key: eA==\r\n\r\n";
-    let refused = answer(&mut talk(server.port(), old));
-    assert_eq!(
-        (refused.status, refused.header("sec-websocket-version")),
-        (426, Some("13"))
-    );
-}
-
-#[test]
-fn websockets_are_bounded_and_watched() {
-    let mut server = chat(&[
-        "--websocket-max-size",
-        "4",
-        "--websockets-ping-freq",
-        "1",
-        "--websockets-pong-tolerance",
-        "1",
-    ]);
-    let mut client = Client::open(server.port(), "/", "");
-    client.send(0x82, &[0; 5000]);
-    assert_eq!(client.close_code(), 1009);
-    server.wait_log("DISCONNECT 1009", 1);
-    // one that answers pings stays, one that does not is given up
-    let mut silent = Client::open(server.port(), "/", "");
-    let mut lively = Client::open(server.port(), "/", "");
-    for _ in 0..3 {
-        let ping = lively.receive();
-        assert_eq!(ping, Some((0x89, Vec::new())));
-        lively.send(0x8a, b"");
-    }
-    server.wait_log("DISCONNECT 1006", 1);
-    while silent.receive().is_some() {}
-    lively.send(0x81, b"here");
-    assert_eq!(lively.text(), "ereh");
-}
-
-#[test]
-fn websockets_are_told_of_a_restart() {
-    let mut server = chat(&[]);
-    let mut clients: Vec<Client> = ports(&server)
-        .into_iter()
-        .map(|port| Client::open(port, "/", ""))
-        .collect();
-    server.signal(libc::SIGHUP);
-    for client in &mut clients {
-        assert_eq!(client.close_code(), 1012);
-    }
-    server.wait_log("DISCONNECT 1012", 2);
-    drop(clients);
-    wait_for("the new worker", || {
-        (get(server.port(), "/").text() == "http").then_some(())
-    });
-    let mut clients: Vec<Client> = ports(&server)
-        .into_iter()
-        .map(|port| Client::open(port, "/", ""))
-        .collect();
-    server.signal(libc::SIGTERM);
-    for client in &mut clients {
-        assert_eq!(client.close_code(), 1012);
-    }
-    assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn servers(args: &[&str]) -> Vec<Server> {
 #[test]
 fn many_requests_wait_at_a_time_and_no_more_than_allowed() {
     for server in servers(&[]) {
-        for port in [server.port(), server.gateway_port()] {
+        for port in server.ports() {
             let begin = Instant::now();
             let mut readers: Vec<_> = (0..20)
                 .map(|_| talk(port, "GET /nap?0.3 HTTP/1.1\r\nHost: h\r\n\r\n"))

@@ -7,6 +7,10 @@ use std::io::{Read, Write};
 
 /// A server of the plugin, which will go wrong as it is said.
 fn setup(crash: &str) -> Setup {
+    setup_with(crash, "2")
+}
+
+fn setup_with(crash: &str, workers: &str) -> Setup {
     let setup = Setup::new()
         .file("crash", crash)
         .file("crash.h", include_str!("../c/crash.h"));
@@ -19,7 +23,7 @@ fn setup(crash: &str) -> Setup {
             "./crasher_plugin.so",
             "--master",
             "-p",
-            "2",
+            workers,
             "--threads",
             "2",
         ])
@@ -243,18 +247,38 @@ fn who_never_comes_back_is_killed_and_named() {
 
 #[test]
 fn a_worker_whose_plugin_leaves_files_open_is_replaced_when_none_is_left() {
-    let mut server = setup("request leak").args(["--max-fd", "256"]).start();
-    let before = server.workers();
-    // whose answer comes all the same: its own connection is open
-    assert_eq!(get(server.port(), "/").text(), "calm");
-    wait_for("another worker", || {
-        ask(server.port(), "/");
-        let now = server.workers();
-        (now.len() == 2 && now != before).then_some(())
-    });
-    server.wait_log("descriptors open that are no connections, of 256 (max-fd)", 1);
-    serves(&mut server, &[]);
-    assert!(!server.log().contains("DAMN"), "{}", server.log());
+    let of_requests = [
+        ("request", "/"),
+        ("pre_request", "/"),
+        ("post_request", "/"),
+        ("after_request", "/"),
+        ("rpc", "/rpc"),
+        ("signal_handler", "/signal"),
+    ];
+    for (hook, path) in of_requests {
+        let mut server = setup_with(&format!("{hook} leak"), "1")
+            .args(["--max-fd", "256"])
+            .start();
+        let before = server.workers();
+        // whose answer comes all the same: its own connection is open
+        assert_eq!(get(server.port(), path).text(), "calm", "{hook}");
+        let mut held = 0;
+        wait_for(&format!("another worker after {hook}"), || {
+            held += 8;
+            // connections that were open during the leak have left some descriptors
+            let _others: Vec<_> = (0..held).map(|_| connect(server.port())).collect();
+            ask(server.port(), "/");
+            let now = server.workers();
+            (now.len() == 1 && now != before).then_some(())
+        });
+        server.wait_log("descriptors open that are no connections, of 256 (max-fd)", 1);
+        server.wait_log(
+            "of them /dev/null: plugin crasher, or what it runs, does not close its files",
+            1,
+        );
+        assert_eq!(get(server.port(), "/").text(), "calm");
+        assert!(!server.log().contains("DAMN"), "{}", server.log());
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What plugins written for uWSGI take for granted: libraries that its server is linked with, and its ways to end a
 //! worker, to run a mule, to scale and to ask how many signals wait.
 
-use rsgi_tests::{Server, Setup, build_plugin, is_alive};
+use rsgi_tests::{Server, Setup, build_plugin, http, is_alive};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -89,4 +90,43 @@ fn an_algorithm_and_an_option_of_a_plugin_stand_beside_ours() {
 fn pipes_of_signals_can_be_asked() {
     let mut server = setup(&["--stats-push", "brought", "--stats-pusher-default-freq", "1"]).start();
     server.wait_log("signals that wait: 0 0\n", 1);
+}
+
+#[test]
+fn sockets_of_a_plugin_survive_reloads() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
+    let mut server = setup(&["--workers", "2", "--brought-listen", &format!("127.0.0.1:{port}")]).start();
+    for round in 1..=3 {
+        server.wait_log("listening: 1 1\n", round);
+        let before: Vec<i32> = server.workers().iter().map(|(_, pid)| *pid).collect();
+        assert_eq!(http::get(port, "/").text(), format!("from {}", server.pid()));
+        server.signal(libc::SIGHUP);
+        server.wait_workers(2, &before);
+    }
+    assert!(!server.log().contains("already in use"), "{}", server.log());
+}
+
+#[test]
+fn ranges_are_told_to_those_who_honour_them() {
+    let ask = |server: &Server, range: &str| {
+        let request = format!("GET /range HTTP/1.1\r\nHost: x\r\nRange: {range}\r\n\r\n");
+        let answer = http::exchange(server.port(), request.as_bytes());
+        (
+            answer.status,
+            answer.header("content-range").unwrap_or_default().to_owned(),
+            answer.text(),
+        )
+    };
+    let server = setup(&[]).start();
+    assert_eq!(ask(&server, "bytes=2-5"), (206, "bytes 2-5/16".into(), "2 5".into()));
+    assert_eq!(
+        ask(&server, "bytes=4-400"),
+        (206, "bytes 4-15/16".into(), "4 400".into())
+    );
+    assert_eq!(ask(&server, "bytes=4-"), (200, String::new(), "0 0".into()));
+    assert_eq!(server.get("/range").text(), "0 0");
+    let server = setup(&[]).env("BROUGHT_GOODBYE", "1").start();
+    assert_eq!(ask(&server, "bytes=2-5").2, "0 0");
 }

@@ -22,14 +22,10 @@ fn server(args: &[&str]) -> Server {
     server
 }
 
-fn ports(server: &Server) -> [u16; 2] {
-    [server.port(), server.gateway_port()]
-}
-
 #[test]
 fn requests_come_from_whom_the_balancer_names() {
     let server = server(&["--enable-proxy-protocol"]);
-    for port in ports(&server) {
+    for port in server.ports() {
         for header in [LINE, BLOCK] {
             assert_eq!(exchange(port, &[header, GET].concat()).text(), "192.0.2.7 4711 http");
         }
@@ -60,13 +56,13 @@ fn requests_come_from_whom_the_balancer_names() {
 fn nobody_else_is_believed() {
     for args in [&[][..], &["--enable-proxy-protocol", "--trusted-proxy", "192.0.2.0/24"]] {
         let server = server(args);
-        for port in ports(&server) {
+        for port in server.ports() {
             assert_eq!(exchange(port, &[LINE, GET].concat()).status, 400);
             assert!(exchange(port, GET).text().starts_with("127.0.0.1 "));
         }
     }
     let server = server(&["--enable-proxy-protocol", "--trusted-proxy", "192.0.2.0/24,127.0.0.1"]);
-    for port in ports(&server) {
+    for port in server.ports() {
         assert_eq!(exchange(port, &[LINE, GET].concat()).text(), "192.0.2.7 4711 http");
     }
     let ended = Setup::new()

@@ -28,7 +28,7 @@ fn server(args: &[&str]) -> Server {
 #[test]
 fn messages_pass_both_ways_also_through_the_gateway() {
     let mut server = server(&[]);
-    for port in [server.port(), server.gateway_port()] {
+    for port in server.ports() {
         let mut client = Client::open(port, "/", "Sec-WebSocket-Protocol: chat, other\r\n");
         assert_eq!(client.answer.header("sec-websocket-protocol"), Some("chat"));
         client.send(0x81, b"hello");
@@ -69,7 +69,7 @@ fn what_breaks_the_protocol_is_told_why() {
 #[test]
 fn a_leaving_worker_says_so() {
     let mut server = server(&[]);
-    let mut clients = [server.port(), server.gateway_port()].map(|port| Client::open(port, "/", ""));
+    let mut clients = server.ports().map(|port| Client::open(port, "/", ""));
     server.signal(libc::SIGTERM);
     for client in &mut clients {
         assert_eq!(client.close_code(), 1012);

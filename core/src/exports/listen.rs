@@ -4,6 +4,7 @@ use super::{bytes, text};
 use crate::net::address::Address;
 use crate::net::connect::set_nonblocking;
 use crate::net::listener::{BindOptions, Listener, socket_name, somaxconn};
+use crate::net::of_plugins;
 use crate::say;
 use crate::server::{try_server, view};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, sockopt};
@@ -25,9 +26,10 @@ fn backlog(queue: c_int) -> i32 {
 }
 
 fn listen(address: &Address, options: &BindOptions) -> c_int {
-    match Listener::bind(address, options) {
-        Ok(listener) => {
-            let fd = listener.into_fd().into_raw_fd();
+    let make = || Listener::bind(address, options).map(Listener::into_fd);
+    match of_plugins::socket(&address.to_string(), SockType::Stream, make) {
+        Ok(fd) => {
+            let fd = fd.into_raw_fd();
             set_nonblocking(fd, false);
             fd
         }
@@ -96,9 +98,9 @@ fn datagrams_for(address: SocketAddr) -> nix::Result<OwnedFd> {
     })
 }
 
-/// The descriptor, or -1 with the reason in the log.
-fn given(what: &str, made: nix::Result<OwnedFd>) -> c_int {
-    match made {
+/// The descriptor for datagrams, or -1 with the reason in the log.
+fn given(what: &str, make: impl FnOnce() -> nix::Result<OwnedFd>) -> c_int {
+    match of_plugins::socket(what, SockType::Datagram, make) {
         Ok(fd) => fd.into_raw_fd(),
         Err(e) => {
             say!("cannot listen on {what}: {}", e.desc());
@@ -138,7 +140,7 @@ pub unsafe extern "C" fn bind_to_udp(name: *mut c_char, multicast: c_int, broadc
         }
         Ok(fd)
     };
-    given(&address.to_string(), make())
+    given(&address.to_string(), make)
 }
 
 fn group_of(raw: libc::ip_mreq) -> socket::IpMembershipRequest {
@@ -163,7 +165,7 @@ pub unsafe extern "C" fn bind_to_unix_dgram(name: *mut c_char) -> c_int {
         socket::bind(fd.as_raw_fd(), &address)?;
         Ok(fd)
     };
-    given(&name, make())
+    given(&name, make)
 }
 
 #[unsafe(no_mangle)]

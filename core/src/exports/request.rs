@@ -4,16 +4,35 @@ use super::bytes;
 use crate::request::body::BodyError;
 use crate::request::{Core, vars};
 use crate::say;
-use crate::server::{apps, server, worker_id};
+use crate::server::{apps, server, view, worker_id};
 use crate::shared::counter;
 use rsgi_plugin_api::abi::WsgiRequest;
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering;
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uwsgi_parse_vars(_req: *mut WsgiRequest) -> c_int {
-    // digested when the request began; a malformed packet never reached a plugin
+pub unsafe extern "C" fn uwsgi_parse_vars(req: *mut WsgiRequest) -> c_int {
+    // the rest was digested when the request began; a malformed packet never reached a plugin
+    // SAFETY: the header asks for a request of ours; the field of the view is a plugin's to write.
+    unsafe {
+        let range = match (*view()).honour_range {
+            0 => &[],
+            _ => bytes((*req).range, (*req).range_len),
+        };
+        ((*req).range_from, (*req).range_to) = range_of(range);
+    }
     0
+}
+
+/// The first and the last byte of `bytes=FIRST-LAST`; 0 and 0 for everything else, which a server may answer whole.
+fn range_of(text: &[u8]) -> (i64, i64) {
+    let parsed = || {
+        let (unit, range) = std::str::from_utf8(text).ok()?.split_once('=')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (i64, i64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        (unit.trim().eq_ignore_ascii_case("bytes") && first <= last).then_some((first, last))
+    };
+    parsed().unwrap_or_default()
 }
 
 /// The place of a value for C.
@@ -352,5 +371,28 @@ pub extern "C" fn uwsgi_worker_is_busy(worker: c_int) -> c_int {
     match usize::try_from(worker) {
         Ok(id) if id <= shared.worker_count() => c_int::from(shared.is_busy(id)),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range_of;
+
+    #[test]
+    fn ranges_with_both_ends_are_told() {
+        for (text, expected) in [
+            ("bytes=2-5", (2, 5)),
+            ("Bytes = 0-9", (0, 9)),
+            ("bytes=7-7", (7, 7)),
+            ("bytes=5-", (0, 0)),
+            ("bytes=-5", (0, 0)),
+            ("bytes=5-2", (0, 0)),
+            ("bytes=1-2,4-5", (0, 0)),
+            ("bytes=1-99999999999999999999", (0, 0)),
+            ("lines=1-2", (0, 0)),
+            ("", (0, 0)),
+        ] {
+            assert_eq!(range_of(text.as_bytes()), expected, "{text}");
+        }
     }
 }

@@ -74,7 +74,8 @@ pub unsafe extern "C" fn uwsgi_response_add_content_range(
     let value = if from < 0 {
         format!("bytes */{size}")
     } else {
-        format!("bytes {from}-{to}/{size}")
+        // a range may reach beyond the end, an answer does not
+        format!("bytes {from}-{}/{size}", to.min((size - 1).max(from)))
     };
     // SAFETY: the header asks for a request of ours.
     unsafe { add(req, "Content-Range", &value) }

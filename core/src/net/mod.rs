@@ -7,5 +7,6 @@ pub mod connect;
 pub mod exchange;
 pub mod holder;
 pub mod listener;
+pub mod of_plugins;
 pub mod queue;
 pub mod wait;

@@ -5,6 +5,7 @@
 
 use super::handover::Handover;
 use super::trial;
+use crate::net::of_plugins;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fstat};
@@ -132,9 +133,12 @@ pub fn inherited_socket(asked: &str) -> Option<RawFd> {
 /// Closes inherited sockets that the new configuration has no use for; gives the rest of the handover.
 pub fn take() -> Option<Handover> {
     let inherited = inherited().take()?;
-    for (_, fd) in inherited.unclaimed {
+    for (name, fd) in inherited.unclaimed {
         // SAFETY: inherited for us, and nobody asked for it.
-        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        if of_plugins::is_ours(&name) {
+            of_plugins::keep(name, fd);
+        }
     }
     Some(inherited.handover)
 }

@@ -28,6 +28,7 @@ fn fork_with_hooks(role: Role, worker: usize) -> nix::Result<Option<Pid>> {
             inside::end::serves();
             publish_process(worker);
             crate::stats::server::leave_to_parent();
+            crate::net::of_plugins::leave_to_parent();
             crate::emperor::link::leave_to_parent();
             if let Err(e) = crate::startup::privileges::drop_in_child(&server().settings) {
                 crate::say!("{e}");

@@ -199,6 +199,7 @@ pub fn run(id: usize) -> ! {
 /// Tells the master that this worker takes requests.
 fn ready(server: &Server, id: usize) {
     crate::startup::accepting(id);
+    crate::plugin::inside::ran::begin();
     procname::state(State::Idle);
     // SAFETY: the record of this worker in shared memory.
     unsafe { int(&raw mut (*server.shared.worker(id)).accepting).store(1, Ordering::Release) };
@@ -328,7 +329,8 @@ fn core_loop(shared: &Cores, id: usize) {
         if id == 0 {
             housekeeping(shared, server, &limits);
         }
-        for ready in batch.drain(..) {
+        let mut rest = batch.drain(..);
+        while let Some(ready) = rest.next() {
             if id == 0 {
                 MAIN_BUSY.store(true, Ordering::Release);
                 if limits.heartbeat {
@@ -354,7 +356,7 @@ fn core_loop(shared: &Cores, id: usize) {
                         if !is_over || taken == IN_A_ROW || leaving || unix_signal::order() != Order::Serve {
                             break;
                         }
-                        limits.check(server, false);
+                        limits.check(server, rest.len() == 0);
                         if id == 0 && limits.heartbeat {
                             beat();
                         }

@@ -6,6 +6,7 @@ use super::offload::{self, Job};
 use super::plugin_protocol;
 use super::poll::Poll;
 use crate::plugin::hooks;
+use crate::plugin::inside::ran;
 use crate::request::outlet::FilePart;
 use crate::request::response::{self, ResponseError};
 use crate::request::{Core, Places, bytes_of, place, vars};
@@ -582,6 +583,7 @@ pub(super) fn hand_over(core: &mut Core) -> bool {
         return false;
     };
     crate::request::set_current(core);
+    ran::note(plugin.name);
     core.slot.in_hook.store(u32::from(modifier1) + 1, Ordering::Relaxed);
     let raw = core.expose();
     let rc = loop {

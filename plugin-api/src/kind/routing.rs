@@ -36,20 +36,16 @@ pub trait RouteAction: Sized + Sync + 'static {
 /// Offers an action.
 pub fn route_action<T: RouteAction>(name: &'static CStr) {
     unsafe extern "C" fn run<T: RouteAction>(req: *mut WsgiRequest, route: *mut UwsgiRoute) -> c_int {
-        // SAFETY: the host hands its request and the record that `configure` has filled in.
-        guard::hook(
-            "route action",
-            std::any::type_name::<T>(),
-            UWSGI_ROUTE_BREAK,
-            || unsafe {
-                let action = &*(*route).data.cast::<T>();
-                Ok(match action.run(&mut Request::from_raw(req))? {
-                    Verdict::Next => UWSGI_ROUTE_NEXT,
-                    Verdict::Continue => UWSGI_ROUTE_CONTINUE,
-                    Verdict::Break => UWSGI_ROUTE_BREAK,
-                })
-            },
-        )
+        let run = || {
+            // SAFETY: the host hands its request and the record that `configure` has filled in.
+            let (action, mut req) = unsafe { (&*(*route).data.cast::<T>(), Request::from_raw(req)) };
+            Ok(match action.run(&mut req)? {
+                Verdict::Next => UWSGI_ROUTE_NEXT,
+                Verdict::Continue => UWSGI_ROUTE_CONTINUE,
+                Verdict::Break => UWSGI_ROUTE_BREAK,
+            })
+        };
+        guard::hook("route action", std::any::type_name::<T>(), UWSGI_ROUTE_BREAK, run)
     }
     unsafe extern "C" fn configure<T: RouteAction>(route: *mut UwsgiRoute, argument: *mut c_char) -> c_int {
         // SAFETY: the host hands a record, which stays, and a text.

@@ -3,6 +3,7 @@
 //! stands in its core's slot instead.
 
 pub mod end;
+pub mod ran;
 pub mod record;
 
 use rsgi_plugin_api::abi::UwsgiPlugin;
@@ -84,6 +85,9 @@ impl Inside {
 
     #[inline]
     fn change(place: Option<Place>) -> Self {
+        if let Some(place) = place {
+            ran::note(place.plugin.as_ptr());
+        }
         record::show(place);
         Self(INSIDE.replace(place))
     }

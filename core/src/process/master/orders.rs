@@ -326,6 +326,7 @@ impl Master {
     fn handover(&self) -> Handover {
         let mut sockets = gateway::sockets();
         sockets.extend(crate::stats::server::sockets());
+        sockets.extend(crate::net::of_plugins::sockets());
         sockets.extend(startup::conditions::locks());
         sockets.extend(crate::mule::sockets());
         sockets.extend(crate::shared::region::descriptors());

@@ -4,6 +4,7 @@
 use super::deadlines::Condemned;
 use super::{Ending, Kind, Master, Then};
 use crate::log::{batch, pipe};
+use crate::net::of_plugins;
 use crate::plugin::{hooks, inside};
 use crate::process::harakiri::Missed;
 use crate::process::{footprint, memory};
@@ -29,6 +30,7 @@ impl Master {
         self.sync_queue();
         batch::sweep();
         pipe::tick();
+        of_plugins::let_go();
         self.collectors.tick();
         crate::figures::refresh(self.server, || self.daemon_figures());
         crate::metrics::view::refresh();
