@@ -31,12 +31,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <glob.h>
 #include <grp.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <math.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -51,12 +55,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/param.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -82,6 +91,9 @@
 #ifndef UWSGI_SSL
 #define UWSGI_SSL
 #endif
+#endif
+#if __has_include(<pcre.h>)
+#include <pcre.h>
 #endif
 #if __has_include(<sys/capability.h>)
 #include <sys/capability.h>
@@ -514,6 +526,7 @@ struct wsgi_request {
     struct uwsgi_buffer *headers; /* in proto_fix_headers: the head so far */
     uint64_t reserved[6];
 };
+#define wsgi_req_time ((wsgi_req->end_of_request - wsgi_req->start_of_request) / 1000) /* milliseconds, once it is answered */
 #define UWSGI_VIA_SENDFILE 1
 #define UWSGI_VIA_ROUTE 2
 #define UWSGI_VIA_OFFLOAD 3
@@ -777,6 +790,9 @@ void log_request(struct wsgi_request *);         /* [request] the host's request
 #define uwsgi_fatal_error(x) \
     uwsgi_error(x); \
     exit(1);
+#define uwsgi_error_realpath(x) \
+    uwsgi_log("realpath() of %s failed: %s [%s line %d]\n", x, strerror(errno), __FILE__, __LINE__);
+#define uwsgi_rawlog(x) uwsgi_log_str(x, strlen(x))
 /* for loggers: what they say while they are called goes to the standard error that the server started with */
 #define uwsgi_log_safe(x) uwsgi_log(x)
 #define uwsgi_error_safe(x) uwsgi_error(x)
@@ -1068,10 +1084,11 @@ int uwsgi_manage_exception(struct wsgi_request *, int catch_it);
  * The answer. [request] int results: UWSGI_OK, or -1: refused (a malformed header, headers already sent) or the
  * client has gone (write_errors tells them apart).
  * ------------------------------------------------------------------------------------------------------------ */
-int uwsgi_response_prepare_headers(struct wsgi_request *, char *status, uint16_t len); /* "200 OK"; drops headers
+int uwsgi_response_prepare_headers(struct wsgi_request *, char *status, uint16_t len); /* "200 OK", or "200"; drops headers
                                                                                           added before */
 int uwsgi_response_prepare_headers_int(struct wsgi_request *, int status);
-int uwsgi_response_add_header(struct wsgi_request *, char *, uint16_t, char *, uint16_t); /* copied */
+int uwsgi_response_add_header(struct wsgi_request *, char *, uint16_t, char *, uint16_t); /* copied; no name: the value is a
+                                                                                            whole line, "Name: value" */
 int uwsgi_response_add_content_length(struct wsgi_request *, uint64_t);
 int uwsgi_response_add_content_range(struct wsgi_request *, int64_t from, int64_t to, int64_t size);
 int uwsgi_response_add_last_modified(struct wsgi_request *, uint64_t seconds);
@@ -1586,7 +1603,8 @@ int event_queue_interesting_fd_is_write(void *events, int at);
 int event_queue_interesting_fd_has_error(void *events, int at); /* hung up counts */
 
 /* Listening sockets of a plugin's own: a descriptor, yours, blocking unless said; -1 with the reason in the log. What the
- * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
+ * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host:
+ * any), colon points at its colon; queue 0: --listen. */
 int bind_to_tcp(char *name, int queue, char *colon);
 int bind_to_unix(char *name, int queue, int chmod_to_666, int is_abstract); /* "@name" is abstract, too */
 int bind_to_udp(char *name, int multicast, int broadcast); /* a multicast group is joined */
@@ -1793,9 +1811,20 @@ struct uwsgi_shared {
     uint64_t reserved[16];
 };
 #define ushared uwsgi.shared
+#define UWSGI_MODIFIER_ADMIN_REQUEST 10
 #define UWSGI_MODIFIER_SPOOL_REQUEST 17
+#define UWSGI_MODIFIER_EVAL 22
+#define UWSGI_MODIFIER_FASTFUNC 26
 #define UWSGI_MODIFIER_MANAGE_PATH_INFO 30
+#define UWSGI_MODIFIER_MESSAGE 31
+#define UWSGI_MODIFIER_MESSAGE_ARRAY 32
+#define UWSGI_MODIFIER_MESSAGE_MARSHAL 33
+#define UWSGI_MODIFIER_MULTICAST_ANNOUNCE 73
+#define UWSGI_MODIFIER_MULTICAST 74
 #define UWSGI_MODIFIER_PING 100
+#define UWSGI_MODIFIER_RESPONSE 255
+#define UWSGI_BRUTAL_RELOAD_CODE 31
+#define UWSGI_EXILE_CODE 26
 #define UWSGI_DE_HIJACKED_CODE 173
 #define UWSGI_EXCEPTION_CODE 5
 #define UWSGI_FAILED_APP_CODE 22
@@ -1907,6 +1936,7 @@ struct uwsgi_transformation *uwsgi_add_transformation(struct wsgi_request *,
  * Since 1.1: offloading (layer 3): what a worker's thread for slow clients does after the request has ended.
  * ------------------------------------------------------------------------------------------------------------ */
 struct uwsgi_offload_engine;
+#define UWSGI_HAS_OFFLOAD_UBUFS 1
 /* A task. A plugin fills one in, the host copies it; all fields but engine are the plugin's from then on. */
 struct uwsgi_offload_request {
     int s;                   /* the client: of the request, which the thread closes at the end when it took it over */
@@ -2015,6 +2045,7 @@ void emperor_respawn(struct uwsgi_instance *, time_t modified);  /* [emperor] it
 /* [emperor] Asks for it if there is none of the name, reloads it if modified is later than before. */
 void uwsgi_emperor_simple_do(struct uwsgi_emperor_scanner *, char *name, char *config, time_t modified, uid_t uid, gid_t gid,
                              char *socket);
+#define uwsgi_instance_is_reloading (uwsgi.status.gracefully_reloading || uwsgi.status.brutally_reloading)
 #define uwsgi_instance_is_dying (uwsgi.status.gracefully_destroying || uwsgi.status.brutally_destroying)
 #define UWSGI_GO_CHEAP_CODE 15
 #define UWSGI_END_CODE 30

@@ -58,6 +58,11 @@ static void answer(struct uwsgi_thread *thread) {
     exit(1);
 }
 
+static void master_cleanup(void) {
+    uwsgi_rawlog("cleaned up");
+    uwsgi_log(", dying: %d, reloading: %d\n", uwsgi_instance_is_dying, uwsgi_instance_is_reloading);
+}
+
 static int init(void) {
     uwsgi.honour_range = !getenv("BROUGHT_GOODBYE");
     if (port && !uwsgi_thread_new(answer)) exit(1);
@@ -137,15 +142,29 @@ static void range(struct wsgi_request *req) {
     say(req, ub);
 }
 
+static int sees(struct wsgi_request *req, struct uwsgi_transformation *step) {
+    return uwsgi_buffer_num64(step->chunk, req->status);
+}
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req) || current_wsgi_req() != req) return -1;
     if (!req->uh->pktsize) return -1;
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/bare", 5)) {
+        uwsgi_add_transformation(req, sees, NULL);
+        return uwsgi_response_write_body_do(req, (char *) "seen: ", 6);
+    }
     uwsgi_response_prepare_headers(req, (char *) "200 OK", 6);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/range", 6)) range(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/lines", 6)) {
+        uwsgi_response_prepare_headers(req, (char *) "404", 3);
+        uwsgi_response_add_header(req, NULL, 0, (char *) "X-Line: a: b", 12);
+        if (uwsgi_response_add_header(req, NULL, 0, (char *) "no line", 7) != -1) return -1;
+    }
     return UWSGI_OK;
 }
 
 struct uwsgi_plugin brought_plugin = { .name = "brought", .modifier1 = 104, .on_load = on_load, .init = init,
+                                       .master_cleanup = master_cleanup,
                                        .options = options, .request = request };

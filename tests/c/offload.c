@@ -54,6 +54,17 @@ static int request(struct wsgi_request *req) {
     return UWSGI_OK;
 }
 
-static void on_load(void) { engine = uwsgi_offload_register_engine((char *) "ticks", prepare, event); }
+static int act(struct wsgi_request *req, struct uwsgi_route *route) {
+    (void) route;
+    if (request(req) == UWSGI_OK) req->via = UWSGI_VIA_OFFLOAD;
+    return UWSGI_ROUTE_BREAK;
+}
+
+static int configure(struct uwsgi_route *route, char *args) { (void) args; route->func = act; return 0; }
+
+static void on_load(void) {
+    engine = uwsgi_offload_register_engine((char *) "ticks", prepare, event);
+    uwsgi_register_router((char *) "ticks", configure);
+}
 
 struct uwsgi_plugin offload_plugin = { .name = "offload", .modifier1 = 204, .on_load = on_load, .request = request };

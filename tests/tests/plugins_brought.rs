@@ -2,6 +2,7 @@
 //! worker, to run a mule, to scale and to ask how many signals wait.
 
 use rsgi_tests::{Server, Setup, build_plugin, http, is_alive};
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -129,4 +130,36 @@ fn ranges_are_told_to_those_who_honour_them() {
     assert_eq!(server.get("/range").text(), "0 0");
     let server = setup(&[]).env("BROUGHT_GOODBYE", "1").start();
     assert_eq!(ask(&server, "bytes=2-5").2, "0 0");
+}
+
+#[test]
+fn headers_come_as_lines_too() {
+    let server = setup(&[]).start();
+    let answer = server.get("/lines");
+    assert_eq!((answer.status, answer.header("x-line")), (404, Some("a: b")));
+    // an answer that has said none is a success, also to those who look at it on its way
+    let bare = server.get("/bare");
+    assert_eq!((bare.status, bare.text()), (200, "seen: 200".into()));
+    // a status without a reason gets its own
+    let mut stream = server.connect(server.port());
+    stream.write_all(b"GET /lines HTTP/1.0\r\n\r\n").expect("a request");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    assert!(
+        text.starts_with("HTTP/1.0 404 Not Found\r\n") || text.starts_with("HTTP/1.1 404 Not Found\r\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_end_is_told() {
+    for (signal, line) in [
+        (libc::SIGTERM, "dying: 1, reloading: 0"),
+        (libc::SIGINT, "dying: 1, reloading: 0"),
+    ] {
+        let mut server = setup(&[]).start();
+        server.signal(signal);
+        assert!(server.wait_exit().success());
+        assert!(server.log().contains(line), "{signal}: {}", server.log());
+    }
 }

@@ -36,3 +36,10 @@ fn a_task_may_be_refused() {
     assert_eq!(setup("1").start().get("/?refused").text(), "not taken");
     assert_eq!(setup("0").start().get("/").text(), "not taken");
 }
+
+#[test]
+fn a_rule_may_hand_a_task_over() {
+    let mut server = setup("1").args(["--route", "^/rule ticks:"]).start();
+    assert_eq!(server.get("/rule").text(), "tick 1\ntick 2\ntick 3\n");
+    server.wait_log(" via offload() ", 1);
+}

@@ -99,7 +99,7 @@ impl Metadata {
             ldflags: flags("LDFLAGS")?,
             libs: flags("LIBS")?,
             sources: list("GCC_LIST").iter().map(|s| source(folder, s)).collect(),
-            requires: list("REQUIRES"),
+            requires: list("REQUIRES").into_iter().filter(|name| !name.is_empty()).collect(),
             post_build: list("post_build").first().and_then(|line| line.parse().ok()),
             binaries: list("BINARY_LIST")
                 .chunks_exact(2)

@@ -23,14 +23,29 @@ fn result(outcome: Result<(), ResponseError>) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_response_prepare_headers(req: *mut WsgiRequest, status: *mut c_char, len: u16) -> c_int {
     // SAFETY: the header asks for a request of ours and a text with its length.
-    unsafe { result(response::start(Core::of(req), bytes(status, len))) }
+    let (core, status) = unsafe { (Core::of(req), bytes(status, len)) };
+    match number_alone(status) {
+        Some(number) => result(response::start(core, with_reason(number).as_bytes())),
+        None => result(response::start(core, status)),
+    }
+}
+
+/// A status without a reason: three digits.
+fn number_alone(status: &[u8]) -> Option<u16> {
+    let digits = status.trim_ascii();
+    let is_number = digits.len() == 3 && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
+}
+
+fn with_reason(status: u16) -> String {
+    format!("{status} {}", rsgi_protocol::http1::reason(status))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_response_prepare_headers_int(req: *mut WsgiRequest, status: c_int) -> c_int {
-    let reason = rsgi_protocol::http1::reason(u16::try_from(status).unwrap_or(500));
+    let status = with_reason(u16::try_from(status).unwrap_or(500));
     // SAFETY: the header asks for a request of ours.
-    unsafe { result(response::start(Core::of(req), format!("{status} {reason}").as_bytes())) }
+    unsafe { result(response::start(Core::of(req), status.as_bytes())) }
 }
 
 #[unsafe(no_mangle)]
@@ -42,12 +57,19 @@ pub unsafe extern "C" fn uwsgi_response_add_header(
     value_len: u16,
 ) -> c_int {
     // SAFETY: the header asks for a request of ours and texts with their lengths.
-    unsafe {
-        result(response::header(
-            Core::of(req),
-            bytes(name, name_len),
-            bytes(value, value_len),
-        ))
+    let (core, name, value) = unsafe { (Core::of(req), bytes(name, name_len), bytes(value, value_len)) };
+    let (name, value) = match name {
+        [] => line(value),
+        name => (name, value),
+    };
+    result(response::header(core, name, value))
+}
+
+/// The parts of a whole line; without a colon it has no name, which is refused.
+fn line(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|b| *b == b':') {
+        Some(colon) => (&text[..colon], text[colon + 1..].trim_ascii()),
+        None => (&[], text),
     }
 }
 
@@ -207,5 +229,20 @@ pub unsafe extern "C" fn uwsgi_redirect_to_slash(req: *mut WsgiRequest) {
         let _ = response::start(core, b"302 Found")
             .and_then(|()| response::header(core, b"Location", &target))
             .and_then(|()| response::write(core, &[], true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn a_line_has_a_name_and_a_value() {
+        assert_eq!(
+            line(b"X-One:  two: three "),
+            (b"X-One".as_slice(), b"two: three".as_slice())
+        );
+        assert_eq!(line(b"Empty:"), (b"Empty".as_slice(), b"".as_slice()));
+        assert_eq!(line(b"nothing"), (b"".as_slice(), b"nothing".as_slice()));
     }
 }

@@ -134,6 +134,8 @@ pub fn pass(core: &mut Core, body: &[iovec], last: bool) -> Result<(), ResponseE
         .copied()
         .collect();
     if !core.response.is_sent() {
+        // they look at the status
+        response::ensure_started(core)?;
         response::forget_length(core);
     }
     if !text.is_empty() {

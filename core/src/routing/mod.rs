@@ -27,6 +27,7 @@ pub use rule::Verdict;
 
 /// `via` of an answer that a rule made, in the request's log line.
 const VIA_ROUTE: u16 = 2;
+const VIA_OFFLOAD: u16 = 3;
 
 /// What routing knows of the request in work.
 #[derive(Debug, Default)]
@@ -170,7 +171,10 @@ pub fn request(core: &mut Core) -> bool {
     if answered {
         // SAFETY: the record of this core in shared memory.
         unsafe { counter(&raw mut (*core.counters).routed_requests) }.fetch_add(1, Ordering::Relaxed);
-        core.raw().via = VIA_ROUTE;
+        // an action that handed the rest to a thread has said so
+        if core.raw().via != VIA_OFFLOAD {
+            core.raw().via = VIA_ROUTE;
+        }
     }
     answered
 }

@@ -86,6 +86,8 @@ mod tests {
     fn tools_are_asked_and_other_programs_are_not() {
         let text = "import os, subprocess\nA = os.popen('pkg-config --no-such-flag x 2>/dev/null').read().rstrip().split()\nB = ['-I' + subprocess.check_output(['uname', '-s']).decode().strip()]\n";
         assert_eq!((shown(text, "A"), shown(text, "B")), (String::new(), "-ILinux".into()));
+        let choice = "import os\nif os.popen('false').close() is None:\n    A = 'first'\nelif os.popen('true').close() is None:\n    A = 'second'\n";
+        assert_eq!(shown(choice, "A"), "second");
         for (text, line) in [
             ("import os\nA = os.popen('touch x').read()\n", 2),
             (

@@ -397,7 +397,7 @@ impl<'f> State<'f> {
                 Err(_) => values.get(1).cloned().unwrap_or(Value::None),
             },
             "os.popen" | "os.popen2" => match self.asked(line, &words(first)) {
-                Ok(output) => Value::Output(output.unwrap_or_default()),
+                Ok(output) => Value::Output(output),
                 Err(trouble) => Value::Unknown(trouble),
             },
             "subprocess.getoutput" | "commands.getoutput" => match self.asked(line, &words(first)) {
@@ -603,11 +603,14 @@ fn method_of(line: usize, of: Value, method: &str, values: &[Value]) -> Value {
     };
     let lines = |text: &str| Value::List(text.lines().map(|l| Value::Text(l.to_owned())).collect());
     let text = match of {
-        Value::Output(text) => {
+        Value::Output(output) => {
+            let has_failed = output.is_none();
+            let text = output.unwrap_or_default();
             return match method {
                 "read" => Value::Text(text),
                 "readline" => Value::Text(text.lines().next().map(|l| format!("{l}\n")).unwrap_or_default()),
                 "readlines" => lines(&text),
+                "close" if has_failed => Value::Number(256),
                 "close" => Value::None,
                 _ => unknown(),
             };

@@ -17,8 +17,8 @@ pub enum Value {
     List(Vec<Value>),
     /// A module, or something in one: `os.path`.
     Part(String),
-    /// What a command prints, before it is read.
-    Output(String),
+    /// What a command prints, before it is read; it may have failed.
+    Output(Option<String>),
     /// Only running the script would tell.
     Unknown(Trouble),
 }
@@ -55,7 +55,8 @@ impl Value {
             Self::Bool(true) => "True".into(),
             Self::Bool(false) => "False".into(),
             Self::Number(n) => n.to_string(),
-            Self::Text(text) | Self::Output(text) | Self::Part(text) => text.clone(),
+            Self::Text(text) | Self::Part(text) => text.clone(),
+            Self::Output(text) => text.clone().unwrap_or_default(),
             Self::List(_) | Self::Unknown(_) => String::new(),
         }
     }

@@ -279,6 +279,7 @@ impl Master {
     /// Becomes the new image; the processes stay and go on serving.
     pub(super) fn exec(&mut self) {
         say!("binary reloading rsgi...");
+        publish_end(Ending::Graceful, Then::Exec);
         // attached daemons end here and start again with the new image: it may want others
         self.end_daemons();
         let own_binary = reload::own_binary();
@@ -409,6 +410,7 @@ impl Master {
     }
 
     pub(super) fn close(&mut self, ending: Ending, then: Then) {
+        publish_end(ending, then);
         if then != Then::Exec || self.server.settings.subscriptions.leave_on_reload {
             self.announcer.leave(self.server);
         }
@@ -510,4 +512,17 @@ impl Master {
         }
         Some(then)
     }
+}
+
+/// What `uwsgi.status` says of the end that has begun, to plugins in the master.
+fn publish_end(ending: Ending, then: Then) {
+    // SAFETY: the master writes it; plugins read one number.
+    let status = unsafe { &mut (*crate::server::view()).status };
+    let field = match (ending, then) {
+        (Ending::Graceful, Then::Exec) => &mut status.gracefully_reloading,
+        (Ending::Fast, Then::Exec) => &mut status.brutally_reloading,
+        (Ending::Graceful, Then::Exit(_)) => &mut status.gracefully_destroying,
+        (Ending::Fast, Then::Exit(_)) => &mut status.brutally_destroying,
+    };
+    *field = 1;
 }

@@ -53,6 +53,17 @@ pub fn start(core: &mut Core, status: &[u8]) -> Result<(), ResponseError> {
     Ok(())
 }
 
+/// An answer without a status is a success.
+///
+/// # Errors
+/// As for [`start`].
+pub fn ensure_started(core: &mut Core) -> Result<(), ResponseError> {
+    match core.response.head.is_empty() {
+        true => start(core, b"200 OK"),
+        false => Ok(()),
+    }
+}
+
 /// Adds a header.
 ///
 /// # Errors
@@ -61,9 +72,7 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
     if core.response.is_sent() {
         return Err(ResponseError::HeadersSent);
     }
-    if core.response.head.is_empty() {
-        start(core, b"200 OK")?;
-    }
+    ensure_started(core)?;
     if !octet::is_token(name) {
         return Err(ResponseError::Malformed("bad character in a header's name"));
     }
@@ -117,9 +126,7 @@ pub fn header(core: &mut Core, name: &[u8], value: &[u8]) -> Result<(), Response
 
 /// Decides the framing and completes the head. `whole`: the length of the body when it is known to be all.
 pub(super) fn complete_head(core: &mut Core, whole: Option<u64>) -> Result<(), ResponseError> {
-    if core.response.head.is_empty() {
-        start(core, b"200 OK")?;
-    }
+    ensure_started(core)?;
     if routing::answer(core) {
         // the rules' own answer stands in place of the application's
         if !core.response.is_sent() {

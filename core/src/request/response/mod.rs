@@ -8,7 +8,7 @@ pub(in crate::request) use delivery::deliver;
 use delivery::{deliver_ahead, join, push_bounded};
 pub use delivery::{send_file, send_part};
 use head::{complete_head, filter_head};
-pub use head::{header, start};
+pub use head::{ensure_started, header, start};
 
 use super::{Core, place, transformation, websocket};
 use crate::plugin::hooks;
