@@ -27,6 +27,8 @@ fn main() {
     {
         let _ = writeln!(response, "--undefined={symbol}\n--export-dynamic-symbol={symbol}");
     }
+    // not of the API: what plugins call in place of the C library's
+    response.push_str("--undefined=_exit\n--export-dynamic-symbol=_exit\n");
     let file = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("exports.rsp");
     fs::write(&file, response).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-arg-bin=rsgi=-Wl,@{}", file.display());

@@ -1616,7 +1616,8 @@ int event_queue_interesting_fd_is_write(void *events, int at);
 int event_queue_interesting_fd_has_error(void *events, int at); /* hung up counts */
 
 /* Listening sockets of a plugin's own: a descriptor, yours, blocking unless said; -1 with the reason in the log. What the
- * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host: any), colon points at its colon; queue 0: --listen. */
+ * master has at a reload is given to whoever asks for the same address in the new image. name is "host:port" (no host:
+ * any), colon points at its colon; queue 0: --listen. */
 int bind_to_tcp(char *name, int queue, char *colon);
 int bind_to_unix(char *name, int queue, int chmod_to_666, int is_abstract); /* "@name" is abstract, too */
 int bind_to_udp(char *name, int multicast, int broadcast); /* a multicast group is joined */
@@ -1843,8 +1844,10 @@ struct uwsgi_shared {
 #define UWSGI_QUIET_CODE 29
 
 /* ------------------------------------------------------------------------------------------------------------
- * Since 1.1: loop engines (layer 3). A worker's requests are the engine's: it accepts, parses, calls the plugin, closes;
- * one request for each connection. All functions about requests wait as ever; the engine may replace the wait hooks.
+ * Since 1.1: loop engines (layer 3). A worker's requests are the engine's: it accepts, parses, calls the plugin, closes.
+ * A connection that the client may use again (HTTP/1.1, the link of gateways) is kept by the host and comes back through
+ * accept with its next request: to the engine it is a new one. All functions about requests wait as ever; the engine may
+ * replace the wait hooks.
  * ------------------------------------------------------------------------------------------------------------ */
 /* [master] in on_load or init: --loop NAME. func runs in [worker] in place of the request loop; it ends when
  * uwsgi.workers[uwsgi.mywid].manage_next_request is 0, which SIGHUP and SIGTERM make it (waits return with EINTR then);
@@ -1858,18 +1861,21 @@ struct wsgi_request *find_first_available_wsgi_req(void);
 void uwsgi_async_queue_is_full(time_t now);
 /* Prepares a request of this number; socket: where it will come in, or NULL. */
 void wsgi_req_setup(struct wsgi_request *, int async_id, struct uwsgi_socket *);
-/* Accepts a connection of the listening descriptor: 0 (req->fd, nothing is read), or -1: nobody is there. */
+/* Accepts a connection of socket->fd, which is to be waited for and given back here, and nothing else: 0 (req->fd, whose
+ * request is there and unread), or -1: nobody has a request. Clients that are slow with a head wait in the host. */
 int wsgi_req_simple_accept(struct wsgi_request *, int fd);
 /* Waits in the queue for one of the sockets and accepts: 0, or -1. The queue has them by uwsgi_add_sockets_to_queue(). */
 int wsgi_req_accept(int queue, struct wsgi_request *);
 void uwsgi_add_sockets_to_queue(int queue, int async_id);
 int uwsgi_count_sockets(struct uwsgi_socket *);
 /* socket->proto(req) reads what is there: 0: it is a request, 1: call it again when more is there, -1: close it.
- * wsgi_req_recv() does so until it is one, applies the routes and calls the plugin: 0, or -1. */
+ * wsgi_req_recv() does so, applies the routes and calls the plugin: 0, or -1, also when the rest of the head is still to
+ * come: close the request, its connection comes back through accept. */
 int wsgi_req_recv(int queue, struct wsgi_request *);
 /* Static files and routing rules: UWSGI_ROUTE_BREAK: answered, UWSGI_ROUTE_NEXT: the plugin is to. */
 int uwsgi_apply_routes(struct wsgi_request *);
-/* Ends the answer, counts and logs, closes the connection; the request is free again. */
+/* Ends the answer, counts and logs, closes the connection or keeps it for accept: req->fd is not the engine's any more, and
+ * out of all event queues, but an engine with an epoll of its own takes it out before. The request is free again. */
 void uwsgi_close_request(struct wsgi_request *);
 /* The same without an answer: nobody is told anything. */
 void uwsgi_destroy_request(struct wsgi_request *);

@@ -125,6 +125,10 @@ static void post_fork(void) {
     if (uwsgi.mywid == 1 && getenv("THREAD")) uwsgi_thread_new(thread);
 }
 
+#define DESCRIBES(name) static struct uwsgi_buffer *name(struct wsgi_request *req) { (void) req; maybe(#name); return NULL; }
+DESCRIBES(exception_class) DESCRIBES(exception_msg) DESCRIBES(exception_repr) DESCRIBES(backtrace)
+static void exception_log(struct wsgi_request *req) { (void) req; maybe("exception_log"); }
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req)) return -1;
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, "/alarm", 6)) uwsgi_alarm_trigger("a", "text", 4);
@@ -147,4 +151,6 @@ static struct uwsgi_option options[] = {
 };
 struct uwsgi_plugin crasher_kinds_plugin = {
     .name = "kinds", .modifier1 = 205, .on_load = on_load, .post_fork = post_fork, .request = request, .options = options,
+    .exception_class = exception_class, .exception_msg = exception_msg, .exception_repr = exception_repr,
+    .backtrace = backtrace, .exception_log = exception_log,
 };

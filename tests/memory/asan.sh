@@ -11,7 +11,8 @@ shift
 cargo=${CARGO:-cargo}
 host=$(rustc -vV | sed -n 's/^host: //p')
 out=$target/asan/$host/debug
-tests=${*:-abi frozen stamps plugins plugin_crashes plugins_emperor plugins_loop plugins_offload plugins_outward
+tests=${*:-abi frozen stamps plugins plugin_crashes plugin_crashes_kinds plugin_hangs
+    plugins_emperor plugins_loop plugins_offload plugins_outward
     plugins_tools plugins_transform rpc signals lua lua_api lua_worker loggers worker_loggers}
 
 $cargo build --workspace --locked

@@ -9,7 +9,7 @@ bin=$(cd "$1" && pwd)
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill -9 "$server" 2> /dev/null; rm -rf "$work"' EXIT
-cp "$here/../c/crasher.c" "$work/"
+cp "$here/../c/crasher.c" "$here/../c/crash.h" "$work/"
 cd "$work"
 "$bin/uwsgiconfig" --plugin crasher.c > /dev/null
 echo 'return function(env) return 200, {}, "from lua" end' > app.lua

@@ -37,14 +37,12 @@ fn line(hook: &str, way: &str) -> String {
         "abort" => format!("plugin crasher: abort in its hook {hook}"),
         "exit" => format!("plugin crasher: exit(7) in its hook {hook}"),
         "c-exit" => format!("plugin crasher: exit() in its hook {hook}"),
-        "_exit" => format!("plugin crasher: _exit(7) in its hook {hook} ("),
+        "_exit" => format!("plugin crasher: _exit(7) in its hook {hook}"),
         _ => format!("plugin crasher: over time in its hook {hook}"),
     }
 }
 
 const WAYS: [&str; 5] = ["segv", "abort", "exit", "c-exit", "_exit"];
-/// Those of a process that nobody watches.
-const LONE_WAYS: &[&str] = WAYS.split_last().unwrap().1;
 
 /// Asks, whether there is an answer or not.
 fn ask(port: u16, path: &str) {
@@ -80,7 +78,7 @@ fn in_hooks_of_the_start_the_server_ends_with_one_line() {
         "when_ready",
     ];
     std::thread::scope(|scope| {
-        for way in LONE_WAYS {
+        for way in WAYS {
             scope.spawn(move || {
                 for hook in hooks {
                     let ended = setup(&format!("{hook} {way}")).run();
@@ -201,12 +199,22 @@ fn in_mules_and_spoolers_another_one_comes() {
 
 #[test]
 fn in_hooks_of_the_master_it_ends_with_one_line() {
-    for hook in ["master_cycle", "child_exit"] {
-        for way in LONE_WAYS {
+    for hook in [
+        "master_cycle",
+        "child_exit",
+        "pre_exec",
+        "on_reload",
+        "master_cleanup",
+        "on_exit",
+    ] {
+        for way in WAYS {
             let mut server = setup(&format!("{hook} {way}")).start();
             let workers = server.workers();
-            if hook == "child_exit" {
-                rsgi_tests::send(workers[0].1, libc::SIGKILL);
+            match hook {
+                "child_exit" => rsgi_tests::send(workers[0].1, libc::SIGKILL),
+                "pre_exec" | "on_reload" => server.signal(libc::SIGHUP),
+                "master_cleanup" | "on_exit" => server.signal(libc::SIGTERM),
+                _ => {}
             }
             let status = server.wait_exit();
             assert_ne!(status.code(), Some(0));

@@ -126,6 +126,11 @@ const CASES: &[Case] = &[
         &["--offload-threads", "1"],
     ),
     ("alarm", "alarm crash", Master, &["--alarm", "a crash:x"]),
+    ("exception_class", "hook exception_class", Worker("/exception"), &[]),
+    ("exception_msg", "hook exception_msg", Worker("/exception"), &[]),
+    ("exception_repr", "hook exception_repr", Worker("/exception"), &[]),
+    ("backtrace", "hook backtrace", Worker("/exception"), &[]),
+    ("exception_log", "hook exception_log", Worker("/exception"), &[]),
 ];
 
 const WAYS: [&str; 5] = ["segv", "abort", "exit", "c-exit", "_exit"];
@@ -258,8 +263,6 @@ fn a_function_that_goes_wrong_is_named_and_the_others_serve() {
             scope.spawn(move || {
                 for case in CASES {
                     match case.2 {
-                        // of an `_exit()` of its only process nobody is left to speak
-                        Start | Master if way == "_exit" => {}
                         Start => in_the_start(case, way),
                         Master => in_the_master(case, way),
                         Worker(path) => in_a_worker(case, way, path),

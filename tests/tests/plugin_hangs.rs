@@ -142,11 +142,12 @@ fn a_stop_ends_whoever_hangs_in_a_function() {
         wait_reached(&server);
         if word == "gateway" {
             // what a signal ends is not stuck
-            let gateway = server.log();
-            let pid = gateway.split("spawned rsgi crash 1 (pid: ").nth(1).unwrap();
+            let mut server = server;
+            server.wait_log("spawned rsgi crash 1 (pid: ", 1);
+            let log = server.log();
+            let pid = log.split("spawned rsgi crash 1 (pid: ").nth(1).unwrap();
             let pid = pid.split(')').next().unwrap().parse().unwrap();
             assert!(rsgi_tests::is_alive(pid));
-            let mut server = server;
             server.signal(libc::SIGTERM);
             assert_eq!(server.wait_exit().code(), Some(0));
             assert!(!rsgi_tests::is_alive(pid));

@@ -1,7 +1,7 @@
 //! What loop engines of plugins call: accept, parse, route, close.
 
 use super::event_queue::{event_queue_add_fd_read, event_queue_wait};
-use crate::server::{socket_timeout, view};
+use crate::server::view;
 use crate::worker::engine;
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UWSGI_ROUTE_BREAK, UWSGI_ROUTE_NEXT, UwsgiSocket, WsgiRequest};
 use std::ffi::{c_char, c_int, c_long, c_void};
@@ -56,16 +56,14 @@ pub unsafe extern "C" fn wsgi_req_accept(queue: c_int, req: *mut WsgiRequest) ->
 pub unsafe extern "C" fn wsgi_req_recv(_queue: c_int, req: *mut WsgiRequest) -> c_int {
     // SAFETY: the header asks for a request of ours that was accepted; the hooks are the host's or an engine's.
     unsafe {
-        loop {
-            match engine::parse(req) {
-                0 => break,
-                UWSGI_AGAIN => {}
-                _ => return -1,
-            }
-            let wait = (*view()).wait_read_hook;
-            if wait.is_none_or(|wait| wait((*req).fd, socket_timeout()) <= 0) {
+        match engine::parse(req) {
+            0 => {}
+            UWSGI_AGAIN => {
+                // others must not wait for this client: it comes back with more of its head
+                engine::set_aside(req);
                 return -1;
             }
+            _ => return -1,
         }
         if engine::apply_routes(req) || engine::hand_over(req) {
             0

@@ -1,14 +1,32 @@
 //! Queues of descriptors to wait for, over epoll.
 
 use std::ffi::{c_int, c_void};
+use std::sync::{Mutex, PoisonError};
 
 const READ: c_int = libc::EPOLLIN;
 const WRITE: c_int = libc::EPOLLOUT;
 
+/// The queues of this process.
+static QUEUES: Mutex<Vec<c_int>> = Mutex::new(Vec::new());
+
 #[unsafe(no_mangle)]
 pub extern "C" fn event_queue_init() -> c_int {
     // SAFETY: makes a descriptor, touches no memory.
-    unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }
+    let queue = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    if queue >= 0 {
+        let mut queues = QUEUES.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|known| *known != queue);
+        queues.push(queue);
+    }
+    queue
+}
+
+/// Takes a descriptor out of all queues, as its close would.
+pub fn forget_everywhere(fd: c_int) {
+    for queue in QUEUES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // SAFETY: the kernel judges the descriptors; most queues do not have it.
+        unsafe { libc::epoll_ctl(*queue, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -12,7 +12,7 @@ mod document;
 mod emperor;
 mod encode;
 mod engine;
-mod event_queue;
+pub mod event_queue;
 mod events;
 mod file;
 mod gateway;

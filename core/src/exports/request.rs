@@ -1,6 +1,7 @@
 //! The request in the hands of a plugin.
 
 use super::bytes;
+use crate::plugin::inside::Brought;
 use crate::request::body::BodyError;
 use crate::request::{Core, vars};
 use crate::say;
@@ -188,6 +189,9 @@ pub unsafe extern "C" fn uwsgi_get_app_id(
     apps().find(unsafe { bytes(key, len) }, modifier1).unwrap_or(-1)
 }
 
+/// What a plugin says of the exception of a request.
+type Describe = unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer;
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it: c_int) -> c_int {
     // SAFETY: the header asks for a request of ours; the hooks are the plugin's own.
@@ -202,14 +206,17 @@ pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it:
             super::buffer::uwsgi_buffer_destroy(buffer);
             Some(text)
         };
-        let ask = |hook: Option<unsafe extern "C" fn(*mut WsgiRequest) -> *mut rsgi_plugin_api::abi::UwsgiBuffer>| {
-            raw(hook?(req)).map(|text| String::from_utf8_lossy(&text).into_owned())
+        let ask = |name, hook: Option<Describe>| {
+            let text = raw(Brought::hook(plugin, name, hook?).call(|hook| hook(req)));
+            text.map(|text| String::from_utf8_lossy(&text).into_owned())
         };
-        let class = ask(plugin.exception_class);
-        let message = ask(plugin.exception_msg);
-        let repr = ask(plugin.exception_repr);
+        let class = ask(c"hook exception_class", plugin.exception_class);
+        let message = ask(c"hook exception_msg", plugin.exception_msg);
+        let repr = ask(c"hook exception_repr", plugin.exception_repr);
         let trace = match plugin.backtrace {
-            Some(hook) if catch_it != 0 || crate::exceptions::is_wanted() => raw(hook(req)),
+            Some(hook) if catch_it != 0 || crate::exceptions::is_wanted() => {
+                raw(Brought::hook(plugin, c"hook backtrace", hook).call(|hook| hook(req)))
+            }
             _ => None,
         };
         let caught = catch_it != 0 && !Core::of(req).response.is_sent();
@@ -219,7 +226,7 @@ pub unsafe extern "C" fn uwsgi_manage_exception(req: *mut WsgiRequest, catch_it:
             crate::request::response::plain(Core::of(req), "500 Internal Server Error", &body);
         }
         if let Some(log) = plugin.exception_log {
-            log(req);
+            Brought::hook(plugin, c"hook exception_log", log).call(|log| log(req));
         }
         if crate::exceptions::is_wanted() {
             let exception = crate::exceptions::Exception {

@@ -154,6 +154,7 @@ pub extern "C" fn uwsgi_is_connected(fd: c_int) -> c_int {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_accept(fd: c_int) -> c_int {
+    let fd = crate::worker::engine::listener_behind(fd);
     accept4(fd, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC).unwrap_or_else(|e| {
         nix::Error::set_raw(e as i32);
         -1

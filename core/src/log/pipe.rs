@@ -9,14 +9,18 @@ use crate::settings::Logging;
 use crate::{alarm, server};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::cell::Cell;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 /// Reads of one pipe before the others get their turn.
 const READS: usize = 32;
+/// How often pipes that another thread reads are asked for, a millisecond apart.
+const TRIES: u32 = 500;
 
 /// A pipe into which processes write their log.
 struct LogPipe {
@@ -143,16 +147,33 @@ pub fn read_always() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Hands on what waits, unless that is being done; whether there was anything.
+/// Hands on what waits, whether there was anything. What another thread is handing on has left when this returns: lines
+/// that the caller writes come behind it.
 pub fn drain() -> bool {
-    if queue::is_inside() {
+    thread_local! {
+        static IS_DRAINING: Cell<bool> = const { Cell::new(false) };
+    }
+    if queue::is_inside() || IS_DRAINING.get() {
         return false;
     }
-    match PIPES.try_lock() {
-        Ok(mut pipes) => pipes.drain(),
-        Err(TryLockError::Poisoned(pipes)) => pipes.into_inner().drain(),
-        Err(TryLockError::WouldBlock) => false,
+    let Some(mut pipes) = reach() else { return false };
+    IS_DRAINING.set(true);
+    let was_any = pipes.drain();
+    IS_DRAINING.set(false);
+    was_any
+}
+
+/// The pipes, when whoever reads them is done; not in a process that an application has forked meanwhile, where nobody
+/// ever will be.
+fn reach() -> Option<MutexGuard<'static, Pipes>> {
+    for _ in 0..TRIES {
+        match PIPES.try_lock() {
+            Ok(pipes) => return Some(pipes),
+            Err(TryLockError::Poisoned(pipes)) => return Some(pipes.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        }
     }
+    None
 }
 
 /// Whether there was more than one turn takes.

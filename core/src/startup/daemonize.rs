@@ -171,6 +171,10 @@ pub fn pidfiles(settings: &Settings) -> Result<(), StartupError> {
             written.map_err(fail)?;
             continue;
         }
+        // the image before has written it, maybe as root
+        if is_ours(path) {
+            continue;
+        }
         // whole or not at all: a reader never sees half a number
         let temporary = format!("{path}.{}", std::process::id());
         let mut file = std::fs::File::create(&temporary).map_err(fail)?;
@@ -180,11 +184,29 @@ pub fn pidfiles(settings: &Settings) -> Result<(), StartupError> {
     Ok(())
 }
 
+/// Writes the pidfiles of a start. A reload goes on without: its user may not be the one who could.
+///
+/// # Errors
+/// One cannot be written, and this is no reload.
+pub fn pidfiles_of_start(settings: &Settings, is_reload: bool) -> Result<(), StartupError> {
+    match pidfiles(settings) {
+        Err(error) if is_reload => {
+            say!("{error}; the server goes on without it");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Whether a pidfile names this process.
+fn is_ours(path: &str) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| text.trim() == std::process::id().to_string())
+}
+
 /// Removes them.
 pub fn remove_pidfiles(settings: &Settings) {
     for path in pidfile_paths(settings) {
-        let ours = std::fs::read_to_string(path).is_ok_and(|t| t.trim() == std::process::id().to_string());
-        if ours && std::fs::remove_file(path).is_ok() {
+        if is_ours(path) && std::fs::remove_file(path).is_ok() {
             say!("VACUUM: pidfile removed.");
         }
     }

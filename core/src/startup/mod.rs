@@ -193,7 +193,7 @@ fn run_in_jail(
         if settings.privileges.drop_after_apps {
             privileges::drop(&settings, trial)?;
         }
-        daemonize::pidfiles(&settings)?;
+        daemonize::pidfiles_of_start(&settings, is_reload)?;
         daemonize::late(&settings, is_reload)?;
         return emperor::run_alone(&settings);
     }
@@ -217,7 +217,7 @@ fn run_in_jail(
     signal::install(shape, &settings.background)
         .map_err(|e| StartupError::new(format!("cannot make the queues of signals: {}", e.desc())))?;
     if !trial {
-        daemonize::pidfiles(&settings)?;
+        daemonize::pidfiles_of_start(&settings, is_reload)?;
     }
     let lazy = settings.apps.lazy_apps;
     settings.apps.need_app.get_or_insert(true);

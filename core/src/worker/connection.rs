@@ -245,6 +245,18 @@ impl Connection {
         }
     }
 
+    /// Throws away what is there, unread; some of it, if the client sends for ever.
+    pub fn drain(&self) {
+        let mut sink = [0u8; 16 * 1024];
+        for _ in 0..16 {
+            // SAFETY: the buffer is ours and as large as stated.
+            let count = unsafe { libc::recv(self.fd(), sink.as_mut_ptr().cast(), sink.len(), libc::MSG_DONTWAIT) };
+            if count <= 0 {
+                return;
+            }
+        }
+    }
+
     /// Gives the buffer's memory away when nothing is in it: an idle connection holds none.
     pub fn release_buffer(&mut self, spare: &mut Vec<Vec<u8>>) {
         if self.buffered().is_empty() && self.buf.capacity() > 0 {

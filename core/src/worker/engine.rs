@@ -1,15 +1,19 @@
 //! Loop engines of plugins (`--loop NAME`): a worker whose requests are accepted, parsed and closed by functions that the
-//! engine calls. One request for each connection; which thread works on which request is the engine's affair.
+//! engine calls. Which thread works on which request is the engine's affair. A connection that is kept goes back to its
+//! [`engine_door`], and comes from there with its next request as a new one does.
 
 use super::connection::{Connection, Received};
+use super::engine_door;
 use super::serve::{self, Parsed};
 use crate::plugin::hooks;
 use crate::plugin::inside::Brought;
 use crate::plugin::offered::Offered;
 use crate::request::{Core, response};
-use crate::server::{Server, WorkerSocket, server, view};
+use crate::server::{Server, SocketProtocol, server, view};
+use crate::unix_signal::Order;
 use crate::{process, say, unix_signal};
 use rsgi_plugin_api::abi::WsgiRequest;
+use rsgi_protocol::http1::HttpError;
 use rsgi_protocol::uwsgi::HEADER_LEN;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -46,7 +50,8 @@ struct Place {
 // SAFETY: a place is used under its lock, or by the one thread that has its request.
 unsafe impl Send for Place {}
 
-static PLACES: OnceLock<Vec<Mutex<Place>>> = OnceLock::new();
+/// By the addresses of their requests: whoever looks for one waits for no other.
+static PLACES: OnceLock<Vec<(usize, Mutex<Place>)>> = OnceLock::new();
 
 /// Runs the engine that `--loop` names, if a plugin brings it: the rest of this worker's life.
 pub fn run(server: &'static Server, id: usize) {
@@ -62,36 +67,47 @@ pub fn run(server: &'static Server, id: usize) {
         return;
     };
     let places = (0..server.shared.core_count()).map(|core| {
-        Mutex::new(Place {
-            core: Core::new(id, core),
+        let core = Core::new(id, core);
+        let address = core.address().addr();
+        let place = Place {
+            core,
             connection: None,
             phase: Phase::Free,
             is_bound: false,
-        })
+        };
+        (address, Mutex::new(place))
     });
     let _ = PLACES.set(places.collect());
     // SAFETY: the record of this worker in shared memory, which stays.
     unsafe { unix_signal::tell_by(&raw mut (*server.shared.worker(id)).manage_next_request) };
+    if let Err(e) = engine_door::open(server) {
+        say!("worker {id}: cannot watch its sockets: {}", e.desc());
+        process::exit(1)
+    }
     super::ready(server, id);
     // SAFETY: in the worker's main thread, as the header states.
     engine.call(|engine| unsafe { engine() });
     process::exit(0)
 }
 
+/// The listening socket behind what an engine sees of it; other descriptors are what they are.
+pub fn listener_behind(fd: RawFd) -> RawFd {
+    engine_door::behind(fd).map_or(fd, |door| door.socket().listener.as_raw_fd())
+}
+
 /// The place of a request.
 fn place_of(req: *mut WsgiRequest) -> Option<MutexGuard<'static, Place>> {
-    let places = PLACES.get()?;
-    let found = places
-        .iter()
-        .map(|place| place.lock().unwrap_or_else(PoisonError::into_inner));
-    found.into_iter().find(|place| std::ptr::eq(place.core.address(), req))
+    let mut places = PLACES.get()?.iter();
+    let (_, place) = places.find(|(address, _)| *address == req.addr())?;
+    Some(place.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A request that is not in use.
 pub fn free_request() -> Option<*mut WsgiRequest> {
     let mut places = PLACES.get()?.iter();
-    let place = places.find_map(|place| {
-        let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = places.find_map(|(_, place)| {
+        // one that is locked is in use
+        let place = place.try_lock().ok()?;
         (place.phase == Phase::Free && !place.is_bound).then_some(place)
     });
     place.map(|mut place| {
@@ -108,31 +124,24 @@ pub fn say_full(now: i64) {
     }
 }
 
-/// The listening socket behind a descriptor.
-fn socket_of(fd: RawFd) -> Option<&'static WorkerSocket> {
-    server().sockets.iter().find(|s| s.listener.as_raw_fd() == fd)
-}
-
-/// Accepts a connection for a request; whether there was one.
+/// Takes a connection that has something to say for a request; whether there was one.
 ///
 /// # Safety
 /// `req` is NULL or a request of ours.
 pub unsafe fn accept(req: *mut WsgiRequest, fd: RawFd) -> bool {
-    let (Some(mut place), Some(socket)) = (place_of(req), socket_of(fd)) else {
+    let Some(door) = engine_door::behind(fd) else {
         return false;
     };
-    let connection = match Connection::accept(socket, &mut Vec::new()) {
-        Ok(Some(connection)) => connection,
-        Ok(None) => return false,
-        Err(e) => {
-            say!("accept() on {}: {e}", socket.listener.name);
-            return false;
-        }
+    let Some(connection) = door.take() else {
+        return false;
+    };
+    let Some(mut place) = place_of(req) else {
+        return false;
     };
     // SAFETY: by the contract.
     unsafe {
         (*req).fd = connection.fd();
-        (*req).socket = socket.view;
+        (*req).socket = door.socket().view;
     }
     place.connection = Some(connection);
     place.phase = Phase::Reading;
@@ -158,6 +167,7 @@ pub unsafe extern "C" fn parse(req: *mut WsgiRequest) -> i32 {
     loop {
         match connection.receive(most) {
             Received::Closed => return -1,
+            Received::Nothing if is_late(connection) => return -1,
             Received::Nothing => return 1,
             Received::Some => {}
         }
@@ -177,7 +187,11 @@ pub unsafe extern "C" fn parse(req: *mut WsgiRequest) -> i32 {
         }
     }
     *phase = Phase::Serving;
-    core.response.close_after();
+    connection.head_since = 0;
+    // a request that is here already would not wake the engine
+    if unix_signal::order() != Order::Serve || (core.body.is_consumed() && !connection.buffered().is_empty()) {
+        core.response.close_after();
+    }
     serve::begin_counters(core);
     crate::request::set_current(core);
     if hooks::has_pre_request() {
@@ -215,16 +229,57 @@ pub fn close(req: *mut WsgiRequest, with_answer: bool) {
         return;
     };
     let core = &mut place.core;
-    match with_answer {
-        true => drop(response::finish(core, true)),
-        false => response::cut(core),
+    let mut keeps = match with_answer {
+        true => response::finish(core, true),
+        false => {
+            response::cut(core);
+            false
+        }
+    };
+    let mut is_read = core.body.is_consumed() && !core.body.has_failed();
+    if keeps && !is_read {
+        // what is still to come is not waited for
+        is_read = core.body.discard_now(&mut connection, serve::SKIP);
     }
-    let is_read = core.body.is_consumed();
     serve::after(core);
     core.body.end(&mut connection);
-    if !is_read && !core.response.is_gone() {
-        connection.linger();
+    is_read &= connection.buffered().is_empty();
+    keeps &= is_read && unix_signal::order() == Order::Serve;
+    match engine_door::of(&connection).filter(|_| keeps) {
+        Some(door) => {
+            // the engine takes it for closed
+            crate::exports::event_queue::forget_everywhere(connection.fd());
+            door.park(connection);
+        }
+        None if !is_read && !core.response.is_gone() => connection.linger(),
+        None => {}
     }
+}
+
+/// A head that is not whole: its connection waits for more of it elsewhere, and comes back with it.
+pub fn set_aside(req: *mut WsgiRequest) {
+    let connection = place_of(req).and_then(|mut place| match place.phase {
+        Phase::Reading => place.connection.take(),
+        Phase::Free | Phase::Taken | Phase::Serving => None,
+    });
+    if let Some(connection) = connection
+        && let Some(door) = engine_door::of(&connection)
+    {
+        door.park(connection);
+    }
+}
+
+/// Whether a head has taken too long, which the client is told.
+fn is_late(connection: &mut Connection) -> bool {
+    let now = super::monotonic().max(1);
+    if connection.head_since == 0 {
+        connection.head_since = now;
+    }
+    let is_late = now - connection.head_since >= serve::head_limit();
+    if is_late && connection.socket.protocol == SocketProtocol::Http {
+        serve::refuse(connection, &HttpError::new(408, "the request head took too long"));
+    }
+    is_late
 }
 
 /// The request of a thread's core.

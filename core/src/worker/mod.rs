@@ -5,6 +5,7 @@ mod cache_packet;
 pub mod connection;
 mod descriptors;
 pub mod engine;
+mod engine_door;
 pub mod events;
 mod exec;
 pub mod offload;
@@ -327,7 +328,7 @@ fn core_loop(shared: &Cores, id: usize) {
             shared.dozing.fetch_sub(1, Ordering::SeqCst);
         }
         if id == 0 {
-            housekeeping(shared, server, &limits);
+            housekeeping(shared, &limits);
         }
         let mut rest = batch.drain(..);
         while let Some(ready) = rest.next() {
@@ -428,21 +429,26 @@ fn housekeeping_is_due(shared: &Cores) -> bool {
 }
 
 /// What only the first core does, about once a second: time-outs of parked connections, the heartbeat, memory.
-fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
+fn housekeeping(shared: &Cores, limits: &Limits) {
     if !housekeeping_is_due(shared) {
         return;
     }
-    let now = monotonic();
     if limits.ticks {
         beat();
     }
-    if shared.poll.parked() == 0 {
+    close_quiet(&shared.poll);
+}
+
+/// Closes parked connections that have said nothing for too long.
+fn close_quiet(poll: &Poll) {
+    if poll.parked() == 0 {
         return;
     }
-    let http = &server.settings.http;
-    let quiet = server.settings.sockets.socket_timeout;
-    let (idle, head) = (http.keep_alive_timeout, serve::head_limit());
-    for conn in shared.poll.sweep(|c| {
+    let now = monotonic();
+    let settings = &server().settings;
+    let quiet = settings.sockets.socket_timeout;
+    let (idle, head) = (settings.http.keep_alive_timeout, serve::head_limit());
+    for conn in poll.sweep(|c| {
         let (parked, began) = (now.saturating_sub(c.parked_at), now.saturating_sub(c.head_since));
         match c.head_since {
             0 => parked > idle,
@@ -455,8 +461,10 @@ fn housekeeping(shared: &Cores, server: &Server, limits: &Limits) {
                 b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                 Duration::from_millis(1),
             );
+            // what was left unread would make the close a reset, and that takes the answer away
+            conn.drain();
         }
-        shared.poll.forget(conn);
+        poll.forget(conn);
     }
 }
 

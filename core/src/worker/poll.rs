@@ -58,6 +58,8 @@ pub struct Poll {
     parking: Mutex<Parking>,
     parked: AtomicUsize,
     one_shot: bool,
+    /// Parked connections are told of new bytes once.
+    edge: bool,
     /// When this worker last went to the end of the line, milliseconds of the monotonic clock.
     yielded: AtomicU64,
 }
@@ -83,8 +85,15 @@ impl Poll {
             parking: Mutex::default(),
             parked: AtomicUsize::new(0),
             one_shot: cores > 1,
+            edge: false,
             yielded: AtomicU64::new(0),
         })
+    }
+
+    /// The same for one who leaves bytes where they are: a parked connection is ready again when there are more.
+    pub fn told_once(mut self) -> Self {
+        (self.one_shot, self.edge) = (false, true);
+        self
     }
 
     /// Watches the listening sockets that `own` picks by their numbers.
@@ -221,6 +230,9 @@ impl Poll {
         let mut flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP;
         if self.one_shot {
             flags |= EpollFlags::EPOLLONESHOT;
+        }
+        if self.edge {
+            flags |= EpollFlags::EPOLLET;
         }
         let fd = connection.fd();
         // SAFETY: the connection keeps the descriptor open while it is watched.

@@ -2,6 +2,7 @@
 //! time. All but the orderly exit run in signal handlers: no allocation, no lock.
 
 use super::{INSIDE, Place, here, record};
+use crate::process::{self, Role};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,6 +123,24 @@ pub fn tell_exit(code: c_int) {
     record::leave();
 }
 
+/// `_exit()` in the start or in the master. Of a child the master says it, and one that a plugin has forked is its own affair.
+pub fn tell_hard_exit(code: c_int) {
+    let is_watched = !matches!(process::role(), Role::Master | Role::Trial) || !record::is_here();
+    if let Some(Place { plugin, function }) = here().filter(|_| code != 0 && !is_watched) {
+        let (plugin, function) = (plugin.to_bytes(), function.to_bytes());
+        let mut digits = [0; 3];
+        let code = decimal(code as u8, &mut digits);
+        write(&[b"plugin ", plugin, b": _exit(", code, b") in its ", function, advice()]);
+    }
+}
+
+/// An exit code as text.
+fn decimal(code: u8, digits: &mut [u8; 3]) -> &[u8] {
+    *digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit);
+    let zeros = digits[..2].iter().take_while(|digit| **digit == b'0').count();
+    &digits[zeros..]
+}
+
 /// `exit()` of the C library, which the server itself never calls.
 extern "C" fn on_exit() {
     if let Some(place) = here() {
@@ -144,4 +163,16 @@ fn write(parts: &[&[u8]]) {
     len += 1;
     // SAFETY: so many bytes of ours.
     unsafe { libc::write(crate::log::standard::of_this_process(), line.as_ptr().cast(), len) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_written_without_a_formatter() {
+        for code in 0..=255u8 {
+            assert_eq!(decimal(code, &mut [0; 3]), code.to_string().as_bytes());
+        }
+    }
 }

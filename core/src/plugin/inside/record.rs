@@ -150,6 +150,11 @@ pub(super) fn show_if_known(place: Option<Place>) {
     }
 }
 
+/// Whether this thread has a slot: it has run a plugin's function since the process was forked.
+pub(super) fn is_here() -> bool {
+    OWN.get().is_some()
+}
+
 fn slots_of(pid: i32) -> impl Iterator<Item = &'static Slot> {
     let table = TABLE.get().copied().flatten();
     let used = table.map_or(&[][..], |t| &t.slots[..t.used.load(Ordering::Acquire).min(MOST)]);

@@ -53,6 +53,7 @@ pub(super) fn function(text: &str) -> Result<(), String> {
 /// Nothing that is loaded has it.
 pub fn bare(name: &str) -> Result<(), String> {
     let address = address(name)?;
+    let _inside = inside(name, address);
     // SAFETY: the contract of a mule named `f()`.
     unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(address)() };
     Ok(())

@@ -3,6 +3,7 @@
 use super::client::{Phase, Then};
 use super::{AGAIN, Events};
 use crate::plugin::hooks;
+use crate::plugin::inside::Brought;
 use crate::request::body::BodyError;
 use crate::request::outlet::Outlet;
 use crate::request::{response, set_current, websocket};
@@ -61,7 +62,7 @@ impl Events {
             set_current(core);
             let raw = core.expose();
             // SAFETY: a request of ours that the plugin has not finished, in the worker's main thread.
-            unsafe { ready(raw, told) };
+            Brought::of(c"hook ready", ready).call(|ready| unsafe { ready(raw, told) });
         }
     }
 
@@ -282,7 +283,7 @@ impl Events {
                 set_current(core);
                 let raw = core.expose();
                 // SAFETY: a request of ours, parsed, in the worker's main thread.
-                unsafe { request(raw) };
+                Brought::of(c"hook request", request).call(|request| unsafe { request(raw) });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Reading certificates, keys and authorities: in the master at the start, and in the gateway when a file has changed.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +50,13 @@ fn pem_error(path: &Path, error: &pem::Error, wanted: &str) -> LoadError {
         pem::Error::Io(e) => {
             let text = e.to_string();
             let why = text.split(" (os error").next().unwrap_or(&text);
-            file(path, format!("{why}: name a file with the {wanted} in PEM form"))
+            let fix = match e.kind() {
+                ErrorKind::PermissionDenied => {
+                    "the server's user (uid) must be able to read it, also for reloads".into()
+                }
+                _ => format!("name a file with the {wanted} in PEM form"),
+            };
+            file(path, format!("{why}: {fix}"))
         }
         pem::Error::NoItemsFound => file(path, format!("no {wanted} in PEM form there")),
         e => file(path, format!("broken PEM: {e}")),
