@@ -252,6 +252,7 @@ pub fn view() -> *mut UwsgiServer {
             std::ptr::copy_nonoverlapping(name.as_ptr(), (*view).hostname.as_mut_ptr().cast(), len);
             (*view).hostname_len = len as i32;
             (*view).wait_read_hook = Some(crate::exports::wait_read);
+            (*view).wait_milliseconds_hook = Some(crate::exports::wait_milliseconds);
             (*view).wait_write_hook = Some(crate::exports::wait_write);
             (*view).wait_read2_hook = Some(crate::exports::wait_read2);
             (*view).current_wsgi_req = Some(current_request);

@@ -524,7 +524,9 @@ struct wsgi_request {
     uint64_t proto_parser_buf_size;
     int proto_parser_eof;
     struct uwsgi_buffer *headers; /* in proto_fix_headers: the head so far */
-    uint64_t reserved[6];
+    int async_plagued;           /* these two are the plugin's, reset to 0 before each request */
+    int async_force_again;
+    uint64_t reserved[5];
 };
 #define wsgi_req_time ((wsgi_req->end_of_request - wsgi_req->start_of_request) / 1000) /* milliseconds, once it is answered */
 #define UWSGI_VIA_SENDFILE 1
@@ -638,6 +640,12 @@ struct uwsgi_metric {
 #define UWSGI_METRIC_GAUGE 1
 #define UWSGI_METRIC_ABSOLUTE 2
 #define UWSGI_METRIC_ALIAS 3
+
+/* What the log tells of requests. */
+struct uwsgi_logging_options {
+    int enabled;
+    int memory_report;
+};
 
 /*
  * What plugins see of the server: a view that the host refreshes (after the configuration, after bind, after each
@@ -757,7 +765,12 @@ struct uwsgi_server {
     int write_errors_exception_only;
     int mules_cnt;
     char *mode;                      /* NULL: none */
-    uint64_t reserved[38];
+    int alarm_cheap;                 /* 0 */
+    int force_get_memusage;          /* 0: what workers say of their memory is kept up to date anyway */
+    uint64_t max_fd;                 /* descriptors that a process may have */
+    struct uwsgi_logging_options logging_options;
+    int (*wait_milliseconds_hook)(int milliseconds); /* [request] waits: 0, or negative: interrupted */
+    uint64_t reserved[34];
 };
 extern struct uwsgi_server uwsgi;
 
@@ -2101,6 +2114,20 @@ int uwsgi_count_options(struct uwsgi_option *);          /* [any] rows in front 
 int uwsgi_list_has_str(char *words, char *word);         /* [any] 1: it is one of the words, which spaces part */
 char *uwsgi_concat2nn(char *, int, char *, int, int *len); /* [any] as uwsgi_concat2n(), with the length */
 int uwsgi_legion_i_am_the_lord(char *name);              /* [any] 0: there are no legions */
+/* [master], a logger: renames its file, to the name given or to itself with the second behind it, and puts a new one in the
+ * place of its descriptor. size is how large it has become. */
+static inline void uwsgi_log_do_rotate(char *file, char *renamed, off_t size, int fd) {
+    char name[PATH_MAX];
+    int made;
+    snprintf(name, sizeof name, "%s.%llu", file, (unsigned long long) uwsgi_now());
+    uwsgi_log_safe("rotating a log file that has become too large\n");
+    (void) size;
+    if (rename(file, renamed ? renamed : name)) return;
+    made = open(file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR | S_IRGRP);
+    if (made < 0) return;
+    (void) dup2(made, fd);
+    close(made);
+}
 /* [request] that of this thread */
 static inline struct wsgi_request *current_wsgi_req(void) { return uwsgi.current_wsgi_req(); }
 

@@ -157,6 +157,26 @@ static int request(struct wsgi_request *req) {
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/range", 6)) range(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/fields", 7)) {
+        struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+        uint64_t begin = uwsgi_micros();
+        uwsgi_buffer_num64(ub, req->async_plagued);
+        uwsgi_buffer_append(ub, (char *) " ", 1);
+        req->async_plagued = 7;
+        uwsgi_buffer_num64(ub, uwsgi.wait_milliseconds_hook(20) == 0 && uwsgi_micros() - begin >= 19000);
+        uwsgi_buffer_append(ub, (char *) " ", 1);
+        uwsgi_buffer_num64(ub, (int64_t) uwsgi.max_fd);
+        uwsgi_buffer_append(ub, (char *) " ", 1);
+        uwsgi_buffer_num64(ub, uwsgi.logging_options.enabled * 10 + uwsgi.logging_options.memory_report);
+        say(req, ub);
+    }
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/rotated", 8)) {
+        int fd = open("turned.log", O_RDWR | O_CREAT | O_APPEND, 0644);
+        if (write(fd, "old\n", 4) != 4) return -1;
+        uwsgi_log_do_rotate((char *) "turned.log", (char *) "turned.old", 4, fd);
+        if (write(fd, "new\n", 4) != 4) return -1;
+        close(fd);
+    }
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/lines", 6)) {
         uwsgi_response_prepare_headers(req, (char *) "404", 3);
         uwsgi_response_add_header(req, NULL, 0, (char *) "X-Line: a: b", 12);

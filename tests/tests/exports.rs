@@ -96,7 +96,7 @@ fn layouts_agree_with_the_compiled_header() {
         UwsgiApp "struct uwsgi_app": mountpoint callable requests chdir startup_time reserved;
         UwsgiCore "struct uwsgi_core": in_request ts reserved;
         UwsgiWorker "struct uwsgi_worker": pid requests last_spawn tx accepting busy signum harakiri apps cores reserved;
-        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max metrics metrics_lock lock_ops caches alarm_thread wsgi_req cheaper_overload original_log_fd mules_cnt mode reserved;
+        UwsgiServer "struct uwsgi_server": argv mypid mywid cores socket_timeout post_buffering honour_range procname uid metrics_cnt harakiri_options status sockets workers p gp_cnt exported_opts wait_read_hook gbcw_hook apps_wanted user_lock locks rpc_max metrics metrics_lock lock_ops caches alarm_thread wsgi_req cheaper_overload original_log_fd mules_cnt mode force_get_memusage max_fd logging_options wait_milliseconds_hook reserved;
         UwsgiMetric "struct uwsgi_metric": name_len oid reset_after_push value initial_value next reserved;
         UwsgiLockItem "struct uwsgi_lock_item": lock_ptr pid next;
         UwsgiStatsPusher "struct uwsgi_stats_pusher": func raw next;

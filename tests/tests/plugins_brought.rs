@@ -152,6 +152,26 @@ fn headers_come_as_lines_too() {
 }
 
 #[test]
+fn fields_and_files_of_programs_and_loggers() {
+    let server = setup(&["--chdir", "@DIR@", "--memory-report"]).start();
+    let limit = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("limits");
+    let files = limit
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .expect("a line");
+    let soft = files.split_whitespace().next().expect("a number");
+    for _ in 0..2 {
+        assert_eq!(server.get("/fields").text(), format!("0 1 {soft} 11"));
+    }
+    assert_eq!(server.get("/rotated").status, 200);
+    let read = |name: &str| std::fs::read_to_string(server.dir().join(name)).expect("a file");
+    assert_eq!(
+        (read("turned.old"), read("turned.log")),
+        ("old\n".into(), "new\n".into())
+    );
+}
+
+#[test]
 fn the_end_is_told() {
     for (signal, line) in [
         (libc::SIGTERM, "dying: 1, reloading: 0"),

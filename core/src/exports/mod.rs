@@ -145,5 +145,5 @@ pub unsafe fn buffer_destroy(gone: *mut rsgi_plugin_api::abi::UwsgiBuffer) {
 pub use lock::OPS as LOCK_OPS;
 pub use socket::{
     uwsgi_simple_wait_read_hook as wait_read, uwsgi_simple_wait_write_hook as wait_write,
-    uwsgi_socket_nb as socket_nonblocking, wait_read2,
+    uwsgi_socket_nb as socket_nonblocking, wait_milliseconds, wait_read2,
 };

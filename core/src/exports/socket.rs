@@ -99,6 +99,12 @@ pub extern "C" fn uwsgi_waitfd_event(fd: c_int, timeout: c_int, event: c_int) ->
     }
 }
 
+/// What `uwsgi.wait_milliseconds_hook` is at first.
+pub unsafe extern "C" fn wait_milliseconds(milliseconds: c_int) -> c_int {
+    // SAFETY: no entries are looked at.
+    unsafe { libc::poll(std::ptr::null_mut(), 0, milliseconds.max(0)) }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uwsgi_simple_wait_read_hook(fd: c_int, timeout: c_int) -> c_int {
     waited(wait::readable(fd, limit(timeout)))

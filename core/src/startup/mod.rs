@@ -617,6 +617,10 @@ pub fn publish(v: &mut UwsgiServer, settings: &Settings) {
     v.has_metrics = i32::from(settings.stats.metrics || !settings.stats.push.is_empty());
     v.log_this = i32::from(!settings.logging.disable_logging);
     v.memory_report = i32::from(settings.limits.memory_report);
+    v.logging_options.enabled = v.log_this;
+    v.logging_options.memory_report = v.memory_report;
+    v.max_fd =
+        nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     v.r#loop = text(&settings.processes.loop_engine);
     v.procname = text(&settings.processes.names.name);
     v.procname_master = text(&settings.processes.names.master);

@@ -116,5 +116,7 @@ pub struct WsgiRequest {
     pub proto_parser_buf_size: u64,
     pub proto_parser_eof: c_int,
     pub headers: *mut UwsgiBuffer,
-    pub reserved: [u64; 6],
+    pub async_plagued: c_int,
+    pub async_force_again: c_int,
+    pub reserved: [u64; 5],
 }

@@ -162,6 +162,15 @@ pub struct UwsgiHarakiriOptions {
     pub spoolers: c_int,
 }
 
+/// `struct uwsgi_logging_options`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout-check", derive(abi_stable::StableAbi), sabi(unsafe_opaque_fields))]
+pub struct UwsgiLoggingOptions {
+    pub enabled: c_int,
+    pub memory_report: c_int,
+}
+
 /// `struct uwsgi_instance_status`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -321,5 +330,10 @@ pub struct UwsgiServer {
     pub write_errors_exception_only: c_int,
     pub mules_cnt: c_int,
     pub mode: *mut c_char,
-    pub reserved: [u64; 38],
+    pub alarm_cheap: c_int,
+    pub force_get_memusage: c_int,
+    pub max_fd: u64,
+    pub logging_options: UwsgiLoggingOptions,
+    pub wait_milliseconds_hook: Option<unsafe extern "C" fn(c_int) -> c_int>,
+    pub reserved: [u64; 34],
 }
