@@ -92,6 +92,12 @@ static void loop(void) {
     maybe("loop");
     while (uwsgi.workers[uwsgi.mywid].manage_next_request) usleep(1000);
 }
+static void *core_loop(void *core) {
+    if (core) maybe("core_loop");
+    while (uwsgi.workers[uwsgi.mywid].manage_next_request) usleep(1000);
+    return NULL;
+}
+static void threads(void) { uwsgi_loop_cores_run(core_loop); }
 static void monitor(struct uwsgi_emperor_scanner *record) { (void) record; maybe("monitor"); }
 static void monitor_init(struct uwsgi_emperor_scanner *record) { (void) record; maybe("monitor_init"); }
 static int hook_action(char *argument) { (void) argument; maybe("hook_action"); return 0; }
@@ -118,6 +124,7 @@ static void on_load(void) {
     uwsgi_register_clock(&crash_clock);
     engine = uwsgi_offload_register_engine("crash", offload_prepare, offload_event);
     uwsgi_register_loop("crash", loop);
+    uwsgi_register_loop("threads", threads);
     uwsgi_register_imperial_monitor("crash", monitor_init, monitor);
     uwsgi_register_hook("crash", hook_action);
 }

@@ -126,6 +126,12 @@ const CASES: &[Case] = &[
         &["--offload-threads", "1"],
     ),
     ("alarm", "alarm crash", Master, &["--alarm", "a crash:x"]),
+    (
+        "core_loop",
+        "thread of a loop engine",
+        Worker(""),
+        &["--loop", "threads", "--threads", "2"],
+    ),
     ("exception_class", "hook exception_class", Worker("/exception"), &[]),
     ("exception_msg", "hook exception_msg", Worker("/exception"), &[]),
     ("exception_repr", "hook exception_repr", Worker("/exception"), &[]),
@@ -227,7 +233,7 @@ fn in_a_worker(case: &Case, way: &str, path: &str) {
     if path.is_empty() {
         let mut server = setup(case, way).start_unready();
         server.wait_log(&said, 1);
-        if case.0 != "loop" {
+        if !["loop", "core_loop"].contains(&case.0) {
             serves(&mut server);
         }
         return;

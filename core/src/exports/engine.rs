@@ -1,6 +1,7 @@
 //! What loop engines of plugins call: accept, parse, route, close.
 
 use super::event_queue::{event_queue_add_fd_read, event_queue_wait};
+use crate::plugin::inside::Brought;
 use crate::server::view;
 use crate::worker::engine;
 use rsgi_plugin_api::abi::{UWSGI_AGAIN, UWSGI_OK, UWSGI_ROUTE_BREAK, UWSGI_ROUTE_NEXT, UwsgiSocket, WsgiRequest};
@@ -117,18 +118,20 @@ pub extern "C" fn uwsgi_destroy_request(req: *mut WsgiRequest) {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn uwsgi_loop_cores_run(func: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>) {
-    let Some(func) = func else { return };
+    let Some(func) = func.map(|func| Brought::of(c"thread of a loop engine", func)) else {
+        return;
+    };
     for core in 1..engine::core_count() {
         let builder = std::thread::Builder::new().name(format!("core {core}"));
         // SAFETY: the header says what the function gets: the number of a core.
-        let spawned = builder.spawn(move || unsafe { func(core as *mut c_void) as usize });
+        let spawned = builder.spawn(move || func.call(|func| unsafe { func(core as *mut c_void) as usize }));
         if let Err(e) = spawned {
             crate::say!("cannot start the thread of core {core}: {e}");
             crate::process::exit(1)
         }
     }
     // SAFETY: as above.
-    unsafe { func(std::ptr::null_mut()) };
+    func.call(|func| unsafe { func(std::ptr::null_mut()) });
 }
 
 #[unsafe(no_mangle)]
