@@ -29,16 +29,6 @@ pub extern "C" fn uwsgi_exit(code: c_int) -> ! {
     crate::process::exit(code)
 }
 
-/// As plugins find it, in place of the C library's: of a process that nobody watches, nobody else could say it.
-#[unsafe(no_mangle)]
-pub extern "C" fn _exit(code: c_int) -> ! {
-    crate::plugin::inside::end::tell_hard_exit(code);
-    loop {
-        // SAFETY: ends the process.
-        unsafe { libc::syscall(libc::SYS_exit_group, code) };
-    }
-}
-
 /// A copy that the caller frees with `free()`; a NUL that is not counted follows.
 pub(super) fn copy(bytes: &[u8]) -> *mut std::ffi::c_char {
     let place = uwsgi_malloc(bytes.len() + 1).cast::<u8>();

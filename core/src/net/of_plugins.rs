@@ -118,11 +118,15 @@ fn stand_in(what: &str, kind: SockType) -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Those that are still there, for a handover: name, descriptor.
+/// Those that are still there, and those that were not asked for yet, for a handover: name, descriptor.
 pub fn sockets() -> Vec<(String, RawFd)> {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.retain(|socket| file_of(socket.fd) == Some(socket.file));
-    made.iter().map(|socket| (socket.key.clone(), socket.fd)).collect()
+    let mut all: Vec<_> = made.iter().map(|socket| (socket.key.clone(), socket.fd)).collect();
+    drop(made);
+    let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    all.extend(late.iter().map(|(name, fd, _)| (name.clone(), fd.as_raw_fd())));
+    all
 }
 
 #[cfg(test)]
@@ -153,6 +157,7 @@ mod tests {
         let number = left.as_raw_fd();
         assert!(is_ours("plugin stream late") && !is_ours("late"));
         keep("plugin stream late".into(), left);
+        assert!(sockets().contains(&("plugin stream late".to_owned(), number)));
         let_go();
         let late = socket("late", SockType::Stream, make).unwrap();
         assert_eq!(late.as_raw_fd(), number);

@@ -132,7 +132,9 @@ pub fn inherited_socket(asked: &str) -> Option<RawFd> {
 
 /// Closes inherited sockets that the new configuration has no use for; gives the rest of the handover.
 pub fn take() -> Option<Handover> {
-    let inherited = inherited().take()?;
+    // whoever asks meanwhile, as a plugin's thread does, finds a socket at its old place or at its new one
+    let mut place = inherited();
+    let inherited = place.take()?;
     for (name, fd) in inherited.unclaimed {
         // SAFETY: inherited for us, and nobody asked for it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };

@@ -124,13 +124,17 @@ pub fn tell_exit(code: c_int) {
 }
 
 /// `_exit()` in the start or in the master. Of a child the master says it, and one that a plugin has forked is its own affair.
-pub fn tell_hard_exit(code: c_int) {
+pub fn hard_exit(code: c_int) -> ! {
     let is_watched = !matches!(process::role(), Role::Master | Role::Trial) || !record::is_here();
     if let Some(Place { plugin, function }) = here().filter(|_| code != 0 && !is_watched) {
         let (plugin, function) = (plugin.to_bytes(), function.to_bytes());
         let mut digits = [0; 3];
         let code = decimal(code as u8, &mut digits);
         write(&[b"plugin ", plugin, b": _exit(", code, b") in its ", function, advice()]);
+    }
+    loop {
+        // SAFETY: ends the process.
+        unsafe { libc::syscall(libc::SYS_exit_group, code) };
     }
 }
 

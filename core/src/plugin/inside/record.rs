@@ -233,14 +233,17 @@ pub(in crate::plugin) fn text(kind: &str, name: &[u8]) -> &'static CStr {
 /// The plugin that a function belongs to: the one in whose file it lies, or that runs now; else its file says.
 pub(super) fn owner_of(function: *const c_void) -> &'static CStr {
     thread_local! {
-        /// Some functions come with each request.
-        static LAST: Cell<Option<(*const c_void, &'static CStr)>> = const { Cell::new(None) };
+        /// Some functions come with each request: the last few.
+        static LAST: Cell<[Option<(*const c_void, &'static CStr)>; 4]> = const { Cell::new([None; 4]) };
     }
-    if let Some((_, owner)) = LAST.get().filter(|(last, _)| std::ptr::eq(*last, function)) {
+    let mut last = LAST.get();
+    if let Some((_, owner)) = last.iter().flatten().find(|(other, _)| std::ptr::eq(*other, function)) {
         return owner;
     }
     let owner = look_up(function);
-    LAST.set(Some((function, owner)));
+    last.rotate_right(1);
+    last[0] = Some((function, owner));
+    LAST.set(last);
     owner
 }
 

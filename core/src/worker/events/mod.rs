@@ -10,6 +10,7 @@ use super::poll::Ready;
 use super::serve;
 use super::{Cores, Limits, housekeeping_is_due, monotonic};
 use crate::plugin::hooks;
+use crate::plugin::inside::Brought;
 use crate::request::Core;
 use crate::request::outlet::Outlet;
 use crate::server::{Server, SocketProtocol, server, worker_id};
@@ -23,8 +24,9 @@ use client::{Client, Clients};
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use rsgi_plugin_api::abi::RsgiEvents;
+use rsgi_plugin_api::abi::{RsgiEvents, WsgiRequest};
 use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::Ordering;
 
@@ -53,10 +55,18 @@ thread_local! {
     static IN_TURN: Cell<bool> = const { Cell::new(false) };
 }
 
+/// `rsgi_events.request`
+type RequestFn = unsafe extern "C" fn(*mut WsgiRequest);
+/// `rsgi_events.ready`
+type ReadyFn = unsafe extern "C" fn(*mut WsgiRequest, c_int);
+
 struct Events {
     server: &'static Server,
     id: usize,
     hooks: RsgiEvents,
+    /// Of those, the ones that requests are told by.
+    request: Option<Brought<RequestFn>>,
+    ready: Option<Brought<ReadyFn>>,
     shared: Cores,
     limits: Limits,
     clients: Clients,
@@ -95,6 +105,8 @@ pub fn begin(hooks: RsgiEvents) -> nix::Result<RawFd> {
         server,
         id,
         hooks,
+        request: hooks.request.map(|request| Brought::of(c"hook request", request)),
+        ready: hooks.ready.map(|ready| Brought::of(c"hook ready", ready)),
         shared,
         limits: Limits::of(server),
         clients: Clients::default(),

@@ -3,7 +3,6 @@
 use super::client::{Phase, Then};
 use super::{AGAIN, Events};
 use crate::plugin::hooks;
-use crate::plugin::inside::Brought;
 use crate::request::body::BodyError;
 use crate::request::outlet::Outlet;
 use crate::request::{response, set_current, websocket};
@@ -58,11 +57,11 @@ impl Events {
         let Some(core) = self.clients.get(index).and_then(|client| client.core.as_mut()) else {
             return;
         };
-        if let Some(ready) = self.hooks.ready.filter(|_| core.finished.is_none()) {
+        if let Some(ready) = self.ready.filter(|_| core.finished.is_none()) {
             set_current(core);
             let raw = core.expose();
             // SAFETY: a request of ours that the plugin has not finished, in the worker's main thread.
-            Brought::of(c"hook ready", ready).call(|ready| unsafe { ready(raw, told) });
+            ready.call(|ready| unsafe { ready(raw, told) });
         }
     }
 
@@ -273,7 +272,7 @@ impl Events {
         }
         let modifier1 = self.server.remapped(core.modifier1());
         let is_ours = modifier1 == self.hooks.modifier1 && self.server.allows(core.modifier1());
-        match self.hooks.request.filter(|_| is_ours) {
+        match self.request.filter(|_| is_ours) {
             None => {
                 // another plugin's: it answers as it does elsewhere, and the others wait
                 core.outlet = Outlet::default();
@@ -283,7 +282,7 @@ impl Events {
                 set_current(core);
                 let raw = core.expose();
                 // SAFETY: a request of ours, parsed, in the worker's main thread.
-                Brought::of(c"hook request", request).call(|request| unsafe { request(raw) });
+                request.call(|request| unsafe { request(raw) });
             }
         }
     }
