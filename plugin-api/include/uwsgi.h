@@ -990,7 +990,8 @@ uint64_t uwsgi_be64(char *);
 /* Cuts [text, text+len) at sep into 3 (4) parts that point into it; NULL when there are fewer, else the last one. */
 char *uwsgi_split3(char *, size_t, char sep, char **, size_t *, char **, size_t *, char **, size_t *);
 char *uwsgi_split4(char *, size_t, char sep, char **, size_t *, char **, size_t *, char **, size_t *, char **, size_t *);
-/* Splits at any char of sep outside of quotes; a new array of *count new strings; free each and the array. */
+/* Splits at each char of sep outside of quotes, so that parts may be empty; a new array of *count new strings; free each and
+ * the array. */
 char **uwsgi_split_quoted(char *, size_t, char *sep, size_t *count);
 void uwsgi_uuid(char *buf37);                          /* writes a random UUID, 36 characters and NUL */
 void escape_json(char *src, size_t len, char *dst);    /* dst holds at least 2*len+1 */
@@ -1062,7 +1063,7 @@ struct uwsgi_string_list *uwsgi_string_new_list(struct uwsgi_string_list **, cha
 struct uwsgi_string_list *uwsgi_string_list_has_item(struct uwsgi_string_list *, char *, size_t);
 
 /* Parses "a=1,b=2": kvlist_parse(text, len, ',', '=', "a", &a, "b", &b, NULL). Each char * is set to a new string
- * of yours, or left alone. -1: unknown key or no value (said in the log). [any] */
+ * of yours, or left alone. Unknown keys and those without a value are left out, which the log tells. 0. [any] */
 int uwsgi_kvlist_parse(char *, size_t, char list_separator, int kv_separator, ...);
 int uwsgi_kvlist_parse_pairs(char *, size_t, char list_separator, int kv_separator, char **keys, char ***values,
                              size_t count); /* the same for languages without variadic calls */
@@ -1637,7 +1638,8 @@ int uwsgi_waitfd_event(int fd, int timeout, int event);
 int uwsgi_simple_wait_read_hook(int fd, int timeout);
 int uwsgi_simple_wait_write_hook(int fd, int timeout);
 int uwsgi_write_true_nb(int fd, char *, size_t, int timeout);    /* writes all: 0, or -1 */
-ssize_t uwsgi_read_true_nb(int fd, char *, size_t, int timeout); /* what is there, at least a byte; 0: end, -1 */
+ssize_t uwsgi_read_true_nb(int fd, char *, size_t, int timeout); /* what is there, at least a byte; 0: time is up, -1: the
+                                                                    end (errno 0), or an error */
 #define uwsgi_wait_read_req(x) ((x)->switches++, uwsgi.wait_read_hook((x)->fd, uwsgi.socket_timeout))
 #define uwsgi_wait_write_req(x) ((x)->switches++, uwsgi.wait_write_hook((x)->fd, uwsgi.socket_timeout))
 int pivot_root(const char *new_root, const char *put_old); /* of the C library, which has no header for it */

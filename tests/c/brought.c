@@ -146,6 +146,38 @@ static int sees(struct wsgi_request *req, struct uwsgi_transformation *step) {
     return uwsgi_buffer_num64(step->chunk, req->status);
 }
 
+/* What uWSGI answers about lists with keys nobody asked for, empty words, and descriptors that give nothing. */
+static void texts(struct wsgi_request *req) {
+    struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
+    char *list = (char *) "addr=here,colour=blue,bare,name=x", *addr = NULL, *name = NULL, byte;
+    size_t words = 0;
+    int64_t waited = -2, ended = -2;
+    int ends[2];
+    int told = uwsgi_kvlist_parse(list, strlen(list), ',', '=', "addr", &addr, "name", &name, NULL);
+    char **parts = uwsgi_split_quoted((char *) "a::b:", 5, (char *) ":", &words);
+    if (!pipe2(ends, O_NONBLOCK)) {
+        waited = uwsgi_read_true_nb(ends[0], &byte, 1, 1);
+        close(ends[1]);
+        errno = EIO;
+        ended = uwsgi_read_true_nb(ends[0], &byte, 1, 1);
+        if (errno) ended = -3;
+        close(ends[0]);
+    }
+    char *all = uwsgi_concat3(addr, (char *) " ", name);
+    uwsgi_buffer_append(ub, all, strlen(all));
+    int64_t numbers[] = {told, (int64_t) words, waited, ended};
+    for (size_t i = 0; i < 4; i++) {
+        uwsgi_buffer_append(ub, (char *) " ", 1);
+        uwsgi_buffer_num64(ub, numbers[i]);
+    }
+    for (size_t i = 0; i < words; i++) free(parts[i]);
+    free(parts);
+    free(all);
+    free(addr);
+    free(name);
+    say(req, ub);
+}
+
 static int request(struct wsgi_request *req) {
     if (uwsgi_parse_vars(req) || current_wsgi_req() != req) return -1;
     if (!req->uh->pktsize) return -1;
@@ -157,6 +189,7 @@ static int request(struct wsgi_request *req) {
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/digests", 8)) digests(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/packed", 7)) packed(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/range", 6)) range(req);
+    if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/texts", 6)) texts(req);
     if (!uwsgi_strncmp(req->path_info, req->path_info_len, (char *) "/fields", 7)) {
         struct uwsgi_buffer *ub = uwsgi_buffer_new(64);
         uint64_t begin = uwsgi_micros();

@@ -31,7 +31,7 @@ static int init(void) {
     uwsgi_log("OPTS text=%s number=%d big=%llu flag=%d\n", o.text ? o.text : "-", o.number, (unsigned long long) o.big, o.flag);
     uwsgi_foreach(item, o.items) uwsgi_log("ITEM %s (%d)\n", item->value, (int) item->len);
     if (!uwsgi_kvlist_parse(list, strlen(list), ',', '=', "a", &a, "b", &b, NULL)) uwsgi_log("KV a=%s b=%s\n", a, b);
-    if (uwsgi_kvlist_parse(list, strlen(list), ',', '=', "a", &a, NULL)) uwsgi_log("KV refused\n");
+    if (!uwsgi_kvlist_parse(list, strlen(list), ',', '=', "b", &b, NULL)) uwsgi_log("KV b=%s\n", b);
     char *joined = uwsgi_concat3((char *) "con", (char *) "cat", (char *) "enated");
     uwsgi_log("STR %s %d %d\n", joined, uwsgi_startswith(joined, (char *) "con", 3), uwsgi_endswith(joined, (char *) "ted"));
     free(joined);

@@ -253,7 +253,10 @@ fn options_of_plugins_are_set_and_their_plugin_is_found_by_them() {
         "{log}"
     );
     assert!(log.contains("ITEM one (3)\nITEM two (3)\n"), "{log}");
-    assert!(log.contains("KV a=1 b=two\n") && log.contains("KV refused\n"), "{log}");
+    assert!(
+        log.contains("KV a=1 b=two\n") && log.contains("key \"a\" is unknown: it is left out\nKV b=two\n"),
+        "{log}"
+    );
     assert!(log.contains("STR concatenated 0 1\n"), "{log}");
 }
 

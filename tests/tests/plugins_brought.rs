@@ -133,6 +133,14 @@ fn ranges_are_told_to_those_who_honour_them() {
 }
 
 #[test]
+fn lists_words_and_descriptors_are_read_as_uwsgi_does() {
+    let server = setup(&[]).start();
+    // unknown keys are left out, an empty word counts, a timeout is 0 and the end -1 without an error
+    assert_eq!(server.get("/texts").text(), "here x 0 3 0 -1");
+    assert!(server.log().contains("key \"colour\" is unknown: it is left out"));
+}
+
+#[test]
 fn headers_come_as_lines_too() {
     let server = setup(&[]).start();
     let answer = server.get("/lines");

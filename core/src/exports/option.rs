@@ -158,13 +158,17 @@ pub unsafe extern "C" fn uwsgi_kvlist_parse_pairs(
             };
             let known = (0..count).find(|i| text(*keys.add(*i)) == key);
             let (Some(index), Some(value)) = (known, value) else {
-                let what = if known.is_some() { "has no value" } else { "is unknown" };
+                let what = match known {
+                    _ if key.is_empty() => continue,
+                    Some(_) => "has no value",
+                    None => "is unknown",
+                };
                 say!(
-                    "key-value list {:?}: key {:?} {what}",
+                    "key-value list {:?}: key {:?} {what}: it is left out",
                     String::from_utf8_lossy(bytes(list, len)),
                     String::from_utf8_lossy(key)
                 );
-                return -1;
+                continue;
             };
             **values.add(index) = new_text(value);
         }

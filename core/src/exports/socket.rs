@@ -72,9 +72,18 @@ pub unsafe extern "C" fn uwsgi_read_true_nb(fd: c_int, data: *mut c_char, len: u
         // SAFETY: the header asks for `len` writable bytes.
         let count = unsafe { libc::read(fd, data.cast(), len) };
         match nix::Error::last() {
-            _ if count >= 0 => return count,
+            _ if count > 0 => return count,
+            _ if count == 0 => {
+                // so that callers tell the end from an error
+                nix::Error::clear();
+                return -1;
+            }
             nix::Error::EINTR => {}
-            nix::Error::EAGAIN if wait::readable(fd, limit(timeout)).is_ok() => {}
+            nix::Error::EAGAIN => match wait::readable(fd, limit(timeout)) {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::TimedOut => return 0,
+                Err(_) => return -1,
+            },
             _ => return -1,
         }
     }

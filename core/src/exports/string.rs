@@ -246,7 +246,8 @@ pub unsafe extern "C" fn uwsgi_split_quoted(
     out
 }
 
-/// Splits at separators outside of single or double quotes; a backslash takes the next byte as it is.
+/// Splits at each separator outside of single or double quotes, behind the last one only if something is there; a backslash
+/// takes the next byte as it is.
 fn split_quoted(data: &[u8], separators: &[u8]) -> Vec<Vec<u8>> {
     let (mut words, mut word, mut quote, mut in_word) = (Vec::new(), Vec::new(), None, false);
     let mut rest = data.iter().copied();
@@ -259,9 +260,8 @@ fn split_quoted(data: &[u8], separators: &[u8]) -> Vec<Vec<u8>> {
             Some(q) if b == q => quote = None,
             None if b == b'"' || b == b'\'' => (quote, in_word) = (Some(b), true),
             None if separators.contains(&b) => {
-                if std::mem::take(&mut in_word) {
-                    words.push(std::mem::take(&mut word));
-                }
+                in_word = false;
+                words.push(std::mem::take(&mut word));
             }
             _ => {
                 word.push(b);
@@ -340,10 +340,11 @@ mod tests {
     fn quoted_words_keep_their_separators() {
         assert_eq!(
             split_quoted(br#"a 'b c'  "d e"\ f g"#, b" \t"),
-            [&b"a"[..], b"b c", b"d e f", b"g"].map(<[u8]>::to_vec)
+            [&b"a"[..], b"b c", b"", b"d e f", b"g"].map(<[u8]>::to_vec)
         );
         assert_eq!(split_quoted(b"''", b" "), [b"".to_vec()]);
-        assert!(split_quoted(b"  ", b" ").is_empty());
+        assert_eq!(split_quoted(b"::a:", b":"), [&b""[..], b"", b"a"].map(<[u8]>::to_vec));
+        assert!(split_quoted(b"", b" ").is_empty());
     }
 
     #[test]
