@@ -16,11 +16,9 @@ pub unsafe extern "C" fn uwsgi_parse_vars(req: *mut WsgiRequest) -> c_int {
     // the rest was digested when the request began; a malformed packet never reached a plugin
     // SAFETY: the header asks for a request of ours; the field of the view is a plugin's to write.
     unsafe {
-        let range = match (*view()).honour_range {
-            0 => &[],
-            _ => bytes((*req).range, (*req).range_len),
-        };
-        ((*req).range_from, (*req).range_to) = range_of(range);
+        if (*req).range_len > 0 && (*view()).honour_range != 0 {
+            ((*req).range_from, (*req).range_to) = range_of(bytes((*req).range, (*req).range_len));
+        }
     }
     0
 }
