@@ -116,7 +116,11 @@ pub fn tell_exit(code: c_int) {
     let told = [0, crate::startup::NEED_APP, crate::startup::APP_LOAD];
     if let Some(Place { plugin, function }) = here().filter(|_| !told.contains(&code)) {
         let [plugin, function] = [plugin, function].map(std::ffi::CStr::to_string_lossy);
-        let advice = String::from_utf8_lossy(advice());
+        // one that ends by itself says why
+        let advice = match SERVES.load(Ordering::Relaxed) {
+            true => "",
+            false => "; the server cannot start with it: what it has said above tells why",
+        };
         crate::say!("plugin {plugin}: exit({code}) in its {function}{advice}");
     }
     INSIDE.set(None);
